@@ -1,0 +1,265 @@
+"""The registry's domain values: what the chain records, as frozen Python objects.
+
+Units: every time is whole Unix seconds of the chain's clock; rho is zero-concentrated differential
+privacy (Bun and Steinke, TCC 2016) in whole micro-units, so that budgets add up without rounding.
+Hashes and identifiers are 32 raw bytes; addresses are EIP-55 checksummed strings.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import NewType
+
+Address = NewType("Address", str)
+DatasetId = NewType("DatasetId", bytes)
+StudyId = NewType("StudyId", int)
+PermitId = NewType("PermitId", int)
+"""A permit has the number of the study it was issued for; 0 is never issued."""
+MicroRho = NewType("MicroRho", int)
+"""Privacy loss in millionths of rho (zCDP)."""
+
+ZERO_HASH = bytes(32)
+
+
+class Role(IntFlag):
+    """What a member may do. A member may hold several roles, but not data user and ethics board together."""
+
+    NONE = 0
+    DATA_HOLDER = 1
+    DATA_USER = 2
+    ETHICS_BOARD = 4
+    AUDITOR = 8
+
+
+class MemberStatus(IntEnum):
+    UNKNOWN = 0
+    ACTIVE = 1
+    REMOVED = 2
+
+
+class DatasetStatus(IntEnum):
+    UNKNOWN = 0
+    ACTIVE = 1
+    FROZEN = 2
+    DESTROYED = 3
+
+
+class VersionStatus(IntEnum):
+    UNKNOWN = 0
+    REGISTERED = 1
+    PROVEN = 2
+
+
+class StudyStatus(IntEnum):
+    UNKNOWN = 0
+    PROPOSED = 1
+    APPROVED = 2
+    REFUSED = 3
+    CANCELLED = 4
+
+
+class PermitStatus(IntEnum):
+    """Status as recorded. A permit past ``expires_at`` is expired whatever its status; FROZEN ends at ``frozen_until``."""
+
+    UNKNOWN = 0
+    ACTIVE = 1
+    FROZEN = 2
+    REVOKED = 3
+
+
+class Computation(IntFlag):
+    """Kinds of computation that a study asks for."""
+
+    NONE = 0
+    TRAINING = 1
+    QUERY = 2
+
+
+class AnswerMode(IntEnum):
+    """Whether query answers are exact totals or carry the hospitals' noise."""
+
+    EXACT = 1
+    PRIVATE = 2
+
+
+class UseKind(IntEnum):
+    """What is charged: one federated round or one encrypted query."""
+
+    ROUND = 1
+    QUERY = 2
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest block a node has seen."""
+
+    number: int
+    hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class Member:
+    address: Address
+    name: str
+    did: str
+    mask_key: bytes
+    """X25519 public key (RFC 7748), 32 bytes; zero where the member masks nothing."""
+    node_key_hash: bytes
+    roles: Role
+    status: MemberStatus
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    dataset_id: DatasetId
+    number: int
+    cid: bytes
+    """Binary CIDv1 of the encrypted root in the holder's vault."""
+    rows: int
+    commitments_root: bytes
+    consent_root: bytes
+    """The consent root this version was built at."""
+    status: VersionStatus
+    registered_at: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    id: DatasetId
+    holder: Address
+    name: str
+    duo_terms: int
+    """GA4GH DUO codes as a bitmask: bit n stands for DUO:00000nn (short number, 4 = NRES ... 46 = NCU)."""
+    dictionary_hash: bytes
+    sensitivity: int
+    retention_until: int
+    rho_cap: MicroRho
+    """Lifetime cap over all permits."""
+    rho_spent: MicroRho
+    consent_root: bytes
+    status: DatasetStatus
+    versions: int
+
+
+@dataclass(frozen=True)
+class StudyTerms:
+    """What an application asks for, and what the permit then binds."""
+
+    title: str
+    protocol_hash: bytes
+    purpose: int
+    """DUO investigation-purpose codes as a bitmask, bit n for DUO:00000nn (31 ... 40)."""
+    code_hash: bytes
+    config_hash: bytes
+    datasets: tuple[DatasetId, ...]
+    computations: Computation
+    rounds: int
+    queries: int
+    rho_per_dataset: MicroRho
+    min_hospitals: int
+    min_cohort: int
+    answer_mode: AnswerMode
+    duration_seconds: int
+    """The permit expires this long after it is issued."""
+
+
+@dataclass(frozen=True)
+class Study:
+    id: StudyId
+    data_user: Address
+    terms: StudyTerms
+    status: StudyStatus
+    votes_for: int
+    votes_against: int
+    quorum: int
+    accepted: tuple[DatasetId, ...]
+    proposed_at: int
+
+
+@dataclass(frozen=True)
+class Permit:
+    id: PermitId
+    data_user: Address
+    terms: StudyTerms
+    status: PermitStatus
+    issued_at: int
+    expires_at: int
+    frozen_until: int
+    rounds_opened: int
+    queries_opened: int
+    withdrawn: tuple[DatasetId, ...]
+    """Datasets whose holder withdrew them from this permit for good."""
+
+    @property
+    def covered(self) -> tuple[DatasetId, ...]:
+        """The datasets that the permit still covers, in the order of the application."""
+        return tuple(d for d in self.terms.datasets if d not in self.withdrawn)
+
+
+@dataclass(frozen=True)
+class OpenedUse:
+    """A round or query as its data user opened it on chain."""
+
+    permit_id: PermitId
+    kind: UseKind
+    n: int
+    subject_hash: bytes
+    """Hash of the model that the round starts from, or of the canonical query."""
+    participants_hash: bytes
+    """``participants_hash(participants)``: which datasets take part, and in which order."""
+    opened_at: int
+
+
+@dataclass(frozen=True)
+class RecordedUse:
+    """One data holder's record that its result was about to leave."""
+
+    permit_id: PermitId
+    kind: UseKind
+    n: int
+    dataset_id: DatasetId
+    holder: Address
+    result_hash: bytes
+    rho: MicroRho
+    block: int
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What one node reads from the chain, at one block, to decide on one request.
+
+    ``head`` is None when the chain could not be reached; everything else is then empty.
+    """
+
+    head: Head | None
+    highest_head_seen: int = 0
+    """Highest block number this node ever acted on: a chain that went back behind it is stale."""
+    permit: Permit | None = None
+    dataset: Dataset | None = None
+    version: DatasetVersion | None = None
+    """The newest version of the dataset."""
+    opened: OpenedUse | None = None
+    rho_spent: MicroRho = MicroRho(0)
+    """What the permit has already spent on this dataset."""
+    recorded: bool = False
+    """Whether this dataset's holder already recorded a use for this permit, kind and n."""
+    holder_active: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks a node to compute, in the node's own words: every hash is the node's own."""
+
+    kind: UseKind
+    permit_id: PermitId
+    n: int
+    dataset_id: DatasetId
+    purpose: int
+    code_hash: bytes
+    config_hash: bytes
+    subject_hash: bytes
+    participants: tuple[DatasetId, ...]
+    cohort_rows: int
+    """Rows this hospital would compute on."""
+    rho: MicroRho = field(default=MicroRho(0))
