@@ -58,7 +58,7 @@ class StudyStatus(IntEnum):
 
 
 class PermitStatus(IntEnum):
-    """Status as recorded. A permit past ``expires_at`` is expired whatever its status; FROZEN ends at ``frozen_until``."""
+    """Status as recorded: past ``expires_at`` a permit is expired whatever it says, and FROZEN ends at ``frozen_until``."""
 
     UNKNOWN = 0
     ACTIVE = 1
