@@ -1,0 +1,80 @@
+"""The ``belmont`` command: finds the group that was asked for and loads only that one.
+
+Each group lives in a ``commands`` module of its area with ``add_commands(subparsers)``; heavy libraries are
+imported by the handlers, so ``belmont --help`` and a mistyped option answer at once.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+GROUPS = {
+    "demo": ("belmont.lab.commands", "run one approved study from start to audit, and write a report"),
+    "data": ("belmont.ehr.commands", "generate synthetic records; code records by a data dictionary"),
+    "chain": ("belmont.chain.commands", "serve the embedded chain"),
+}
+
+EXAMPLES = """examples:
+  belmont demo                                     watch one approved study, end to end
+  belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
+  belmont chain serve --dir chain --port 8545
+
+every command explains itself: belmont demo --help
+"""
+
+
+def build_parser(group: str | None) -> argparse.ArgumentParser:
+    """The parser; only ``group``, where it names one, gets its real options."""
+    parser = argparse.ArgumentParser(
+        prog="belmont",
+        description="Research on health records, run only as approved.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"belmont {version('belmont')}")
+    groups = parser.add_subparsers(dest="group", metavar="COMMAND", required=True)
+    for name, (module, summary) in GROUPS.items():
+        group_parser = groups.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name != group:
+            continue
+        commands = importlib.import_module(module)
+        if hasattr(commands, "add_options"):
+            commands.add_options(group_parser)
+        else:
+            commands.add_commands(group_parser.add_subparsers(dest="command", metavar="COMMAND", required=True))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Exit status: 0 done, 1 done but something is not as it should be, 2 cannot be done."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    group = next((word for word in words if not word.startswith("-")), None)
+    parsed = build_parser(group).parse_args(words)
+    try:
+        status: int = parsed.run(parsed)
+    except KeyboardInterrupt:
+        print("belmont: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if not is_explained(error) or os.environ.get("BELMONT_TRACEBACK"):
+            raise
+        print(f"belmont: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def is_explained(error: Exception) -> bool:
+    """Whether the error is one of ours, or the operating system's about a file: its text then says what to do."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "belmont"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
