@@ -1,0 +1,64 @@
+"""HTML for notebooks and the report: one card, one table, one badge, everything escaped."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+STYLE = """
+<style>
+.belmont-card{font-family:system-ui,sans-serif;font-size:13px;border:1px solid #c9d1d9;border-radius:8px;
+ padding:10px 14px;margin:6px 0;max-width:760px;background:#fff;color:#1f2328}
+.belmont-card h4{margin:0 0 6px 0;font-size:15px}
+.belmont-card table{border-collapse:collapse;width:100%;background:#fff;color:#1f2328}
+.belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;text-align:left;vertical-align:top}
+.belmont-card th{font-weight:600;color:#57606a;white-space:nowrap}
+.belmont-badge{display:inline-block;border-radius:10px;padding:1px 9px;font-size:12px;margin-left:8px;color:#fff}
+.belmont-bar{height:8px;border-radius:4px;background:#eaeef2;overflow:hidden}
+.belmont-bar>div{height:100%;background:#1f6feb}
+.belmont-mono{font-family:ui-monospace,monospace;font-size:12px}
+</style>"""
+
+GOOD, BAD, WAITING, NEUTRAL = "#1a7f37", "#cf222e", "#9a6700", "#57606a"
+
+
+class Html(str):
+    """Text that is HTML already and is not escaped again."""
+
+
+def text(value: object) -> Html:
+    """``value`` as HTML, escaped unless it is HTML already."""
+    return value if isinstance(value, Html) else Html(escape(str(value)))
+
+
+def badge(label: str, colour: str) -> Html:
+    return Html(f'<span class="belmont-badge" style="background:{colour}">{escape(label)}</span>')
+
+
+def mono(value: object) -> Html:
+    return Html(f'<span class="belmont-mono">{escape(str(value))}</span>')
+
+
+def bar(done: int, total: int, label: str = "") -> Html:
+    share = 100.0 * done / total if total else 0.0
+    return Html(f'<div class="belmont-bar"><div style="width:{share:.1f}%"></div></div>{escape(label)}')
+
+
+def facts(rows: Mapping[str, object]) -> Html:
+    """A two-column table of names and values."""
+    body = "".join(f"<tr><th>{escape(name)}</th><td>{text(value)}</td></tr>" for name, value in rows.items())
+    return Html(f"<table>{body}</table>")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return Html(f"<table><tr>{head}</tr>{body}</table>")
+
+
+def card(title: str, *parts: object, mark: Html | None = None) -> str:
+    body = "".join(text(part) for part in parts)
+    return f'{STYLE}<div class="belmont-card"><h4>{escape(title)}{mark or ""}</h4>{body}</div>'
+
+
+def short(data: bytes) -> Html:
+    """The first bytes of a hash, enough to compare by eye."""
+    return mono("0x" + data.hex()[:16] + "…")

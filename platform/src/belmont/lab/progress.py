@@ -1,0 +1,76 @@
+"""Progress where the person is: a rich bar in a terminal, a card that updates itself in a notebook, silence in a pipe."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from belmont.lab import cards
+
+
+class Bar(Protocol):
+    """One running task."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Moves on by ``steps``; ``note`` says what was just done."""
+
+
+class SilentBar:
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Says nothing."""
+
+
+class TerminalBar:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._progress.update(self._task, advance=steps, note=note)
+
+
+class NotebookBar:
+    def __init__(self, title: str, total: int, handle: Any) -> None:
+        self._title, self._total, self._handle, self._done = title, total, handle, 0
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        from IPython.display import HTML
+
+        self._done += steps
+        bar = cards.bar(self._done, self._total, f"{self._done} of {self._total}  {note}")
+        self._handle.update(HTML(cards.card(self._title, bar)))
+
+
+def in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and getattr(shell, "kernel", None) is not None
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Bar]:
+    """A bar of ``total`` steps for as long as the block runs."""
+    if in_notebook():
+        from IPython.display import HTML, display
+
+        handle = display(HTML(cards.card(title, cards.bar(0, total))), display_id=True)
+        yield NotebookBar(title, total, handle)
+        return
+    if not sys.stderr.isatty():
+        yield SilentBar()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield TerminalBar(progress, progress.add_task(title, total=total, note=""))
