@@ -9,7 +9,8 @@ STYLE = """
  padding:10px 14px;margin:6px 0;max-width:760px;background:#fff;color:#1f2328}
 .belmont-card h4{margin:0 0 6px 0;font-size:15px}
 .belmont-card table{border-collapse:collapse;width:100%;background:#fff;color:#1f2328}
-.belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;text-align:left;vertical-align:top}
+.belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;
+ text-align:left;vertical-align:top}
 .belmont-card th{font-weight:600;color:#57606a;white-space:nowrap}
 .belmont-badge{display:inline-block;border-radius:10px;padding:1px 9px;font-size:12px;margin-left:8px;color:#fff}
 .belmont-bar{height:8px;border-radius:4px;background:#eaeef2;overflow:hidden}

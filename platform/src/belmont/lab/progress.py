@@ -1,4 +1,4 @@
-"""Progress where the person is: a rich bar in a terminal, a card that updates itself in a notebook, silence in a pipe."""
+"""Progress where the person is: a bar in a terminal, a card that updates itself in a notebook, silence in a pipe."""
 
 import sys
 from collections.abc import Iterator
