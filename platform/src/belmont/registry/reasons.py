@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Typed refusals; the contracts revert with the same words."""
+    """Refusals of a computation, by a node or by a contract, in the same words."""
 
     PERMIT_MISSING = "PERMIT_MISSING"
     PERMIT_EXPIRED = "PERMIT_EXPIRED"
@@ -14,6 +14,9 @@ class Reason(StrEnum):
     DATASET_UNPROVEN = "DATASET_UNPROVEN"
     DATASET_FROZEN = "DATASET_FROZEN"
     DATASET_DESTROYED = "DATASET_DESTROYED"
+    RETENTION_OVER = "RETENTION_OVER"
+    DATA_USER_INACTIVE = "DATA_USER_INACTIVE"
+    DATA_HOLDER_INACTIVE = "DATA_HOLDER_INACTIVE"
     PURPOSE_MISMATCH = "PURPOSE_MISMATCH"
     CODE_MISMATCH = "CODE_MISMATCH"
     CONFIG_MISMATCH = "CONFIG_MISMATCH"
@@ -49,6 +52,9 @@ _REMEDIES = {
     Reason.DATASET_UNPROVEN: "Ask the data holder to register a usable version of the dataset.",
     Reason.DATASET_FROZEN: "Wait until the data holder unfreezes the dataset.",
     Reason.DATASET_DESTROYED: "The dataset no longer exists; apply without it.",
+    Reason.RETENTION_OVER: "The dataset's retention date has passed; apply without it.",
+    Reason.DATA_USER_INACTIVE: "The permit's data user is no longer a member; a member has to apply anew.",
+    Reason.DATA_HOLDER_INACTIVE: "The dataset's holder is no longer a member; continue without its dataset.",
     Reason.PURPOSE_MISMATCH: "Use the data only for the purpose that was approved, or apply for another.",
     Reason.CODE_MISMATCH: "Run exactly the code whose hash was approved, or apply with the new code.",
     Reason.CONFIG_MISMATCH: "Run with exactly the configuration that was approved, or apply with the new one.",
@@ -68,4 +74,124 @@ _REMEDIES = {
     Reason.CHAIN_STALE: "The node's view of the chain is old or went backwards; check the chain node and its clock.",
     Reason.CHAIN_UNREACHABLE: "The node cannot reach its chain node; start it or correct its address.",
     Reason.REQUEST_MALFORMED: "Send a request of the documented form.",
+}
+
+
+class WriteRefusal(StrEnum):
+    """Refusals of a write that only the contracts make: who may do what, and what a record must hold."""
+
+    NOT_MEMBER = "NOT_MEMBER"
+    NOT_DATA_HOLDER = "NOT_DATA_HOLDER"
+    NOT_DATA_USER = "NOT_DATA_USER"
+    NOT_ETHICS_BOARD = "NOT_ETHICS_BOARD"
+    NOT_THE_HOLDER = "NOT_THE_HOLDER"
+    NOT_THE_APPLICANT = "NOT_THE_APPLICANT"
+    NOT_CONCERNED = "NOT_CONCERNED"
+    NOT_USES_CONTRACT = "NOT_USES_CONTRACT"
+    ACCOUNT_MISSING = "ACCOUNT_MISSING"
+    NAME_MISSING = "NAME_MISSING"
+    DID_MISSING = "DID_MISSING"
+    ROLES_INVALID = "ROLES_INVALID"
+    ROLES_CONFLICT = "ROLES_CONFLICT"
+    BOARD_TOO_SMALL = "BOARD_TOO_SMALL"
+    MEMBER_EXISTS = "MEMBER_EXISTS"
+    MEMBER_UNKNOWN = "MEMBER_UNKNOWN"
+    MEMBERS_FULL = "MEMBERS_FULL"
+    PROPOSAL_UNKNOWN = "PROPOSAL_UNKNOWN"
+    PROPOSAL_CLOSED = "PROPOSAL_CLOSED"
+    CONCERNS_ITSELF = "CONCERNS_ITSELF"
+    ALREADY_VOTED = "ALREADY_VOTED"
+    NAME_TAKEN = "NAME_TAKEN"
+    DUO_TERMS_INVALID = "DUO_TERMS_INVALID"
+    HASH_MISSING = "HASH_MISSING"
+    CID_MISSING = "CID_MISSING"
+    ROWS_MISSING = "ROWS_MISSING"
+    DATASET_UNKNOWN = "DATASET_UNKNOWN"
+    DATASET_NOT_FROZEN = "DATASET_NOT_FROZEN"
+    TITLE_MISSING = "TITLE_MISSING"
+    PURPOSE_INVALID = "PURPOSE_INVALID"
+    DATASETS_MISSING = "DATASETS_MISSING"
+    DATASET_REPEATED = "DATASET_REPEATED"
+    HOLDER_REPEATED = "HOLDER_REPEATED"
+    COMPUTATIONS_INVALID = "COMPUTATIONS_INVALID"
+    ROUNDS_INVALID = "ROUNDS_INVALID"
+    QUERIES_INVALID = "QUERIES_INVALID"
+    MIN_HOSPITALS_INVALID = "MIN_HOSPITALS_INVALID"
+    MIN_COHORT_INVALID = "MIN_COHORT_INVALID"
+    ANSWER_MODE_INVALID = "ANSWER_MODE_INVALID"
+    DURATION_INVALID = "DURATION_INVALID"
+    STUDY_UNKNOWN = "STUDY_UNKNOWN"
+    STUDY_CLOSED = "STUDY_CLOSED"
+    STUDY_NOT_APPROVED = "STUDY_NOT_APPROVED"
+    VOTE_UNDECIDED = "VOTE_UNDECIDED"
+    OWN_STUDY = "OWN_STUDY"
+    ALREADY_ACCEPTED = "ALREADY_ACCEPTED"
+    NOT_ACCEPTED = "NOT_ACCEPTED"
+    PERMIT_EXISTS = "PERMIT_EXISTS"
+    FREEZE_INVALID = "FREEZE_INVALID"
+    FREEZE_SPENT = "FREEZE_SPENT"
+    PERMIT_NOT_FROZEN = "PERMIT_NOT_FROZEN"
+    KIND_INVALID = "KIND_INVALID"
+    NOT_NEXT = "NOT_NEXT"
+
+    @property
+    def remedy(self) -> str:
+        """What the person whose write was refused can do."""
+        return _WRITE_REMEDIES[self]
+
+
+_WRITE_REMEDIES = {
+    WriteRefusal.NOT_MEMBER: "Use the key of an active member of the consortium.",
+    WriteRefusal.NOT_DATA_HOLDER: "Use the key of an active member that holds the role of data holder.",
+    WriteRefusal.NOT_DATA_USER: "Use the key of an active member that holds the role of data user.",
+    WriteRefusal.NOT_ETHICS_BOARD: "Use the key of an active member of the ethics board.",
+    WriteRefusal.NOT_THE_HOLDER: "Only the dataset's own holder can do this; use its key.",
+    WriteRefusal.NOT_THE_APPLICANT: "Only the data user who applied can do this; use its key.",
+    WriteRefusal.NOT_CONCERNED: "Only a member of the ethics board or the holder of a covered dataset can do this.",
+    WriteRefusal.NOT_USES_CONTRACT: "Record the use through the contract Uses, which charges the dataset itself.",
+    WriteRefusal.ACCOUNT_MISSING: "Give the account's address; the zero address cannot be a member.",
+    WriteRefusal.NAME_MISSING: "Give a name of 1 to 64 bytes.",
+    WriteRefusal.DID_MISSING: "Give a decentralised identifier, such as did:ethr:0x7a69:0x....",
+    WriteRefusal.ROLES_INVALID: "Give at least one role, and only roles that exist.",
+    WriteRefusal.ROLES_CONFLICT: "A data user cannot sit on the ethics board; give one of the two roles.",
+    WriteRefusal.BOARD_TOO_SMALL: "The ethics board needs at least two members; admit another first.",
+    WriteRefusal.MEMBER_EXISTS: "This account was admitted before; every account is admitted once, so use a new one.",
+    WriteRefusal.MEMBER_UNKNOWN: "Name an active member.",
+    WriteRefusal.MEMBERS_FULL: "The consortium has admitted as many accounts as it can hold; found another.",
+    WriteRefusal.PROPOSAL_UNKNOWN: "Name a proposal that exists.",
+    WriteRefusal.PROPOSAL_CLOSED: "The proposal was carried out or is older than 30 days; make a new one.",
+    WriteRefusal.CONCERNS_ITSELF: "Nobody votes on their own removal; leave it to the other members.",
+    WriteRefusal.ALREADY_VOTED: "Every account votes once; wait for the others.",
+    WriteRefusal.NAME_TAKEN: "This holder already registered a dataset of this name; add a version to it.",
+    WriteRefusal.DUO_TERMS_INVALID: "Give the dataset's Data Use Ontology terms, DUO:0000004 to DUO:0000046.",
+    WriteRefusal.HASH_MISSING: "Give the hash; 32 zero bytes stand for none.",
+    WriteRefusal.CID_MISSING: "Give the identifier of the encrypted root, as 1 to 64 bytes.",
+    WriteRefusal.ROWS_MISSING: "Register a version that has rows.",
+    WriteRefusal.DATASET_UNKNOWN: "Name a dataset that is registered.",
+    WriteRefusal.DATASET_NOT_FROZEN: "The dataset is not frozen; there is nothing to undo.",
+    WriteRefusal.TITLE_MISSING: "Give the study a title of 1 to 64 bytes.",
+    WriteRefusal.PURPOSE_INVALID: "Name at least one purpose, DUO:0000031 to DUO:0000040, and nothing else.",
+    WriteRefusal.DATASETS_MISSING: "Name at least one dataset.",
+    WriteRefusal.DATASET_REPEATED: "Name every dataset once.",
+    WriteRefusal.HOLDER_REPEATED: "Name at most one dataset of each holder, so that datasets count as hospitals.",
+    WriteRefusal.COMPUTATIONS_INVALID: "Ask for training, for queries, or for both.",
+    WriteRefusal.ROUNDS_INVALID: "Ask for 1 to 10,000 rounds with training, and for 0 without.",
+    WriteRefusal.QUERIES_INVALID: "Ask for 1 to 10,000 queries with queries, and for 0 without.",
+    WriteRefusal.MIN_HOSPITALS_INVALID: "Set the minimum of hospitals between 1 and the number of datasets.",
+    WriteRefusal.MIN_COHORT_INVALID: "Set the minimum cohort to at least 1 patient.",
+    WriteRefusal.ANSWER_MODE_INVALID: "Set the answer mode to exact or private.",
+    WriteRefusal.DURATION_INVALID: "Set the duration between one second and ten years.",
+    WriteRefusal.STUDY_UNKNOWN: "Name a study that was proposed.",
+    WriteRefusal.STUDY_CLOSED: "The study is decided or cancelled; propose a new one.",
+    WriteRefusal.STUDY_NOT_APPROVED: "Wait until the ethics board has approved the study.",
+    WriteRefusal.VOTE_UNDECIDED: "More members of the board have to vote before the study is decided.",
+    WriteRefusal.OWN_STUDY: "Nobody votes on their own study; leave it to the rest of the board.",
+    WriteRefusal.ALREADY_ACCEPTED: "The dataset's holder has already accepted this study.",
+    WriteRefusal.NOT_ACCEPTED: "Wait until the holder of every dataset has accepted the study.",
+    WriteRefusal.PERMIT_EXISTS: "The permit was issued; it can be revoked, not cancelled or issued again.",
+    WriteRefusal.FREEZE_INVALID: "Freeze for at least one second and at most seven days.",
+    WriteRefusal.FREEZE_SPENT: "Every account can freeze a permit once; ask another, or vote to revoke it.",
+    WriteRefusal.PERMIT_NOT_FROZEN: "The permit is not frozen; there is nothing to lift.",
+    WriteRefusal.KIND_INVALID: "Name a round (1) or a query (2).",
+    WriteRefusal.NOT_NEXT: "Open rounds and queries one after the other, each with the next number.",
 }

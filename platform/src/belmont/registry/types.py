@@ -7,11 +7,12 @@ Hashes and identifiers are 32 raw bytes; addresses are EIP-55 checksummed string
 
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from typing import NewType
+from typing import Any, NewType
 
 Address = NewType("Address", str)
 DatasetId = NewType("DatasetId", bytes)
 StudyId = NewType("StudyId", int)
+ProposalId = NewType("ProposalId", int)
 PermitId = NewType("PermitId", int)
 """A permit has the number of the study it was issued for; 0 is never issued."""
 MicroRho = NewType("MicroRho", int)
@@ -58,7 +59,10 @@ class StudyStatus(IntEnum):
 
 
 class PermitStatus(IntEnum):
-    """Status as recorded: past ``expires_at`` a permit is expired whatever it says, and FROZEN ends at ``frozen_until``."""
+    """Status as recorded: past ``expires_at`` a permit is expired whatever it says.
+
+    FROZEN ends at ``frozen_until``.
+    """
 
     UNKNOWN = 0
     ACTIVE = 1
@@ -79,6 +83,13 @@ class AnswerMode(IntEnum):
 
     EXACT = 1
     PRIVATE = 2
+
+
+class ProposalKind(IntEnum):
+    """What the members vote on among themselves."""
+
+    ADMISSION = 1
+    REMOVAL = 2
 
 
 class UseKind(IntEnum):
@@ -107,6 +118,33 @@ class Member:
     node_key_hash: bytes
     roles: Role
     status: MemberStatus
+
+
+@dataclass(frozen=True)
+class MemberProfile:
+    """Who is to be admitted, as a founder or by the members' vote."""
+
+    address: Address
+    name: str
+    did: str
+    roles: Role
+    mask_key: bytes = ZERO_HASH
+    """X25519 public key (RFC 7748), 32 bytes; zero where the member masks nothing."""
+    node_key_hash: bytes = ZERO_HASH
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A vote among the members on admitting or removing one account."""
+
+    id: ProposalId
+    kind: ProposalKind
+    account: Address
+    proposer: Address
+    supporters: tuple[Address, ...]
+    """Everyone who voted for it, the proposer first; only those still active are counted."""
+    proposed_at: int
+    executed: bool
 
 
 @dataclass(frozen=True)
@@ -245,6 +283,7 @@ class View:
     recorded: bool = False
     """Whether this dataset's holder already recorded a use for this permit, kind and n."""
     holder_active: bool = False
+    data_user_active: bool = False
 
 
 @dataclass(frozen=True)
@@ -263,3 +302,18 @@ class Request:
     cohort_rows: int
     """Rows this hospital would compute on."""
     rho: MicroRho = field(default=MicroRho(0))
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """One event of one contract, decoded; all of them, in order, are the audit trail."""
+
+    block: int
+    timestamp: int
+    transaction: bytes
+    contract: str
+    name: str
+    actor: Address
+    """Who sent the transaction."""
+    details: dict[str, Any]
+    """The event's other fields under their names in snake_case: int, bool, str, 32 raw bytes, or an Address."""

@@ -1,0 +1,215 @@
+"""What every registry offers: the chain's own and the simulated one, held to the same tests.
+
+A registry reads for anybody and writes for one account; ``registry.as_(account)`` gives the same registry bound to
+another account. Every read raises ``RegistryUnreachable`` when the chain does not answer: a gate turns that into
+``View(head=None)``, on which ``decide`` answers ``CHAIN_UNREACHABLE``. Every write raises
+
+* ``RegistryRefused`` when a contract refuses (``.reason`` is its word, ``.code`` the ``Reason`` or ``WriteRefusal``),
+* ``RegistryArgumentError`` for an argument that no record can hold,
+* ``RegistryUnreachable`` when the chain does not answer,
+
+and returns once the write is final. Who may write what stands at the top of each contract.
+"""
+
+from typing import Protocol, Self, runtime_checkable
+
+from belmont.registry.types import (
+    Address,
+    AuditEvent,
+    Dataset,
+    DatasetId,
+    DatasetVersion,
+    Head,
+    Member,
+    MemberProfile,
+    MicroRho,
+    OpenedUse,
+    Permit,
+    PermitId,
+    Proposal,
+    ProposalId,
+    RecordedUse,
+    Study,
+    StudyId,
+    StudyTerms,
+    UseKind,
+    View,
+)
+
+FREEZE_MAX_SECONDS = 7 * 24 * 3600
+"""How long one board member or data holder can freeze a permit."""
+
+
+class Account(Protocol):
+    """Who writes: for the chain a ``LocalAccount`` of eth-account, which signs; a simulation needs only the address."""
+
+    @property
+    def address(self) -> str:
+        """EIP-55 checksummed address."""
+
+
+@runtime_checkable
+class Registry(Protocol):
+    """Members, datasets, studies, permits and uses of one consortium."""
+
+    # --- who writes ---
+
+    def as_(self, account: Account) -> Self:
+        """The same registry, writing as ``account``."""
+
+    @property
+    def address(self) -> Address | None:
+        """The account this registry writes as; None when it only reads."""
+
+    # --- reads ---
+
+    @property
+    def name(self) -> str:
+        """The consortium's name."""
+
+    def head(self) -> Head:
+        """The newest block."""
+
+    def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
+        """Everything that ``decide`` needs, read at one block.
+
+        ``highest_head_seen`` is 0: the chain cannot know it. A gate fills it in from its own ledger with
+        ``dataclasses.replace``.
+        """
+
+    def member(self, address: Address) -> Member | None:
+        """A member by address, removed ones too; None for an account that was never admitted."""
+
+    def members(self) -> list[Member]:
+        """Every member ever admitted, in order of admission."""
+
+    def proposal(self, proposal_id: ProposalId) -> Proposal | None:
+        """A vote on admission or removal."""
+
+    def proposals(self) -> list[Proposal]:
+        """Every vote on admission or removal, in order."""
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset | None:
+        """A dataset by identifier."""
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset, in order of registration."""
+
+    def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
+        """A version of a dataset; numbers begin with 1."""
+
+    def study(self, study_id: StudyId) -> Study | None:
+        """A study by number; numbers begin with 1."""
+
+    def studies(self) -> list[Study]:
+        """Every study, in order of application."""
+
+    def permit(self, permit_id: PermitId) -> Permit | None:
+        """A permit; it has the number of its study."""
+
+    def permits(self) -> list[Permit]:
+        """Every permit, in order of number."""
+
+    def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
+        """A round or query as it was opened."""
+
+    def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
+        """What the permit has spent on one dataset."""
+
+    def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
+        """The recorded uses of one permit, or of all, in chain order."""
+
+    def audit_events(self) -> list[AuditEvent]:
+        """Every event of all five contracts, in chain order."""
+
+    # --- members ---
+
+    def propose_admission(self, profile: MemberProfile) -> ProposalId:
+        """Propose a new member and support it."""
+
+    def propose_removal(self, account: Address) -> ProposalId:
+        """Propose to remove a member for good, and support it."""
+
+    def support(self, proposal_id: ProposalId) -> None:
+        """Vote for an admission or removal; the vote that makes a majority of the active members carries it out."""
+
+    # --- datasets ---
+
+    def register_dataset(
+        self,
+        name: str,
+        duo_terms: int,
+        dictionary_hash: bytes,
+        sensitivity: int,
+        retention_until: int,
+        rho_cap: MicroRho,
+        consent_root: bytes,
+    ) -> DatasetId:
+        """Register a dataset, without a version yet."""
+
+    def add_version(
+        self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
+    ) -> int:
+        """Add a version built at the dataset's current consent root; returns its number.
+
+        ``commitments_root`` is ``ZERO_HASH`` where the rows are not committed to.
+        """
+
+    def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
+        """Publish that consents changed: earlier versions are stale from now on."""
+
+    def freeze_dataset(self, dataset_id: DatasetId) -> None:
+        """Stop every use of a dataset until it is unfrozen."""
+
+    def unfreeze_dataset(self, dataset_id: DatasetId) -> None:
+        """Allow the use of a dataset again."""
+
+    def destroy_dataset(self, dataset_id: DatasetId) -> None:
+        """Record that a dataset is gone, for good."""
+
+    # --- studies ---
+
+    def propose(self, terms: StudyTerms) -> StudyId:
+        """Apply for a permit."""
+
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
+        """Vote as a member of the ethics board; the text of the reason stays off chain, its SHA-256 goes on."""
+
+    def tally(self, study_id: StudyId) -> None:
+        """Decide a study whose votes became enough because the board changed."""
+
+    def accept(self, study_id: StudyId, dataset_id: DatasetId) -> None:
+        """Accept a study as the holder of one of its datasets."""
+
+    def cancel(self, study_id: StudyId) -> None:
+        """Take back an application that has no permit yet."""
+
+    # --- permits ---
+
+    def issue(self, study_id: StudyId) -> PermitId:
+        """Issue the permit of a study that the board approved and every data holder accepted."""
+
+    def freeze_permit(self, permit_id: PermitId, seconds: int = FREEZE_MAX_SECONDS, reason: str = "") -> None:
+        """Stop a permit at once, for a while; once for each account."""
+
+    def vote_lift(self, permit_id: PermitId) -> None:
+        """Vote to end the current freeze early."""
+
+    def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
+        """Vote to end a permit for good."""
+
+    def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
+        """Take one's dataset out of a permit for good."""
+
+    # --- uses ---
+
+    def open_round(self, permit_id: PermitId, n: int, model_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        """Open the next round, for these participants in this order."""
+
+    def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        """Open the next query, for these participants in this order."""
+
+    def record_use(
+        self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
+    ) -> None:
+        """Record a use, and charge its rho, before the result leaves the data holder."""
