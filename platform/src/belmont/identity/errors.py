@@ -1,0 +1,48 @@
+"""What can go wrong with identities.
+
+IdentityError
+├── DidMalformed             not a did:ethr identifier of an account
+├── PasswordRefused          empty, missing, wrong, or given for a file that is not encrypted
+└── KeyFileError
+    ├── KeyFileMissing       nothing at that path
+    ├── KeyFileExists        saving would overwrite a key
+    ├── KeyFileUnsafe        a link, not a regular file, or readable by others
+    ├── KeyFileUnwritable    the folder is missing, read-only or full
+    └── KeyFileMalformed     foreign, damaged, truncated, too large, or at odds with itself
+"""
+
+
+class IdentityError(Exception):
+    """Anything of this area; the message says what to do."""
+
+
+class DidMalformed(IdentityError):
+    pass
+
+
+class PasswordRefused(IdentityError):
+    pass
+
+
+class KeyFileError(IdentityError):
+    pass
+
+
+class KeyFileMissing(KeyFileError):
+    pass
+
+
+class KeyFileExists(KeyFileError):
+    pass
+
+
+class KeyFileUnsafe(KeyFileError):
+    pass
+
+
+class KeyFileUnwritable(KeyFileError):
+    pass
+
+
+class KeyFileMalformed(KeyFileError):
+    pass
