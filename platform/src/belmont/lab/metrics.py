@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 def auc(scores: Floats, outcome: Floats) -> float:
     """Area under the ROC curve: the chance that a case scores above a control, ties counting half.
 
-    Mann-Whitney statistic; Hanley and McNeil, Radiology 143 (1982). ``scores`` and ``outcome`` (0 or 1) have shape (n,).
+    Mann-Whitney statistic; Hanley and McNeil, Radiology 143 (1982). ``scores`` and ``outcome`` (0 or 1): shape (n,).
     """
     cases = int(outcome.sum())
     controls = len(outcome) - cases
     if cases == 0 or controls == 0:
         raise LabError("the AUC needs at least one case and one control: evaluate on more patients")
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     rank_of_value = np.cumsum(counts) - (counts - 1) / 2.0
     rank_sum = rank_of_value[inverse][outcome > 0.5].sum()
     return float((rank_sum - cases * (cases + 1) / 2.0) / (cases * controls))

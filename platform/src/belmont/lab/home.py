@@ -1,0 +1,127 @@
+"""A consortium's directory on this machine: who is in it, and where each keeps keys, vault, ledger and records.
+
+``consortium.json`` is written last, so a directory without it was never finished and is refused. Layout::
+
+    consortium.json                     names, roles and addresses; nothing secret
+    chain/                              the embedded chain
+    members/<slug>/identity.json        keys of one member (mode 0600)
+    members/<slug>/wrapping.key         a hospital's: opens its vault (mode 0600)
+    members/<slug>/vault.sqlite         a hospital's: encrypted dataset versions
+    members/<slug>/ledger.sqlite        a hospital's: rounds and queries it served
+    members/<slug>/dictionary.yaml      a hospital's: what its columns mean
+    members/<slug>/records/             a hospital's own records
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from belmont.lab.errors import HomeError
+from belmont.registry.types import Role
+
+FORMAT = 1
+MARKER = "consortium.json"
+
+
+@dataclass(frozen=True)
+class Person:
+    """One member as this machine knows it."""
+
+    slug: str
+    name: str
+    roles: Role
+    address: str
+
+
+@dataclass(frozen=True)
+class SyntheticSource:
+    """What the records were generated from; only a local consortium has one."""
+
+    hospitals: int
+    patients: int
+    seed: int
+
+
+class Home:
+    """Paths of one consortium's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def chain(self) -> Path:
+        return self.path / "chain"
+
+    def member(self, slug: str) -> Path:
+        return self.path / "members" / slug
+
+    def identity(self, slug: str) -> Path:
+        return self.member(slug) / "identity.json"
+
+    def wrapping_key(self, slug: str) -> Path:
+        return self.member(slug) / "wrapping.key"
+
+    def vault(self, slug: str) -> Path:
+        return self.member(slug) / "vault.sqlite"
+
+    def ledger(self, slug: str) -> Path:
+        return self.member(slug) / "ledger.sqlite"
+
+    def dictionary(self, slug: str) -> Path:
+        return self.member(slug) / "dictionary.yaml"
+
+    def records(self, slug: str) -> Path:
+        return self.member(slug) / "records"
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / MARKER).exists()
+
+    def begin(self) -> None:
+        """Makes an empty directory for a new consortium. Refuses one that holds anything already."""
+        if self.path.exists() and any(self.path.iterdir()):
+            raise HomeError(
+                f"{self.path} holds something that is not a finished consortium, perhaps one whose making was "
+                "interrupted: name another directory, or empty this one"
+            )
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def finish(self, people: list[Person], synthetic: SyntheticSource | None) -> None:
+        """Writes the marker, whole or not at all."""
+        content = {
+            "format": FORMAT,
+            "members": [asdict(person) | {"roles": int(person.roles)} for person in people],
+            "synthetic": asdict(synthetic) if synthetic else None,
+        }
+        draft = self.path / f".{MARKER}.{secrets.token_hex(4)}"
+        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        with draft.open("rb") as handle:
+            os.fsync(handle.fileno())
+        draft.replace(self.path / MARKER)
+
+    def read(self) -> tuple[list[Person], SyntheticSource | None]:
+        """The people and the source of the records. Raises ``HomeError`` for anything but what ``finish`` wrote."""
+        marker = self.path / MARKER
+        if not marker.exists():
+            raise HomeError(f"{self.path} is not a consortium's directory: it has no {MARKER}")
+        try:
+            content = json.loads(marker.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise HomeError(f"{marker} has format {content['format']}; this release reads format {FORMAT}")
+            people = [
+                Person(_slug(item["slug"]), str(item["name"]), Role(item["roles"]), str(item["address"]))
+                for item in content["members"]
+            ]
+            source = SyntheticSource(**content["synthetic"]) if content["synthetic"] else None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise HomeError(f"{marker} is damaged ({error}): make the consortium again, or restore the file") from error
+        return people, source
+
+
+def _slug(value: object) -> str:
+    """A slug becomes part of a path: only lower-case letters, digits and hyphens."""
+    if not isinstance(value, str) or not value or not value.replace("-", "").isalnum() or value != value.lower():
+        raise ValueError(f"member slug {value!r} is not made of lower-case letters, digits and hyphens")
+    return value
