@@ -1,0 +1,84 @@
+"""Pictures of a study: plain functions from numbers to a matplotlib Figure (no global state, any backend)."""
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+BLUE, ORANGE, GREEN, GREY = "#1f6feb", "#d4760a", "#1a7f37", "#6e7781"
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapping[str, float]) -> "Figure":
+    """AUC after each round, with named horizontal lines to compare with."""
+    figure = _figure(5.2, 3.4)
+    axes = figure.add_subplot()
+    axes.plot(rounds, auc, "o-", color=BLUE, label="federated")
+    for (name, value), colour in zip(references.items(), (ORANGE, GREEN, GREY), strict=False):
+        axes.axhline(value, linestyle="--", color=colour, label=f"{name} {value:.3f}")
+    axes.set(xlabel="round", ylabel="AUC on held-out patients", title="Learning curve")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    return figure
+
+
+def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]]) -> "Figure":
+    """Coefficients side by side, one row for each name and one mark for each of the estimates."""
+    figure = _figure(6.4, 0.9 + 0.27 * len(names))
+    axes = figure.add_subplot()
+    places = np.arange(len(names))[::-1]
+    marks = (("o", BLUE), ("x", ORANGE), ("D", GREEN))
+    for index, ((label, values), (marker, colour)) in enumerate(zip(estimates.items(), marks, strict=False)):
+        axes.plot(
+            values, places + 0.14 * (1 - index), marker, color=colour, label=label, linestyle="none", markersize=6
+        )
+    axes.axvline(0.0, color=GREY, linewidth=0.8)
+    axes.set_yticks(places, names)
+    axes.set(xlabel="log odds ratio per reference standard deviation", title="Coefficients")
+    axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> "Figure":
+    """ROC curves: false positive rates, true positive rates and the AUC, by name."""
+    figure = _figure(4.2, 3.8)
+    axes = figure.add_subplot()
+    for (name, (false_rate, true_rate, area)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
+        axes.plot(false_rate, true_rate, color=colour, label=f"{name} {area:.3f}")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC on held-out patients")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def bars(labels: Sequence[str], counts: Sequence[float], title: str, unit: str) -> "Figure":
+    """A histogram whose cells were counted elsewhere."""
+    figure = _figure(5.2, 3.0)
+    axes = figure.add_subplot()
+    axes.bar(range(len(labels)), counts, color=BLUE, width=0.9)
+    step = max(1, len(labels) // 10)
+    axes.set_xticks(range(0, len(labels), step), [labels[i] for i in range(0, len(labels), step)])
+    axes.set(xlabel=unit, ylabel="patients", title=title)
+    return figure
+
+
+def svg(figure: "Figure") -> str:
+    """The figure as an SVG element that can stand inside an HTML page; the same figure gives the same text."""
+    import matplotlib
+
+    text = StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "belmont", "svg.fonttype": "path"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    drawing = text.getvalue()
+    return drawing[drawing.index("<svg") :]
