@@ -13,6 +13,7 @@ and returns once the write is final. Who may write what stands at the top of eac
 
 from typing import Protocol, Self, runtime_checkable
 
+from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.types import (
     Address,
     AuditEvent,
@@ -35,9 +36,6 @@ from belmont.registry.types import (
     UseKind,
     View,
 )
-
-FREEZE_MAX_SECONDS = 7 * 24 * 3600
-"""How long one board member or data holder can freeze a permit."""
 
 
 class Account(Protocol):

@@ -1,0 +1,118 @@
+"""Checks on arguments before anything is sent: types, lengths and sizes that the contracts' ABI can carry.
+
+Whether a record makes sense is the contracts' business; this is only about what fits into one.
+"""
+
+from eth_utils.address import is_checksum_address
+
+from belmont.registry.errors import RegistryArgumentError
+from belmont.registry.limits import CID_MAX_BYTES, DATASETS_MAX, DID_MAX_BYTES, TEXT_MAX_BYTES
+from belmont.registry.types import MemberProfile, StudyTerms
+
+
+def check_hash(name: str, value: object) -> None:
+    """``value`` is 32 raw bytes."""
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise RegistryArgumentError(f"{name} must be 32 bytes; give the raw digest, not its hexadecimal text.")
+
+
+def check_number(name: str, value: object, bits: int) -> None:
+    """``value`` is a whole number that fits ``bits`` bits."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << bits:
+        raise RegistryArgumentError(f"{name} must be a whole number from 0 to 2^{bits} - 1; it is {value!r}.")
+
+
+def check_text(name: str, value: object, max_bytes: int = TEXT_MAX_BYTES) -> None:
+    """``value`` is printable text of at most ``max_bytes`` bytes of UTF-8."""
+    if not isinstance(value, str) or not value.isprintable() or len(value.encode()) > max_bytes:
+        raise RegistryArgumentError(f"{name} must be printable text of at most {max_bytes} bytes; shorten it.")
+
+
+def check_address(name: str, value: object) -> None:
+    """``value`` is an EIP-55 checksummed address."""
+    if not isinstance(value, str) or not is_checksum_address(value):
+        raise RegistryArgumentError(f"{name} must be a checksummed address (0x and 40 digits); it is {value!r}.")
+
+
+def check_cid(value: object) -> None:
+    """``value`` is a binary CID of at most 64 bytes."""
+    if not isinstance(value, bytes) or len(value) > CID_MAX_BYTES:
+        raise RegistryArgumentError(f"cid must be at most {CID_MAX_BYTES} bytes; give the binary form, not its text.")
+
+
+def check_datasets(name: str, value: object) -> None:
+    """``value`` is a tuple of at most 16 dataset identifiers."""
+    if not isinstance(value, tuple) or len(value) > DATASETS_MAX:
+        raise RegistryArgumentError(f"{name} must be a tuple of at most {DATASETS_MAX} datasets; split the study.")
+    for each in value:
+        check_hash(f"every one of {name}", each)
+
+
+def check_profile(profile: MemberProfile) -> None:
+    """A profile that fits a member's record."""
+    check_address("address", profile.address)
+    check_text("name", profile.name)
+    check_text("did", profile.did, DID_MAX_BYTES)
+    check_number("roles", profile.roles, 8)
+    check_hash("mask_key", profile.mask_key)
+    check_hash("node_key_hash", profile.node_key_hash)
+
+
+def check_terms(terms: StudyTerms) -> None:
+    """Terms that fit a study's record."""
+    check_text("title", terms.title)
+    for name in ("protocol_hash", "code_hash", "config_hash"):
+        check_hash(name, getattr(terms, name))
+    check_datasets("datasets", terms.datasets)
+    check_number("computations", terms.computations, 8)
+    check_number("answer_mode", terms.answer_mode, 8)
+    for name in ("purpose", "rho_per_dataset", "duration_seconds"):
+        check_number(name, getattr(terms, name), 64)
+    for name in ("rounds", "queries", "min_hospitals", "min_cohort"):
+        check_number(name, getattr(terms, name), 32)
+
+
+def check_registration(
+    name: str,
+    duo_terms: int,
+    dictionary_hash: bytes,
+    sensitivity: int,
+    retention_until: int,
+    rho_cap: int,
+    consent_root: bytes,
+) -> None:
+    """What fits a dataset's record."""
+    check_text("name", name)
+    check_number("duo_terms", duo_terms, 64)
+    check_hash("dictionary_hash", dictionary_hash)
+    check_number("sensitivity", sensitivity, 8)
+    check_number("retention_until", retention_until, 64)
+    check_number("rho_cap", rho_cap, 64)
+    check_hash("consent_root", consent_root)
+
+
+def check_version(dataset_id: bytes, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes) -> None:
+    """What fits a version's record."""
+    check_hash("dataset_id", dataset_id)
+    check_cid(cid)
+    check_number("rows", rows, 64)
+    check_hash("commitments_root", commitments_root)
+    check_hash("consent_root", consent_root)
+
+
+def check_opening(permit_id: int, n: int, subject_hash: bytes, participants: tuple[bytes, ...]) -> None:
+    """What fits the record of an opened round or query."""
+    check_number("permit_id", permit_id, 64)
+    check_number("n", n, 32)
+    check_hash("the hash of the model or query", subject_hash)
+    check_datasets("participants", participants)
+
+
+def check_use(permit_id: int, kind: int, n: int, dataset_id: bytes, result_hash: bytes, rho: int) -> None:
+    """What fits the record of a use."""
+    check_number("permit_id", permit_id, 64)
+    check_number("kind", kind, 8)
+    check_number("n", n, 32)
+    check_hash("dataset_id", dataset_id)
+    check_hash("result_hash", result_hash)
+    check_number("rho", rho, 64)

@@ -1,0 +1,24 @@
+"""What a record can hold: the bounds that the contracts, the reference model and the argument checks share.
+
+Sizes are bytes of UTF-8, times are seconds. ``tests/contracts`` holds these numbers against the Vyper sources.
+"""
+
+TEXT_MAX_BYTES = 64
+DID_MAX_BYTES = 96
+CID_MAX_BYTES = 64
+DATASETS_MAX = 16
+FOUNDERS_MAX = 32
+MEMBERS_MAX = 256
+BOARD_MIN = 2
+ROUNDS_MAX = 10_000
+QUERIES_MAX = 10_000
+DURATION_MAX_SECONDS = 10 * 365 * 24 * 3600
+FREEZE_MAX_SECONDS = 7 * 24 * 3600
+PROPOSAL_SECONDS = 30 * 24 * 3600
+
+DUO_TERMS = (4, 6, 7, 11, 12, 15, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 42, 43, 44, 45, 46)
+"""GA4GH DUO terms that a dataset can carry, as short numbers (4 is DUO:0000004, no restriction)."""
+DUO_TERMS_MASK = sum(1 << number for number in DUO_TERMS)
+PURPOSES = tuple(range(31, 41))
+"""GA4GH DUO investigation purposes, as short numbers (31 is DUO:0000031, method development)."""
+PURPOSES_MASK = sum(1 << number for number in PURPOSES)

@@ -1,0 +1,129 @@
+"""The rules of ``Members.vy``, in its order of checks."""
+
+from dataclasses import replace
+
+from belmont.registry.limits import BOARD_MIN, MEMBERS_MAX, PROPOSAL_SECONDS
+from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference.world import World, known, require
+from belmont.registry.types import (
+    Address,
+    Member,
+    MemberProfile,
+    MemberStatus,
+    Proposal,
+    ProposalId,
+    ProposalKind,
+    Role,
+)
+
+NOBODY = Address("0x" + "0" * 40)
+_ALL_ROLES = Role.DATA_HOLDER | Role.DATA_USER | Role.ETHICS_BOARD | Role.AUDITOR
+
+
+def found(world: World, by: Address, founders: tuple[MemberProfile, ...]) -> None:
+    require(world.name, W.NAME_MISSING)
+    for profile in founders:
+        _check_profile(world, profile)
+        _admit(world, by, profile)
+    require(board_size(world) >= BOARD_MIN, W.BOARD_TOO_SMALL)
+    world.emit("Members", "ConsortiumFounded", by, name=world.name)
+
+
+def is_active(world: World, account: Address, role: Role = Role.NONE) -> bool:
+    """Whether ``account`` is an active member that holds ``role``."""
+    member = world.members.get(account)
+    return member is not None and member.status is MemberStatus.ACTIVE and role in member.roles
+
+
+def board_size(world: World) -> int:
+    return sum(is_active(world, account, Role.ETHICS_BOARD) for account in world.members)
+
+
+def board_quorum(world: World) -> int:
+    return board_size(world) // 2 + 1
+
+
+def propose_admission(world: World, by: Address, profile: MemberProfile) -> ProposalId:
+    require(is_active(world, by), W.NOT_MEMBER)
+    _check_profile(world, profile)
+    proposal_id = _propose(world, by, ProposalKind.ADMISSION, profile.address)
+    world.profiles[proposal_id] = profile
+    world.emit(
+        "Members",
+        "AdmissionProposed",
+        by,
+        proposal=proposal_id,
+        account=profile.address,
+        name=profile.name,
+        roles=int(profile.roles),
+    )
+    return proposal_id
+
+
+def propose_removal(world: World, by: Address, account: Address) -> ProposalId:
+    require(is_active(world, by), W.NOT_MEMBER)
+    require(is_active(world, account), W.MEMBER_UNKNOWN)
+    require(by != account, W.CONCERNS_ITSELF)
+    proposal_id = _propose(world, by, ProposalKind.REMOVAL, account)
+    world.emit("Members", "RemovalProposed", by, proposal=proposal_id, account=account)
+    return proposal_id
+
+
+def support(world: World, by: Address, proposal_id: ProposalId) -> None:
+    require(is_active(world, by), W.NOT_MEMBER)
+    proposal = known(world.proposals.get(proposal_id), W.PROPOSAL_UNKNOWN)
+    in_time = world.now < proposal.proposed_at + PROPOSAL_SECONDS
+    require(not proposal.executed and in_time, W.PROPOSAL_CLOSED)
+    require(by != proposal.account, W.CONCERNS_ITSELF)
+    require(by not in proposal.supporters, W.ALREADY_VOTED)
+    proposal = replace(proposal, supporters=(*proposal.supporters, by))
+    world.emit("Members", "ProposalSupported", by, proposal=proposal_id)
+    counted = sum(is_active(world, each) for each in proposal.supporters)
+    active = sum(is_active(world, each) for each in world.members)
+    if counted >= active // 2 + 1:
+        proposal = replace(proposal, executed=True)
+        if proposal.kind is ProposalKind.ADMISSION:
+            profile = world.profiles[proposal_id]
+            _check_profile(world, profile)
+            _admit(world, by, profile)
+        else:
+            _remove(world, by, proposal.account)
+    world.proposals[proposal_id] = proposal
+
+
+def _propose(world: World, by: Address, kind: ProposalKind, account: Address) -> ProposalId:
+    proposal_id = ProposalId(len(world.proposals) + 1)
+    world.proposals[proposal_id] = Proposal(proposal_id, kind, account, by, (by,), world.now, executed=False)
+    return proposal_id
+
+
+def _check_profile(world: World, profile: MemberProfile) -> None:
+    require(profile.address != NOBODY, W.ACCOUNT_MISSING)
+    require(profile.address not in world.members, W.MEMBER_EXISTS)
+    require(profile.name, W.NAME_MISSING)
+    require(profile.did, W.DID_MISSING)
+    require(profile.roles and not profile.roles & ~_ALL_ROLES, W.ROLES_INVALID)
+    both = Role.DATA_USER | Role.ETHICS_BOARD
+    require(profile.roles & both != both, W.ROLES_CONFLICT)
+    require(len(world.members) < MEMBERS_MAX, W.MEMBERS_FULL)
+
+
+def _admit(world: World, by: Address, profile: MemberProfile) -> None:
+    world.members[profile.address] = Member(
+        address=profile.address,
+        name=profile.name,
+        did=profile.did,
+        mask_key=profile.mask_key,
+        node_key_hash=profile.node_key_hash,
+        roles=Role(profile.roles),
+        status=MemberStatus.ACTIVE,
+    )
+    roles = int(profile.roles)
+    world.emit("Members", "MemberAdmitted", by, account=profile.address, name=profile.name, roles=roles)
+
+
+def _remove(world: World, by: Address, account: Address) -> None:
+    require(is_active(world, account), W.MEMBER_UNKNOWN)
+    world.members[account] = replace(world.members[account], status=MemberStatus.REMOVED)
+    require(board_size(world) >= BOARD_MIN, W.BOARD_TOO_SMALL)
+    world.emit("Members", "MemberRemoved", by, account=account)

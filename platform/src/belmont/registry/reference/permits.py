@@ -1,0 +1,104 @@
+"""The rules of ``Permits.vy``, in its order of checks."""
+
+from dataclasses import replace
+
+from belmont.registry.hashes import reason_hash
+from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.reasons import Reason
+from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference.members import board_quorum, is_active
+from belmont.registry.reference.world import PermitRecord, World, known, require
+from belmont.registry.types import Address, DatasetId, DatasetStatus, PermitId, Role, StudyId, StudyStatus
+
+
+def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
+    permit_id = PermitId(study_id)
+    study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
+    require(permit_id not in world.permits, W.PERMIT_EXISTS)
+    require(study.status is StudyStatus.APPROVED, W.STUDY_NOT_APPROVED)
+    require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    for id_ in study.terms.datasets:
+        require(id_ in study.accepted, W.NOT_ACCEPTED)
+        dataset = world.datasets[id_]
+        require(is_active(world, dataset.holder, Role.DATA_HOLDER), Reason.DATA_HOLDER_INACTIVE)
+        require(dataset.status is not DatasetStatus.DESTROYED, Reason.DATASET_DESTROYED)
+    expires_at = world.now + study.terms.duration_seconds
+    world.permits[permit_id] = PermitRecord(issued_at=world.now, expires_at=expires_at)
+    world.emit("Permits", "PermitIssued", by, permit=permit_id, data_user=study.data_user, expires_at=expires_at)
+    return permit_id
+
+
+def freeze(world: World, by: Address, permit_id: PermitId, seconds: int, reason: str) -> None:
+    permit = _alive(world, permit_id)
+    require(_is_concerned(world, by, permit_id), W.NOT_CONCERNED)
+    require(1 <= seconds <= FREEZE_MAX_SECONDS, W.FREEZE_INVALID)
+    require(by not in permit.frozen_by, W.FREEZE_SPENT)
+    until = max(permit.frozen_until, world.now + seconds)
+    world.permits[permit_id] = replace(permit, frozen_until=until, frozen_by=(*permit.frozen_by, by), lifts=())
+    world.emit("Permits", "PermitFrozen", by, permit=permit_id, until=until, reason_hash=reason_hash(reason))
+
+
+def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
+    permit = _alive(world, permit_id)
+    require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
+    require(world.now < permit.frozen_until, W.PERMIT_NOT_FROZEN)
+    require(by not in permit.lifts, W.ALREADY_VOTED)
+    permit = replace(permit, lifts=(*permit.lifts, by))
+    world.emit("Permits", "LiftSupported", by, permit=permit_id)
+    if _carried(world, permit.lifts):
+        permit = replace(permit, frozen_until=0)
+        world.emit("Permits", "FreezeLifted", by, permit=permit_id)
+    world.permits[permit_id] = permit
+
+
+def vote_revoke(world: World, by: Address, permit_id: PermitId, reason: str) -> None:
+    permit = _alive(world, permit_id)
+    require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
+    require(by not in permit.revocations, W.ALREADY_VOTED)
+    permit = replace(permit, revocations=(*permit.revocations, by))
+    world.emit("Permits", "RevocationSupported", by, permit=permit_id, reason_hash=reason_hash(reason))
+    if _carried(world, permit.revocations):
+        permit = replace(permit, revoked=True)
+        world.emit("Permits", "PermitRevoked", by, permit=permit_id)
+    world.permits[permit_id] = permit
+
+
+def withdraw(world: World, by: Address, permit_id: PermitId, id_: DatasetId) -> None:
+    permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
+    require(is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
+    require(by == world.datasets[id_].holder, W.NOT_THE_HOLDER)
+    require(is_active(world, by, Role.DATA_HOLDER), W.NOT_DATA_HOLDER)
+    world.permits[permit_id] = replace(permit, withdrawn=permit.withdrawn | {id_})
+    world.emit("Permits", "DatasetWithdrawn", by, permit=permit_id, dataset=id_)
+
+
+def is_covered(world: World, permit_id: PermitId, id_: DatasetId) -> bool:
+    """Whether the permit names the dataset and its holder has not withdrawn it."""
+    in_terms = id_ in world.studies[StudyId(permit_id)].terms.datasets
+    return in_terms and id_ not in world.permits[permit_id].withdrawn
+
+
+def require_usable(world: World, permit_id: PermitId) -> None:
+    """The permit exists, is not revoked, not expired and not frozen."""
+    permit = _alive(world, permit_id)
+    require(world.now >= permit.frozen_until, Reason.PERMIT_FROZEN)
+
+
+def _alive(world: World, permit_id: PermitId) -> PermitRecord:
+    permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
+    require(not permit.revoked, Reason.PERMIT_REVOKED)
+    require(world.now < permit.expires_at, Reason.PERMIT_EXPIRED)
+    return permit
+
+
+def _is_concerned(world: World, by: Address, permit_id: PermitId) -> bool:
+    if is_active(world, by, Role.ETHICS_BOARD):
+        return True
+    if not is_active(world, by, Role.DATA_HOLDER):
+        return False
+    named = world.studies[StudyId(permit_id)].terms.datasets
+    return any(world.datasets[id_].holder == by and is_covered(world, permit_id, id_) for id_ in named)
+
+
+def _carried(world: World, voters: tuple[Address, ...]) -> bool:
+    return sum(is_active(world, each, Role.ETHICS_BOARD) for each in voters) >= board_quorum(world)

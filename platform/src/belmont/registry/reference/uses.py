@@ -1,0 +1,108 @@
+"""The rules of ``Uses.vy``, in its order of checks."""
+
+from belmont.registry.hashes import participants_hash
+from belmont.registry.reasons import Reason
+from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference import datasets, permits
+from belmont.registry.reference.members import is_active
+from belmont.registry.reference.world import World, require
+from belmont.registry.types import (
+    ZERO_HASH,
+    Address,
+    Computation,
+    DatasetId,
+    MicroRho,
+    OpenedUse,
+    PermitId,
+    RecordedUse,
+    Role,
+    StudyId,
+    UseKind,
+)
+
+
+def open_use(
+    world: World,
+    by: Address,
+    permit_id: PermitId,
+    kind: UseKind,
+    n: int,
+    subject_hash: bytes,
+    participants: tuple[DatasetId, ...],
+) -> None:
+    permits.require_usable(world, permit_id)
+    study = world.studies[StudyId(permit_id)]
+    terms = study.terms
+    require(by == study.data_user, W.NOT_THE_APPLICANT)
+    require(is_active(world, by, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    is_round = kind is UseKind.ROUND
+    wanted = Computation.TRAINING if is_round else Computation.QUERY
+    require(terms.computations & wanted, Reason.COMPUTATION_NOT_PERMITTED)
+    require(subject_hash != ZERO_HASH, W.HASH_MISSING)
+    count = opened_count(world, permit_id, kind)
+    limit = terms.rounds if is_round else terms.queries
+    require(count < limit, Reason.ROUNDS_EXHAUSTED if is_round else Reason.QUERIES_EXHAUSTED)
+    require(n == count + 1, W.NOT_NEXT)
+    _check_participants(world, permit_id, participants)
+    require(len(participants) >= terms.min_hospitals, Reason.TOO_FEW_HOSPITALS)
+    digest = participants_hash(participants)
+    world.opened[permit_id, kind, n] = OpenedUse(permit_id, kind, n, subject_hash, digest, world.now)
+    world.participants[permit_id, kind, n] = participants
+    if is_round:
+        world.emit("Uses", "RoundOpened", by, permit=permit_id, n=n, model_hash=subject_hash, participants_hash=digest)
+    else:
+        world.emit("Uses", "QueryOpened", by, permit=permit_id, n=n, query_hash=subject_hash, participants_hash=digest)
+
+
+def record(
+    world: World,
+    by: Address,
+    permit_id: PermitId,
+    kind: UseKind,
+    n: int,
+    id_: DatasetId,
+    result_hash: bytes,
+    rho: MicroRho,
+) -> None:
+    permits.require_usable(world, permit_id)
+    require(kind in tuple(UseKind), W.KIND_INVALID)
+    study = world.studies[StudyId(permit_id)]
+    require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    require(permits.is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
+    require(by == world.datasets[id_].holder, W.NOT_THE_HOLDER)
+    require(is_active(world, by, Role.DATA_HOLDER), Reason.DATA_HOLDER_INACTIVE)
+    not_open = Reason.ROUND_NOT_OPEN if kind == UseKind.ROUND else Reason.QUERY_NOT_OPEN
+    require((permit_id, kind, n) in world.opened, not_open)
+    require(id_ in world.participants[permit_id, kind, n], Reason.PARTICIPANTS_MISMATCH)
+    require((permit_id, kind, n, id_) not in world.recorded, Reason.ALREADY_SERVED)
+    require(result_hash != ZERO_HASH, W.HASH_MISSING)
+    spent = world.spent.get((permit_id, id_), 0) + rho
+    require(spent <= study.terms.rho_per_dataset, Reason.BUDGET_EXHAUSTED)
+    datasets.charge(world, id_, rho)
+    world.spent[permit_id, id_] = spent
+    world.recorded[permit_id, kind, n, id_] = RecordedUse(
+        permit_id, UseKind(kind), n, id_, by, result_hash, rho, world.number, world.now
+    )
+    world.emit(
+        "Uses",
+        "UseRecorded",
+        by,
+        permit=permit_id,
+        dataset=id_,
+        kind=int(kind),
+        n=n,
+        result_hash=result_hash,
+        rho=rho,
+    )
+
+
+def opened_count(world: World, permit_id: PermitId, kind: UseKind) -> int:
+    return sum(key[:2] == (permit_id, kind) for key in world.opened)
+
+
+def _check_participants(world: World, permit_id: PermitId, participants: tuple[DatasetId, ...]) -> None:
+    seen: list[DatasetId] = []
+    for id_ in participants:
+        require(permits.is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
+        require(id_ not in seen, Reason.PARTICIPANTS_MISMATCH)
+        seen.append(id_)

@@ -1,0 +1,123 @@
+"""The state of the reference model: everything the five contracts store, in plain dictionaries of frozen values.
+
+A write either happens as a whole or, when a rule refuses it, leaves no trace; every write is one block.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.types import (
+    Address,
+    AuditEvent,
+    Dataset,
+    DatasetId,
+    DatasetVersion,
+    Head,
+    Member,
+    MemberProfile,
+    OpenedUse,
+    PermitId,
+    Proposal,
+    ProposalId,
+    RecordedUse,
+    StudyId,
+    StudyStatus,
+    StudyTerms,
+    UseKind,
+)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    data_user: Address
+    terms: StudyTerms
+    status: StudyStatus
+    proposed_at: int
+    votes: tuple[tuple[Address, bool], ...] = ()
+    accepted: frozenset[DatasetId] = frozenset()
+
+
+@dataclass(frozen=True)
+class PermitRecord:
+    issued_at: int
+    expires_at: int
+    frozen_until: int = 0
+    frozen_by: tuple[Address, ...] = ()
+    """Who used up their one freeze; its length numbers the freezes."""
+    lifts: tuple[Address, ...] = ()
+    """Votes to lift the newest freeze."""
+    revocations: tuple[Address, ...] = ()
+    revoked: bool = False
+    withdrawn: frozenset[DatasetId] = frozenset()
+
+
+@dataclass
+class World:
+    """Everything on one simulated chain."""
+
+    name: str
+    now: int
+    number: int = 0
+    sealed_at: int = 0
+    """Timestamp of the newest block."""
+    members: dict[Address, Member] = field(default_factory=dict)
+    proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
+    profiles: dict[ProposalId, MemberProfile] = field(default_factory=dict)
+    datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
+    versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
+    studies: dict[StudyId, StudyRecord] = field(default_factory=dict)
+    permits: dict[PermitId, PermitRecord] = field(default_factory=dict)
+    opened: dict[tuple[PermitId, UseKind, int], OpenedUse] = field(default_factory=dict)
+    participants: dict[tuple[PermitId, UseKind, int], tuple[DatasetId, ...]] = field(default_factory=dict)
+    spent: dict[tuple[PermitId, DatasetId], int] = field(default_factory=dict)
+    recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
+    events: list[AuditEvent] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def head(self) -> Head:
+        return Head(self.number, hashlib.sha256(f"block {self.number}".encode()).digest(), self.sealed_at)
+
+    def seal(self) -> None:
+        """Append a block at the clock's time."""
+        self.number += 1
+        self.sealed_at = self.now
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction in one block; a refusal restores all that was there before."""
+        with self.lock:
+            before = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "lock"}
+            copies = {name: value.copy() if isinstance(value, dict | list) else value for name, value in before.items()}
+            try:
+                self.seal()
+                yield
+            except BaseException:
+                for name, value in copies.items():
+                    setattr(self, name, value)
+                raise
+
+    def emit(self, contract: str, event: str, actor: Address, /, **details: Any) -> None:
+        transaction = hashlib.sha256(f"transaction {self.number}".encode()).digest()
+        self.events.append(AuditEvent(self.number, self.now, transaction, contract, event, actor, details))
+
+
+Value = TypeVar("Value")
+
+
+def known(value: Value | None, reason: str) -> Value:
+    """``value``, or refuse with ``reason`` when there is none."""
+    if value is None:
+        raise RegistryRefused(reason)
+    return value
+
+
+def require(condition: object, reason: str) -> None:
+    """Refuse with ``reason`` unless ``condition`` holds."""
+    if not condition:
+        raise RegistryRefused(reason)

@@ -1,0 +1,363 @@
+"""A registry in memory with a clock of its own: the reference model behind the Protocol.
+
+It keeps the same rules in the same order as the contracts (``belmont.registry.reference``), and stateful tests hold
+the two together. It is for tests and for reading; it is not a chain, and nobody has to trust it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from belmont.registry import arguments
+from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
+from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.protocol import Account
+from belmont.registry.reference import datasets, members, permits, studies, uses
+from belmont.registry.reference.world import World
+from belmont.registry.types import (
+    Address,
+    AuditEvent,
+    Dataset,
+    DatasetId,
+    DatasetVersion,
+    Head,
+    Member,
+    MemberProfile,
+    MicroRho,
+    OpenedUse,
+    Permit,
+    PermitId,
+    PermitStatus,
+    Proposal,
+    ProposalId,
+    RecordedUse,
+    Role,
+    Study,
+    StudyId,
+    StudyTerms,
+    UseKind,
+    View,
+)
+
+
+class Clock:
+    """The simulated chain's time; call it for the current Unix second."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __call__(self) -> int:
+        return self._world.now
+
+    def advance(self, seconds: int, heartbeat: bool = True) -> None:
+        """Let time pass; without a heartbeat no block is sealed, so the head grows old."""
+        with self._world.lock:
+            self._world.now += seconds
+            if heartbeat:
+                self._world.seal()
+
+
+class SimulatedRegistry:
+    """Implements ``belmont.registry.protocol.Registry`` in memory."""
+
+    def __init__(self, world: World, address: Address | None = None, switch: list[bool] | None = None) -> None:
+        self._world = world
+        self._address = address
+        self._reachable = switch if switch is not None else [True]
+        self.clock = Clock(world)
+
+    @classmethod
+    def found(cls, name: str, founders: Sequence[MemberProfile], now: int = 1_750_000_000) -> SimulatedRegistry:
+        """Found a consortium at Unix second ``now``."""
+        arguments.check_text("name", name)
+        for profile in founders:
+            arguments.check_profile(profile)
+        world = World(name, now)
+        with world.writing():
+            members.found(world, members.NOBODY, tuple(founders))
+        return cls(world)
+
+    def set_reachable(self, reachable: bool) -> None:
+        """Simulate a chain that is down, for every handle of this registry."""
+        self._reachable[0] = reachable
+
+    # --- who writes ---
+
+    def as_(self, account: Account) -> SimulatedRegistry:
+        return SimulatedRegistry(self._world, Address(account.address), self._reachable)
+
+    @property
+    def address(self) -> Address | None:
+        return self._address
+
+    @contextmanager
+    def _reading(self) -> Iterator[World]:
+        if not self._reachable[0]:
+            raise RegistryUnreachable("the simulated chain is switched off")
+        with self._world.lock:
+            yield self._world
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[World, Address]]:
+        if self._address is None:
+            raise RegistryArgumentError("This registry only reads; bind it to an account with as_(account) first.")
+        with self._reading() as world, world.writing():
+            yield world, self._address
+
+    # --- reads ---
+
+    @property
+    def name(self) -> str:
+        return self._world.name
+
+    def head(self) -> Head:
+        with self._reading() as world:
+            return world.head
+
+    def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
+        with self._reading() as world:
+            dataset = world.datasets.get(dataset_id)
+            permit = self.permit(permit_id)
+            return View(
+                head=world.head,
+                permit=permit,
+                dataset=dataset,
+                version=world.versions.get((dataset_id, dataset.versions)) if dataset else None,
+                opened=world.opened.get((permit_id, kind, n)),
+                rho_spent=self.rho_spent(permit_id, dataset_id),
+                recorded=(permit_id, kind, n, dataset_id) in world.recorded,
+                holder_active=dataset is not None and members.is_active(world, dataset.holder, Role.DATA_HOLDER),
+                data_user_active=permit is not None and members.is_active(world, permit.data_user, Role.DATA_USER),
+            )
+
+    def member(self, address: Address) -> Member | None:
+        with self._reading() as world:
+            return world.members.get(address)
+
+    def members(self) -> list[Member]:
+        with self._reading() as world:
+            return list(world.members.values())
+
+    def proposal(self, proposal_id: ProposalId) -> Proposal | None:
+        with self._reading() as world:
+            return world.proposals.get(proposal_id)
+
+    def proposals(self) -> list[Proposal]:
+        with self._reading() as world:
+            return list(world.proposals.values())
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset | None:
+        with self._reading() as world:
+            return world.datasets.get(dataset_id)
+
+    def datasets(self) -> list[Dataset]:
+        with self._reading() as world:
+            return list(world.datasets.values())
+
+    def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
+        with self._reading() as world:
+            return world.versions.get((dataset_id, number))
+
+    def study(self, study_id: StudyId) -> Study | None:
+        with self._reading() as world:
+            record = world.studies.get(study_id)
+            if record is None:
+                return None
+            votes_for, votes_against = studies.counts(world, record)
+            return Study(
+                id=study_id,
+                data_user=record.data_user,
+                terms=record.terms,
+                status=record.status,
+                votes_for=votes_for,
+                votes_against=votes_against,
+                quorum=members.board_quorum(world),
+                accepted=tuple(id_ for id_ in record.terms.datasets if id_ in record.accepted),
+                proposed_at=record.proposed_at,
+            )
+
+    def studies(self) -> list[Study]:
+        with self._reading() as world:
+            return [study for study_id in world.studies if (study := self.study(study_id))]
+
+    def permit(self, permit_id: PermitId) -> Permit | None:
+        with self._reading() as world:
+            record = world.permits.get(permit_id)
+            if record is None:
+                return None
+            study = world.studies[StudyId(permit_id)]
+            frozen = PermitStatus.FROZEN if record.frozen_until else PermitStatus.ACTIVE
+            return Permit(
+                id=permit_id,
+                data_user=study.data_user,
+                terms=study.terms,
+                status=PermitStatus.REVOKED if record.revoked else frozen,
+                issued_at=record.issued_at,
+                expires_at=record.expires_at,
+                frozen_until=record.frozen_until,
+                rounds_opened=uses.opened_count(world, permit_id, UseKind.ROUND),
+                queries_opened=uses.opened_count(world, permit_id, UseKind.QUERY),
+                withdrawn=tuple(id_ for id_ in study.terms.datasets if id_ in record.withdrawn),
+            )
+
+    def permits(self) -> list[Permit]:
+        with self._reading() as world:
+            return [permit for permit_id in sorted(world.permits) if (permit := self.permit(permit_id))]
+
+    def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
+        with self._reading() as world:
+            return world.opened.get((permit_id, kind, n))
+
+    def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
+        with self._reading() as world:
+            return MicroRho(world.spent.get((permit_id, dataset_id), 0))
+
+    def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
+        with self._reading() as world:
+            return [use for use in world.recorded.values() if permit_id in (None, use.permit_id)]
+
+    def audit_events(self) -> list[AuditEvent]:
+        with self._reading() as world:
+            return list(world.events)
+
+    # --- members ---
+
+    def propose_admission(self, profile: MemberProfile) -> ProposalId:
+        arguments.check_profile(profile)
+        with self._writing() as (world, by):
+            return members.propose_admission(world, by, profile)
+
+    def propose_removal(self, account: Address) -> ProposalId:
+        arguments.check_address("account", account)
+        with self._writing() as (world, by):
+            return members.propose_removal(world, by, account)
+
+    def support(self, proposal_id: ProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        with self._writing() as (world, by):
+            members.support(world, by, proposal_id)
+
+    # --- datasets ---
+
+    def register_dataset(
+        self,
+        name: str,
+        duo_terms: int,
+        dictionary_hash: bytes,
+        sensitivity: int,
+        retention_until: int,
+        rho_cap: MicroRho,
+        consent_root: bytes,
+    ) -> DatasetId:
+        arguments.check_registration(
+            name, duo_terms, dictionary_hash, sensitivity, retention_until, rho_cap, consent_root
+        )
+        with self._writing() as (world, by):
+            return datasets.register(
+                world, by, name, duo_terms, dictionary_hash, sensitivity, retention_until, rho_cap, consent_root
+            )
+
+    def add_version(
+        self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
+    ) -> int:
+        arguments.check_version(dataset_id, cid, rows, commitments_root, consent_root)
+        with self._writing() as (world, by):
+            return datasets.add_version(world, by, dataset_id, cid, rows, commitments_root, consent_root)
+
+    def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        arguments.check_hash("consent_root", consent_root)
+        with self._writing() as (world, by):
+            datasets.set_consent_root(world, by, dataset_id, consent_root)
+
+    def freeze_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        with self._writing() as (world, by):
+            datasets.freeze(world, by, dataset_id)
+
+    def unfreeze_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        with self._writing() as (world, by):
+            datasets.unfreeze(world, by, dataset_id)
+
+    def destroy_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        with self._writing() as (world, by):
+            datasets.destroy(world, by, dataset_id)
+
+    # --- studies ---
+
+    def propose(self, terms: StudyTerms) -> StudyId:
+        arguments.check_terms(terms)
+        with self._writing() as (world, by):
+            return studies.propose(world, by, terms)
+
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
+        arguments.check_number("study_id", study_id, 64)
+        with self._writing() as (world, by):
+            studies.vote(world, by, study_id, approve, reason)
+
+    def tally(self, study_id: StudyId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        with self._writing() as (world, by):
+            studies.tally(world, by, study_id)
+
+    def accept(self, study_id: StudyId, dataset_id: DatasetId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("dataset_id", dataset_id)
+        with self._writing() as (world, by):
+            studies.accept(world, by, study_id, dataset_id)
+
+    def cancel(self, study_id: StudyId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        with self._writing() as (world, by):
+            studies.cancel(world, by, study_id)
+
+    # --- permits ---
+
+    def issue(self, study_id: StudyId) -> PermitId:
+        arguments.check_number("study_id", study_id, 64)
+        with self._writing() as (world, by):
+            return permits.issue(world, by, study_id)
+
+    def freeze_permit(self, permit_id: PermitId, seconds: int = FREEZE_MAX_SECONDS, reason: str = "") -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_number("seconds", seconds, 64)
+        with self._writing() as (world, by):
+            permits.freeze(world, by, permit_id, seconds, reason)
+
+    def vote_lift(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        with self._writing() as (world, by):
+            permits.vote_lift(world, by, permit_id)
+
+    def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        with self._writing() as (world, by):
+            permits.vote_revoke(world, by, permit_id, reason)
+
+    def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_hash("dataset_id", dataset_id)
+        with self._writing() as (world, by):
+            permits.withdraw(world, by, permit_id, dataset_id)
+
+    # --- uses ---
+
+    def open_round(self, permit_id: PermitId, n: int, model_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        arguments.check_opening(permit_id, n, model_hash, participants)
+        with self._writing() as (world, by):
+            uses.open_use(world, by, permit_id, UseKind.ROUND, n, model_hash, participants)
+
+    def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        arguments.check_opening(permit_id, n, query_hash, participants)
+        with self._writing() as (world, by):
+            uses.open_use(world, by, permit_id, UseKind.QUERY, n, query_hash, participants)
+
+    def record_use(
+        self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
+    ) -> None:
+        arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho)
+        with self._writing() as (world, by):
+            uses.record(world, by, permit_id, kind, n, dataset_id, result_hash, rho)
