@@ -1,0 +1,108 @@
+"""Errors of the federated area.
+
+    FederatedError
+    ├── Refusal            a node will not compute or release, with the typed reason
+    ├── NodeFault          a node cannot serve: nothing leaves, and its operator has to act
+    │   └── LedgerError    its ledger cannot be used
+    ├── BundleError        a Flower App Bundle cannot be built or loaded
+    ├── AppFailed          the study's code raised, or answered what a node may not release
+    ├── QueryError         a query, key or answer that cannot be used
+    ├── RoundRefused       a round ended because hospitals refused
+    └── QueryRefused       a query ended because hospitals refused
+
+A refusal travels as a Flower error with code REFUSED and the JSON of ``Refusal.to_json``.
+"""
+
+import json
+from typing import TYPE_CHECKING
+
+from belmont.registry.reasons import Reason
+
+if TYPE_CHECKING:
+    from belmont.federated.outcome import HospitalOutcome
+
+REFUSED = 451
+"""Flower error code of a refusal (Flower's own codes are small; 451 is HTTP's "unavailable for legal reasons")."""
+
+APP_FAILED = 452
+"""Flower error code for a study's code that raised. Only the type of the exception travels, never its text."""
+
+NODE_FAULT = 453
+"""Flower error code of a node that cannot serve."""
+
+MAX_DETAIL_CHARS = 500
+
+
+class FederatedError(Exception):
+    """Anything that goes wrong here."""
+
+
+class Refusal(FederatedError):
+    """A node refuses: nothing was computed, or what was computed stays at home."""
+
+    def __init__(self, reason: Reason, detail: str = "", remedy: str = "") -> None:
+        self.reason = reason
+        self.detail = detail[:MAX_DETAIL_CHARS]
+        self.remedy = remedy or reason.remedy
+        super().__init__(f"{reason}: {self.detail or self.remedy}")
+
+    def to_json(self) -> str:
+        return json.dumps({"reason": str(self.reason), "detail": self.detail, "remedy": self.remedy})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Refusal":
+        """Read what a node sent. A reason this version does not know is an error, never a silent acceptance."""
+        try:
+            fields = json.loads(text)
+            return cls(Reason(fields["reason"]), str(fields.get("detail", "")), str(fields.get("remedy", "")))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FederatedError("a node sent an unreadable refusal; check that both run one version") from error
+
+
+class NodeFault(FederatedError):
+    """A node cannot serve, through no fault of the request. The text goes to the researcher: it names no records."""
+
+
+class LedgerError(NodeFault):
+    """The ledger file belongs to another dataset, or cannot be read or written."""
+
+
+class BundleError(FederatedError):
+    """The app folder or the bundle's bytes are not a Flower app that a node can load."""
+
+
+class AppFailed(FederatedError):
+    """The study's code raised at a hospital. The text of the exception stays there: it may hold records."""
+
+
+class QueryError(FederatedError):
+    """A query that is not well formed, a key that does not fit, or an answer that cannot be decrypted."""
+
+
+class _Refused(FederatedError):
+    """Which hospitals refused, and why."""
+
+    noun = ""
+
+    def __init__(self, n: int, hospitals: "tuple[HospitalOutcome, ...]") -> None:
+        self.n = n
+        self.hospitals = hospitals
+        lines = [f"{h.name}: {h.reason or h.status}: {h.detail or h.remedy}" for h in hospitals if not h.answered]
+        super().__init__(f"{self.noun} {n} was not answered by every hospital:\n" + "\n".join(lines))
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The distinct reasons met, in the hospitals' order."""
+        return tuple(dict.fromkeys(h.reason for h in self.hospitals if h.reason is not None))
+
+
+class RoundRefused(_Refused):
+    """A federated round that at least one hospital refused or failed; the model is unchanged."""
+
+    noun = "Round"
+
+
+class QueryRefused(_Refused):
+    """An encrypted query that at least one hospital refused: the masks of the rest do not cancel."""
+
+    noun = "Query"

@@ -1,0 +1,146 @@
+"""The gate of a hospital's node: nothing is computed, and nothing leaves, without a fresh look at the chain.
+
+``admit``, before anything is computed:
+
+1. the highest block ever acted on is read from the ledger, and only then the chain, so that a chain that is behind it
+   went backwards;
+2. a chain that does not answer, or answers what cannot be read, is CHAIN_UNREACHABLE;
+3. ``decide`` says yes;
+4. the participants' datasets belong to enough different holders, and answers that need noise, which this node cannot
+   add yet, are refused;
+5. the node's own ledger has fewer entries than the permit has rounds or queries, and none for this one or its message;
+6. the admission is on disk.
+
+``release``, before the result leaves:
+
+7. steps 1 to 3 again: a permit revoked since then stops the result;
+8. the use is recorded on chain, where the contract checks once more;
+9. the release is on disk.
+
+A crash or refusal anywhere after 6 leaves the entry: the round or query is consumed at this hospital.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from belmont.federated.errors import NodeFault, Refusal
+from belmont.federated.gate.ledger import Ledger
+from belmont.registry.decide import Refused, decide
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason
+from belmont.registry.types import Address, AnswerMode, DatasetId, Permit, Request, UseKind, View
+
+_EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request that may be computed now, with the permit it was admitted under."""
+
+    request: Request
+    permit: Permit
+    message_id: str
+
+
+class Gate:
+    """Decides for one dataset of one data holder; ``registry`` writes as that holder."""
+
+    def __init__(self, registry: Registry, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._clock = clock
+        self._holders: dict[DatasetId, Address] = {}
+
+    def admit(self, request: Request, message_id: str, least_holders: int = 1) -> Admission:
+        """Admit a request, durably, or raise Refusal; LedgerError if the node cannot keep its ledger.
+
+        ``least_holders`` is what the computation itself needs, whatever the permit says.
+        """
+        view, permit = self._decide(request)
+        self._check_holders(request, max(permit.terms.min_hospitals, least_holders))
+        if request.kind is UseKind.QUERY and permit.terms.answer_mode is not AnswerMode.EXACT:
+            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node cannot add the noise that the permit asks for")
+        kind, n = request.kind, request.n
+        if self._ledger.knows(request.permit_id, kind, n, message_id):
+            raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
+        limit = permit.terms.rounds if kind is UseKind.ROUND else permit.terms.queries
+        served = self._ledger.served(request.permit_id, kind)
+        if served >= limit:
+            raise Refusal(_EXHAUSTED[kind], f"this node already served {served} of {limit}")
+        if not self._ledger.admit(
+            request.permit_id, kind, n, message_id, request.subject_hash, _head(view), self._clock()
+        ):
+            raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
+        return Admission(request, permit, message_id)
+
+    def narrow(self, admission: Admission, cohort_rows: int) -> Admission:
+        """The same admission for the rows that a query really selects, or Refusal if they are too few.
+
+        Counting them is already computing, so it comes after ``admit``: nobody learns from a query that was not opened
+        whether its cohort is large enough.
+        """
+        if cohort_rows < admission.permit.terms.min_cohort:
+            minimum = admission.permit.terms.min_cohort
+            raise Refusal(Reason.COHORT_TOO_SMALL, f"fewer than the approved minimum of {minimum} rows")
+        return replace(admission, request=replace(admission.request, cohort_rows=cohort_rows))
+
+    def release(self, admission: Admission, result_hash: bytes) -> None:
+        """Return only if the result may leave now; raise Refusal otherwise."""
+        request = admission.request
+        view, _ = self._decide(request)
+        try:
+            self._registry.record_use(
+                request.permit_id, request.kind, request.n, request.dataset_id, result_hash, request.rho
+            )
+        except RegistryRefused as error:
+            if isinstance(error.code, Reason):
+                raise Refusal(error.code, "the chain refused to record this use") from error
+            raise NodeFault(f"the chain refused to record this use: {error.reason}") from error
+        except Exception as error:  # fail closed, whatever the chain's client raises
+            raise Refusal(Reason.CHAIN_UNREACHABLE, "this use could not be recorded on chain") from error
+        self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
+
+    def _check_holders(self, request: Request, least: int) -> None:
+        """Two datasets of one hospital are one hospital. A dataset's identifier fixes its holder, so it is kept."""
+        for participant in request.participants:
+            if participant not in self._holders:
+                with chain_read():
+                    dataset = self._registry.dataset(participant)
+                if dataset is None:
+                    raise Refusal(Reason.DATASET_NOT_COVERED, "a participant is not a dataset on chain")
+                self._holders[participant] = dataset.holder
+        hospitals = len({self._holders[participant] for participant in request.participants})
+        if hospitals < least:
+            raise Refusal(Reason.TOO_FEW_HOSPITALS, f"{hospitals} of at least {least} hospitals")
+
+    def _decide(self, request: Request) -> tuple[View, Permit]:
+        floor = self._ledger.highest_head
+        try:
+            view = self._registry.view(request.permit_id, request.dataset_id, request.kind, request.n)
+        except Exception:  # fail closed, whatever the chain's client raises
+            view = View(head=None)
+        view = replace(view, highest_head_seen=floor)
+        decision = decide(view.permit, request, view, int(self._clock()))
+        if isinstance(decision, Refused):
+            raise Refusal(decision.reason, decision.detail, decision.remedy)
+        if view.permit is None:
+            raise Refusal(Reason.PERMIT_MISSING, f"there is no permit {request.permit_id}")
+        return view, view.permit
+
+
+@contextmanager
+def chain_read() -> Iterator[None]:
+    """Turn whatever a read from the chain raises into CHAIN_UNREACHABLE; a Refusal inside passes through."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Refusal(Reason.CHAIN_UNREACHABLE, "the chain could not be read") from error
+
+
+def _head(view: View) -> int:
+    return view.head.number if view.head is not None else 0

@@ -1,0 +1,100 @@
+"""Flower records in and out: deep copies between parties, and strict reading of what a stranger sent.
+
+NumPy's own reader trusts the header of an array; this one reads the header, and takes the bytes only if they are
+exactly what it announces (dtype little-endian float32 or float64, C order, bounded size, finite).
+"""
+
+import io
+import math
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from belmont.federated.errors import FederatedError
+from belmont.federated.hashes import Arrays
+
+MAX_ARRAYS = 1_000
+MAX_MODEL_BYTES = 256 * 1024 * 1024
+_NAME_CHARS = 200
+_HEADER_CHARS = 1_000
+_KINDS: dict[str, "np.dtype[Any]"] = {"<f8": np.dtype("<f8"), "<f4": np.dtype("<f4")}
+
+
+def copy_records(content: RecordDict) -> RecordDict:
+    """A copy that shares nothing mutable with the original: a node must never see another's edits."""
+    out = RecordDict()
+    for name, record in content.items():
+        if isinstance(record, ArrayRecord):
+            out[name] = ArrayRecord({key: _copy_array(array) for key, array in record.items()})
+        elif isinstance(record, MetricRecord):
+            out[name] = MetricRecord(deepcopy(dict(record)))
+        elif isinstance(record, ConfigRecord):
+            out[name] = ConfigRecord(deepcopy(dict(record)))
+        else:
+            raise FederatedError(f"record {name!r} is of an unknown type")
+    return out
+
+
+def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES) -> Arrays:
+    """Named arrays of a record. Raises FederatedError naming the first array that is not as it should be."""
+    if len(record) > MAX_ARRAYS:
+        raise FederatedError(f"more than {MAX_ARRAYS} arrays")
+    total = 0
+    arrays: Arrays = {}
+    for name, array in record.items():
+        if len(name) > _NAME_CHARS:
+            raise FederatedError("an array's name is too long")
+        total += len(array.data)
+        if total > max_bytes:
+            raise FederatedError(f"the arrays are larger than {max_bytes} bytes together")
+        arrays[name] = _read_array(name, array)
+    return arrays
+
+
+def write_arrays(arrays: Arrays) -> ArrayRecord:
+    """The record of named arrays, in their order."""
+    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in arrays.items()})
+
+
+def read_metrics(record: MetricRecord) -> dict[str, float]:
+    """Named finite numbers. Raises FederatedError."""
+    if len(record) > 100:
+        raise FederatedError("more than 100 metrics")
+    metrics: dict[str, float] = {}
+    for name, value in record.items():
+        if isinstance(value, list) or not math.isfinite(value):
+            raise FederatedError(f"metric {name[:_NAME_CHARS]!r} has to be one finite number")
+        metrics[name] = value
+    return metrics
+
+
+def _copy_array(array: Array) -> Array:
+    return Array(array.dtype, tuple(array.shape), array.stype, bytes(array.data))
+
+
+def _read_array(name: str, array: Array) -> "NDArray[np.float64] | NDArray[np.float32]":
+    if array.stype != "numpy.ndarray" or type(array.data) is not bytes:
+        raise FederatedError(f"array {name!r} is not in NumPy's format")
+    stream = io.BytesIO(array.data)
+    try:
+        if npy.read_magic(stream) != (1, 0):
+            raise FederatedError(f"array {name!r}: only version 1.0 of NumPy's format is read")
+        shape, fortran, dtype = npy.read_array_header_1_0(stream, max_header_size=_HEADER_CHARS)
+    except (ValueError, TypeError, OverflowError, SyntaxError, RecursionError, MemoryError) as error:
+        raise FederatedError(f"array {name!r}: its header cannot be read") from error
+    kind = _KINDS.get(dtype.str)
+    if kind is None or (fortran and len(shape) > 1) or len(shape) > 8 or any(size < 0 for size in shape):
+        raise FederatedError(f"array {name!r}: only float32 and float64, little-endian, in C order, are allowed")
+    if (array.dtype, tuple(array.shape)) != (kind.name, tuple(shape)):
+        raise FederatedError(f"array {name!r}: what the record says of it is not what its bytes say")
+    body = array.data[stream.tell() :]
+    if len(body) != math.prod(shape) * kind.itemsize:
+        raise FederatedError(f"array {name!r}: {len(body)} bytes do not fill the shape {tuple(shape)}")
+    values: NDArray[np.float64] | NDArray[np.float32] = np.frombuffer(body, kind).reshape(shape)
+    if not np.isfinite(values).all():
+        raise FederatedError(f"array {name!r} holds a number that is not finite")
+    return values

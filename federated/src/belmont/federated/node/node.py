@@ -1,0 +1,113 @@
+"""The node of one hospital, for one dataset: takes Flower messages, answers or refuses them.
+
+A node opens nothing by itself, trusts no coordinator, and answers every message: with a result that the gate released,
+or with a Flower error that carries a typed reason (`belmont.federated.errors`). What goes wrong inside stays in the
+hospital's log; the error names its kind only.
+"""
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from flwr.app import Error, Message, RecordDict
+
+from belmont.federated.errors import APP_FAILED, NODE_FAULT, REFUSED, AppFailed, BundleError, NodeFault, Refusal
+from belmont.federated.gate.gate import Gate
+from belmont.federated.gate.ledger import Ledger
+from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
+from belmont.federated.node.queries import QueryServer
+from belmont.federated.node.rounds import RoundServer
+from belmont.federated.query.aggregate import SMALLEST_CELL
+from belmont.federated.table import NodeTable
+from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason
+from belmont.registry.types import DatasetId
+
+MAX_BUNDLES = 16
+"""Bundles kept at a time; the one delivered longest ago makes room."""
+MAX_MESSAGE_ID_CHARS = 200
+
+_log = logging.getLogger(__name__)
+
+
+def node_id_of(dataset_id: DatasetId) -> int:
+    """The Flower node id of a dataset's node: 63 bits of SHA-256, never 0."""
+    return int.from_bytes(hashlib.sha256(b"belmont/node/1" + dataset_id).digest()[:8]) >> 1 | 1
+
+
+class HospitalNode:
+    """``registry`` is bound to the data holder's account; ``ledger_path`` is this node's own file."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        dataset_id: DatasetId,
+        table: NodeTable,
+        mask_private_key: X25519PrivateKey,
+        ledger_path: Path,
+        clock: Callable[[], float] = time.time,
+        smallest_cell: int = SMALLEST_CELL,
+    ) -> None:
+        self.dataset_id = dataset_id
+        self.node_id = node_id_of(dataset_id)
+        self._ledger = Ledger(ledger_path, registry.name, dataset_id)
+        self._bundles: OrderedDict[int, bytes] = OrderedDict()
+        gate = Gate(registry, self._ledger, clock)
+        self._rounds = RoundServer(gate, dataset_id, self.node_id, table, self._bundles.get)
+        self._queries = QueryServer(gate, registry, dataset_id, table, mask_private_key, smallest_cell)
+        self._table_rows = table.rows
+
+    @property
+    def ledger(self) -> Ledger:
+        """What this node served."""
+        return self._ledger
+
+    def deliver(self, run_id: int, bundle: bytes) -> None:
+        """Take the bundle of a Flower run, as a SuperLink would deliver it. Nothing in it is looked at yet."""
+        if len(bundle) > MAX_BUNDLE_BYTES:
+            raise BundleError(f"the bundle is larger than {MAX_BUNDLE_BYTES} bytes")
+        self._bundles[run_id] = bytes(bundle)
+        self._bundles.move_to_end(run_id)
+        while len(self._bundles) > MAX_BUNDLES:
+            self._bundles.popitem(last=False)
+
+    def handle(self, message: Message) -> Message:
+        """Answer one message. Never raises: every failure is an error reply, and nothing of a result is in it."""
+        try:
+            return Message(self._serve(message), reply_to=message)
+        except Refusal as refusal:
+            error = Error(REFUSED, refusal.to_json())
+        except AppFailed as failure:
+            error = Error(APP_FAILED, str(failure))
+        except NodeFault as fault:
+            _log.error("a message could not be served: %s", fault)
+            error = Error(NODE_FAULT, str(fault))
+        except Exception as fault:
+            _log.exception("a message could not be served")
+            error = Error(NODE_FAULT, f"this node failed with {type(fault).__name__}")
+        return Message(error, reply_to=message)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def __repr__(self) -> str:
+        return f"HospitalNode(dataset {self.dataset_id.hex()[:12]}..., {self._table_rows} rows)"
+
+    def _serve(self, message: Message) -> RecordDict:
+        metadata = message.metadata
+        if not message.has_content():
+            raise Refusal(Reason.REQUEST_MALFORMED, "the message has no content")
+        if type(metadata.message_id) is not str or not 1 <= len(metadata.message_id) <= MAX_MESSAGE_ID_CHARS:
+            raise Refusal(Reason.REQUEST_MALFORMED, "the message has no identifier")
+        if metadata.dst_node_id != self.node_id:
+            raise Refusal(Reason.REQUEST_MALFORMED, "the message is addressed to another node")
+        if metadata.message_type == "train":
+            return self._rounds.serve(message)
+        if metadata.message_type == "query":
+            return self._queries.serve(message)
+        raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node serves messages of type train and query only")

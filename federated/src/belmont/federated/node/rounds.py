@@ -1,0 +1,105 @@
+"""One federated round at one hospital.
+
+1. The node hashes the bundle, configuration and model it received itself; nothing that a message says of itself counts.
+2. The gate admits the round, or nothing happens: the bundle has not even been opened.
+3. The bundle is loaded from the hashed bytes, and its code gets the approved configuration, the model, the round's
+   number and the rows; nothing else that a coordinator wrote.
+4. What the code answers is read strictly, hashed, and released by the gate.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, Metadata, MetricRecord, RecordDict
+from flwr.app.message.message import make_message
+
+from belmont.federated.errors import AppFailed, FederatedError, Refusal
+from belmont.federated.gate.gate import Gate
+from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
+from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
+from belmont.federated.node.bundle import LoadedApp
+from belmont.federated.node.data import NODE_CONFIG_KEY, offered
+from belmont.federated.node.requests import RoundMessage, read_round
+from belmont.federated.table import NodeTable
+from belmont.registry.reasons import Reason
+from belmont.registry.types import DatasetId, Request, UseKind
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RoundServer:
+    """Serves the rounds of one dataset. ``bundle`` gives the bytes delivered for a Flower run, or None."""
+
+    gate: Gate
+    dataset_id: DatasetId
+    node_id: int
+    table: NodeTable
+    bundle: Callable[[int], bytes | None]
+
+    def serve(self, message: Message) -> RecordDict:
+        """Answer one message of type ``train``. Raises Refusal, AppFailed or NodeFault; then nothing leaves."""
+        bundle = self.bundle(message.metadata.run_id) or b""
+        try:
+            asked = read_round(message.content)
+            request = Request(
+                kind=UseKind.ROUND,
+                permit_id=asked.claim.permit_id,
+                n=asked.claim.n,
+                dataset_id=self.dataset_id,
+                purpose=asked.claim.purpose,
+                code_hash=code_hash(bundle),
+                config_hash=config_hash(asked.config),
+                subject_hash=model_hash(asked.arrays),
+                participants=asked.claim.participants,
+                cohort_rows=self.table.rows,
+            )
+        except FederatedError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+        admission = self.gate.admit(request, message.metadata.message_id)
+        arrays, metrics = self._compute(bundle, asked)
+        self.gate.release(admission, update_hash(arrays, metrics))
+        return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
+
+    def _compute(self, bundle: bytes, asked: RoundMessage) -> tuple[Arrays, dict[str, float]]:
+        try:
+            with LoadedApp(bundle) as app, offered(self.table) as ticket:
+                context = Context(
+                    run_id=asked.claim.permit_id,
+                    node_id=self.node_id,
+                    node_config={NODE_CONFIG_KEY: ticket},
+                    state=RecordDict(),
+                    run_config=dict(asked.config),
+                )
+                reply = app(self._message_for_app(asked), context)
+            return _read_reply(reply)
+        except (Exception, SystemExit) as error:
+            # The text of the exception may hold records: it stays in this hospital's log.
+            _log.exception("round %d of permit %d failed in the study's code", asked.claim.n, asked.claim.permit_id)
+            raise AppFailed(f"the study's code failed with {type(error).__name__[:100]}") from error
+
+    def _message_for_app(self, asked: RoundMessage) -> Message:
+        metadata = Metadata(
+            run_id=asked.claim.permit_id,
+            message_id=f"round-{asked.claim.n}",
+            src_node_id=0,
+            dst_node_id=self.node_id,
+            reply_to_message_id="",
+            group_id=str(asked.claim.n),
+            created_at=time.time(),
+            ttl=DEFAULT_TTL,
+            message_type="train",
+        )
+        content = RecordDict({"arrays": write_arrays(asked.arrays), "config": ConfigRecord(dict(asked.config))})
+        return make_message(metadata=metadata, content=content)
+
+
+def _read_reply(reply: object) -> tuple[Arrays, dict[str, float]]:
+    if not isinstance(reply, Message) or not reply.has_content() or set(reply.content) != {"arrays", "metrics"}:
+        raise FederatedError("a study's code answers with a Message that holds exactly arrays and metrics")
+    arrays, metrics = reply.content["arrays"], reply.content["metrics"]
+    if not isinstance(arrays, ArrayRecord) or not isinstance(metrics, MetricRecord):
+        raise FederatedError("arrays has to be an ArrayRecord and metrics a MetricRecord")
+    return read_arrays(arrays), read_metrics(metrics)

@@ -1,0 +1,37 @@
+"""What a node needs of a hospital's table, and nothing more. The coded table of `belmont.ehr` satisfies it."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class NodeTable(Protocol):
+    """Coded rows of patients with an active consent. Arrays have one element for each row.
+
+    Every method raises an error of its own for a column that does not exist; ask ``columns`` first.
+    """
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    def codes(self, column: str) -> NDArray[Any]:
+        """Integer codes from 0 to ``width(column)``; where a value can be missing, 0 says that it is."""
+
+    def observed(self, column: str) -> NDArray[np.bool_]:
+        """Whether the row has a value (always, where 0 is a value of its own)."""
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """Decoded values in the dictionary's unit, NaN where missing."""
+
+    def center(self, column: str) -> float:
+        """Reference value, the same at every hospital, that models subtract."""
+
+    def scale(self, column: str) -> float:
+        """Reference value, the same at every hospital, that models divide by."""
+
+    def width(self, column: str) -> int:
+        """Largest code."""
