@@ -1,0 +1,289 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Datasets
+@license Apache-2.0
+@notice The datasets that data holders keep at home, and their versions. Only hashes, codes and budgets are here.
+@dev Rules, cited by number where they are kept:
+  1. An active data holder registers a dataset under a name of its own, each name once, with its Data Use Ontology
+     terms, the hash of its dictionary, a retention date in the future, a lifetime cap of rho and its consent root.
+  2. Only the dataset's holder changes it, and only while it is an active data holder.
+  3. Destroyed is final.
+  4. A version is added at the dataset's current consent root. The holder may publish a new consent root at any
+     time; versions built at an older one are stale from then on.
+  5. Freezing stops every use, until the holder unfreezes.
+  6. Only the contract Uses charges rho, and only for a use that is possible now: the dataset is active and within
+     its retention date, and its newest version is usable and built at the current consent root.
+  7. What is charged never exceeds the lifetime cap, over all permits.
+"""
+
+import Members
+
+DATA_HOLDER: constant(uint8) = 1
+ACTIVE: constant(uint8) = 1
+FROZEN: constant(uint8) = 2
+DESTROYED: constant(uint8) = 3
+REGISTERED: constant(uint8) = 1
+PROVEN: constant(uint8) = 2
+# The least status of a version that can be computed on; the same constant stands in registry/decide.py.
+USABLE_FROM: constant(uint8) = REGISTERED
+# DUO:0000004 is bit 4, and so on: 4 6 7 11 12 15 16 18 19 20 21 22 24 25 26 27 28 29 42 43 44 45 46.
+DUO_TERMS: constant(uint64) = 136340507039952
+
+
+struct Dataset:
+    holder: address
+    name: String[64]
+    duoTerms: uint64
+    dictionaryHash: bytes32
+    sensitivity: uint8
+    retentionUntil: uint64
+    rhoCap: uint64
+    rhoSpent: uint64
+    consentRoot: bytes32
+    status: uint8
+    versions: uint64
+
+
+struct Version:
+    cid: Bytes[64]
+    rows: uint64
+    commitmentsRoot: bytes32
+    consentRoot: bytes32
+    status: uint8
+    registeredAt: uint64
+
+
+event DatasetRegistered:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+    name: String[64]
+    duoTerms: uint64
+    dictionaryHash: bytes32
+    rhoCap: uint64
+    consentRoot: bytes32
+
+
+event VersionAdded:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+    number: uint64
+    cid: Bytes[64]
+    rows: uint64
+    commitmentsRoot: bytes32
+    consentRoot: bytes32
+
+
+event ConsentRootSet:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+    consentRoot: bytes32
+
+
+event DatasetFrozen:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+
+
+event DatasetUnfrozen:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+
+
+event DatasetDestroyed:
+    actor: indexed(address)
+    dataset: indexed(bytes32)
+
+
+MEMBERS: immutable(Members.__interface__)
+USES: immutable(address)
+
+count: public(uint64)
+idAt: public(HashMap[uint64, bytes32])
+_datasets: HashMap[bytes32, Dataset]
+_versions: HashMap[bytes32, HashMap[uint64, Version]]
+
+
+@deploy
+def __init__(members: address, uses: address):
+    MEMBERS = Members.__interface__(members)
+    USES = uses
+
+
+@external
+def register(
+    name: String[64],
+    duoTerms: uint64,
+    dictionaryHash: bytes32,
+    sensitivity: uint8,
+    retentionUntil: uint64,
+    rhoCap: uint64,
+    consentRoot: bytes32,
+) -> bytes32:
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 1
+    assert len(name) > 0, "NAME_MISSING"  # 1
+    dataset: bytes32 = keccak256(abi_encode(msg.sender, name))
+    assert self._datasets[dataset].status == 0, "NAME_TAKEN"  # 1
+    assert duoTerms != 0 and duoTerms | DUO_TERMS == DUO_TERMS, "DUO_TERMS_INVALID"  # 1
+    assert dictionaryHash != empty(bytes32) and consentRoot != empty(bytes32), "HASH_MISSING"  # 1
+    assert retentionUntil > self._now(), "RETENTION_OVER"  # 1
+    self._datasets[dataset] = Dataset(
+        holder=msg.sender,
+        name=name,
+        duoTerms=duoTerms,
+        dictionaryHash=dictionaryHash,
+        sensitivity=sensitivity,
+        retentionUntil=retentionUntil,
+        rhoCap=rhoCap,
+        rhoSpent=0,
+        consentRoot=consentRoot,
+        status=ACTIVE,
+        versions=0,
+    )
+    self.idAt[self.count] = dataset
+    self.count += 1
+    log DatasetRegistered(
+        actor=msg.sender,
+        dataset=dataset,
+        name=name,
+        duoTerms=duoTerms,
+        dictionaryHash=dictionaryHash,
+        rhoCap=rhoCap,
+        consentRoot=consentRoot,
+    )
+    return dataset
+
+
+@external
+def addVersion(
+    dataset: bytes32, cid: Bytes[64], rows: uint64, commitmentsRoot: bytes32, consentRoot: bytes32
+) -> uint64:
+    self._checkOwn(dataset)
+    assert len(cid) > 0, "CID_MISSING"
+    assert rows > 0, "ROWS_MISSING"
+    assert consentRoot == self._datasets[dataset].consentRoot, "CONSENT_STALE"  # 4
+    number: uint64 = self._datasets[dataset].versions + 1
+    self._datasets[dataset].versions = number
+    self._versions[dataset][number] = Version(
+        cid=cid,
+        rows=rows,
+        commitmentsRoot=commitmentsRoot,
+        consentRoot=consentRoot,
+        status=REGISTERED,
+        registeredAt=self._now(),
+    )
+    log VersionAdded(
+        actor=msg.sender,
+        dataset=dataset,
+        number=number,
+        cid=cid,
+        rows=rows,
+        commitmentsRoot=commitmentsRoot,
+        consentRoot=consentRoot,
+    )
+    return number
+
+
+@external
+def setConsentRoot(dataset: bytes32, consentRoot: bytes32):
+    self._checkOwn(dataset)
+    assert consentRoot != empty(bytes32), "HASH_MISSING"
+    self._datasets[dataset].consentRoot = consentRoot  # 4
+    log ConsentRootSet(actor=msg.sender, dataset=dataset, consentRoot=consentRoot)
+
+
+@external
+def freeze(dataset: bytes32):
+    self._checkOwn(dataset)
+    assert self._datasets[dataset].status == ACTIVE, "DATASET_FROZEN"
+    self._datasets[dataset].status = FROZEN  # 5
+    log DatasetFrozen(actor=msg.sender, dataset=dataset)
+
+
+@external
+def unfreeze(dataset: bytes32):
+    self._checkOwn(dataset)
+    assert self._datasets[dataset].status == FROZEN, "DATASET_NOT_FROZEN"
+    self._datasets[dataset].status = ACTIVE  # 5
+    log DatasetUnfrozen(actor=msg.sender, dataset=dataset)
+
+
+@external
+def destroy(dataset: bytes32):
+    self._checkOwn(dataset)
+    self._datasets[dataset].status = DESTROYED  # 3
+    log DatasetDestroyed(actor=msg.sender, dataset=dataset)
+
+
+@external
+def charge(dataset: bytes32, rho: uint64):
+    """
+    @notice Charge a use that is recorded in the same transaction.
+    """
+    assert msg.sender == USES, "NOT_USES_CONTRACT"  # 6
+    self._checkOpen(dataset)  # 6
+    number: uint64 = self._datasets[dataset].versions
+    assert self._versions[dataset][number].status >= USABLE_FROM, "DATASET_UNPROVEN"  # 6
+    current: bytes32 = self._datasets[dataset].consentRoot
+    assert self._versions[dataset][number].consentRoot == current, "CONSENT_STALE"  # 6
+    spent: uint64 = self._datasets[dataset].rhoSpent
+    assert rho <= self._datasets[dataset].rhoCap - spent, "BUDGET_EXHAUSTED"  # 7
+    self._datasets[dataset].rhoSpent = spent + rho
+
+
+@internal
+@view
+def _checkOwn(dataset: bytes32):
+    assert self._datasets[dataset].status != 0, "DATASET_UNKNOWN"
+    assert msg.sender == self._datasets[dataset].holder, "NOT_THE_HOLDER"  # 2
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 2
+    assert self._datasets[dataset].status != DESTROYED, "DATASET_DESTROYED"  # 3
+
+
+@internal
+@view
+def _checkOpen(dataset: bytes32):
+    status: uint8 = self._datasets[dataset].status
+    assert status != FROZEN, "DATASET_FROZEN"  # 5
+    assert status == ACTIVE, "DATASET_DESTROYED"  # 3
+    assert self._now() < self._datasets[dataset].retentionUntil, "RETENTION_OVER"  # 6
+
+
+@internal
+@view
+def _now() -> uint64:
+    return convert(block.timestamp, uint64)
+
+
+@external
+@view
+def checkOpen(dataset: bytes32) -> bool:
+    """
+    @notice True, or revert with the reason why the dataset is not active or not within its retention date.
+    """
+    self._checkOpen(dataset)
+    return True
+
+
+@external
+@view
+def holder(dataset: bytes32) -> address:
+    return self._datasets[dataset].holder
+
+
+@external
+@view
+def status(dataset: bytes32) -> uint8:
+    return self._datasets[dataset].status
+
+
+@external
+@view
+def dataset(id: bytes32) -> Dataset:
+    return self._datasets[id]
+
+
+@external
+@view
+def version(id: bytes32, number: uint64) -> Version:
+    return self._versions[id][number]

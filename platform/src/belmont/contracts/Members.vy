@@ -1,0 +1,270 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Members
+@license Apache-2.0
+@notice Who belongs to the consortium, and in which roles.
+@dev Rules, cited by number where they are kept:
+  1. The founders are the first members. The deployer gets no right, and all five contracts know each other's
+     addresses from the start: nothing is set later.
+  2. Every account is admitted once. A removed account can do nothing, and is never admitted again.
+  3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board.
+  4. The ethics board has at least two active members, at the founding and after every removal. Its quorum is
+     n // 2 + 1 of its n active members.
+  5. An active member proposes an admission or a removal, and supports it by proposing.
+  6. Every active member supports a proposal at most once, and nobody supports their own removal.
+  7. A proposal is carried out by the support that makes n // 2 + 1 of the n active members. Supporters are counted
+     anew each time: only those count who are active then. The rules are checked again before it is carried out.
+  8. A proposal is open for 30 days, and carried out once.
+"""
+
+ROLES: constant(uint8) = 15  # data holder 1, data user 2, ethics board 4, auditor 8
+DATA_USER: constant(uint8) = 2
+ETHICS_BOARD: constant(uint8) = 4
+ACTIVE: constant(uint8) = 1
+REMOVED: constant(uint8) = 2
+ADMISSION: constant(uint8) = 1
+REMOVAL: constant(uint8) = 2
+BOARD_MIN: constant(uint64) = 2
+FOUNDERS_MAX: constant(uint256) = 32
+MEMBERS_MAX: constant(uint256) = 256
+PROPOSAL_SECONDS: constant(uint64) = 30 * 24 * 3600
+
+
+struct Profile:
+    account: address
+    name: String[64]
+    did: String[96]
+    maskKey: bytes32
+    nodeKeyHash: bytes32
+    roles: uint8
+
+
+struct Member:
+    profile: Profile
+    status: uint8
+
+
+struct Proposal:
+    kind: uint8
+    account: address
+    proposedAt: uint64
+    executed: bool
+
+
+event ConsortiumFounded:
+    actor: indexed(address)
+    name: String[64]
+    datasets: address
+    studies: address
+    permits: address
+    uses: address
+
+
+event MemberAdmitted:
+    actor: indexed(address)
+    account: indexed(address)
+    name: String[64]
+    roles: uint8
+
+
+event MemberRemoved:
+    actor: indexed(address)
+    account: indexed(address)
+
+
+event AdmissionProposed:
+    actor: indexed(address)
+    proposal: indexed(uint64)
+    account: indexed(address)
+    name: String[64]
+    roles: uint8
+
+
+event RemovalProposed:
+    actor: indexed(address)
+    proposal: indexed(uint64)
+    account: indexed(address)
+
+
+event ProposalSupported:
+    actor: indexed(address)
+    proposal: indexed(uint64)
+
+
+name: public(String[64])
+proposalCount: public(uint64)
+activeCount: public(uint64)
+boardSize: public(uint64)
+_accounts: DynArray[address, 256]
+_members: HashMap[address, Member]
+_proposals: HashMap[uint64, Proposal]
+_profiles: HashMap[uint64, Profile]
+_supporters: HashMap[uint64, DynArray[address, 256]]
+
+
+@deploy
+def __init__(
+    name: String[64],
+    founders: DynArray[Profile, FOUNDERS_MAX],
+    datasets: address,
+    studies: address,
+    permits: address,
+    uses: address,
+):
+    assert len(name) > 0, "NAME_MISSING"
+    self.name = name
+    for founder: Profile in founders:  # 1
+        self._checkProfile(founder)
+        self._admit(founder)
+    assert self.boardSize >= BOARD_MIN, "BOARD_TOO_SMALL"  # 4
+    log ConsortiumFounded(
+        actor=msg.sender, name=name, datasets=datasets, studies=studies, permits=permits, uses=uses
+    )
+
+
+@external
+def proposeAdmission(profile: Profile) -> uint64:
+    assert self._isActive(msg.sender, 0), "NOT_MEMBER"  # 5
+    self._checkProfile(profile)
+    proposal: uint64 = self._propose(ADMISSION, profile.account)
+    self._profiles[proposal] = profile
+    log AdmissionProposed(
+        actor=msg.sender, proposal=proposal, account=profile.account, name=profile.name, roles=profile.roles
+    )
+    return proposal
+
+
+@external
+def proposeRemoval(account: address) -> uint64:
+    assert self._isActive(msg.sender, 0), "NOT_MEMBER"  # 5
+    assert self._isActive(account, 0), "MEMBER_UNKNOWN"
+    assert msg.sender != account, "CONCERNS_ITSELF"  # 6
+    proposal: uint64 = self._propose(REMOVAL, account)
+    log RemovalProposed(actor=msg.sender, proposal=proposal, account=account)
+    return proposal
+
+
+@external
+def support(proposal: uint64):
+    assert self._isActive(msg.sender, 0), "NOT_MEMBER"
+    found: Proposal = self._proposals[proposal]
+    assert found.kind != 0, "PROPOSAL_UNKNOWN"
+    assert not found.executed, "PROPOSAL_CLOSED"  # 8
+    assert self._now() < found.proposedAt + PROPOSAL_SECONDS, "PROPOSAL_CLOSED"  # 8
+    assert msg.sender != found.account, "CONCERNS_ITSELF"  # 6
+    assert msg.sender not in self._supporters[proposal], "ALREADY_VOTED"  # 6
+    self._supporters[proposal].append(msg.sender)
+    log ProposalSupported(actor=msg.sender, proposal=proposal)
+
+    counted: uint64 = 0  # 7
+    for supporter: address in self._supporters[proposal]:
+        if self._isActive(supporter, 0):
+            counted += 1
+    if counted < self.activeCount // 2 + 1:
+        return
+    self._proposals[proposal].executed = True
+    if found.kind == ADMISSION:
+        profile: Profile = self._profiles[proposal]
+        self._checkProfile(profile)
+        self._admit(profile)
+    else:
+        self._remove(found.account)
+
+
+@internal
+def _propose(kind: uint8, account: address) -> uint64:
+    self.proposalCount += 1
+    self._proposals[self.proposalCount] = Proposal(
+        kind=kind, account=account, proposedAt=self._now(), executed=False
+    )
+    self._supporters[self.proposalCount].append(msg.sender)  # 5
+    return self.proposalCount
+
+
+@internal
+@view
+def _checkProfile(profile: Profile):
+    assert profile.account != empty(address), "ACCOUNT_MISSING"
+    assert self._members[profile.account].status == 0, "MEMBER_EXISTS"  # 2
+    assert len(profile.name) > 0, "NAME_MISSING"  # 3
+    assert len(profile.did) > 0, "DID_MISSING"  # 3
+    assert profile.roles != 0 and profile.roles <= ROLES, "ROLES_INVALID"  # 3
+    both: uint8 = DATA_USER | ETHICS_BOARD
+    assert profile.roles & both != both, "ROLES_CONFLICT"  # 3
+    assert len(self._accounts) < MEMBERS_MAX, "MEMBERS_FULL"
+
+
+@internal
+def _admit(profile: Profile):
+    self._members[profile.account] = Member(profile=profile, status=ACTIVE)
+    self._accounts.append(profile.account)
+    self.activeCount += 1
+    if profile.roles & ETHICS_BOARD != 0:
+        self.boardSize += 1
+    log MemberAdmitted(actor=msg.sender, account=profile.account, name=profile.name, roles=profile.roles)
+
+
+@internal
+def _remove(account: address):
+    assert self._isActive(account, 0), "MEMBER_UNKNOWN"
+    self._members[account].status = REMOVED  # 2
+    self.activeCount -= 1
+    if self._members[account].profile.roles & ETHICS_BOARD != 0:
+        self.boardSize -= 1
+        assert self.boardSize >= BOARD_MIN, "BOARD_TOO_SMALL"  # 4
+    log MemberRemoved(actor=msg.sender, account=account)
+
+
+@internal
+@view
+def _isActive(account: address, role: uint8) -> bool:
+    return self._members[account].status == ACTIVE and self._members[account].profile.roles & role == role
+
+
+@internal
+@view
+def _now() -> uint64:
+    return convert(block.timestamp, uint64)
+
+
+@external
+@view
+def isActive(account: address, role: uint8) -> bool:
+    """
+    @notice Whether the account is an active member that holds the role; role 0 is any.
+    """
+    return self._isActive(account, role)
+
+
+@external
+@view
+def boardQuorum() -> uint64:
+    return self.boardSize // 2 + 1  # 4
+
+
+@external
+@view
+def accounts() -> DynArray[address, 256]:
+    """
+    @notice Every account ever admitted, in order.
+    """
+    return self._accounts
+
+
+@external
+@view
+def member(account: address) -> Member:
+    return self._members[account]
+
+
+@external
+@view
+def proposal(id: uint64) -> Proposal:
+    return self._proposals[id]
+
+
+@external
+@view
+def supporters(id: uint64) -> DynArray[address, 256]:
+    return self._supporters[id]

@@ -1,0 +1,251 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Permits
+@license Apache-2.0
+@notice Data permits: issued from approved studies, and the ways to stop them. A permit has its study's number.
+@dev Rules, cited by number where they are kept:
+  1. Anyone issues the permit of a study, once, when the ethics board approved it, the holder of every dataset
+     accepted it, its data user and all those holders are active, and none of the datasets is destroyed.
+  2. A permit expires when the study's duration has passed since it was issued. Expired is final.
+  3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
+     it at once, alone, for seven days at most from that moment, and once per account and permit.
+  4. The quorum of the ethics board lifts a freeze early. Votes to lift belong to the newest freeze: another freeze
+     needs new votes.
+  5. The quorum of the ethics board revokes a permit. Revoked is final.
+  6. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
+     the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation.
+  7. The active holder of a covered dataset withdraws it from the permit, alone and for good.
+  8. A permit is usable when it is issued, not revoked, not expired and not frozen.
+"""
+
+import Members
+import Datasets
+import Studies
+
+DATA_HOLDER: constant(uint8) = 1
+DATA_USER: constant(uint8) = 2
+ETHICS_BOARD: constant(uint8) = 4
+DATASET_DESTROYED: constant(uint8) = 3
+STUDY_APPROVED: constant(uint8) = 2
+FREEZE_MAX_SECONDS: constant(uint64) = 7 * 24 * 3600
+
+
+struct Permit:
+    issuedAt: uint64
+    expiresAt: uint64
+    frozenUntil: uint64
+    freezes: uint64
+    revoked: bool
+
+
+event PermitIssued:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    dataUser: indexed(address)
+    expiresAt: uint64
+
+
+event PermitFrozen:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    until: uint64
+    reasonHash: bytes32
+
+
+event LiftSupported:
+    actor: indexed(address)
+    permit: indexed(uint64)
+
+
+event FreezeLifted:
+    actor: indexed(address)
+    permit: indexed(uint64)
+
+
+event RevocationSupported:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    reasonHash: bytes32
+
+
+event PermitRevoked:
+    actor: indexed(address)
+    permit: indexed(uint64)
+
+
+event DatasetWithdrawn:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    dataset: indexed(bytes32)
+
+
+MEMBERS: immutable(Members.__interface__)
+DATASETS: immutable(Datasets.__interface__)
+STUDIES: immutable(Studies.__interface__)
+
+_permits: HashMap[uint64, Permit]
+_froze: HashMap[uint64, HashMap[address, bool]]
+_lifts: HashMap[uint64, HashMap[uint64, DynArray[address, 256]]]
+_revocations: HashMap[uint64, DynArray[address, 256]]
+_withdrawn: HashMap[uint64, HashMap[bytes32, bool]]
+
+
+@deploy
+def __init__(members: address, datasets: address, studies: address):
+    MEMBERS = Members.__interface__(members)
+    DATASETS = Datasets.__interface__(datasets)
+    STUDIES = Studies.__interface__(studies)
+
+
+@external
+def issue(study: uint64) -> uint64:
+    found: Studies.Study = staticcall STUDIES.study(study)
+    assert found.status != 0, "STUDY_UNKNOWN"
+    assert self._permits[study].issuedAt == 0, "PERMIT_EXISTS"  # 1
+    assert found.status == STUDY_APPROVED, "STUDY_NOT_APPROVED"  # 1
+    assert staticcall MEMBERS.isActive(found.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 1
+    terms: Studies.Terms = staticcall STUDIES.terms(study)
+    for dataset: bytes32 in terms.datasets:
+        assert staticcall STUDIES.isAccepted(study, dataset), "NOT_ACCEPTED"  # 1
+        holder: address = staticcall DATASETS.holder(dataset)
+        assert staticcall MEMBERS.isActive(holder, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 1
+        assert staticcall DATASETS.status(dataset) != DATASET_DESTROYED, "DATASET_DESTROYED"  # 1
+    expiresAt: uint64 = self._now() + terms.durationSeconds  # 2
+    self._permits[study] = Permit(
+        issuedAt=self._now(), expiresAt=expiresAt, frozenUntil=0, freezes=0, revoked=False
+    )
+    log PermitIssued(actor=msg.sender, permit=study, dataUser=found.dataUser, expiresAt=expiresAt)
+    return study
+
+
+@external
+def freeze(permit: uint64, duration: uint64, reasonHash: bytes32):
+    """
+    @param duration How long, in seconds from now.
+    """
+    self._checkAlive(permit)
+    assert self._isConcerned(permit, msg.sender), "NOT_CONCERNED"  # 3
+    assert duration >= 1 and duration <= FREEZE_MAX_SECONDS, "FREEZE_INVALID"  # 3
+    assert not self._froze[permit][msg.sender], "FREEZE_SPENT"  # 3
+    self._froze[permit][msg.sender] = True
+    until: uint64 = max(self._permits[permit].frozenUntil, self._now() + duration)
+    self._permits[permit].frozenUntil = until
+    self._permits[permit].freezes += 1  # 4
+    log PermitFrozen(actor=msg.sender, permit=permit, until=until, reasonHash=reasonHash)
+
+
+@external
+def voteLift(permit: uint64):
+    self._checkAlive(permit)
+    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 4
+    assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
+    freeze: uint64 = self._permits[permit].freezes
+    assert msg.sender not in self._lifts[permit][freeze], "ALREADY_VOTED"  # 6
+    self._lifts[permit][freeze].append(msg.sender)
+    log LiftSupported(actor=msg.sender, permit=permit)
+    if self._isCarried(self._lifts[permit][freeze]):  # 4
+        self._permits[permit].frozenUntil = 0
+        log FreezeLifted(actor=msg.sender, permit=permit)
+
+
+@external
+def voteRevoke(permit: uint64, reasonHash: bytes32):
+    self._checkAlive(permit)
+    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 5
+    assert msg.sender not in self._revocations[permit], "ALREADY_VOTED"  # 6
+    self._revocations[permit].append(msg.sender)
+    log RevocationSupported(actor=msg.sender, permit=permit, reasonHash=reasonHash)
+    if self._isCarried(self._revocations[permit]):  # 5
+        self._permits[permit].revoked = True
+        log PermitRevoked(actor=msg.sender, permit=permit)
+
+
+@external
+def withdraw(permit: uint64, dataset: bytes32):
+    # A permit that is frozen, expired or revoked can be withdrawn from as well: this only ever takes away.
+    assert self._permits[permit].issuedAt != 0, "PERMIT_MISSING"
+    assert self._isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 7
+    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
+    self._withdrawn[permit][dataset] = True
+    log DatasetWithdrawn(actor=msg.sender, permit=permit, dataset=dataset)
+
+
+@internal
+@view
+def _checkAlive(permit: uint64):
+    assert self._permits[permit].issuedAt != 0, "PERMIT_MISSING"  # 8
+    assert not self._permits[permit].revoked, "PERMIT_REVOKED"  # 5
+    assert self._now() < self._permits[permit].expiresAt, "PERMIT_EXPIRED"  # 2
+
+
+@internal
+@view
+def _isCovered(permit: uint64, dataset: bytes32) -> bool:
+    return staticcall STUDIES.isNamed(permit, dataset) and not self._withdrawn[permit][dataset]
+
+
+@internal
+@view
+def _isConcerned(permit: uint64, account: address) -> bool:
+    if staticcall MEMBERS.isActive(account, ETHICS_BOARD):
+        return True
+    if not staticcall MEMBERS.isActive(account, DATA_HOLDER):
+        return False
+    terms: Studies.Terms = staticcall STUDIES.terms(permit)
+    for dataset: bytes32 in terms.datasets:
+        if not self._withdrawn[permit][dataset] and staticcall DATASETS.holder(dataset) == account:
+            return True
+    return False
+
+
+@internal
+@view
+def _isCarried(voters: DynArray[address, 256]) -> bool:
+    counted: uint64 = 0
+    for voter: address in voters:
+        if staticcall MEMBERS.isActive(voter, ETHICS_BOARD):  # 6
+            counted += 1
+    return counted >= staticcall MEMBERS.boardQuorum()  # 6
+
+
+@internal
+@view
+def _now() -> uint64:
+    return convert(block.timestamp, uint64)
+
+
+@external
+@view
+def checkUsable(permit: uint64) -> bool:
+    """
+    @notice True, or revert with the reason why the permit is not usable now.
+    """
+    self._checkAlive(permit)
+    assert self._now() >= self._permits[permit].frozenUntil, "PERMIT_FROZEN"  # 8
+    return True
+
+
+@external
+@view
+def isIssued(permit: uint64) -> bool:
+    return self._permits[permit].issuedAt != 0
+
+
+@external
+@view
+def isCovered(permit: uint64, dataset: bytes32) -> bool:
+    return self._isCovered(permit, dataset)
+
+
+@external
+@view
+def isWithdrawn(permit: uint64, dataset: bytes32) -> bool:
+    return self._withdrawn[permit][dataset]
+
+
+@external
+@view
+def permit(id: uint64) -> Permit:
+    return self._permits[id]

@@ -1,0 +1,333 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Studies
+@license Apache-2.0
+@notice Applications for a data permit, the ethics board's votes on them, and the data holders' acceptance.
+@dev Rules, cited by number where they are kept:
+  1. An active data user proposes a study; its terms are complete, within bounds, and never change.
+  2. A study names datasets that exist and are not destroyed, each once, and at most one of each holder, so that
+     datasets count as hospitals.
+  3. Every active member of the ethics board votes once, and nobody on their own study.
+  4. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
+     the quorum of the board at that time.
+  5. The study is approved when votes for it reach the quorum, and refused as soon as the quorum is out of reach:
+     when votes against exceed the number of members beyond the quorum. Both are final.
+  6. Anyone may ask for a count (tally), which only matters when the board has changed since the last vote.
+  7. The holder of each dataset accepts or not, once, while the study is proposed or approved, the holder is an
+     active data holder, and the dataset is active and within its retention date.
+  8. The data user may cancel until the permit is issued.
+"""
+
+import Members
+import Datasets
+
+DATA_HOLDER: constant(uint8) = 1
+DATA_USER: constant(uint8) = 2
+ETHICS_BOARD: constant(uint8) = 4
+DATASET_DESTROYED: constant(uint8) = 3
+PROPOSED: constant(uint8) = 1
+APPROVED: constant(uint8) = 2
+REFUSED: constant(uint8) = 3
+CANCELLED: constant(uint8) = 4
+TRAINING: constant(uint8) = 1
+QUERY: constant(uint8) = 2
+EXACT: constant(uint8) = 1
+PRIVATE: constant(uint8) = 2
+PURPOSES: constant(uint64) = 1023 * 2**31  # DUO:0000031 to DUO:0000040, as bits 31 to 40
+ROUNDS_MAX: constant(uint64) = 10_000
+QUERIES_MAX: constant(uint64) = 10_000
+DURATION_MAX_SECONDS: constant(uint64) = 10 * 365 * 24 * 3600
+
+
+# 1 KB at most: 32 words.
+struct Terms:
+    title: String[64]
+    protocolHash: bytes32
+    purpose: uint64
+    codeHash: bytes32
+    configHash: bytes32
+    datasets: DynArray[bytes32, 16]
+    computations: uint8
+    rounds: uint64
+    queries: uint64
+    rhoPerDataset: uint64
+    minHospitals: uint64
+    minCohort: uint64
+    answerMode: uint8
+    durationSeconds: uint64
+
+
+struct Study:
+    dataUser: address
+    status: uint8
+    proposedAt: uint64
+
+
+struct Ballot:
+    voter: address
+    approve: bool
+
+
+interface Permits:
+    def isIssued(permit: uint64) -> bool: view
+
+
+event StudyProposed:
+    actor: indexed(address)
+    study: indexed(uint64)
+    title: String[64]
+    protocolHash: bytes32
+    purpose: uint64
+    codeHash: bytes32
+    configHash: bytes32
+
+
+event VoteCast:
+    actor: indexed(address)
+    study: indexed(uint64)
+    approve: bool
+    reasonHash: bytes32
+
+
+event StudyApproved:
+    actor: indexed(address)
+    study: indexed(uint64)
+    votesFor: uint64
+    quorum: uint64
+
+
+event StudyRefused:
+    actor: indexed(address)
+    study: indexed(uint64)
+    votesAgainst: uint64
+    quorum: uint64
+
+
+event DatasetAccepted:
+    actor: indexed(address)
+    study: indexed(uint64)
+    dataset: indexed(bytes32)
+
+
+event StudyCancelled:
+    actor: indexed(address)
+    study: indexed(uint64)
+
+
+MEMBERS: immutable(Members.__interface__)
+DATASETS: immutable(Datasets.__interface__)
+PERMITS: immutable(Permits)
+
+count: public(uint64)
+_terms: HashMap[uint64, Terms]
+_studies: HashMap[uint64, Study]
+_ballots: HashMap[uint64, DynArray[Ballot, 256]]
+_accepted: HashMap[uint64, HashMap[bytes32, bool]]
+
+
+@deploy
+def __init__(members: address, datasets: address, permits: address):
+    MEMBERS = Members.__interface__(members)
+    DATASETS = Datasets.__interface__(datasets)
+    PERMITS = Permits(permits)
+
+
+@external
+def propose(terms: Terms) -> uint64:
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "NOT_DATA_USER"  # 1
+    self._checkTerms(terms)
+    self._checkDatasets(terms.datasets)
+    self.count += 1
+    study: uint64 = self.count
+    self._terms[study] = terms
+    self._studies[study] = Study(dataUser=msg.sender, status=PROPOSED, proposedAt=self._now())
+    log StudyProposed(
+        actor=msg.sender,
+        study=study,
+        title=terms.title,
+        protocolHash=terms.protocolHash,
+        purpose=terms.purpose,
+        codeHash=terms.codeHash,
+        configHash=terms.configHash,
+    )
+    return study
+
+
+@external
+def vote(study: uint64, approve: bool, reasonHash: bytes32):
+    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 3
+    self._checkProposed(study)
+    assert msg.sender != self._studies[study].dataUser, "OWN_STUDY"  # 3
+    for ballot: Ballot in self._ballots[study]:
+        assert ballot.voter != msg.sender, "ALREADY_VOTED"  # 3
+    self._ballots[study].append(Ballot(voter=msg.sender, approve=approve))
+    log VoteCast(actor=msg.sender, study=study, approve=approve, reasonHash=reasonHash)
+    self._decide(study)
+
+
+@external
+def tally(study: uint64):
+    """
+    @notice Decide a study whose votes are enough since the board changed.
+    """
+    self._checkProposed(study)
+    self._decide(study)  # 6
+    assert self._studies[study].status != PROPOSED, "VOTE_UNDECIDED"
+
+
+@external
+def accept(study: uint64, dataset: bytes32):
+    status: uint8 = self._studies[study].status
+    assert status != 0, "STUDY_UNKNOWN"
+    assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"  # 7
+    assert dataset in self._terms[study].datasets, "DATASET_NOT_COVERED"  # 7
+    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
+    assert not self._accepted[study][dataset], "ALREADY_ACCEPTED"  # 7
+    assert staticcall DATASETS.checkOpen(dataset)  # 7
+    self._accepted[study][dataset] = True
+    log DatasetAccepted(actor=msg.sender, study=study, dataset=dataset)
+
+
+@external
+def cancel(study: uint64):
+    status: uint8 = self._studies[study].status
+    assert status != 0, "STUDY_UNKNOWN"
+    assert msg.sender == self._studies[study].dataUser, "NOT_THE_APPLICANT"  # 8
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "NOT_DATA_USER"
+    assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"
+    assert not staticcall PERMITS.isIssued(study), "PERMIT_EXISTS"  # 8
+    self._studies[study].status = CANCELLED
+    log StudyCancelled(actor=msg.sender, study=study)
+
+
+@internal
+@view
+def _checkProposed(study: uint64):
+    status: uint8 = self._studies[study].status
+    assert status != 0, "STUDY_UNKNOWN"
+    assert status == PROPOSED, "STUDY_CLOSED"  # 5
+
+
+@internal
+@view
+def _checkTerms(terms: Terms):
+    assert len(terms.title) > 0, "TITLE_MISSING"
+    assert terms.protocolHash != empty(bytes32), "HASH_MISSING"
+    assert terms.purpose != 0 and terms.purpose | PURPOSES == PURPOSES, "PURPOSE_INVALID"
+    assert terms.computations != 0 and terms.computations <= TRAINING | QUERY, "COMPUTATIONS_INVALID"
+    if terms.computations & TRAINING != 0:
+        assert terms.codeHash != empty(bytes32) and terms.configHash != empty(bytes32), "HASH_MISSING"
+        assert terms.rounds >= 1 and terms.rounds <= ROUNDS_MAX, "ROUNDS_INVALID"
+    else:
+        assert terms.rounds == 0, "ROUNDS_INVALID"
+    if terms.computations & QUERY != 0:
+        assert terms.queries >= 1 and terms.queries <= QUERIES_MAX, "QUERIES_INVALID"
+    else:
+        assert terms.queries == 0, "QUERIES_INVALID"
+    named: uint64 = convert(len(terms.datasets), uint64)
+    assert named > 0, "DATASETS_MISSING"
+    assert terms.minHospitals >= 1 and terms.minHospitals <= named, "MIN_HOSPITALS_INVALID"
+    assert terms.minCohort >= 1, "MIN_COHORT_INVALID"
+    assert terms.answerMode == EXACT or terms.answerMode == PRIVATE, "ANSWER_MODE_INVALID"
+    assert terms.durationSeconds >= 1 and terms.durationSeconds <= DURATION_MAX_SECONDS, "DURATION_INVALID"
+
+
+@internal
+@view
+def _checkDatasets(datasets: DynArray[bytes32, 16]):
+    seen: DynArray[bytes32, 16] = []
+    holders: DynArray[address, 16] = []
+    for dataset: bytes32 in datasets:
+        assert dataset not in seen, "DATASET_REPEATED"  # 2
+        status: uint8 = staticcall DATASETS.status(dataset)
+        assert status != 0, "DATASET_UNKNOWN"  # 2
+        holder: address = staticcall DATASETS.holder(dataset)
+        assert holder not in holders, "HOLDER_REPEATED"  # 2
+        assert status != DATASET_DESTROYED, "DATASET_DESTROYED"  # 2
+        seen.append(dataset)
+        holders.append(holder)
+
+
+@internal
+@view
+def _votes(study: uint64) -> (uint64, uint64):
+    votesFor: uint64 = 0
+    votesAgainst: uint64 = 0
+    for ballot: Ballot in self._ballots[study]:
+        if staticcall MEMBERS.isActive(ballot.voter, ETHICS_BOARD):  # 4
+            if ballot.approve:
+                votesFor += 1
+            else:
+                votesAgainst += 1
+    return votesFor, votesAgainst
+
+
+@internal
+def _decide(study: uint64):
+    votesFor: uint64 = 0
+    votesAgainst: uint64 = 0
+    votesFor, votesAgainst = self._votes(study)
+    quorum: uint64 = staticcall MEMBERS.boardQuorum()  # 4
+    if votesFor >= quorum:  # 5
+        self._studies[study].status = APPROVED
+        log StudyApproved(actor=msg.sender, study=study, votesFor=votesFor, quorum=quorum)
+    elif votesAgainst > staticcall MEMBERS.boardSize() - quorum:  # 5
+        self._studies[study].status = REFUSED
+        log StudyRefused(actor=msg.sender, study=study, votesAgainst=votesAgainst, quorum=quorum)
+
+
+@internal
+@view
+def _now() -> uint64:
+    return convert(block.timestamp, uint64)
+
+
+@external
+@view
+def study(id: uint64) -> Study:
+    return self._studies[id]
+
+
+@external
+@view
+def terms(id: uint64) -> Terms:
+    return self._terms[id]
+
+
+@external
+@view
+def votes(id: uint64) -> (uint64, uint64, uint64):
+    """
+    @notice Votes for, votes against, and the quorum, of the board as it is now.
+    """
+    votesFor: uint64 = 0
+    votesAgainst: uint64 = 0
+    votesFor, votesAgainst = self._votes(id)
+    return votesFor, votesAgainst, staticcall MEMBERS.boardQuorum()
+
+
+@external
+@view
+def isNamed(id: uint64, dataset: bytes32) -> bool:
+    return dataset in self._terms[id].datasets
+
+
+@external
+@view
+def isAccepted(id: uint64, dataset: bytes32) -> bool:
+    return self._accepted[id][dataset]
+
+
+@external
+@view
+def accepted(id: uint64) -> DynArray[bytes32, 16]:
+    """
+    @notice The datasets whose holder accepted, in the order of the terms.
+    """
+    found: DynArray[bytes32, 16] = []
+    for dataset: bytes32 in self._terms[id].datasets:
+        if self._accepted[id][dataset]:
+            found.append(dataset)
+    return found

@@ -1,0 +1,237 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Uses
+@license Apache-2.0
+@notice What is computed under a permit: rounds and queries as they are opened, and each data holder's record of its
+        answer, written before the answer leaves.
+@dev Rules, cited by number where they are kept:
+  1. Only the permit's data user opens a round or a query, while an active data user, while the permit is usable, and
+     of a kind that the permit allows.
+  2. Rounds and queries are numbered from 1, each opened once, in order, up to the approved number.
+  3. An opening binds the model or the query by its hash, and the participants: datasets that the permit covers, each
+     once, at least the approved minimum of hospitals.
+  4. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
+     permit is usable, its data user active, and the dataset still covered.
+  5. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
+     the rules on the dataset itself. What is charged never exceeds either.
+"""
+
+import Members
+import Datasets
+import Studies
+import Permits
+
+DATA_HOLDER: constant(uint8) = 1
+DATA_USER: constant(uint8) = 2
+TRAINING: constant(uint8) = 1
+QUERY_COMPUTATION: constant(uint8) = 2
+ROUND: constant(uint8) = 1
+QUERY: constant(uint8) = 2
+
+
+struct Opened:
+    subjectHash: bytes32
+    participantsHash: bytes32
+    participants: uint256  # bit i stands for the dataset at place i of the study's terms
+    openedAt: uint64
+
+
+struct Use:
+    resultHash: bytes32
+    rho: uint64
+    recordedAt: uint64
+
+
+struct NodeView:
+    dataUser: address
+    terms: Studies.Terms
+    permit: Permits.Permit
+    withdrawn: DynArray[bytes32, 16]
+    roundsOpened: uint64
+    queriesOpened: uint64
+    dataset: Datasets.Dataset
+    version: Datasets.Version
+    opened: Opened
+    rhoSpent: uint64
+    recorded: bool
+    holderActive: bool
+    dataUserActive: bool
+
+
+event RoundOpened:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    n: indexed(uint64)
+    modelHash: bytes32
+    participantsHash: bytes32
+
+
+event QueryOpened:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    n: indexed(uint64)
+    queryHash: bytes32
+    participantsHash: bytes32
+
+
+event UseRecorded:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    dataset: indexed(bytes32)
+    kind: uint8
+    n: uint64
+    resultHash: bytes32
+    rho: uint64
+
+
+MEMBERS: immutable(Members.__interface__)
+DATASETS: immutable(Datasets.__interface__)
+STUDIES: immutable(Studies.__interface__)
+PERMITS: immutable(Permits.__interface__)
+
+openedCount: public(HashMap[uint64, HashMap[uint8, uint64]])
+rhoSpent: public(HashMap[uint64, HashMap[bytes32, uint64]])
+_opened: HashMap[uint64, HashMap[uint8, HashMap[uint64, Opened]]]
+_uses: HashMap[uint64, HashMap[uint8, HashMap[uint64, HashMap[bytes32, Use]]]]
+
+
+@deploy
+def __init__(members: address, datasets: address, studies: address, permits: address):
+    MEMBERS = Members.__interface__(members)
+    DATASETS = Datasets.__interface__(datasets)
+    STUDIES = Studies.__interface__(studies)
+    PERMITS = Permits.__interface__(permits)
+
+
+@external
+def openRound(permit: uint64, n: uint64, modelHash: bytes32, participants: DynArray[bytes32, 16]):
+    digest: bytes32 = self._open(permit, ROUND, n, modelHash, participants)
+    log RoundOpened(actor=msg.sender, permit=permit, n=n, modelHash=modelHash, participantsHash=digest)
+
+
+@external
+def openQuery(permit: uint64, n: uint64, queryHash: bytes32, participants: DynArray[bytes32, 16]):
+    digest: bytes32 = self._open(permit, QUERY, n, queryHash, participants)
+    log QueryOpened(actor=msg.sender, permit=permit, n=n, queryHash=queryHash, participantsHash=digest)
+
+
+@external
+def recordUse(permit: uint64, kind: uint8, n: uint64, dataset: bytes32, resultHash: bytes32, rho: uint64):
+    assert staticcall PERMITS.checkUsable(permit)  # 4
+    assert kind == ROUND or kind == QUERY, "KIND_INVALID"
+    study: Studies.Study = staticcall STUDIES.study(permit)
+    assert staticcall MEMBERS.isActive(study.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 4
+    assert staticcall PERMITS.isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 4
+    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 4
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 4
+    opened: Opened = self._opened[permit][kind][n]
+    if opened.openedAt == 0:
+        assert kind != ROUND, "ROUND_NOT_OPEN"  # 4
+        assert kind != QUERY, "QUERY_NOT_OPEN"  # 4
+    terms: Studies.Terms = staticcall STUDIES.terms(permit)
+    place: uint256 = self._place(terms.datasets, dataset)
+    assert (opened.participants >> place) & 1 == 1, "PARTICIPANTS_MISMATCH"  # 4
+    assert self._uses[permit][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 4
+    assert resultHash != empty(bytes32), "HASH_MISSING"
+    spent: uint64 = self.rhoSpent[permit][dataset]
+    assert rho <= terms.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 5
+    self.rhoSpent[permit][dataset] = spent + rho
+    self._uses[permit][kind][n][dataset] = Use(resultHash=resultHash, rho=rho, recordedAt=self._now())
+    extcall DATASETS.charge(dataset, rho)  # 5
+    log UseRecorded(
+        actor=msg.sender, permit=permit, dataset=dataset, kind=kind, n=n, resultHash=resultHash, rho=rho
+    )
+
+
+@internal
+def _open(
+    permit: uint64, kind: uint8, n: uint64, subjectHash: bytes32, participants: DynArray[bytes32, 16]
+) -> bytes32:
+    assert staticcall PERMITS.checkUsable(permit)  # 1
+    study: Studies.Study = staticcall STUDIES.study(permit)
+    assert msg.sender == study.dataUser, "NOT_THE_APPLICANT"  # 1
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "DATA_USER_INACTIVE"  # 1
+    terms: Studies.Terms = staticcall STUDIES.terms(permit)
+    count: uint64 = self.openedCount[permit][kind]
+    if kind == ROUND:
+        assert terms.computations & TRAINING != 0, "COMPUTATION_NOT_PERMITTED"  # 1
+        assert subjectHash != empty(bytes32), "HASH_MISSING"  # 3
+        assert count < terms.rounds, "ROUNDS_EXHAUSTED"  # 2
+    else:
+        assert terms.computations & QUERY_COMPUTATION != 0, "COMPUTATION_NOT_PERMITTED"  # 1
+        assert subjectHash != empty(bytes32), "HASH_MISSING"  # 3
+        assert count < terms.queries, "QUERIES_EXHAUSTED"  # 2
+    assert n == count + 1, "NOT_NEXT"  # 2
+    places: uint256 = 0
+    for dataset: bytes32 in participants:
+        assert staticcall PERMITS.isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 3
+        place: uint256 = self._place(terms.datasets, dataset)
+        assert (places >> place) & 1 == 0, "PARTICIPANTS_MISMATCH"  # 3
+        places |= 1 << place
+    assert convert(len(participants), uint64) >= terms.minHospitals, "TOO_FEW_HOSPITALS"  # 3
+    digest: bytes32 = keccak256(abi_encode(participants))
+    self.openedCount[permit][kind] = n
+    self._opened[permit][kind][n] = Opened(
+        subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()
+    )
+    return digest
+
+
+@internal
+@pure
+def _place(datasets: DynArray[bytes32, 16], dataset: bytes32) -> uint256:
+    place: uint256 = 0
+    for each: bytes32 in datasets:
+        if each == dataset:
+            return place
+        place += 1
+    raise "DATASET_NOT_COVERED"
+
+
+@internal
+@view
+def _now() -> uint64:
+    return convert(block.timestamp, uint64)
+
+
+@external
+@view
+def opened(permit: uint64, kind: uint8, n: uint64) -> Opened:
+    return self._opened[permit][kind][n]
+
+
+@external
+@view
+def use(permit: uint64, kind: uint8, n: uint64, dataset: bytes32) -> Use:
+    return self._uses[permit][kind][n][dataset]
+
+
+@external
+@view
+def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeView:
+    """
+    @notice Everything a node needs to decide on one request, in one call.
+    """
+    study: Studies.Study = staticcall STUDIES.study(permit)
+    terms: Studies.Terms = staticcall STUDIES.terms(permit)
+    withdrawn: DynArray[bytes32, 16] = []
+    for each: bytes32 in terms.datasets:
+        if staticcall PERMITS.isWithdrawn(permit, each):
+            withdrawn.append(each)
+    found: Datasets.Dataset = staticcall DATASETS.dataset(dataset)
+    return NodeView(
+        dataUser=study.dataUser,
+        terms=terms,
+        permit=staticcall PERMITS.permit(permit),
+        withdrawn=withdrawn,
+        roundsOpened=self.openedCount[permit][ROUND],
+        queriesOpened=self.openedCount[permit][QUERY],
+        dataset=found,
+        version=staticcall DATASETS.version(dataset, found.versions),
+        opened=self._opened[permit][kind][n],
+        rhoSpent=self.rhoSpent[permit][dataset],
+        recorded=self._uses[permit][kind][n][dataset].recordedAt != 0,
+        holderActive=staticcall MEMBERS.isActive(found.holder, DATA_HOLDER),
+        dataUserActive=staticcall MEMBERS.isActive(study.dataUser, DATA_USER),
+    )
