@@ -1,0 +1,296 @@
+"""The embedded chain's engine: executes transactions into blocks, and answers calls against any block's state.
+
+Rules:
+1. One block, one durable SQLite transaction. What `seal` reports as included is on disk.
+2. The base fee is zero at genesis and stays zero: a block spends at most half its gas limit, which is EIP-1559's
+   target, so the rule that raises the fee never applies. Everyone can transact with a balance of zero.
+3. Transactions of one sender go in by nonce, senders in order of arrival.
+4. A transaction that makes the engine itself fail is refused alone; the others of its batch are sealed without it.
+5. `seal` runs in one thread at a time; calls and reads run in any thread and see the last committed block.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import rlp
+from eth.consensus.context import ConsensusContext
+from eth.constants import BLANK_ROOT_HASH, POST_MERGE_NONCE, ZERO_ADDRESS, ZERO_HASH32
+from eth.vm.chain_context import ChainContext
+from eth.vm.forks.prague.constants import (
+    CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+    WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+)
+from eth_bloom.bloom import BloomFilter
+from eth_utils.exceptions import ValidationError
+
+from belmont.chain import documents
+from belmont.chain.errors import ChainDirectoryError
+from belmont.chain.store import FORMAT_VERSION, BlockRow, StateNodes, Store
+from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
+from belmont.chain.vm import Block, EmbeddedVM, Header
+
+BLOCK_GAS_LIMIT: Final = 60_000_000
+BLOCK_GAS_SPENDABLE: Final = BLOCK_GAS_LIMIT // 2
+DEFAULT_CHAIN_ID: Final = 1337
+GENESIS_EXTRA: Final = b"belmont embedded chain"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A block header with what is often asked of it. `timestamp` is in whole seconds since 1970."""
+
+    header: Any
+    size: int
+
+    @property
+    def number(self) -> int:
+        """The block's number."""
+        return int(self.header.block_number)
+
+    @property
+    def hash(self) -> bytes:
+        """The block's hash."""
+        return bytes(self.header.hash)
+
+    @property
+    def timestamp(self) -> int:
+        """Whole seconds since 1970."""
+        return int(self.header.timestamp)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one transaction given to `seal`.
+
+    included: on disk in the new block. refused: never valid here. early: its nonce is still to come.
+    deferred: no gas left in this block, give it to the next one.
+    """
+
+    status: Literal["included", "refused", "early", "deferred"]
+    reason: str = ""
+
+
+class Engine:
+    """One chain in one directory. Make it with `Engine.open`."""
+
+    def __init__(self, store: Store, chain_id: int, head: Head) -> None:
+        self.store = store
+        self.chain_id = chain_id
+        self.head = head
+        self.context = ChainContext(chain_id)
+        self._sealing = threading.Lock()
+
+    @classmethod
+    def open(cls, directory: Path, chain_id: int | None = None) -> Engine:
+        """Open the chain in `directory`, or create it with `chain_id` (1337 when None).
+
+        Raises `ChainLocked` when another process serves it, `ChainDirectoryError` when it is another chain.
+        """
+        store = Store(directory)
+        try:
+            meta = store.meta()
+            if not meta:
+                _create(store, DEFAULT_CHAIN_ID if chain_id is None else chain_id)
+                meta = store.meta()
+            if meta.get("format") != FORMAT_VERSION:
+                raise ChainDirectoryError(
+                    f"{directory} holds a chain of format {meta.get('format')!r}; this version reads {FORMAT_VERSION!r}"
+                )
+            stored = int(meta["chain_id"])
+            if chain_id is not None and chain_id != stored:
+                raise ChainDirectoryError(
+                    f"{directory} holds chain {stored}, not {chain_id}: choose another directory or leave the id out"
+                )
+            row = store.one("select header, size from blocks order by number desc limit 1")
+            if row is None:
+                raise ChainDirectoryError(f"{directory} holds no genesis block: the file is damaged")
+            head = Head(_decode_header(row[0]), row[1])
+            if store.node(head.header.state_root) is None:
+                raise ChainDirectoryError(f"{directory}: the state of block {head.number} is missing: damaged file")
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, stored, head)
+
+    def close(self) -> None:
+        """Wait for a running `seal`, then close the files."""
+        with self._sealing:
+            self.store.close()
+
+    # -- sealing --
+
+    def seal(self, transactions: Sequence[Any] = ()) -> dict[bytes, Outcome]:
+        """Put what can be included into one durable block; without transactions, an empty (heartbeat) block.
+
+        Nothing is written when transactions are given and none can be included.
+        """
+        with self._sealing:
+            poisoned: dict[bytes, Outcome] = {}
+            while True:
+                candidates = [t for t in transactions if t.hash not in poisoned]
+                if transactions and not candidates:
+                    return poisoned
+                try:
+                    return {**self._seal(candidates), **poisoned}
+                except _EngineFailure as failure:
+                    reason = f"the engine failed on this transaction: {failure.error!r}"
+                    poisoned[failure.transaction_hash] = Outcome("refused", reason)
+
+    def _seal(self, candidates: Sequence[Any]) -> dict[bytes, Outcome]:
+        parent = self.head.header
+        header = Header(
+            difficulty=0,
+            block_number=parent.block_number + 1,
+            gas_limit=parent.gas_limit,
+            timestamp=max(int(time.time()), parent.timestamp),
+            coinbase=ZERO_ADDRESS,
+            parent_hash=parent.hash,
+            state_root=parent.state_root,
+            base_fee_per_gas=0,
+            nonce=POST_MERGE_NONCE,
+            parent_beacon_block_root=ZERO_HASH32,
+        )
+        nodes = StateNodes(self.store)
+        vm = EmbeddedVM(header, VmChainDatabase(self.store, nodes), self.context, ConsensusContext(nodes))
+        empty_block = Block(header=header, transactions=[], uncles=[], withdrawals=[])
+        vm.block_preprocessing(empty_block)
+        outcomes: dict[bytes, Outcome] = {}
+        included: list[Any] = []
+        receipts: list[Any] = []
+        computations: list[Any] = []
+        for transaction in _by_sender_and_nonce(candidates):
+            outcome = _admissible(vm, header, transaction)
+            if outcome.status == "included":
+                try:
+                    receipt, computation = vm.apply_transaction(header, transaction)
+                except ValidationError as error:
+                    outcome = Outcome("refused", str(error))
+                except Exception as error:
+                    raise _EngineFailure(transaction.hash, error) from error
+                else:
+                    bloom = int(BloomFilter(header.bloom) | receipt.bloom)
+                    header = header.copy(gas_used=receipt.gas_used, bloom=bloom)
+                    included.append(transaction)
+                    receipts.append(receipt)
+                    computations.append(computation)
+            outcomes[transaction.hash] = outcome
+        if candidates and not included:
+            return outcomes
+        block = vm.set_block_transactions_and_withdrawals(empty_block, header, included, receipts)
+        block = vm.mine_block(vm.block_postprocessing(block)).block
+        rows, logs = documents.transaction_rows(block.header, included, receipts, computations)
+        encoded = rlp.encode(block.header)
+        size = len(rlp.encode(block))
+        number = block.header.block_number
+        with self.store.transaction():
+            self.store.add_block(
+                BlockRow(number, block.header.hash, encoded, size, len(included)), rows, logs, nodes.written.items()
+            )
+        self.store.node_cache.update(nodes.written)
+        self.head = Head(block.header, size)
+        return outcomes
+
+    # -- reading --
+
+    def header(self, number: int) -> Any:
+        """The header of block `number`; None when there is none yet."""
+        head = self.head
+        if number == head.number:
+            return head.header
+        row = self.store.one("select header from blocks where number=?", number)
+        return _decode_header(row[0]) if row and number < head.number else None
+
+    def state(self, header: Any) -> Any:
+        """py-evm's state after the block of `header`, in that block's own context; writes to it go nowhere."""
+        nodes = StateNodes(self.store)
+        previous = EmbeddedVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
+        return EmbeddedVM.build_state(nodes, header, self.context, previous or ())
+
+
+class VmChainDatabase:
+    """The few things py-evm's VM asks of a chain database."""
+
+    def __init__(self, store: Store, nodes: StateNodes) -> None:
+        self._store = store
+        self.db = nodes
+
+    def get_block_header_by_hash(self, block_hash: bytes) -> Any:
+        """A stored header; KeyError when there is none."""
+        row = self._store.one("select header from blocks where hash=?", block_hash)
+        if row is None:
+            raise KeyError(block_hash)
+        return _decode_header(row[0])
+
+    def exists(self, key: bytes) -> bool:
+        """Whether a trie node is known."""
+        return bool(self.db._exists(key))
+
+    def persist_trie_data_dict(self, trie_data: dict[bytes, bytes]) -> None:
+        """The tries of transactions and receipts are not kept: their contents are, and give the same roots."""
+
+
+class _EngineFailure(Exception):
+    def __init__(self, transaction_hash: bytes, error: Exception) -> None:
+        super().__init__(str(error))
+        self.transaction_hash = transaction_hash
+        self.error = error
+
+
+def _by_sender_and_nonce(transactions: Sequence[Any]) -> list[Any]:
+    arrival: dict[bytes, int] = {}
+    for position, transaction in enumerate(transactions):
+        arrival.setdefault(transaction.sender, position)
+    return sorted(transactions, key=lambda t: (arrival[t.sender], t.nonce))
+
+
+def _admissible(vm: Any, header: Any, transaction: Any) -> Outcome:
+    nonce = vm.state.get_nonce(transaction.sender)
+    if transaction.nonce < nonce:
+        return Outcome("refused", f"nonce too low: next nonce {nonce}, tx nonce {transaction.nonce}")
+    if transaction.nonce > nonce:
+        return Outcome("early", f"nonce too high: next nonce {nonce}, tx nonce {transaction.nonce}")
+    if header.gas_used + transaction.gas > BLOCK_GAS_SPENDABLE:
+        return Outcome("deferred", "no gas left in this block")
+    return Outcome("included")
+
+
+@lru_cache(maxsize=1024)
+def _decode_header(encoded: bytes) -> Any:
+    return rlp.decode(encoded, sedes=Header)
+
+
+def _create(store: Store, chain_id: int) -> None:
+    if not 0 < chain_id < 2**53:
+        raise ChainDirectoryError(f"chain id {chain_id}: choose one between 1 and 2^53 - 1 (EIP-155, JSON numbers)")
+    nodes = StateNodes(store)
+    empty = Header(
+        difficulty=0,
+        block_number=0,
+        gas_limit=BLOCK_GAS_LIMIT,
+        timestamp=int(time.time()),
+        state_root=BLANK_ROOT_HASH,
+        nonce=POST_MERGE_NONCE,
+        extra_data=GENESIS_EXTRA,
+    )
+    state = EmbeddedVM.build_state(nodes, empty, ChainContext(chain_id))
+    for address, code in (
+        (WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUESTS_CODE),
+        (CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUESTS_CODE),
+    ):
+        state.set_nonce(address, 1)
+        state.set_code(address, code)
+    state.persist()
+    header = empty.copy(state_root=state.state_root)
+    encoded = rlp.encode(header)
+    size = len(rlp.encode(Block(header=header, transactions=[], uncles=[], withdrawals=[])))
+    with store.transaction():
+        store.write_meta({"format": FORMAT_VERSION, "chain_id": str(chain_id)})
+        store.add_block(BlockRow(0, header.hash, encoded, size, 0), [], [], nodes.written.items())
+    store.node_cache.update(nodes.written)

@@ -1,0 +1,151 @@
+"""JSON-RPC 2.0 over HTTP, as a bare ASGI application.
+
+What is refused before a method runs: other methods than POST, other content types than JSON (so that no web page can
+post to a node on the reader's own machine), unknown Host names (DNS rebinding), bodies over 5 MiB, text that is not
+JSON, batches over 1000, objects that are not requests. Each refusal is a JSON-RPC error object; the server goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from belmont.chain.methods import Methods
+from belmont.chain.node import Node
+from belmont.chain.parameters import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError
+
+BODY_BYTES_MAX: Final = 5 * 1024 * 1024
+BATCH_MAX: Final = 1000
+
+Message = MutableMapping[str, Any]
+log = logging.getLogger("belmont.chain")
+
+
+class RpcApplication:
+    """The ASGI application of one node; its lifespan is the node's."""
+
+    def __init__(self, node: Node, hosts: frozenset[str] = frozenset({"localhost"})) -> None:
+        self.node = node
+        self.methods = Methods(node)
+        self.hosts = hosts
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """ASGI entry."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            status, body = await self._http(scope, receive)
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            if status == 413:
+                headers.append((b"connection", b"close"))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _lifespan(
+        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.node.start()
+                except Exception as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.node.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _http(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> tuple[int, bytes]:
+        headers = {key.lower(): value for key, value in scope["headers"]}
+        if not self._host_allowed(headers.get(b"host", b"").decode("latin-1")):
+            return 403, _failure(INVALID_REQUEST, "invalid host specified")
+        if scope["method"] != "POST":
+            return 405, _failure(INVALID_REQUEST, "method not allowed: use POST")
+        content_type = headers.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
+        if content_type not in ("application/json", "application/json-rpc"):
+            return 415, _failure(INVALID_REQUEST, "invalid content type, only application/json is supported")
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return 400, b""
+            body += message.get("body", b"")
+            if len(body) > BODY_BYTES_MAX:
+                return 413, _failure(INVALID_REQUEST, f"content length too large: at most {BODY_BYTES_MAX} bytes")
+            if not message.get("more_body"):
+                break
+        return 200, await self._answer(bytes(body))
+
+    def _host_allowed(self, host: str) -> bool:
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = name.strip("[]").lower()
+        if name in self.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    async def _answer(self, body: bytes) -> bytes:
+        try:
+            request = json.loads(body)
+        except (ValueError, RecursionError):
+            return _failure(PARSE_ERROR, "parse error: the body is not JSON")
+        if not isinstance(request, list):
+            answer = await self._one(request)
+            return b"" if answer is None else _encode(answer)
+        if not request:
+            return _failure(INVALID_REQUEST, "empty batch")
+        if len(request) > BATCH_MAX:
+            return _failure(INVALID_REQUEST, f"batch too large: at most {BATCH_MAX} requests")
+        answers = await asyncio.gather(*(self._one(entry) for entry in request))
+        kept = [answer for answer in answers if answer is not None]
+        return _encode(kept) if kept else b""
+
+    async def _one(self, request: Any) -> dict[str, Any] | None:
+        """The answer to one request; None to a notification."""
+        if not isinstance(request, dict):
+            return _error(None, RpcError(INVALID_REQUEST, "invalid request: expected an object"))
+        identifier = request.get("id")
+        if not isinstance(identifier, str | int | float | None):
+            return _error(None, RpcError(INVALID_REQUEST, "invalid request: id must be a string, a number or null"))
+        method, parameters = request.get("method"), request.get("params", [])
+        if request.get("jsonrpc") != "2.0" or not isinstance(method, str):
+            return _error(identifier, RpcError(INVALID_REQUEST, "invalid request: not JSON-RPC 2.0"))
+        try:
+            if not isinstance(parameters, list | None):
+                raise RpcError(INVALID_PARAMS, "non-array args")
+            result = await self.methods.call(method, parameters or [])
+        except RpcError as error:
+            answer = _error(identifier, error)
+        except Exception as error:
+            log.exception("%s failed", method)
+            answer = _error(identifier, RpcError(INTERNAL_ERROR, f"internal error: {type(error).__name__}"))
+        else:
+            answer = {"jsonrpc": "2.0", "id": identifier, "result": result}
+        return answer if "id" in request else None
+
+
+def _error(identifier: Any, error: RpcError) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": identifier, "error": error.document()}
+
+
+def _failure(code: int, message: str) -> bytes:
+    return _encode(_error(None, RpcError(code, message)))
+
+
+def _encode(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

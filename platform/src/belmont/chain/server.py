@@ -1,0 +1,134 @@
+"""Serves one chain directory: `python -m belmont.chain.server DIR PORT`.
+
+Prints one JSON line once it answers, {"url", "port", "chain_id", "pid"}, or {"error", "message"} when it cannot start
+(exit code 2). Port 0 asks the system for a free port. SIGTERM and SIGINT end it after the waiting transactions are
+sealed. With `--end-with-parent` it also ends when the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from belmont.chain.errors import ChainError, ChainStartError
+
+PARENT_POLL_SECONDS: Final = 1.0
+SHUTDOWN_SECONDS: Final = 10
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+def serve(
+    directory: Path,
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    chain_id: int | None = None,
+    heartbeat_seconds: float = 10.0,
+) -> None:
+    """Serve the chain in `directory` until a signal ends it; made with `chain_id` (default 1337) when new.
+
+    Raises `ChainLocked`, `ChainDirectoryError`, or `ChainStartError` when the port is taken.
+    """
+    listening = _bind(host, port)
+    try:
+        import uvicorn
+
+        from belmont.chain.engine import Engine
+        from belmont.chain.node import Node
+        from belmont.chain.rpc import RpcApplication
+
+        engine = Engine.open(directory, chain_id)
+    except BaseException:
+        listening.close()
+        raise
+    try:
+        url = f"http://{host}:{listening.getsockname()[1]}"
+        facts = {"url": url, "port": listening.getsockname()[1], "chain_id": engine.chain_id, "pid": os.getpid()}
+
+        class AnnouncingServer(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    print(json.dumps(facts), flush=True)
+
+        application = RpcApplication(Node(engine, heartbeat_seconds), frozenset({"localhost", host}))
+        config = uvicorn.Config(
+            application,
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        AnnouncingServer(config).run(sockets=[listening])
+    finally:
+        listening.close()
+        engine.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ChainStartError(f"cannot listen on {host} port {port}: {error}; choose another port, or 0") from error
+    return listening
+
+
+def end_with_parent() -> None:
+    """End this process when its parent is gone: standard input closes, or the parent's id changes."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        readable = [sys.stdin.fileno()]
+        while os.getppid() == parent:
+            ready, _, _ = select.select(readable, [], [], PARENT_POLL_SECONDS)
+            if ready and not os.read(readable[0], 4096):
+                break
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SHUTDOWN_SECONDS + 5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="chain-parent", daemon=True).start()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry of `python -m belmont.chain.server`."""
+    parser = argparse.ArgumentParser(prog="python -m belmont.chain.server", description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--chain-id", type=int)
+    parser.add_argument("--heartbeat-seconds", type=float, default=10.0)
+    parser.add_argument("--end-with-parent", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.end_with_parent:
+        end_with_parent()
+    try:
+        serve(
+            options.directory,
+            options.port,
+            host=options.host,
+            chain_id=options.chain_id,
+            heartbeat_seconds=options.heartbeat_seconds,
+        )
+    except ChainError as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

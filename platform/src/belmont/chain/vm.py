@@ -1,0 +1,95 @@
+"""Prague as the embedded chain runs it: py-evm's Prague VM with the changes listed here, and no other.
+
+1. Blocks may share a timestamp with their parent. Ethereum asks for strictly later; blocks here follow one another
+   within a second and timestamps are whole seconds of the real clock, never before the parent's. This is the one
+   consensus rule relaxed.
+2. A transaction's signature and fields are checked when it is admitted (`belmont.chain.transactions`), once, and not
+   again while its block is built.
+3. EIP-3607: a sender with code (other than an EIP-7702 delegation) is refused; py-evm does not check it.
+4. `gas_used` follows EIP-7623 when the calldata floor and a refund meet; py-evm caps the refund by the floored amount.
+5. BLS12-381 and KZG precompiles run natively (`belmont.chain.precompiles`), bit for bit and gas for gas as the EIPs.
+6. Genesis holds the system contracts of `belmont.chain.system_contracts`; the fork sets none of its own. A deposit
+   contract cannot exist here, so no receipt is searched for deposits.
+7. No proof of work or stake: the one sequencer's order is final. `prevrandao` is zero; contracts must not use it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from eth.consensus.noproof import NoProofConsensus
+from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.blocks import PragueBlock, PragueBlockHeader
+from eth.vm.forks.prague.computation import PragueComputation
+from eth.vm.forks.prague.constants import DELEGATION_DESIGNATION_PREFIX
+from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth_utils.exceptions import ValidationError
+
+from belmont.chain.precompiles import NATIVE_PRECOMPILES
+
+DELEGATION_LENGTH = 23
+
+
+class EmbeddedComputation(PragueComputation):  # type: ignore[misc]
+    """Prague's opcodes with native precompiles (change 5)."""
+
+    _precompiles: ClassVar[dict[bytes, Any]] = {**PragueComputation.get_precompiles(), **NATIVE_PRECOMPILES}
+
+
+class EmbeddedTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
+    """Executes transactions that were checked at admission (change 2)."""
+
+    def validate_transaction(self, transaction: Any) -> None:
+        """Check what depends on the state only: nonce, balance, sender's code."""
+        self.vm_state.validate_transaction(transaction)
+
+
+class EmbeddedState(PragueState):  # type: ignore[misc]
+    """Prague's state with changes 3 and 6."""
+
+    computation_class = EmbeddedComputation
+    transaction_executor_class = EmbeddedTransactionExecutor
+
+    def set_system_contracts(self) -> None:
+        """They are in the genesis state (change 6)."""
+
+    def validate_transaction(self, transaction: Any) -> None:
+        """Prague's rules and EIP-3607 (change 3); a simulated call may come from any address."""
+        super().validate_transaction(transaction)
+        if getattr(transaction, "is_simulation", False):
+            return
+        code = self.get_code(transaction.sender)
+        if code and not (len(code) == DELEGATION_LENGTH and code.startswith(DELEGATION_DESIGNATION_PREFIX)):
+            raise ValidationError("the sender has code: a contract cannot sign transactions (EIP-3607)")
+
+
+class EmbeddedVM(PragueVM):  # type: ignore[misc]
+    """Prague's VM with changes 1, 4 and 6."""
+
+    _state_class = EmbeddedState
+    consensus_class = NoProofConsensus
+
+    @classmethod
+    def validate_header(cls, header: Any, parent_header: Any) -> None:
+        """All of Prague's header rules; the timestamp may equal the parent's (change 1)."""
+        if header.timestamp < parent_header.timestamp:
+            raise ValidationError(
+                f"timestamp {header.timestamp} is before the parent's {parent_header.timestamp}",
+            )
+        strict = header.copy(timestamp=max(header.timestamp, parent_header.timestamp + 1))
+        super().validate_header(strict, parent_header)
+
+    @classmethod
+    def finalize_gas_used(cls, transaction: Any, computation: Any) -> int:
+        """EIP-7623: max(used - refund, floor), the refund at most a fifth of what was used (change 4)."""
+        used: int = transaction.gas - computation.get_gas_remaining()
+        refund: int = min(computation.get_gas_refund(), used // 5)
+        floor_surcharge: int = computation.data_floor_gas
+        return used - refund + floor_surcharge
+
+    def process_deposit_request_data(self, block: Any) -> None:
+        """No deposit contract exists on this chain (change 6)."""
+
+
+Header = PragueBlockHeader
+Block = PragueBlock
