@@ -1,0 +1,32 @@
+"""Hospital files in, coded table and quality report out: the one import for readers of records.
+
+    ingested = read_fhir("exports/hospital-1", dictionary, pseudonym_key)
+    ingested = read_csv("registry.csv", dictionary, pseudonym_key)
+    ingested.table, ingested.quality
+
+Either everything is read and both are returned, or an error names the file and the line and nothing is.
+"""
+
+from datetime import date
+from pathlib import Path
+
+from belmont.ehr.csv_ingest import read_csv
+from belmont.ehr.dictionary import Dictionary
+from belmont.ehr.fhir_ingest import Ingested, Progress, read_fhir
+
+__all__ = ["Ingested", "Progress", "read_csv", "read_fhir", "read_records"]
+
+
+def read_records(
+    path: Path | str,
+    dictionary: Dictionary,
+    pseudonym_key: bytes,
+    *,
+    as_of: date | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Ingested:
+    """A folder is read as FHIR NDJSON, a file as CSV."""
+    if Path(path).is_dir():
+        return read_fhir(path, dictionary, pseudonym_key, as_of=as_of, strict=strict, progress=progress)
+    return read_csv(path, dictionary, pseudonym_key, progress=progress)
