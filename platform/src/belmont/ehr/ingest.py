@@ -13,8 +13,9 @@ from pathlib import Path
 from belmont.ehr.csv_ingest import read_csv
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.fhir_ingest import Ingested, Progress, read_fhir
+from belmont.ehr.quality import QualityReport
 
-__all__ = ["Ingested", "Progress", "read_csv", "read_fhir", "read_records"]
+__all__ = ["Ingested", "Progress", "QualityReport", "read_csv", "read_fhir", "read_records"]
 
 
 def read_records(
