@@ -70,10 +70,11 @@ def open_secret_file(path: Path, max_bytes: int) -> tuple[bytes, int]:
         if error.errno == errno.ELOOP:
             raise KeyFileUnsafe(f"{path} is a symbolic link: give the path of the key file itself") from error
         raise KeyFileUnsafe(f"cannot open {path}: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise KeyFileUnsafe(f"{path} is not a regular file: give the path of a key file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileUnsafe(f"{path} is not a regular file: give the path of a key file")
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise KeyFileMalformed(f"{path} is larger than {max_bytes} bytes: this is no key file of ours")
