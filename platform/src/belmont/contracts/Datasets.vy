@@ -54,6 +54,10 @@ struct Version:
     registeredAt: uint64
 
 
+event ContractDeployed:
+    actor: indexed(address)
+
+
 event DatasetRegistered:
     actor: indexed(address)
     dataset: indexed(bytes32)
@@ -108,6 +112,7 @@ _versions: HashMap[bytes32, HashMap[uint64, Version]]
 def __init__(members: address, uses: address):
     MEMBERS = Members.__interface__(members)
     USES = uses
+    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -39,6 +39,10 @@ struct Permit:
     revoked: bool
 
 
+event ContractDeployed:
+    actor: indexed(address)
+
+
 event PermitIssued:
     actor: indexed(address)
     permit: indexed(uint64)
@@ -96,6 +100,7 @@ def __init__(members: address, datasets: address, studies: address):
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
+    log ContractDeployed(actor=msg.sender)
 
 
 @external

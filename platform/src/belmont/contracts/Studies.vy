@@ -73,6 +73,10 @@ interface Permits:
     def isIssued(permit: uint64) -> bool: view
 
 
+event ContractDeployed:
+    actor: indexed(address)
+
+
 event StudyProposed:
     actor: indexed(address)
     study: indexed(uint64)
@@ -131,6 +135,7 @@ def __init__(members: address, datasets: address, permits: address):
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     PERMITS = Permits(permits)
+    log ContractDeployed(actor=msg.sender)
 
 
 @external

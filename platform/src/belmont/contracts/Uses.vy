@@ -59,6 +59,10 @@ struct NodeView:
     dataUserActive: bool
 
 
+event ContractDeployed:
+    actor: indexed(address)
+
+
 event RoundOpened:
     actor: indexed(address)
     permit: indexed(uint64)
@@ -102,6 +106,7 @@ def __init__(members: address, datasets: address, studies: address, permits: add
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
     PERMITS = Permits.__interface__(permits)
+    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -3,6 +3,8 @@
 Whether a record makes sense is the contracts' business; this is only about what fits into one.
 """
 
+from collections.abc import Sequence
+
 from eth_utils.address import is_checksum_address
 
 from belmont.registry.errors import RegistryArgumentError
@@ -116,3 +118,11 @@ def check_use(permit_id: int, kind: int, n: int, dataset_id: bytes, result_hash:
     check_hash("dataset_id", dataset_id)
     check_hash("result_hash", result_hash)
     check_number("rho", rho, 64)
+
+
+def check_founders(founders: Sequence[MemberProfile], most: int) -> None:
+    """Founders that fit the constructor of ``Members``."""
+    if len(founders) > most:
+        raise RegistryArgumentError(f"At most {most} founders; admit the others by vote afterwards.")
+    for profile in founders:
+        check_profile(profile)

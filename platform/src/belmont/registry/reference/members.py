@@ -21,6 +21,8 @@ _ALL_ROLES = Role.DATA_HOLDER | Role.DATA_USER | Role.ETHICS_BOARD | Role.AUDITO
 
 
 def found(world: World, by: Address, founders: tuple[MemberProfile, ...]) -> None:
+    for other in ("Datasets", "Studies", "Permits", "Uses"):
+        world.emit(other, "ContractDeployed", by)
     require(world.name, W.NAME_MISSING)
     for profile in founders:
         _check_profile(world, profile)

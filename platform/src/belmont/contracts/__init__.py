@@ -1,0 +1,1 @@
+"""The Vyper sources of the five contracts; `belmont.chain.compiler` compiles them at first use."""

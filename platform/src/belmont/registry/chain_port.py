@@ -1,0 +1,55 @@
+"""What the registry asks of a chain: six calls, so that an engine in memory can stand where JSON-RPC does.
+
+Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from belmont.registry.protocol import Account
+from belmont.registry.types import Address, Head
+
+
+@dataclass(frozen=True)
+class Log:
+    """One event as the chain recorded it."""
+
+    address: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+    block: int
+    timestamp: int
+    transaction: bytes
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A transaction that created a contract."""
+
+    sender: Address
+    contract: Address
+    code: bytes
+    """Creation code and constructor arguments."""
+
+
+class ChainPort(Protocol):
+    """Reads and writes of one chain."""
+
+    def head(self) -> Head:
+        """The newest block."""
+
+    def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
+        """Call functions without a transaction, in the state after ``block``, or after the newest."""
+
+    def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
+        """Send a signed transaction; returns, once it is final, its events and the contract it created if any."""
+
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = ()) -> list[Log]:
+        """Events in chain order: of these contracts (or of all), with one of these first topics (or any)."""
+
+    def code(self, address: Address) -> bytes:
+        """The code at an address, empty where there is none."""
+
+    def creation(self, transaction: bytes) -> Creation | None:
+        """The contract creation with this hash; None when there is no such transaction or it created nothing."""

@@ -1,0 +1,391 @@
+"""The registry on a chain: reads through view functions, writes through signed transactions.
+
+Reads of several records happen at one block, so that they fit together. Nothing is remembered between reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from eth_abi.exceptions import DecodingError
+
+from belmont.chain.client import ChainClient
+from belmont.registry import arguments, records
+from belmont.registry.chain_port import ChainPort, Log
+from belmont.registry.contract_set import NAMES, contract
+from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
+from belmont.registry.hashes import dataset_id as dataset_id_of
+from belmont.registry.hashes import reason_hash
+from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.protocol import Account
+from belmont.registry.rpc_chain import RpcChain
+from belmont.registry.types import (
+    ZERO_HASH,
+    Address,
+    AuditEvent,
+    Dataset,
+    DatasetId,
+    DatasetVersion,
+    Head,
+    Member,
+    MemberProfile,
+    MicroRho,
+    OpenedUse,
+    Permit,
+    PermitId,
+    Proposal,
+    ProposalId,
+    RecordedUse,
+    Study,
+    StudyId,
+    StudyTerms,
+    UseKind,
+    View,
+)
+from belmont.registry.verification import verify
+
+_NO_DATASET = DatasetId(ZERO_HASH)
+Call = tuple[str, str, tuple[object, ...]]
+"""A contract's name, a view function of it, and arguments."""
+
+
+class ChainRegistry:
+    """Implements ``belmont.registry.protocol.Registry`` on a chain; safe to share between threads."""
+
+    def __init__(self, chain: ChainPort, addresses: dict[str, Address], account: Account | None = None) -> None:
+        """``addresses`` are those of a verified consortium: use ``connect`` or ``belmont.registry.founding.found``."""
+        self._chain = chain
+        self._account = account
+        self.addresses = dict(addresses)
+        self._names = {address: name for name, address in addresses.items()}
+
+    @classmethod
+    def connect(cls, url: str, members_address: Address | None = None) -> ChainRegistry:
+        """The consortium on the chain at ``url``; ``members_address`` says which, where there are several.
+
+        Raises ``ConsortiumNotFound``, ``SeveralConsortia``, ``ConsortiumForged`` or ``RegistryUnreachable``.
+        """
+        chain = RpcChain(ChainClient(url))
+        return cls(chain, verify(chain, members_address))
+
+    def __repr__(self) -> str:
+        bound = f", as {self._account.address}" if self._account else ""
+        return f"ChainRegistry(members at {self.addresses['Members']}{bound})"
+
+    # --- who writes ---
+
+    def as_(self, account: Account) -> ChainRegistry:
+        return ChainRegistry(self._chain, self.addresses, account)
+
+    @property
+    def address(self) -> Address | None:
+        return Address(self._account.address) if self._account else None
+
+    # --- reads ---
+
+    @property
+    def name(self) -> str:
+        return str(self._read("Members", "name"))
+
+    def head(self) -> Head:
+        return self._chain.head()
+
+    def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
+        arguments.check_use(permit_id, kind, n, dataset_id, ZERO_HASH, 0)
+        head = self.head()
+        struct = self._read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
+        with _readable():
+            return records.view(head, permit_id, dataset_id, kind, n, struct)
+
+    def member(self, address: Address) -> Member | None:
+        struct = self._read("Members", "member", address)
+        with _readable():
+            return records.member(struct)
+
+    def members(self) -> list[Member]:
+        block = self.head().number
+        accounts = self._read("Members", "accounts", block=block)
+        structs = self._read_all([("Members", "member", (account,)) for account in accounts], block)
+        with _readable():
+            return [member for struct in structs if (member := records.member(struct))]
+
+    def proposal(self, proposal_id: ProposalId) -> Proposal | None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        return next(iter(self._proposals([proposal_id], self.head().number)), None)
+
+    def proposals(self) -> list[Proposal]:
+        block = self.head().number
+        count = self._read("Members", "proposalCount", block=block)
+        return self._proposals(range(1, count + 1), block)
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset | None:
+        arguments.check_hash("dataset_id", dataset_id)
+        struct = self._read("Datasets", "dataset", dataset_id)
+        with _readable():
+            return records.dataset(dataset_id, struct)
+
+    def datasets(self) -> list[Dataset]:
+        block = self.head().number
+        count = self._read("Datasets", "count", block=block)
+        ids = self._read_all([("Datasets", "idAt", (place,)) for place in range(count)], block)
+        structs = self._read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
+        with _readable():
+            pairs = zip(ids, structs, strict=True)
+            return [dataset for id_, struct in pairs if (dataset := records.dataset(DatasetId(id_), struct))]
+
+    def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
+        arguments.check_hash("dataset_id", dataset_id)
+        arguments.check_number("number", number, 64)
+        struct = self._read("Datasets", "version", dataset_id, number)
+        with _readable():
+            return records.version(dataset_id, number, struct)
+
+    def study(self, study_id: StudyId) -> Study | None:
+        arguments.check_number("study_id", study_id, 64)
+        return next(iter(self._studies([study_id], self.head().number)), None)
+
+    def studies(self) -> list[Study]:
+        block = self.head().number
+        return self._studies(range(1, self._read("Studies", "count", block=block) + 1), block)
+
+    def permit(self, permit_id: PermitId) -> Permit | None:
+        arguments.check_number("permit_id", permit_id, 64)
+        return next(iter(self._permits([permit_id], None)), None)
+
+    def permits(self) -> list[Permit]:
+        block = self.head().number
+        return self._permits(range(1, self._read("Studies", "count", block=block) + 1), block)
+
+    def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
+        arguments.check_use(permit_id, kind, n, ZERO_HASH, ZERO_HASH, 0)
+        struct = self._read("Uses", "opened", permit_id, int(kind), n)
+        with _readable():
+            return records.opened(permit_id, kind, n, struct)
+
+    def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_hash("dataset_id", dataset_id)
+        return MicroRho(self._read("Uses", "rhoSpent", permit_id, dataset_id))
+
+    def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
+        topic = contract("Uses").interface.events["UseRecorded"].topic
+        with _readable():
+            found = [
+                RecordedUse(
+                    permit_id=PermitId(event.details["permit"]),
+                    kind=UseKind(event.details["kind"]),
+                    n=event.details["n"],
+                    dataset_id=event.details["dataset"],
+                    holder=event.actor,
+                    result_hash=event.details["result_hash"],
+                    rho=MicroRho(event.details["rho"]),
+                    block=event.block,
+                    timestamp=event.timestamp,
+                )
+                for event in self._audit(self._chain.logs([self.addresses["Uses"]], [topic]))
+            ]
+        return [use for use in found if permit_id in (None, use.permit_id)]
+
+    def audit_events(self) -> list[AuditEvent]:
+        logs = self._chain.logs([self.addresses[name] for name in NAMES])
+        with _readable():
+            return self._audit(logs)
+
+    # --- members ---
+
+    def propose_admission(self, profile: MemberProfile) -> ProposalId:
+        arguments.check_profile(profile)
+        fields = self._write("Members", "proposeAdmission", records.profile_struct(profile), event="AdmissionProposed")
+        return ProposalId(fields["proposal"])
+
+    def propose_removal(self, account: Address) -> ProposalId:
+        arguments.check_address("account", account)
+        return ProposalId(self._write("Members", "proposeRemoval", account, event="RemovalProposed")["proposal"])
+
+    def support(self, proposal_id: ProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        self._write("Members", "support", proposal_id)
+
+    # --- datasets ---
+
+    def register_dataset(
+        self,
+        name: str,
+        duo_terms: int,
+        dictionary_hash: bytes,
+        sensitivity: int,
+        retention_until: int,
+        rho_cap: MicroRho,
+        consent_root: bytes,
+    ) -> DatasetId:
+        fields = (name, duo_terms, dictionary_hash, sensitivity, retention_until, rho_cap, consent_root)
+        arguments.check_registration(*fields)
+        self._write("Datasets", "register", *fields)
+        return dataset_id_of(Address(self._bound().address), name)
+
+    def add_version(
+        self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
+    ) -> int:
+        fields = (dataset_id, cid, rows, commitments_root, consent_root)
+        arguments.check_version(*fields)
+        return int(self._write("Datasets", "addVersion", *fields, event="VersionAdded")["number"])
+
+    def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        arguments.check_hash("consent_root", consent_root)
+        self._write("Datasets", "setConsentRoot", dataset_id, consent_root)
+
+    def freeze_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        self._write("Datasets", "freeze", dataset_id)
+
+    def unfreeze_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        self._write("Datasets", "unfreeze", dataset_id)
+
+    def destroy_dataset(self, dataset_id: DatasetId) -> None:
+        arguments.check_hash("dataset_id", dataset_id)
+        self._write("Datasets", "destroy", dataset_id)
+
+    # --- studies ---
+
+    def propose(self, terms: StudyTerms) -> StudyId:
+        arguments.check_terms(terms)
+        return StudyId(self._write("Studies", "propose", records.terms_struct(terms), event="StudyProposed")["study"])
+
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
+        arguments.check_number("study_id", study_id, 64)
+        self._write("Studies", "vote", study_id, bool(approve), reason_hash(reason))
+
+    def tally(self, study_id: StudyId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        self._write("Studies", "tally", study_id)
+
+    def accept(self, study_id: StudyId, dataset_id: DatasetId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("dataset_id", dataset_id)
+        self._write("Studies", "accept", study_id, dataset_id)
+
+    def cancel(self, study_id: StudyId) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        self._write("Studies", "cancel", study_id)
+
+    # --- permits ---
+
+    def issue(self, study_id: StudyId) -> PermitId:
+        arguments.check_number("study_id", study_id, 64)
+        return PermitId(self._write("Permits", "issue", study_id, event="PermitIssued")["permit"])
+
+    def freeze_permit(self, permit_id: PermitId, seconds: int = FREEZE_MAX_SECONDS, reason: str = "") -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_number("seconds", seconds, 64)
+        self._write("Permits", "freeze", permit_id, seconds, reason_hash(reason))
+
+    def vote_lift(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        self._write("Permits", "voteLift", permit_id)
+
+    def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        self._write("Permits", "voteRevoke", permit_id, reason_hash(reason))
+
+    def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_hash("dataset_id", dataset_id)
+        self._write("Permits", "withdraw", permit_id, dataset_id)
+
+    # --- uses ---
+
+    def open_round(self, permit_id: PermitId, n: int, model_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        arguments.check_opening(permit_id, n, model_hash, participants)
+        self._write("Uses", "openRound", permit_id, n, model_hash, list(participants))
+
+    def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
+        arguments.check_opening(permit_id, n, query_hash, participants)
+        self._write("Uses", "openQuery", permit_id, n, query_hash, list(participants))
+
+    def record_use(
+        self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
+    ) -> None:
+        arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho)
+        self._write("Uses", "recordUse", permit_id, int(kind), n, dataset_id, result_hash, rho)
+
+    # --- how ---
+
+    def _read(self, name: str, function: str, *args: object, block: int | None = None) -> Any:
+        return self._read_all([(name, function, args)], block)[0]
+
+    def _read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
+        """The answers of several view functions at one block, in one round trip."""
+        interfaces = [contract(name).interface for name, _, _ in calls]
+        sent = [
+            (self.addresses[name], interface.encode_call(function, *args))
+            for interface, (name, function, args) in zip(interfaces, calls, strict=True)
+        ]
+        answers = self._chain.calls(sent, block)
+        with _readable():
+            return [
+                interface.decode_answer(function, answer)
+                for interface, (_, function, _), answer in zip(interfaces, calls, answers, strict=True)
+            ]
+
+    def _write(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
+        """Send a transaction; returns the fields of its ``event``, where one is asked for."""
+        data = contract(name).interface.encode_call(function, *args)
+        logs, _ = self._chain.send(self._bound(), self.addresses[name], data)
+        if event is None:
+            return {}
+        for log in logs:
+            decoded = contract(self._names[log.address]).interface.decode_event(log.topics, log.data)
+            if decoded and decoded[0] == event:
+                return decoded[1]
+        raise RegistryUnreachable(f"{name}.{function} was included without its event {event}")
+
+    def _bound(self) -> Account:
+        if self._account is None:
+            raise RegistryArgumentError("This registry only reads; bind it to an account with as_(account) first.")
+        return self._account
+
+    def _proposals(self, numbers: Sequence[int], block: int) -> list[Proposal]:
+        structs = self._read_all([("Members", "proposal", (number,)) for number in numbers], block)
+        supporters = self._read_all([("Members", "supporters", (number,)) for number in numbers], block)
+        with _readable():
+            rows = zip(numbers, structs, supporters, strict=True)
+            return [proposal for row in rows if (proposal := records.proposal(*row))]
+
+    def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
+        parts = ("study", "terms", "votes", "accepted")
+        answers = self._read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
+        with _readable():
+            rows = [(StudyId(number), *answers[4 * place : 4 * place + 4]) for place, number in enumerate(numbers)]
+            return [study for row in rows if (study := records.study(*row))]
+
+    def _permits(self, numbers: Sequence[int], block: int | None) -> list[Permit]:
+        calls: list[Call] = [("Uses", "nodeView", (number, _NO_DATASET, int(UseKind.ROUND), 0)) for number in numbers]
+        answers = self._read_all(calls, block)
+        with _readable():
+            rows = zip(numbers, answers, strict=True)
+            return [permit for number, struct in rows if (permit := records.permit(PermitId(number), struct))]
+
+    def _audit(self, logs: Sequence[Log]) -> list[AuditEvent]:
+        events = []
+        for log in logs:
+            name = self._names[log.address]
+            decoded = contract(name).interface.decode_event(log.topics, log.data)
+            if decoded is None:
+                raise ValueError(f"{name} emitted an event that it does not declare")
+            event, details = decoded
+            actor = details.pop("actor")
+            events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
+        return events
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """An answer that does not decode counts as no answer: nothing is decided on it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, OverflowError, DecodingError) as error:
+        raise RegistryUnreachable(f"the chain answered with something unreadable ({error})") from error

@@ -1,0 +1,214 @@
+"""Contract structs, as ``abi.Interface`` decodes them, to domain values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from belmont.registry.types import (
+    AnswerMode,
+    Computation,
+    Dataset,
+    DatasetId,
+    DatasetStatus,
+    DatasetVersion,
+    Head,
+    Member,
+    MemberProfile,
+    MemberStatus,
+    OpenedUse,
+    Permit,
+    PermitId,
+    PermitStatus,
+    Proposal,
+    ProposalId,
+    ProposalKind,
+    Role,
+    Study,
+    StudyId,
+    StudyStatus,
+    StudyTerms,
+    UseKind,
+    VersionStatus,
+    View,
+)
+
+Struct = Mapping[str, Any]
+
+
+def member(struct: Struct) -> Member | None:
+    if not struct["status"]:
+        return None
+    profile = struct["profile"]
+    return Member(
+        address=profile["account"],
+        name=profile["name"],
+        did=profile["did"],
+        mask_key=profile["maskKey"],
+        node_key_hash=profile["nodeKeyHash"],
+        roles=Role(profile["roles"]),
+        status=MemberStatus(struct["status"]),
+    )
+
+
+def profile_struct(profile: MemberProfile) -> tuple[Any, ...]:
+    """A profile as ``Members`` takes it."""
+    return (
+        profile.address,
+        profile.name,
+        profile.did,
+        profile.mask_key,
+        profile.node_key_hash,
+        int(profile.roles),
+    )
+
+
+def proposal(number: int, struct: Struct, supporters: tuple[Any, ...]) -> Proposal | None:
+    if not struct["kind"]:
+        return None
+    return Proposal(
+        id=ProposalId(number),
+        kind=ProposalKind(struct["kind"]),
+        account=struct["account"],
+        proposer=supporters[0],
+        supporters=supporters,
+        proposed_at=struct["proposedAt"],
+        executed=struct["executed"],
+    )
+
+
+def dataset(id_: DatasetId, struct: Struct) -> Dataset | None:
+    if not struct["status"]:
+        return None
+    return Dataset(
+        id=id_,
+        holder=struct["holder"],
+        name=struct["name"],
+        duo_terms=struct["duoTerms"],
+        dictionary_hash=struct["dictionaryHash"],
+        sensitivity=struct["sensitivity"],
+        retention_until=struct["retentionUntil"],
+        rho_cap=struct["rhoCap"],
+        rho_spent=struct["rhoSpent"],
+        consent_root=struct["consentRoot"],
+        status=DatasetStatus(struct["status"]),
+        versions=struct["versions"],
+    )
+
+
+def version(id_: DatasetId, number: int, struct: Struct) -> DatasetVersion | None:
+    if not struct["status"]:
+        return None
+    return DatasetVersion(
+        dataset_id=id_,
+        number=number,
+        cid=struct["cid"],
+        rows=struct["rows"],
+        commitments_root=struct["commitmentsRoot"],
+        consent_root=struct["consentRoot"],
+        status=VersionStatus(struct["status"]),
+        registered_at=struct["registeredAt"],
+    )
+
+
+def terms(struct: Struct) -> StudyTerms:
+    return StudyTerms(
+        title=struct["title"],
+        protocol_hash=struct["protocolHash"],
+        purpose=struct["purpose"],
+        code_hash=struct["codeHash"],
+        config_hash=struct["configHash"],
+        datasets=struct["datasets"],
+        computations=Computation(struct["computations"]),
+        rounds=struct["rounds"],
+        queries=struct["queries"],
+        rho_per_dataset=struct["rhoPerDataset"],
+        min_hospitals=struct["minHospitals"],
+        min_cohort=struct["minCohort"],
+        answer_mode=AnswerMode(struct["answerMode"]),
+        duration_seconds=struct["durationSeconds"],
+    )
+
+
+def terms_struct(terms: StudyTerms) -> tuple[Any, ...]:
+    """Terms as ``Studies`` takes them."""
+    return (
+        terms.title,
+        terms.protocol_hash,
+        terms.purpose,
+        terms.code_hash,
+        terms.config_hash,
+        list(terms.datasets),
+        int(terms.computations),
+        terms.rounds,
+        terms.queries,
+        terms.rho_per_dataset,
+        terms.min_hospitals,
+        terms.min_cohort,
+        int(terms.answer_mode),
+        terms.duration_seconds,
+    )
+
+
+def study(
+    id_: StudyId, struct: Struct, its_terms: Struct, votes: tuple[int, int, int], accepted: tuple[DatasetId, ...]
+) -> Study | None:
+    if not struct["status"]:
+        return None
+    return Study(
+        id=id_,
+        data_user=struct["dataUser"],
+        terms=terms(its_terms),
+        status=StudyStatus(struct["status"]),
+        votes_for=votes[0],
+        votes_against=votes[1],
+        quorum=votes[2],
+        accepted=accepted,
+        proposed_at=struct["proposedAt"],
+    )
+
+
+def permit(id_: PermitId, view: Struct) -> Permit | None:
+    """The permit in a ``NodeView``."""
+    struct = view["permit"]
+    if not struct["issuedAt"]:
+        return None
+    frozen = PermitStatus.FROZEN if struct["frozenUntil"] else PermitStatus.ACTIVE
+    return Permit(
+        id=id_,
+        data_user=view["dataUser"],
+        terms=terms(view["terms"]),
+        status=PermitStatus.REVOKED if struct["revoked"] else frozen,
+        issued_at=struct["issuedAt"],
+        expires_at=struct["expiresAt"],
+        frozen_until=struct["frozenUntil"],
+        rounds_opened=view["roundsOpened"],
+        queries_opened=view["queriesOpened"],
+        withdrawn=view["withdrawn"],
+    )
+
+
+def opened(permit_id: PermitId, kind: UseKind, n: int, struct: Struct) -> OpenedUse | None:
+    if not struct["openedAt"]:
+        return None
+    return OpenedUse(
+        permit_id=permit_id,
+        kind=kind,
+        n=n,
+        subject_hash=struct["subjectHash"],
+        participants_hash=struct["participantsHash"],
+        opened_at=struct["openedAt"],
+    )
+
+
+def view(head: Head, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int, struct: Struct) -> View:
+    """A ``NodeView``, which holds zeros for whatever does not exist."""
+    return View(
+        head=head,
+        permit=permit(permit_id, struct),
+        dataset=dataset(dataset_id, struct["dataset"]),
+        version=version(dataset_id, struct["dataset"]["versions"], struct["version"]),
+        opened=opened(permit_id, kind, n, struct["opened"]),
+        rho_spent=struct["rhoSpent"],
+        recorded=struct["recorded"],
+        holder_active=struct["holderActive"],
+        data_user_active=struct["dataUserActive"],
+    )

@@ -1,0 +1,128 @@
+"""A chain over JSON-RPC, as the registry asks for it (``ChainPort``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+
+from belmont.chain.client import ChainClient
+from belmont.chain.errors import BadChainData, ChainError, ContractReverted
+from belmont.registry.chain_port import Creation, Log
+from belmont.registry.errors import RegistryArgumentError, RegistryRefused, RegistryUnreachable
+from belmont.registry.protocol import Account
+from belmont.registry.types import Address, Head
+
+
+class RpcChain:
+    """Implements ``ChainPort`` over a ``ChainClient``; safe to share between threads."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"RpcChain({self._client.url!r})"
+
+    def head(self) -> Head:
+        with _registry_errors():
+            head = self._client.head()
+            return Head(head.number, head.hash, head.timestamp)
+
+    def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
+        tag = "latest" if block is None else hex(block)
+        requests = [("eth_call", [{"to": to, "data": "0x" + data.hex()}, tag]) for to, data in calls]
+        if not requests:
+            return []
+        with _registry_errors():
+            answers = self._client.transport.batch(requests)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return [_raw(answer) for answer in answers]
+
+    def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
+        if not isinstance(account, LocalAccount):
+            raise RegistryArgumentError("Only a LocalAccount of eth-account can sign; bind the registry to one.")
+        with _registry_errors():
+            receipt = self._client.transact(account, to, data)
+        logs = tuple(
+            Log(Address(to_checksum_address(each.address)), each.topics, each.data, each.block_number, 0, b"")
+            for each in receipt.logs
+        )
+        created = receipt.contract_address
+        return logs, Address(to_checksum_address(created)) if created else None
+
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = ()) -> list[Log]:
+        query: dict[str, Any] = {"fromBlock": "0x0", "toBlock": "latest"}
+        if addresses:
+            query["address"] = list(addresses)
+        if topics:
+            query["topics"] = [["0x" + topic.hex() for topic in topics]]
+        with _registry_errors():
+            entries = self._client.transport.request("eth_getLogs", [query])
+            times = self._timestamps(entries)
+            return [_log(entry, times) for entry in entries]
+
+    def code(self, address: Address) -> bytes:
+        with _registry_errors():
+            return self._client.code(address)
+
+    def creation(self, transaction: bytes) -> Creation | None:
+        digest = "0x" + transaction.hex()
+        with _registry_errors():
+            sent, receipt = self._client.transport.batch(
+                [("eth_getTransactionByHash", [digest]), ("eth_getTransactionReceipt", [digest])]
+            )
+            for answer in (sent, receipt):
+                if isinstance(answer, Exception):
+                    raise answer
+            if not sent or not receipt or sent.get("to") or not receipt.get("contractAddress"):
+                return None
+            return Creation(
+                sender=Address(to_checksum_address(sent["from"])),
+                contract=Address(to_checksum_address(receipt["contractAddress"])),
+                code=_raw(sent["input"]),
+            )
+
+    def _timestamps(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        """Block times for a server that does not give them with each event."""
+        missing = sorted({entry["blockNumber"] for entry in entries if not entry.get("blockTimestamp")})
+        if not missing:
+            return {}
+        blocks = self._client.transport.batch([("eth_getBlockByNumber", [number, False]) for number in missing])
+        for block in blocks:
+            if isinstance(block, Exception):
+                raise block
+        return {number: int(block["timestamp"], 16) for number, block in zip(missing, blocks, strict=True)}
+
+
+def _log(entry: Mapping[str, Any], times: Mapping[str, int]) -> Log:
+    given = entry.get("blockTimestamp")
+    return Log(
+        address=Address(to_checksum_address(entry["address"])),
+        topics=tuple(_raw(topic) for topic in entry["topics"]),
+        data=_raw(entry["data"]),
+        block=int(entry["blockNumber"], 16),
+        timestamp=int(given, 16) if given else times[entry["blockNumber"]],
+        transaction=_raw(entry["transactionHash"]),
+    )
+
+
+def _raw(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+@contextmanager
+def _registry_errors() -> Iterator[None]:
+    """A revert is a refusal; anything else that is not a readable answer counts as unreachable."""
+    try:
+        yield
+    except ContractReverted as error:
+        raise RegistryRefused(error.reason) from error
+    except ChainError as error:
+        raise RegistryUnreachable(str(error)) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RegistryUnreachable(str(BadChainData(f"unreadable answer: {error!r}"))) from error

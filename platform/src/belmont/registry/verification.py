@@ -1,0 +1,81 @@
+"""Making sure that what is on a chain is a consortium of this release.
+
+1. Exactly one consortium is announced (or the caller names the one it means).
+2. The code of each of the five contracts is what this release compiles to, wired to the other four.
+3. Each was created by a transaction with this release's creation code, so nothing was put into its storage by other
+   means before it began to keep its rules.
+
+What the chain's server answers is believed here: a node asks its own.
+"""
+
+from eth_abi.exceptions import DecodingError
+
+from belmont.registry.chain_port import ChainPort, Log
+from belmont.registry.contract_set import NAMES, contract, deployed_code, wired_to
+from belmont.registry.errors import ConsortiumForged, ConsortiumNotFound, SeveralConsortia
+from belmont.registry.types import Address
+
+_OTHERS = tuple(each for each in NAMES if each != "Members")
+
+
+def verify(chain: ChainPort, members_address: Address | None = None) -> dict[str, Address]:
+    """The addresses of the five contracts by name, once everything about them is as it should be."""
+    announcement = _announcement(chain, members_address)
+    addresses = _addresses(announcement)
+    created_by = _creations(chain, addresses, announcement)
+    for each in NAMES:
+        if chain.code(addresses[each]) != deployed_code(each, addresses):
+            raise ConsortiumForged(
+                f"The code of {each} at {addresses[each]} is not what this release compiles to. Do not use this "
+                "consortium, or install the release it was founded with."
+            )
+        creation = chain.creation(created_by[each])
+        expected = contract(each).compiled.bytecode
+        if each != "Members":
+            expected += contract(each).interface.encode_constructor(*wired_to(each, addresses))
+        if creation is None or creation.contract != addresses[each] or not creation.code.startswith(expected):
+            raise ConsortiumForged(
+                f"{each} at {addresses[each]} was not created by this release's code, so its records could have been "
+                "made up. Do not use this consortium."
+            )
+    return addresses
+
+
+def _announcement(chain: ChainPort, members_address: Address | None) -> Log:
+    topic = contract("Members").interface.events["ConsortiumFounded"].topic
+    announced = chain.logs([members_address] if members_address else [], [topic])
+    if not announced:
+        where = f"at {members_address}" if members_address else "on this chain"
+        raise ConsortiumNotFound(f"No consortium was founded {where}. Check the chain's address, or found one.")
+    if len(announced) > 1:
+        found_at = ", ".join(sorted({log.address for log in announced}))
+        raise SeveralConsortia(f"{len(announced)} foundings are announced, at {found_at}. Give members_address.")
+    return announced[0]
+
+
+def _addresses(announcement: Log) -> dict[str, Address]:
+    try:
+        decoded = contract("Members").interface.decode_event(announcement.topics, announcement.data)
+        fields = decoded[1] if decoded else {}
+        addresses = {each: Address(fields[each.lower()]) for each in _OTHERS}
+    except (ValueError, KeyError, DecodingError) as error:
+        raise ConsortiumForged(
+            f"The announcement at {announcement.address} cannot be read ({error}). Do not use this consortium."
+        ) from error
+    return {**addresses, "Members": announcement.address}
+
+
+def _creations(chain: ChainPort, addresses: dict[str, Address], announcement: Log) -> dict[str, bytes]:
+    """The transaction that created each contract, as the contracts themselves announced it."""
+    topic = contract("Datasets").interface.events["ContractDeployed"].topic
+    deployed = chain.logs([addresses[each] for each in _OTHERS], [topic])
+    created_by = {"Members": announcement.transaction}
+    for each in _OTHERS:
+        own = [log.transaction for log in deployed if log.address == addresses[each]]
+        if len(own) != 1:
+            raise ConsortiumForged(
+                f"{each} at {addresses[each]} announced its creation {len(own)} times instead of once. Do not use "
+                "this consortium."
+            )
+        created_by[each] = own[0]
+    return created_by
