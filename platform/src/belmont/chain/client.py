@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from belmont.chain.compiler import compile_contract
+from belmont.chain.decoding import decode_output
 from belmont.chain.errors import BadChainData, ContractReverted, RpcRefused, TransactionRefused, WrongChain
 from belmont.chain.transport import JsonRpcTransport
 
@@ -105,7 +106,7 @@ class ChainClient:
         """web3.py over this client's connections and errors, for what this class does not offer."""
         from belmont.chain.provider import web3_over
 
-        return web3_over(self.transport)
+        return web3_over(self.transport, self.chain_id)
 
     def head(self) -> ChainHead:
         """The latest block."""
@@ -134,8 +135,14 @@ class ChainClient:
 
         One round trip. Raises `ContractReverted` with the reason, or `ChainUnreachable`.
         """
-        transaction = {} if sender is None else {"from": sender}
-        return function.call(transaction, block_identifier="latest" if block is None else block)
+        fields = {"to": function.address, "data": function._encode_transaction_data()}
+        if sender is not None:
+            fields["from"] = sender
+        tag = hex(block) if isinstance(block, int) else block or "latest"
+        answer = self.transport.request("eth_call", [fields, tag])
+        with _reading("return data"):
+            data = _bytes(answer)
+        return decode_output(function.abi["outputs"], data, f"{function.fn_name} at {function.address}")
 
     def send(self, account: LocalAccount, function: Any, value_wei: int = 0) -> Receipt:
         """Send a contract function as a transaction of `account`; returns when it is included and durable.
