@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from belmont.federated.errors import FederatedError
 from belmont.registry.types import DatasetId, PermitId
 
-Arrays: TypeAlias = "dict[str, NDArray[np.float64] | NDArray[np.float32]]"
-RunConfig: TypeAlias = "Mapping[str, str | int | float | bool]"
+Arrays: TypeAlias = dict[str, NDArray[np.float64] | NDArray[np.float32]]
+RunConfig: TypeAlias = Mapping[str, str | int | float | bool]
 
 MAX_CONFIG_KEYS = 256
 MAX_CONFIG_BYTES = 65_536

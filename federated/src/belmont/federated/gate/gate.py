@@ -6,8 +6,8 @@
    went backwards;
 2. a chain that does not answer, or answers what cannot be read, is CHAIN_UNREACHABLE;
 3. ``decide`` says yes;
-4. the participants' datasets belong to enough different holders, and answers that need noise, which this node cannot
-   add yet, are refused;
+4. there are as many participants as the computation itself needs (a permit's datasets have different holders, the
+   contract sees to that), and answers that need noise, which this node cannot add yet, are refused;
 5. the node's own ledger has fewer entries than the permit has rounds or queries, and none for this one or its message;
 6. the admission is on disk.
 
@@ -31,7 +31,7 @@ from belmont.registry.decide import Refused, decide
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import Address, AnswerMode, DatasetId, Permit, Request, UseKind, View
+from belmont.registry.types import AnswerMode, Permit, Request, UseKind, View
 
 _EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
 
@@ -52,15 +52,16 @@ class Gate:
         self._registry = registry
         self._ledger = ledger
         self._clock = clock
-        self._holders: dict[DatasetId, Address] = {}
 
-    def admit(self, request: Request, message_id: str, least_holders: int = 1) -> Admission:
+    def admit(self, request: Request, message_id: str, least_hospitals: int = 1) -> Admission:
         """Admit a request, durably, or raise Refusal; LedgerError if the node cannot keep its ledger.
 
-        ``least_holders`` is what the computation itself needs, whatever the permit says.
+        ``least_hospitals`` is what the computation itself needs, whatever the permit says.
         """
         view, permit = self._decide(request)
-        self._check_holders(request, max(permit.terms.min_hospitals, least_holders))
+        if len(set(request.participants)) < least_hospitals:
+            detail = f"{len(set(request.participants))} of at least {least_hospitals} hospitals"
+            raise Refusal(Reason.TOO_FEW_HOSPITALS, detail)
         if request.kind is UseKind.QUERY and permit.terms.answer_mode is not AnswerMode.EXACT:
             raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node cannot add the noise that the permit asks for")
         kind, n = request.kind, request.n
@@ -102,19 +103,6 @@ class Gate:
         except Exception as error:  # fail closed, whatever the chain's client raises
             raise Refusal(Reason.CHAIN_UNREACHABLE, "this use could not be recorded on chain") from error
         self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
-
-    def _check_holders(self, request: Request, least: int) -> None:
-        """Two datasets of one hospital are one hospital. A dataset's identifier fixes its holder, so it is kept."""
-        for participant in request.participants:
-            if participant not in self._holders:
-                with chain_read():
-                    dataset = self._registry.dataset(participant)
-                if dataset is None:
-                    raise Refusal(Reason.DATASET_NOT_COVERED, "a participant is not a dataset on chain")
-                self._holders[participant] = dataset.holder
-        hospitals = len({self._holders[participant] for participant in request.participants})
-        if hospitals < least:
-            raise Refusal(Reason.TOO_FEW_HOSPITALS, f"{hospitals} of at least {least} hospitals")
 
     def _decide(self, request: Request) -> tuple[View, Permit]:
         floor = self._ledger.highest_head

@@ -1,0 +1,97 @@
+"""One message to every participant, and their replies: what rounds and queries have in common for the researcher."""
+
+import time
+from collections.abc import Mapping
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from belmont.federated.errors import FederatedError
+from belmont.federated.node.node import node_id_of
+from belmont.federated.outcome import HospitalOutcome, outcome_of
+from belmont.registry.errors import RegistryError
+from belmont.registry.protocol import Registry
+from belmont.registry.types import DatasetId, Permit, PermitId, UseKind
+
+
+class Exchange:
+    """Opens uses of one permit and talks to its participants, in a fixed order."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        grid: Grid,
+        permit_id: PermitId,
+        participants: tuple[DatasetId, ...],
+        purpose: int | None = None,
+        timeout_seconds: float | None = None,
+        node_ids: Mapping[DatasetId, int] | None = None,
+    ) -> None:
+        self.registry = registry
+        self.permit_id = permit_id
+        self.participants = participants
+        self.purpose = self.permit().terms.purpose if purpose is None else purpose
+        self._grid = grid
+        self._timeout = timeout_seconds
+        self._node_ids = dict(node_ids) if node_ids is not None else {d: node_id_of(d) for d in participants}
+        self._names = {d: self._name_of(d) for d in participants}
+
+    def permit(self) -> Permit:
+        """The permit as it is now. Raises FederatedError if there is none."""
+        permit = self.registry.permit(self.permit_id)
+        if permit is None:
+            raise FederatedError(f"there is no permit {self.permit_id}: apply for one, and issue it once approved")
+        return permit
+
+    def open(self, kind: UseKind, n: int, subject_hash: bytes) -> RegistryError | None:
+        """Open a use on chain. An error is given back, not raised: the hospitals say themselves why they refuse."""
+        try:
+            if kind is UseKind.ROUND:
+                self.registry.open_round(self.permit_id, n, subject_hash, self.participants)
+            else:
+                self.registry.open_query(self.permit_id, n, subject_hash, self.participants)
+        except RegistryError as error:
+            return error
+        return None
+
+    def ask(
+        self, message_type: str, n: int, content: RecordDict
+    ) -> tuple[dict[DatasetId, Message], tuple[HospitalOutcome, ...]]:
+        """Send one content to every participant; the replies, and one outcome each, in the participants' order."""
+        sent_at = time.time()
+        messages = [
+            self._grid.create_message(content, message_type, self._node_ids[dataset_id], str(n))
+            for dataset_id in self.participants
+        ]
+        by_node = {
+            reply.metadata.src_node_id: reply for reply in self._grid.send_and_receive(messages, timeout=self._timeout)
+        }
+        outcomes = []
+        for dataset_id in self.participants:
+            reply = by_node.get(self._node_ids[dataset_id])
+            milliseconds = 0.0 if reply is None else max(0.0, 1000 * (reply.metadata.created_at - sent_at))
+            outcomes.append(outcome_of(dataset_id, self._names[dataset_id], reply, milliseconds))
+        replies = {
+            dataset_id: by_node[self._node_ids[dataset_id]]
+            for dataset_id, outcome in zip(self.participants, outcomes, strict=True)
+            if outcome.answered
+        }
+        return replies, tuple(outcomes)
+
+    def check_recorded(self, kind: UseKind, n: int, hashes: Mapping[DatasetId, bytes]) -> None:
+        """Raise FederatedError unless each result is the one that its hospital recorded on chain."""
+        recorded = {
+            use.dataset_id: use.result_hash
+            for use in self.registry.uses(self.permit_id)
+            if (use.kind, use.n) == (kind, n)
+        }
+        for dataset_id, result_hash in hashes.items():
+            if recorded.get(dataset_id) != result_hash:
+                raise FederatedError(
+                    f"what came from {self._names[dataset_id]} is not what it recorded on chain: "
+                    "it was changed on its way"
+                )
+
+    def _name_of(self, dataset_id: DatasetId) -> str:
+        dataset = self.registry.dataset(dataset_id)
+        return dataset_id.hex()[:12] if dataset is None else dataset.name

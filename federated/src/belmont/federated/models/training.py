@@ -1,0 +1,106 @@
+"""The researcher's side of federated training: open a round on chain, ask every hospital, combine, repeat.
+
+    training = Training(registry, grid, permit_id, config=config, model=model, combine=newton(), participants=ids)
+    for result in training.rounds(10):
+        print(result.n, result.metrics["loss"])
+
+``registry`` is bound to the permit's data user. A round that any hospital refuses raises RoundRefused with each
+hospital's own reason, and leaves the model as it was. What a hospital sent is compared with the hash that it recorded
+on chain, so a coordinator that changes an update on its way is noticed.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+
+from belmont.federated.errors import FederatedError, RoundRefused
+from belmont.federated.exchange import Exchange
+from belmont.federated.grid.records import read_arrays, read_metrics
+from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
+from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
+from belmont.federated.node.requests import Claim, round_content
+from belmont.federated.outcome import HospitalOutcome
+from belmont.registry.protocol import Registry
+from belmont.registry.types import DatasetId, PermitId, UseKind
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """One finished round. Metrics are means over all rows of all hospitals, never one hospital's own."""
+
+    n: int
+    model_hash: bytes
+    """Of the model that the round started from, as opened on chain."""
+    hospitals: tuple[HospitalOutcome, ...]
+    rows: int
+    metrics: dict[str, float]
+    milliseconds: float
+    model: Arrays
+    """The model after this round."""
+
+
+class Training:
+    """The rounds of one permit. ``model`` is the current model, ``results`` the rounds so far."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        grid: Grid,
+        permit_id: PermitId,
+        *,
+        config: RunConfig,
+        model: Arrays,
+        combine: Combine,
+        participants: tuple[DatasetId, ...],
+        purpose: int | None = None,
+        timeout_seconds: float | None = None,
+        node_ids: Mapping[DatasetId, int] | None = None,
+    ) -> None:
+        self.model = model
+        self.results: list[RoundResult] = []
+        self._config = dict(config)
+        self._combine = combine
+        self._exchange = Exchange(registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids)
+
+    def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
+        """Run the next ``count`` rounds (by default all that are left), yielding each as it ends.
+
+        Raises RoundRefused, or FederatedError for an update that does not fit.
+        """
+        if count is None:
+            permit = self._exchange.permit()
+            count = permit.terms.rounds - permit.rounds_opened
+        for _ in range(count):
+            yield self.round()
+
+    def round(self) -> RoundResult:
+        """Run the next round."""
+        started = time.perf_counter()
+        exchange = self._exchange
+        n = exchange.permit().rounds_opened + 1
+        hashed = model_hash(self.model)
+        claim = Claim(exchange.permit_id, n, exchange.purpose, exchange.participants)
+        opening_error = exchange.open(UseKind.ROUND, n, hashed)
+        replies, outcomes = exchange.ask("train", n, round_content(claim, self._config, self.model))
+        if not all(outcome.answered for outcome in outcomes):
+            raise RoundRefused(n, outcomes) from opening_error
+        updates = {dataset_id: _read_update(reply) for dataset_id, reply in replies.items()}
+        exchange.check_recorded(UseKind.ROUND, n, {d: update_hash(u.arrays, u.metrics) for d, u in updates.items()})
+        ordered = [updates[dataset_id] for dataset_id in exchange.participants]
+        self.model = self._combine(self.model, ordered)
+        metrics = weighted_metrics(ordered)
+        rows = int(metrics.pop(ROWS_METRIC))
+        milliseconds = 1000 * (time.perf_counter() - started)
+        result = RoundResult(n, hashed, outcomes, rows, metrics, milliseconds, self.model)
+        self.results.append(result)
+        return result
+
+
+def _read_update(reply: Message) -> Update:
+    arrays, metrics = reply.content.get("arrays"), reply.content.get("metrics")
+    if not isinstance(arrays, ArrayRecord) or not isinstance(metrics, MetricRecord):
+        raise FederatedError("a hospital answered without arrays and metrics")
+    return Update(read_arrays(arrays), read_metrics(metrics))

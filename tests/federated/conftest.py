@@ -1,0 +1,333 @@
+"""A consortium of four hospitals, a data user and a board of two, on either registry."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_account import Account
+from flwr.app import Message
+
+from belmont.ehr.synthetic import coded_tables, generate_population
+from belmont.federated.errors import REFUSED, Refusal
+from belmont.federated.grid.in_process import InProcessGrid
+from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash
+from belmont.federated.models.logistic import initial_model, logistic_config
+from belmont.federated.node.bundle import build_bundle
+from belmont.federated.node.node import HospitalNode
+from belmont.federated.node.requests import Claim, round_content
+from belmont.registry.types import (
+    ZERO_HASH,
+    Address,
+    AnswerMode,
+    Computation,
+    DatasetId,
+    MemberProfile,
+    MicroRho,
+    PermitId,
+    Role,
+    StudyTerms,
+)
+
+DISEASE_RESEARCH = 1 << 37 | 1 << 38
+FEATURES = ("age", "hba1c", "systolic")
+OUTCOME = "cvd_event"
+YEARS = 366 * 24 * 3600
+
+APP_PYPROJECT = """
+[project]
+name = "traced"
+version = "1.0.0"
+description = "An app that leaves a trace"
+license = "Apache-2.0"
+dependencies = ["flwr>=1.41.0"]
+[tool.flwr.app]
+publisher = "test"
+[tool.flwr.app.components]
+serverapp = "traced.client_app:app"
+clientapp = "traced.client_app:app"
+[tool.flwr.app.config]
+features = ""
+"""
+TRACED_APP = """
+from pathlib import Path
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+TRACE = Path({trace!r})
+def leave(word):
+    with TRACE.open("a") as file:
+        file.write(word + chr(10))
+leave("imported")
+app = ClientApp()
+@app.train()
+def train(message, context):
+    leave("trained")
+    metrics = MetricRecord({{"num-examples": 1}})
+    return Message(RecordDict({{"arrays": message.content["arrays"], "metrics": metrics}}), reply_to=message)
+"""
+
+
+def build_app(folder: Path, source: str, package: str = "traced") -> bytes:
+    """A bundle with one module, ``client_app``."""
+    (folder / package).mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(APP_PYPROJECT.replace("traced.", f"{package}."))
+    (folder / package / "__init__.py").write_text("")
+    (folder / package / "client_app.py").write_text(source)
+    return build_bundle(folder)
+
+
+@pytest.fixture
+def app_builder(tmp_path: Path) -> Callable[..., bytes]:
+    numbers = itertools.count()
+    return lambda source, package="traced": build_app(tmp_path / f"app{next(numbers)}", source, package)
+
+
+@pytest.fixture(scope="session")
+def tables() -> list[Any]:
+    return coded_tables(generate_population(4, 1_200, 7))
+
+
+@dataclass
+class Consortium:
+    """The parties, registered on a registry. ``seconds_ahead`` puts the nodes' clock before the chain's."""
+
+    registry: Any
+    now: Callable[[], float]
+    researcher: Any
+    board: list[Any]
+    hospitals: list[Any]
+    mask_keys: list[X25519PrivateKey]
+    datasets: list[DatasetId]
+    tables: list[Any]
+
+    def issue(self, terms: StudyTerms) -> PermitId:
+        """A permit by the whole procedure."""
+        study = self.registry.as_(self.researcher).propose(terms)
+        for member in self.board:
+            self.registry.as_(member).vote(study, True, "approved")
+        for account, dataset in zip(self.hospitals, self.datasets, strict=True):
+            if dataset in terms.datasets:
+                self.registry.as_(account).accept(study, dataset)
+        return self.registry.as_(self.researcher).issue(study)
+
+
+def new_accounts() -> tuple[Any, list[Any], list[Any], list[X25519PrivateKey]]:
+    return (
+        Account.create(),
+        [Account.create() for _ in range(2)],
+        [Account.create() for _ in range(4)],
+        [X25519PrivateKey.generate() for _ in range(4)],
+    )
+
+
+def founders_of(researcher: Any, board: list[Any], hospitals: list[Any], keys: list[X25519PrivateKey]) -> list[Any]:
+    def profile(account: Any, name: str, roles: Role, mask_key: bytes = ZERO_HASH) -> MemberProfile:
+        return MemberProfile(Address(account.address), name, f"did:ethr:{account.address}", roles, mask_key)
+
+    return [
+        profile(researcher, "university", Role.DATA_USER),
+        *(profile(account, f"board {i}", Role.ETHICS_BOARD) for i, account in enumerate(board)),
+        *(
+            profile(account, f"hospital {i}", Role.DATA_HOLDER, key.public_key().public_bytes_raw())
+            for i, (account, key) in enumerate(zip(hospitals, keys, strict=True))
+        ),
+    ]
+
+
+def with_datasets(registry: Any, accounts: Any, tables: list[Any], now: Callable[[], float]) -> Consortium:
+    researcher, board, hospitals, keys = accounts
+    datasets = []
+    for account, table in zip(hospitals, tables, strict=True):
+        mine = registry.as_(account)
+        dataset = mine.register_dataset(
+            "records", 1 << 4, b"\1" * 32, 1, int(now()) + 5 * YEARS, MicroRho(10_000_000), b"\2" * 32
+        )
+        mine.add_version(dataset, b"\x01\x71\x12\x20" + bytes(32), table.rows, ZERO_HASH, b"\2" * 32)
+        datasets.append(dataset)
+    return Consortium(registry, now, researcher, board, hospitals, keys, datasets, tables)
+
+
+@pytest.fixture
+def simulated(tables: list[Any]) -> Consortium:
+    from belmont.registry.simulated import SimulatedRegistry
+
+    accounts = new_accounts()
+    registry = SimulatedRegistry.found("simulated consortium", founders_of(*accounts))
+    return with_datasets(registry, accounts, tables, registry.clock)
+
+
+@contextmanager
+def chain_consortium(directory: Path, tables: list[Any]) -> Iterator[tuple[Any, Consortium]]:
+    """A chain process and a consortium on it."""
+    process = pytest.importorskip("belmont.chain.process")
+    founding = pytest.importorskip("belmont.registry.founding")
+    with process.ChainProcess.start(directory, heartbeat_seconds=1) as chain:
+        accounts = new_accounts()
+        registry = founding.found(chain.url, "chain consortium", founders_of(*accounts))
+        yield chain, with_datasets(registry, accounts, tables, time.time)
+
+
+@pytest.fixture(scope="session")
+def on_chain(tables: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    """The same consortium on a chain of its own process."""
+    with chain_consortium(tmp_path_factory.mktemp("chain"), tables) as (_, consortium):
+        yield consortium
+
+
+@dataclass
+class Scene:
+    """One study on a consortium, with an app that leaves a trace of being imported and of computing."""
+
+    consortium: Consortium
+    folder: Path
+    trace: Path
+    bundle: bytes
+    config: dict[str, Any]
+    model: Arrays
+    registry: Any = None
+    seconds_ahead: float = 0.0
+    nodes: list[HospitalNode] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.registry = self.consortium.registry
+        self.nodes = [self.new_node(i) for i in range(4)]
+
+    @property
+    def participants(self) -> tuple[DatasetId, ...]:
+        return tuple(self.consortium.datasets)
+
+    @property
+    def by_researcher(self) -> Any:
+        return self.registry.as_(self.consortium.researcher)
+
+    def new_node(self, i: int, registry: Any = None, **changes: Any) -> HospitalNode:
+        """The node of hospital ``i``, on the ledger it always has."""
+        arguments = {
+            "dataset_id": self.consortium.datasets[i],
+            "table": self.consortium.tables[i],
+            "mask_private_key": self.consortium.mask_keys[i],
+            "ledger_path": self.folder / f"ledger-{i}.sqlite",
+            "clock": lambda: self.consortium.now() + self.seconds_ahead,
+        } | changes
+        return HospitalNode((registry or self.registry).as_(self.consortium.hospitals[i]), **arguments)
+
+    def terms(self, **changes: Any) -> StudyTerms:
+        return replace(
+            StudyTerms(
+                title="Risk of cardiovascular events",
+                protocol_hash=b"\3" * 32,
+                purpose=DISEASE_RESEARCH,
+                code_hash=code_hash(self.bundle),
+                config_hash=config_hash(self.config),
+                datasets=self.participants,
+                computations=Computation.TRAINING | Computation.QUERY,
+                rounds=12,
+                queries=6,
+                rho_per_dataset=MicroRho(0),
+                min_hospitals=3,
+                min_cohort=50,
+                answer_mode=AnswerMode.EXACT,
+                duration_seconds=24 * 3600,
+            ),
+            **changes,
+        )
+
+    def issue(self, **changes: Any) -> PermitId:
+        return self.consortium.issue(self.terms(**changes))
+
+    def open_round(self, permit: PermitId, n: int = 1, model: Arrays | None = None, participants: Any = None) -> None:
+        hashed = model_hash(self.model if model is None else model)
+        self.by_researcher.open_round(permit, n, hashed, participants or self.participants)
+
+    def grid(self, bundle: bytes | None = None, nodes: Any = None, on_event: Any = None) -> InProcessGrid:
+        grid = InProcessGrid(nodes or self.nodes, on_event)
+        grid.deliver(self.bundle if bundle is None else bundle)
+        return grid
+
+    def send_round(
+        self,
+        permit: PermitId,
+        n: int = 1,
+        *,
+        hospital: int = 0,
+        purpose: int = DISEASE_RESEARCH,
+        participants: Any = None,
+        config: Any = None,
+        model: Arrays | None = None,
+        bundle: bytes | None = None,
+        node: HospitalNode | None = None,
+    ) -> Message:
+        """One message to one node, through the grid."""
+        claim = Claim(permit, n, purpose, participants or self.participants)
+        content = round_content(claim, config or self.config, self.model if model is None else model)
+        target = node or self.nodes[hospital]
+        grid = self.grid(bundle, [target])
+        (reply,) = grid.send_and_receive([grid.create_message(content, "train", target.node_id, str(n))])
+        grid.close()
+        return reply
+
+    def traces(self) -> list[str]:
+        return self.trace.read_text().split() if self.trace.exists() else []
+
+
+def refusal_of(reply: Message) -> Refusal:
+    assert reply.has_error(), "the node answered"
+    assert not reply.has_content()
+    assert reply.error.code == REFUSED, reply.error.reason
+    return Refusal.from_json(reply.error.reason or "")
+
+
+@pytest.fixture
+def refused() -> Callable[[Message], Refusal]:
+    return refusal_of
+
+
+def new_scene(consortium: Consortium, folder: Path) -> Scene:
+    trace = folder / "trace"
+    return Scene(
+        consortium,
+        folder,
+        trace,
+        build_app(folder / "app", TRACED_APP.format(trace=str(trace))),
+        logistic_config(FEATURES, OUTCOME),
+        initial_model(FEATURES),
+    )
+
+
+@pytest.fixture
+def scene(simulated: Consortium, tmp_path: Path) -> Iterator[Scene]:
+    """A study on the simulated registry."""
+    made = new_scene(simulated, tmp_path)
+    yield made
+    for node in made.nodes:
+        node.close()
+
+
+@pytest.fixture(params=["simulated", "chain"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+    """The same study on either registry."""
+    made = new_scene(request.getfixturevalue("simulated" if request.param == "simulated" else "on_chain"), tmp_path)
+    yield made
+    for node in made.nodes:
+        node.close()
+
+
+@pytest.fixture
+def own_chain(tables: list[Any], tmp_path: Path) -> Iterator[tuple[Any, Scene]]:
+    """A chain process that the test may kill, and a study on it."""
+    with chain_consortium(tmp_path / "chain", tables) as (chain, consortium):
+        made = new_scene(consortium, tmp_path)
+        yield chain, made
+        for node in made.nodes:
+            node.close()
+
+
+@pytest.fixture
+def changed_model() -> Arrays:
+    return {"coefficients": np.ones(len(FEATURES) + 1)}
