@@ -47,15 +47,18 @@ def sigmoid(linear: Floats) -> Floats:
 def pooled_logistic(design: Floats, outcome: Floats, ridge: float = 0.0, iterations: int = 50) -> Floats:
     """Maximum likelihood logistic regression by Newton's method (IRLS) on pooled rows.
 
-    ``design`` has shape (n, p), ``outcome`` shape (n,); gives coefficients of shape (p,). ``ridge`` is the penalty
-    ridge/2 * |w|^2 on the mean log-likelihood. McCullagh and Nelder, Generalized Linear Models (1989), section 2.5.
+    ``design`` has shape (n, p) with the intercept first, ``outcome`` shape (n,) with values from 0 to 1; gives
+    coefficients of shape (p,). ``ridge`` is the penalty ridge/2 * |w|^2 on the mean log-likelihood, without the
+    intercept. McCullagh and Nelder, Generalized Linear Models (1989), section 2.5.
     """
     rows, columns = design.shape
     weights = np.zeros(columns)
+    penalty = np.full(columns, ridge)
+    penalty[0] = 0.0
     for _ in range(iterations):
         risk = sigmoid(design @ weights)
-        gradient = design.T @ (risk - outcome) / rows + ridge * weights
-        hessian = (design * (risk * (1.0 - risk))[:, None]).T @ design / rows + (ridge + 1e-9) * np.eye(columns)
+        gradient = design.T @ (risk - outcome) / rows + penalty * weights
+        hessian = (design * (risk * (1.0 - risk))[:, None]).T @ design / rows + np.diag(penalty + 1e-9)
         step = np.linalg.solve(hessian, gradient)
         weights = weights - step
         if float(np.abs(step).max()) < 1e-10:

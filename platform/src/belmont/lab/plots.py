@@ -22,13 +22,15 @@ def _figure(width: float, height: float) -> "Figure":
 
 def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapping[str, float]) -> "Figure":
     """AUC after each round, with named horizontal lines to compare with."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(5.2, 3.4)
     axes = figure.add_subplot()
     axes.plot(rounds, auc, "o-", color=BLUE, label="federated")
     for (name, value), colour in zip(references.items(), (ORANGE, GREEN, GREY), strict=False):
         axes.axhline(value, linestyle="--", color=colour, label=f"{name} {value:.3f}")
     axes.set(xlabel="round", ylabel="AUC on held-out patients", title="Learning curve")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return figure
 

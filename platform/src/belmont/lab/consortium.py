@@ -1,0 +1,297 @@
+"""A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from belmont.chain.process import ChainProcess
+from belmont.ehr.dictionary import Dictionary
+from belmont.identity.keys import Identity
+from belmont.lab import cards, hospital_files, local
+from belmont.lab.audit import audit_frame
+from belmont.lab.errors import HomeError, LabError
+from belmont.lab.home import Home, Person, SyntheticSource
+from belmont.lab.nodes import open_node
+from belmont.lab.people import Actor, Hospital
+from belmont.lab.study import Study
+from belmont.lab.yardstick import Yardstick
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.types import (
+    Address,
+    AnswerMode,
+    Computation,
+    DatasetId,
+    MicroRho,
+    Role,
+    StudyTerms,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from belmont.federated.node.node import HospitalNode
+    from belmont.lab.models import Model
+
+DISEASE_CATEGORY = 40
+"""DUO:0000040, disease category research."""
+PURPOSE = 1 << DISEASE_CATEGORY
+
+
+class Consortium:
+    """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
+    call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
+
+    The hospitals' nodes whose directories are in ``home`` run in this process, which the study's code shares: for
+    development and synthetic data.
+    """
+
+    def __init__(self, registry: ChainRegistry, url: str, home: Home | None) -> None:
+        self.registry = registry
+        self.url = url
+        self.home = home
+        self._nodes: dict[DatasetId, HospitalNode] = {}
+        self._chain: ChainProcess | None = None
+        people, self._source = home.read() if home else ([], None)
+        self._actors = [self._actor(person) for person in people]
+
+    @classmethod
+    def local(
+        cls, hospitals: int = 4, patients: int = 4000, seed: int = 7, home: Path | str | None = None
+    ) -> "Consortium":
+        """A consortium of synthetic hospitals on this machine: a chain process, contracts, members, datasets.
+
+        ``patients`` counts over all hospitals. With ``home`` the consortium is kept there and continued when it is
+        there already; without, it lives in a temporary directory. Takes about 20 s for 4,000 patients.
+        """
+        place = Home(Path(home) if home else Path(tempfile.mkdtemp(prefix="belmont-")))
+        wanted = SyntheticSource(hospitals, patients, seed)
+        started: list[ChainProcess] = []
+
+        def start_chain(directory: Path) -> str:
+            started.append(ChainProcess.start(directory))
+            return started[0].url
+
+        try:
+            if not place.is_finished:
+                local.make(place, start_chain, wanted)
+            else:
+                found = place.read()[1]
+                if found != wanted:
+                    raise HomeError(f"{place.path} holds {found}, not {wanted}: name another directory for the new one")
+                start_chain(place.chain)
+            consortium = cls.connect(started[0].url, place.path)
+        except BaseException:
+            for chain in started:
+                chain.stop()
+            raise
+        consortium._chain = started[0]
+        return consortium
+
+    @classmethod
+    def connect(cls, url: str, home: Path | str | None = None, members_address: Address | None = None) -> "Consortium":
+        """The consortium on the chain at ``url``, whose contracts are compared with our own sources first.
+
+        ``home`` is the directory that holds the keys, vaults and nodes that this machine has; without it everything
+        can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain.
+        """
+        registry = ChainRegistry.connect(url, members_address)
+        return cls(registry, url, Home(Path(home)) if home else None)
+
+    # --- who ---
+
+    @property
+    def name(self) -> str:
+        return self.registry.name
+
+    @property
+    def hospitals(self) -> list[Hospital]:
+        """The data holders whose nodes run here."""
+        return [actor for actor in self._actors if isinstance(actor, Hospital)]
+
+    @property
+    def board(self) -> list[Actor]:
+        """The members of the ethics board whose keys are here."""
+        return [actor for actor in self._actors if Role.ETHICS_BOARD in actor.roles]
+
+    @property
+    def researcher(self) -> Actor:
+        """The data user whose key is here. Raises ``LabError`` where there is none."""
+        users = [actor for actor in self._actors if Role.DATA_USER in actor.roles]
+        if not users:
+            raise LabError("no data user's key is on this machine: connect with home=..., the directory that holds it")
+        return users[0]
+
+    @cached_property
+    def dataset_names(self) -> dict[DatasetId, str]:
+        """What each dataset is called on chain."""
+        return {dataset.id: dataset.name for dataset in self.registry.datasets()}
+
+    def node(self, dataset_id: DatasetId) -> "HospitalNode":
+        """The node of a dataset that runs on this machine, opened when first asked for."""
+        if dataset_id not in self._nodes:
+            if self.home is None:
+                raise LabError("no hospital's node runs on this machine: connect with home=...")
+            hospital = next((h for h in self.hospitals if h.dataset_id == dataset_id), None)
+            if hospital is None:
+                raise LabError(f"no node on this machine holds dataset {dataset_id.hex()[:12]}")
+            self._nodes[dataset_id] = open_node(self.home, hospital, self.registry)
+        return self._nodes[dataset_id]
+
+    # --- what ---
+
+    def propose(
+        self,
+        title: str,
+        *,
+        datasets: Sequence[DatasetId] | None = None,
+        model: "Model | None" = None,
+        rounds: int = 10,
+        queries: int = 2,
+        purpose: int = PURPOSE,
+        protocol: str = "",
+        min_hospitals: int = 3,
+        min_cohort: int = 20,
+        duration_days: float = 30.0,
+        rho_per_dataset: int = 0,
+    ) -> Study:
+        """Apply for a permit, as this machine's data user. Nothing can run before the board and the holders agree.
+
+        ``datasets`` is every registered one unless named. ``model`` fixes the code and configuration that will run.
+        ``purpose`` is a bitmask of DUO purposes. The answers of this release are exact totals, so
+        ``rho_per_dataset`` (micro-zCDP) is 0 unless a study charges noise. Raises ``RegistryRefused``.
+        """
+        from belmont.lab.models import LogisticModel
+
+        chosen = tuple(datasets) if datasets is not None else tuple(self.dataset_names)
+        approved_model = model or LogisticModel.default()
+        computations = (Computation.TRAINING if rounds else Computation.NONE) | (
+            Computation.QUERY if queries else Computation.NONE
+        )
+        terms = StudyTerms(
+            title=title,
+            protocol_hash=hashlib.sha256((protocol or title).encode()).digest(),
+            purpose=purpose,
+            code_hash=approved_model.code_hash,
+            config_hash=approved_model.config_hash,
+            datasets=chosen,
+            computations=computations,
+            rounds=rounds,
+            queries=queries,
+            rho_per_dataset=MicroRho(rho_per_dataset),
+            min_hospitals=min_hospitals,
+            min_cohort=min_cohort,
+            answer_mode=AnswerMode.EXACT,
+            duration_seconds=round(duration_days * 86400),
+        )
+        study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
+        return Study(self, study_id)
+
+    def studies(self) -> "pd.DataFrame":
+        """Every application, with its votes."""
+        import pandas as pd
+
+        rows = [
+            (study.id, study.terms.title, study.status.name.lower(), study.votes_for, study.votes_against)
+            for study in self.registry.studies()
+        ]
+        return pd.DataFrame(rows, columns=["study", "title", "status", "for", "against"]).set_index("study")
+
+    def datasets(self) -> "pd.DataFrame":
+        """Every registered dataset, as the chain has it."""
+        import pandas as pd
+
+        rows = []
+        for dataset in self.registry.datasets():
+            version = self.registry.version(dataset.id, dataset.versions)
+            status = dataset.status.name.lower()
+            rows.append((dataset.name, version.rows if version else 0, dataset.versions, status, dataset.id.hex()))
+        return pd.DataFrame(rows, columns=["dataset", "rows", "version", "status", "id"]).set_index("dataset")
+
+    def audit(self) -> "pd.DataFrame":
+        """Everything that was ever recorded, in the chain's order."""
+        names: dict[object, str] = {member.address: member.name for member in self.registry.members()}
+        names.update(self.dataset_names)
+        return audit_frame(self.registry.audit_events(), names)
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        """The data dictionary that the datasets here were coded under. Raises ``LabError`` unless it is one."""
+        if self.home is None or not self.hospitals:
+            raise LabError("no dictionary is on this machine: connect with home=...")
+        found = {book.hash: book for book in (Dictionary.load(self.home.dictionary(h.slug)) for h in self.hospitals)}
+        if len(found) != 1:
+            raise LabError("the hospitals here use different dictionaries: name datasets that share one")
+        return next(iter(found.values()))
+
+    @property
+    def yardstick_or_none(self) -> Yardstick | None:
+        """The yardstick where there is one."""
+        return self.yardstick if self._source is not None else None
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """What pooling would give and what is true: only where the records are synthetic."""
+        if self._source is None or self.home is None:
+            raise LabError("there is no yardstick for real records: pooling them is what a study must not do")
+        tables = [
+            hospital_files.registered_table(self.home, hospital.slug, self.registry, hospital.dataset_id)
+            for hospital in self.hospitals
+        ]
+        return Yardstick(self._source, tables)
+
+    # --- end ---
+
+    def close(self) -> None:
+        """Closes the nodes, and ends the chain if this object started it."""
+        for node in self._nodes.values():
+            node.close()
+        self._nodes.clear()
+        if self._chain is not None:
+            self._chain.stop()
+            self._chain = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _actor(self, person: Person) -> Actor:
+        if self.home is None:
+            raise HomeError("keys need a directory")
+        identity = Identity.load(self.home.identity(person.slug))
+        if identity.address != person.address:
+            raise HomeError(f"the key of {person.name} is not the one that was registered: restore identity.json")
+        if Role.DATA_HOLDER not in person.roles:
+            return Actor(person.slug, person.name, person.roles, identity)
+        dataset = next((d for d in self.registry.datasets() if d.holder == identity.address), None)
+        version = self.registry.version(dataset.id, dataset.versions) if dataset else None
+        if dataset is None or version is None:
+            raise HomeError(f"{person.name} has no dataset on this chain: is {self.url} the chain of this directory?")
+        return Hospital(person.slug, person.name, person.roles, identity, dataset.id, dataset.name, version.rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"Consortium({self.name!r}, {len(self.hospitals)} hospital nodes in this process, chain {self.url}): "
+            "nodes share this process with the study's code, for development and synthetic data"
+        )
+
+    def _repr_html_(self) -> str:
+        head = self.registry.head()
+        rows = []
+        for member in self.registry.members():
+            roles = ", ".join(str(role.name).replace("_", " ").lower() for role in member.roles)
+            rows.append([member.name, roles, cards.mono(member.address), member.status.name.lower()])
+        facts = {
+            "chain": cards.mono(f"{self.url}, block {head.number}"),
+            "datasets": ", ".join(f"{h.dataset_name} ({h.rows:,} rows)" for h in self.hospitals) or "none here",
+            "nodes": "in this process, shared with the study's code: for development and synthetic data",
+        }
+        table = cards.table(["member", "roles", "address", "status"], rows)
+        return cards.card(self.name, cards.facts(facts), table, mark=cards.badge("connected", cards.GOOD))

@@ -1,0 +1,105 @@
+"""Makes a whole consortium on this machine: records, keys, a chain, contracts, registered datasets.
+
+Everything here is what the institutions would each do at home; only the founding is done together. The records are
+written as FHIR and read back as a hospital would read its own, so that nothing takes a short cut.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from belmont.ehr.synthetic import generate_population, write_fhir
+from belmont.identity.keys import Identity
+from belmont.lab import hospital_files
+from belmont.lab.errors import LabError
+from belmont.lab.home import Home, Person, SyntheticSource
+from belmont.lab.progress import progress_bar
+from belmont.registry.founding import found
+from belmont.registry.types import Address, MemberProfile, Role
+
+HOSPITAL_NAMES = (
+    "Northgate Hospital",
+    "Harbour Medical Centre",
+    "Lakeside University Hospital",
+    "Saint Brigid Clinic",
+    "Hillcrest Infirmary",
+    "Riverside General",
+)
+BOARD_NAMES = ("Prof. Amara Osei, ethicist", "Dr Ines Moreau, clinician", "Tomas Lindqvist, patient representative")
+RESEARCHER_NAME = "Institute for Cardiometabolic Research"
+CONSORTIUM_NAME = "Local consortium (synthetic records)"
+FEWEST_HOSPITALS, MOST_HOSPITALS = 3, 16
+FEWEST_PATIENTS_EACH = 50
+
+
+def refuse_sizes(hospitals: int, patients: int) -> None:
+    """Raises ``LabError`` for numbers that no study could run on."""
+    if not FEWEST_HOSPITALS <= hospitals <= MOST_HOSPITALS:
+        raise LabError(
+            f"hospitals is {hospitals}: take {FEWEST_HOSPITALS} to {MOST_HOSPITALS} (an encrypted total needs three)"
+        )
+    if patients < FEWEST_PATIENTS_EACH * hospitals:
+        raise LabError(
+            f"patients is {patients}: take at least {FEWEST_PATIENTS_EACH * hospitals}, which is "
+            f"{FEWEST_PATIENTS_EACH} for each hospital on average"
+        )
+
+
+def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:
+    """Fills an empty home. ``start_chain`` starts the chain of a directory and says its address."""
+    refuse_sizes(source.hospitals, source.patients)
+    home.begin()
+    steps = 3 + 2 * source.hospitals
+    with progress_bar("Making a consortium", steps) as bar:
+        people, identities = _people(home, source.hospitals)
+        bar.advance(note="keys")
+        url = start_chain(home.chain)
+        bar.advance(note="chain")
+        registry = found(url, CONSORTIUM_NAME, [_profile(p, identities[p.slug]) for p in people])
+        bar.advance(note="contracts")
+        holders = [person for person in people if Role.DATA_HOLDER in person.roles]
+        dictionary_file = Path(str(resources.files("belmont.ehr") / "dictionaries" / "diabetes_cvd.yaml"))
+        _write_records(home, holders, source, lambda name: bar.advance(note=f"records of {name}"))
+        for person in holders:
+            writes = registry.as_(identities[person.slug].account)
+            hospital_files.register(home, person.slug, dataset_name(person), dictionary_file, writes)
+            bar.advance(note=f"registered {person.name}")
+    home.finish(people, source)
+
+
+def dataset_name(person: Person) -> str:
+    """What a hospital's dataset is called on chain."""
+    return f"Type 2 diabetes, {person.name}"[:64]
+
+
+def _people(home: Home, hospitals: int) -> tuple[list[Person], dict[str, Identity]]:
+    roles = [(f"hospital-{k + 1}", _hospital_name(k), Role.DATA_HOLDER) for k in range(hospitals)]
+    roles += [(f"board-{k + 1}", name, Role.ETHICS_BOARD) for k, name in enumerate(BOARD_NAMES)]
+    roles += [("researcher", RESEARCHER_NAME, Role.DATA_USER)]
+    people, identities = [], {}
+    for slug, name, role in roles:
+        home.member(slug).mkdir(parents=True, mode=0o700)
+        identity = Identity.create()
+        identity.save(home.identity(slug))
+        identities[slug] = identity
+        people.append(Person(slug, name, role, identity.address))
+    return people, identities
+
+
+def _hospital_name(k: int) -> str:
+    return HOSPITAL_NAMES[k] if k < len(HOSPITAL_NAMES) else f"Hospital {k + 1}"
+
+
+def _profile(person: Person, identity: Identity) -> MemberProfile:
+    mask_key = identity.mask_public_key if Role.DATA_HOLDER in person.roles else bytes(32)
+    return MemberProfile(Address(person.address), person.name, identity.did, person.roles, mask_key)
+
+
+def _write_records(
+    home: Home, holders: Sequence[Person], source: SyntheticSource, written: Callable[[str], None]
+) -> None:
+    for person, cohort in zip(
+        holders, generate_population(source.hospitals, source.patients, source.seed), strict=True
+    ):
+        write_fhir(cohort, home.records(person.slug))
+        written(person.name)

@@ -1,0 +1,45 @@
+"""The people and institutions whose keys are on this machine, as a notebook names them."""
+
+from dataclasses import dataclass
+
+from belmont.identity.keys import Identity
+from belmont.lab import cards
+from belmont.registry.types import DatasetId, Role
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A member who can sign from this machine: a board member, a researcher or an auditor."""
+
+    slug: str
+    name: str
+    roles: Role
+    identity: Identity
+
+    @property
+    def address(self) -> str:
+        return self.identity.address
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def _facts(self) -> dict[str, object]:
+        roles = ", ".join(str(role.name).replace("_", " ").lower() for role in self.roles)
+        return {"roles": roles, "DID": cards.mono(self.identity.did)}
+
+    def _repr_html_(self) -> str:
+        return cards.card(self.name, cards.facts(self._facts()))
+
+
+@dataclass(frozen=True, repr=False)
+class Hospital(Actor):
+    """A data holder whose node runs on this machine."""
+
+    dataset_id: DatasetId
+    dataset_name: str
+    rows: int
+    """Rows of patients with an active consent, as registered."""
+
+    def _facts(self) -> dict[str, object]:
+        dataset = {"dataset": self.dataset_name, "rows": f"{self.rows:,}", "dataset id": cards.short(self.dataset_id)}
+        return super()._facts() | dataset

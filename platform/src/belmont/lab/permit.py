@@ -1,0 +1,167 @@
+"""A permit in a notebook: train and query under it, freeze, lift, revoke or withdraw, and read what is left of it."""
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from belmont.federated.grid.in_process import InProcessGrid
+from belmont.federated.models.training import Training
+from belmont.federated.query.answer import ask
+from belmont.lab import cards
+from belmont.lab.answers import Answer
+from belmont.lab.errors import LabError
+from belmont.lab.models import LogisticModel, Model
+from belmont.lab.people import Actor, Hospital
+from belmont.lab.questions import Question
+from belmont.lab.training import TrainingResult, watched
+from belmont.registry.types import DatasetId, PermitId, PermitStatus
+from belmont.registry.types import Permit as PermitRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from belmont.lab.consortium import Consortium
+
+_COLOURS = {"active": cards.GOOD, "frozen": cards.WAITING, "revoked": cards.BAD, "expired": cards.NEUTRAL}
+
+
+class Permit:
+    """One permit. Every attribute is read from the chain when it is asked for; the nodes decide, not this object."""
+
+    def __init__(self, consortium: "Consortium", permit_id: PermitId) -> None:
+        self.consortium = consortium
+        self.id = permit_id
+
+    @property
+    def record(self) -> PermitRecord:
+        """The permit as the chain has it now."""
+        record = self.consortium.registry.permit(self.id)
+        if record is None:
+            raise LabError(f"the chain has no permit {self.id}")
+        return record
+
+    @property
+    def status(self) -> str:
+        """active, frozen, revoked or expired, by this machine's clock."""
+        record, now = self.record, int(time.time())
+        if record.status is PermitStatus.REVOKED:
+            return "revoked"
+        if now >= record.expires_at:
+            return "expired"
+        return "frozen" if record.status is PermitStatus.FROZEN and now < record.frozen_until else "active"
+
+    # --- use ---
+
+    def train(
+        self,
+        rounds: int | None = None,
+        *,
+        model: Model | None = None,
+        start: TrainingResult | None = None,
+        datasets: tuple[DatasetId, ...] | None = None,
+    ) -> TrainingResult:
+        """Runs the next rounds, by default all that are left; each hospital checks each of them.
+
+        ``model`` is what was applied with, by default the shipped logistic regression on every feature. ``start``
+        continues from an earlier result. Raises ``RoundRefused`` with each hospital's own reason.
+        """
+        record = self.record
+        chosen = model or LogisticModel.default()
+        participants = datasets or record.covered
+        left = record.terms.rounds - record.rounds_opened
+        count = left if rounds is None else rounds
+        with closing(self._grid(participants)) as grid:
+            grid.deliver(chosen.bundle)
+            training = Training(
+                self.consortium.registry.as_(self.consortium.researcher.identity.account),
+                grid,
+                self.id,
+                config=chosen.config,
+                model=start.rounds[-1].model if start and start.rounds else chosen.initial(),
+                combine=chosen.combine(),
+                participants=participants,
+            )
+            with watched(training.rounds(max(count, 1)), max(count, 1)) as results:
+                done = list(results)
+        earlier = start.rounds if start else []
+        return TrainingResult(chosen, [*earlier, *done], self.consortium.yardstick_or_none)
+
+    def query(self, question: Question, *, datasets: tuple[DatasetId, ...] | None = None) -> Answer:
+        """Asks all hospitals together; only the total can be read. Raises ``QueryRefused`` with each reason."""
+        participants = datasets or self.record.covered
+        dictionary = self.consortium.dictionary
+        query = question.query(dictionary)
+        width = dictionary.column(query.column).width if query.column else 1
+        with closing(self._grid(participants)) as grid:
+            encrypted = ask(
+                self.consortium.registry.as_(self.consortium.researcher.identity.account),
+                grid,
+                self.id,
+                query,
+                width=width,
+                participants=participants,
+            )
+        return Answer(question, encrypted, dictionary)
+
+    def uses(self) -> "pd.DataFrame":
+        """Every use that a hospital recorded under this permit."""
+        import pandas as pd
+
+        names = self.consortium.dataset_names
+        rows = [
+            (use.kind.name.lower(), use.n, names[use.dataset_id], use.rho, use.block, use.result_hash.hex())
+            for use in self.consortium.registry.uses(self.id)
+        ]
+        return pd.DataFrame(rows, columns=["kind", "n", "dataset", "micro-rho", "block", "result"])
+
+    # --- stop ---
+
+    def freeze(self, by: Actor, reason: str = "") -> "Permit":
+        """One board member or data holder stops the permit at once, for seven days at most."""
+        self.consortium.registry.as_(by.identity.account).freeze_permit(self.id, reason=reason)
+        return self
+
+    def lift(self, *members: Actor) -> "Permit":
+        """Board members vote to end the freeze early; it takes the quorum."""
+        for member in members:
+            self.consortium.registry.as_(member.identity.account).vote_lift(self.id)
+        return self
+
+    def revoke(self, *members: Actor, reason: str = "") -> "Permit":
+        """Board members vote to end the permit for good, one after the other until the quorum is reached."""
+        for member in members:
+            if self.record.status is not PermitStatus.REVOKED:
+                self.consortium.registry.as_(member.identity.account).vote_revoke(self.id, reason)
+        return self
+
+    def withdraw(self, hospital: Hospital) -> "Permit":
+        """A hospital takes its dataset out of this permit for good."""
+        self.consortium.registry.as_(hospital.identity.account).withdraw(self.id, hospital.dataset_id)
+        return self
+
+    def _grid(self, participants: tuple[DatasetId, ...]) -> InProcessGrid:
+        return InProcessGrid([self.consortium.node(dataset) for dataset in participants])
+
+    def __repr__(self) -> str:
+        record = self.record
+        return (
+            f"Permit({self.id}, {self.status}, {record.rounds_opened}/{record.terms.rounds} rounds, "
+            f"{record.queries_opened}/{record.terms.queries} queries)"
+        )
+
+    def _repr_html_(self) -> str:
+        record, status = self.record, self.status
+        terms, names = record.terms, self.consortium.dataset_names
+        day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.expires_at))
+        facts = {
+            "rounds": cards.bar(record.rounds_opened, terms.rounds, f"{record.rounds_opened} of {terms.rounds}"),
+            "queries": cards.bar(record.queries_opened, terms.queries, f"{record.queries_opened} of {terms.queries}"),
+            "expires": day,
+            "datasets": ", ".join(names[d] for d in record.covered),
+            "withdrawn": ", ".join(names[d] for d in record.withdrawn) or "none",
+            "safeguards": f"at least {terms.min_hospitals} hospitals, {terms.min_cohort} patients at each",
+            "code": cards.short(terms.code_hash),
+            "configuration": cards.short(terms.config_hash),
+        }
+        mark = cards.badge(status, _COLOURS[status])
+        return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)

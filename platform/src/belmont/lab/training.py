@@ -1,0 +1,132 @@
+"""A training run in a notebook: a card that grows with every round, then curves, coefficients and numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from belmont.federated.models.training import RoundResult
+from belmont.lab import cards, plots
+from belmont.lab.errors import NotYet
+from belmont.lab.metrics import roc_curve
+from belmont.lab.models import Model
+from belmont.lab.progress import progress_bar
+from belmont.lab.yardstick import Yardstick
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class TrainingResult:
+    """The rounds of one call to ``permit.train``, and the model they led to."""
+
+    def __init__(self, model: Model, rounds: list[RoundResult], yardstick: Yardstick | None) -> None:
+        self.model = model
+        self.rounds = rounds
+        self._yardstick = yardstick
+
+    @property
+    def coefficients(self) -> "pd.Series[float]":
+        """Log odds ratios per reference standard deviation of the dictionary; the first is the intercept."""
+        import pandas as pd
+
+        return pd.Series(self.model.coefficients(self._last.model), name="federated")
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """One row a round: rows over all hospitals, mean loss before the round, time, and AUC where it is known."""
+        import pandas as pd
+
+        records = []
+        for result in self.rounds:
+            row = {"round": result.n, "rows": result.rows, **result.metrics, "milliseconds": result.milliseconds}
+            if self._yardstick:
+                row["auc"] = self._yardstick.auc(self.model, result.model)
+            records.append(row)
+        return pd.DataFrame(records).set_index("round")
+
+    @property
+    def auc(self) -> float:
+        """AUC on fresh synthetic patients. Raises ``NotYet`` where there are none."""
+        return self._known.auc(self.model, self._last.model)
+
+    @property
+    def auc_pooled(self) -> float:
+        """AUC of the same model fitted to all rows in one place."""
+        return self._known.auc(self.model, self._known.pooled(self.model))
+
+    @property
+    def auc_true_risk(self) -> float:
+        """AUC of the patients' true risks."""
+        return self._known.auc_true_risk(self.model)
+
+    def compare(self) -> "pd.DataFrame":
+        """Coefficients: federated, pooled, and of the nearest model to the truth."""
+        frame = self.coefficients.to_frame()
+        pooled = self._known.pooled(self.model)
+        frame["pooled"] = list(self.model.coefficients(pooled).values())
+        frame["truth"] = [self._known.truth(self.model).get(name) for name in frame.index]
+        return frame
+
+    def plot_learning(self) -> "Figure":
+        """AUC after each round beside pooled data and the truth."""
+        references = {"pooled rows": self.auc_pooled, "true risk": self.auc_true_risk}
+        return plots.learning_curve(self.history.index.tolist(), self.history["auc"].tolist(), references)
+
+    def plot_coefficients(self) -> "Figure":
+        """Coefficients beside those of pooled data and of the truth, without the intercept."""
+        frame = self.compare().drop(index="intercept")
+        return plots.coefficients(frame.index.tolist(), {name: frame[name].tolist() for name in frame})
+
+    def plot_roc(self) -> "Figure":
+        """ROC curves of the federated model and of the true risk."""
+        outcome = self._known.fresh_outcome(self.model)
+        scores = {
+            "federated": (self._known.fresh_risk(self.model, self._last.model), self.auc),
+            "true risk": (self._known.fresh_true_risk(), self.auc_true_risk),
+        }
+        return plots.roc({name: (*roc_curve(risk, outcome), area) for name, (risk, area) in scores.items()})
+
+    @property
+    def _known(self) -> Yardstick:
+        if self._yardstick is None:
+            raise NotYet("these records are real: evaluate the model with a query under the permit instead")
+        return self._yardstick
+
+    @property
+    def _last(self) -> RoundResult:
+        if not self.rounds:
+            raise NotYet("no round has run: train at least one")
+        return self.rounds[-1]
+
+    def __repr__(self) -> str:
+        return f"TrainingResult({len(self.rounds)} rounds of {type(self.model).__name__})"
+
+    def _repr_html_(self) -> str:
+        rows = [round_row(result) for result in self.rounds]
+        return cards.card(f"Training: {len(self.rounds)} rounds", cards.table(ROUND_COLUMNS, rows))
+
+
+ROUND_COLUMNS = ("round", "hospitals", "rows", "mean loss before", "model", "ms")
+
+
+def round_row(result: RoundResult) -> list[object]:
+    """One round as a table row."""
+    answered = sum(hospital.answered for hospital in result.hospitals)
+    loss = f"{result.metrics['loss']:.4f}" if "loss" in result.metrics else ""
+    return [result.n, answered, f"{result.rows:,}", loss, cards.short(result.model_hash), f"{result.milliseconds:.0f}"]
+
+
+@contextmanager
+def watched(rounds: Iterator[RoundResult], total: int) -> Iterator[Iterator[RoundResult]]:
+    """The same rounds, with progress that says what each one did."""
+    with progress_bar("Training", total) as bar:
+
+        def told() -> Iterator[RoundResult]:
+            for result in rounds:
+                loss = result.metrics.get("loss")
+                bar.advance(note=f"loss {loss:.4f}" if loss is not None else "")
+                yield result
+
+        yield told()
