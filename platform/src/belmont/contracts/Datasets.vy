@@ -54,6 +54,16 @@ struct Version:
     registeredAt: uint64
 
 
+# What changes about a dataset and its newest version.
+struct State:
+    status: uint8
+    holder: address
+    rhoSpent: uint64
+    consentRoot: bytes32
+    versions: uint64
+    versionStatus: uint8
+
+
 event ContractDeployed:
     actor: indexed(address)
 
@@ -286,6 +296,20 @@ def status(dataset: bytes32) -> uint8:
 @view
 def dataset(id: bytes32) -> Dataset:
     return self._datasets[id]
+
+
+@external
+@view
+def state(id: bytes32) -> State:
+    number: uint64 = self._datasets[id].versions
+    return State(
+        status=self._datasets[id].status,
+        holder=self._datasets[id].holder,
+        rhoSpent=self._datasets[id].rhoSpent,
+        consentRoot=self._datasets[id].consentRoot,
+        versions=number,
+        versionStatus=self._versions[id][number].status,
+    )
 
 
 @external

@@ -92,7 +92,7 @@ _permits: HashMap[uint64, Permit]
 _froze: HashMap[uint64, HashMap[address, bool]]
 _lifts: HashMap[uint64, HashMap[uint64, DynArray[address, 256]]]
 _revocations: HashMap[uint64, DynArray[address, 256]]
-_withdrawn: HashMap[uint64, HashMap[bytes32, bool]]
+_withdrawn: HashMap[uint64, DynArray[bytes32, 16]]
 
 
 @deploy
@@ -173,7 +173,7 @@ def withdraw(permit: uint64, dataset: bytes32):
     assert self._isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 7
     assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
     assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
-    self._withdrawn[permit][dataset] = True
+    self._withdrawn[permit].append(dataset)
     log DatasetWithdrawn(actor=msg.sender, permit=permit, dataset=dataset)
 
 
@@ -188,7 +188,7 @@ def _checkAlive(permit: uint64):
 @internal
 @view
 def _isCovered(permit: uint64, dataset: bytes32) -> bool:
-    return staticcall STUDIES.isNamed(permit, dataset) and not self._withdrawn[permit][dataset]
+    return staticcall STUDIES.isNamed(permit, dataset) and dataset not in self._withdrawn[permit]
 
 
 @internal
@@ -200,7 +200,7 @@ def _isConcerned(permit: uint64, account: address) -> bool:
         return False
     terms: Studies.Terms = staticcall STUDIES.terms(permit)
     for dataset: bytes32 in terms.datasets:
-        if not self._withdrawn[permit][dataset] and staticcall DATASETS.holder(dataset) == account:
+        if dataset not in self._withdrawn[permit] and staticcall DATASETS.holder(dataset) == account:
             return True
     return False
 
@@ -246,8 +246,11 @@ def isCovered(permit: uint64, dataset: bytes32) -> bool:
 
 @external
 @view
-def isWithdrawn(permit: uint64, dataset: bytes32) -> bool:
-    return self._withdrawn[permit][dataset]
+def withdrawn(id: uint64) -> DynArray[bytes32, 16]:
+    """
+    @notice The datasets withdrawn from the permit, in order of withdrawal.
+    """
+    return self._withdrawn[id]
 
 
 @external

@@ -297,6 +297,12 @@ def study(id: uint64) -> Study:
 
 @external
 @view
+def dataUser(id: uint64) -> address:
+    return self._studies[id].dataUser
+
+
+@external
+@view
 def terms(id: uint64) -> Terms:
     return self._terms[id]
 

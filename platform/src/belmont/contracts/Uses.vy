@@ -43,15 +43,14 @@ struct Use:
     recordedAt: uint64
 
 
+# What can change between two requests. Terms of a study, registrations and versions never change; they have their own
+# view functions.
 struct NodeView:
-    dataUser: address
-    terms: Studies.Terms
     permit: Permits.Permit
     withdrawn: DynArray[bytes32, 16]
     roundsOpened: uint64
     queriesOpened: uint64
-    dataset: Datasets.Dataset
-    version: Datasets.Version
+    dataset: Datasets.State
     opened: Opened
     rhoSpent: uint64
     recorded: bool
@@ -216,27 +215,18 @@ def use(permit: uint64, kind: uint8, n: uint64, dataset: bytes32) -> Use:
 @view
 def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeView:
     """
-    @notice Everything a node needs to decide on one request, in one call.
+    @notice Everything that a node needs to decide on one request and that can change, in one call.
     """
-    study: Studies.Study = staticcall STUDIES.study(permit)
-    terms: Studies.Terms = staticcall STUDIES.terms(permit)
-    withdrawn: DynArray[bytes32, 16] = []
-    for each: bytes32 in terms.datasets:
-        if staticcall PERMITS.isWithdrawn(permit, each):
-            withdrawn.append(each)
-    found: Datasets.Dataset = staticcall DATASETS.dataset(dataset)
+    found: Datasets.State = staticcall DATASETS.state(dataset)
     return NodeView(
-        dataUser=study.dataUser,
-        terms=terms,
         permit=staticcall PERMITS.permit(permit),
-        withdrawn=withdrawn,
+        withdrawn=staticcall PERMITS.withdrawn(permit),
         roundsOpened=self.openedCount[permit][ROUND],
         queriesOpened=self.openedCount[permit][QUERY],
         dataset=found,
-        version=staticcall DATASETS.version(dataset, found.versions),
         opened=self._opened[permit][kind][n],
         rhoSpent=self.rhoSpent[permit][dataset],
         recorded=self._uses[permit][kind][n][dataset].recordedAt != 0,
         holderActive=staticcall MEMBERS.isActive(found.holder, DATA_HOLDER),
-        dataUserActive=staticcall MEMBERS.isActive(study.dataUser, DATA_USER),
+        dataUserActive=staticcall MEMBERS.isActive(staticcall STUDIES.dataUser(permit), DATA_USER),
     )

@@ -1,12 +1,15 @@
 """The registry on a chain: reads through view functions, writes through signed transactions.
 
-Reads of several records happen at one block, so that they fit together. Nothing is remembered between reads.
+Reads of several records happen at one block, so that they fit together. Only what the contracts never change is
+remembered between reads: the terms of a study, a dataset's registration, and a version's contents. Everything that a
+decision can turn on and that can change is read anew each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
@@ -42,6 +45,7 @@ from belmont.registry.types import (
     StudyId,
     StudyTerms,
     UseKind,
+    VersionStatus,
     View,
 )
 from belmont.registry.verification import verify
@@ -51,13 +55,29 @@ Call = tuple[str, str, tuple[object, ...]]
 """A contract's name, a view function of it, and arguments."""
 
 
+@dataclass
+class Unchanging:
+    """Records that the contracts never change once written; shared by all handles of one registry."""
+
+    terms: dict[PermitId, tuple[Address, StudyTerms]] = field(default_factory=dict)
+    datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
+    versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
+
+
 class ChainRegistry:
     """Implements ``belmont.registry.protocol.Registry`` on a chain; safe to share between threads."""
 
-    def __init__(self, chain: ChainPort, addresses: dict[str, Address], account: Account | None = None) -> None:
+    def __init__(
+        self,
+        chain: ChainPort,
+        addresses: dict[str, Address],
+        account: Account | None = None,
+        unchanging: Unchanging | None = None,
+    ) -> None:
         """``addresses`` are those of a verified consortium: use ``connect`` or ``belmont.registry.founding.found``."""
         self._chain = chain
         self._account = account
+        self._unchanging = Unchanging() if unchanging is None else unchanging
         self.addresses = dict(addresses)
         self._names = {address: name for name, address in addresses.items()}
 
@@ -77,7 +97,7 @@ class ChainRegistry:
     # --- who writes ---
 
     def as_(self, account: Account) -> ChainRegistry:
-        return ChainRegistry(self._chain, self.addresses, account)
+        return ChainRegistry(self._chain, self.addresses, account, self._unchanging)
 
     @property
     def address(self) -> Address | None:
@@ -97,7 +117,23 @@ class ChainRegistry:
         head = self.head()
         struct = self._read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
         with _readable():
-            return records.view(head, permit_id, dataset_id, kind, n, struct)
+            state = struct["dataset"]
+            dataset = version = None
+            if state["status"]:
+                dataset = records.newest(self._registration(dataset_id, head.number), state)
+            if state["versionStatus"]:
+                version = self._version(dataset_id, state["versions"], state["versionStatus"], head.number)
+            return View(
+                head=head,
+                permit=self._permit(permit_id, struct, head.number),
+                dataset=dataset,
+                version=version,
+                opened=records.opened(permit_id, kind, n, struct["opened"]),
+                rho_spent=struct["rhoSpent"],
+                recorded=struct["recorded"],
+                holder_active=struct["holderActive"],
+                data_user_active=struct["dataUserActive"],
+            )
 
     def member(self, address: Address) -> Member | None:
         struct = self._read("Members", "member", address)
@@ -152,7 +188,7 @@ class ChainRegistry:
 
     def permit(self, permit_id: PermitId) -> Permit | None:
         arguments.check_number("permit_id", permit_id, 64)
-        return next(iter(self._permits([permit_id], None)), None)
+        return next(iter(self._permits([permit_id], self.head().number)), None)
 
     def permits(self) -> list[Permit]:
         block = self.head().number
@@ -362,12 +398,41 @@ class ChainRegistry:
             rows = [(StudyId(number), *answers[4 * place : 4 * place + 4]) for place, number in enumerate(numbers)]
             return [study for row in rows if (study := records.study(*row))]
 
-    def _permits(self, numbers: Sequence[int], block: int | None) -> list[Permit]:
+    def _permits(self, numbers: Sequence[int], block: int) -> list[Permit]:
         calls: list[Call] = [("Uses", "nodeView", (number, _NO_DATASET, int(UseKind.ROUND), 0)) for number in numbers]
         answers = self._read_all(calls, block)
         with _readable():
             rows = zip(numbers, answers, strict=True)
-            return [permit for number, struct in rows if (permit := records.permit(PermitId(number), struct))]
+            return [permit for number, struct in rows if (permit := self._permit(PermitId(number), struct, block))]
+
+    def _permit(self, permit_id: PermitId, view: Any, block: int) -> Permit | None:
+        if not view["permit"]["issuedAt"]:
+            return None
+        known = self._unchanging.terms.get(permit_id)
+        if known is None:
+            calls: list[Call] = [("Studies", "dataUser", (permit_id,)), ("Studies", "terms", (permit_id,))]
+            data_user, struct = self._read_all(calls, block)
+            known = self._unchanging.terms[permit_id] = data_user, records.terms(struct)
+        return records.permit(permit_id, *known, view)
+
+    def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
+        known = self._unchanging.datasets.get(dataset_id)
+        if known is None:
+            known = records.dataset(dataset_id, self._read("Datasets", "dataset", dataset_id, block=block))
+            if known is None:
+                raise ValueError("a dataset has a state and no registration")
+            self._unchanging.datasets[dataset_id] = known
+        return known
+
+    def _version(self, dataset_id: DatasetId, number: int, status: int, block: int) -> DatasetVersion:
+        known = self._unchanging.versions.get((dataset_id, number))
+        if known is None:
+            struct = self._read("Datasets", "version", dataset_id, number, block=block)
+            known = records.version(dataset_id, number, struct)
+            if known is None:
+                raise ValueError("a version has a status and no contents")
+            self._unchanging.versions[dataset_id, number] = known
+        return replace(known, status=VersionStatus(status))
 
     def _audit(self, logs: Sequence[Log]) -> list[AuditEvent]:
         events = []

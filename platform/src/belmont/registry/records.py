@@ -1,16 +1,17 @@
 """Contract structs, as ``abi.Interface`` decodes them, to domain values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from belmont.registry.types import (
+    Address,
     AnswerMode,
     Computation,
     Dataset,
     DatasetId,
     DatasetStatus,
     DatasetVersion,
-    Head,
     Member,
     MemberProfile,
     MemberStatus,
@@ -28,7 +29,6 @@ from belmont.registry.types import (
     StudyTerms,
     UseKind,
     VersionStatus,
-    View,
 )
 
 Struct = Mapping[str, Any]
@@ -166,23 +166,21 @@ def study(
     )
 
 
-def permit(id_: PermitId, view: Struct) -> Permit | None:
-    """The permit in a ``NodeView``."""
+def permit(id_: PermitId, data_user: Address, its_terms: StudyTerms, view: Struct) -> Permit:
+    """The permit in a ``NodeView``, with its study's terms."""
     struct = view["permit"]
-    if not struct["issuedAt"]:
-        return None
     frozen = PermitStatus.FROZEN if struct["frozenUntil"] else PermitStatus.ACTIVE
     return Permit(
         id=id_,
-        data_user=view["dataUser"],
-        terms=terms(view["terms"]),
+        data_user=data_user,
+        terms=its_terms,
         status=PermitStatus.REVOKED if struct["revoked"] else frozen,
         issued_at=struct["issuedAt"],
         expires_at=struct["expiresAt"],
         frozen_until=struct["frozenUntil"],
         rounds_opened=view["roundsOpened"],
         queries_opened=view["queriesOpened"],
-        withdrawn=view["withdrawn"],
+        withdrawn=tuple(each for each in its_terms.datasets if each in view["withdrawn"]),
     )
 
 
@@ -199,16 +197,12 @@ def opened(permit_id: PermitId, kind: UseKind, n: int, struct: Struct) -> Opened
     )
 
 
-def view(head: Head, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int, struct: Struct) -> View:
-    """A ``NodeView``, which holds zeros for whatever does not exist."""
-    return View(
-        head=head,
-        permit=permit(permit_id, struct),
-        dataset=dataset(dataset_id, struct["dataset"]),
-        version=version(dataset_id, struct["dataset"]["versions"], struct["version"]),
-        opened=opened(permit_id, kind, n, struct["opened"]),
+def newest(dataset: Dataset, struct: Struct) -> Dataset:
+    """A dataset as registered, brought up to date by the state in a ``NodeView``."""
+    return replace(
+        dataset,
+        status=DatasetStatus(struct["status"]),
         rho_spent=struct["rhoSpent"],
-        recorded=struct["recorded"],
-        holder_active=struct["holderActive"],
-        data_user_active=struct["dataUserActive"],
+        consent_root=struct["consentRoot"],
+        versions=struct["versions"],
     )
