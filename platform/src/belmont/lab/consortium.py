@@ -214,7 +214,7 @@ class Consortium:
     def audit(self) -> "pd.DataFrame":
         """Everything that was ever recorded, in the chain's order."""
         names: dict[object, str] = {member.address: member.name for member in self.registry.members()}
-        names.update(self.dataset_names)
+        names |= {dataset_id: name for dataset_id, name in self.dataset_names.items()}
         return audit_frame(self.registry.audit_events(), names)
 
     @cached_property

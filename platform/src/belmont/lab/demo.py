@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from belmont.ehr.coded import CodedTable
 from belmont.federated.errors import QueryRefused, RoundRefused
+from belmont.federated.hashes import Arrays
 from belmont.lab.answers import Answer
 from belmont.lab.attempts import Attempt, attempts
 from belmont.lab.consortium import Consortium
@@ -121,7 +122,7 @@ def is_exact(answer: Answer, tables: Sequence[CodedTable]) -> bool:
     return answer.patients == observed and answer.encrypted.total(coding_of(column)) == clear
 
 
-def model_before_last(training: TrainingResult) -> dict[str, object]:
+def model_before_last(training: TrainingResult) -> Arrays:
     """The model that the last round began with."""
     return training.rounds[-2].model if len(training.rounds) > 1 else training.model.initial()
 

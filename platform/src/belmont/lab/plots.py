@@ -24,7 +24,7 @@ def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapp
     """AUC after each round, with named horizontal lines to compare with."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(5.2, 3.4)
+    figure = _figure(5.2, 4.0)
     axes = figure.add_subplot()
     axes.plot(rounds, auc, "o-", color=BLUE, label="federated")
     for (name, value), colour in zip(references.items(), (ORANGE, GREEN, GREY), strict=False):
@@ -37,7 +37,7 @@ def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapp
 
 def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]]) -> "Figure":
     """Coefficients side by side, one row for each name and one mark for each of the estimates."""
-    figure = _figure(6.4, 0.9 + 0.27 * len(names))
+    figure = _figure(5.2, max(4.0, 0.9 + 0.27 * len(names)))
     axes = figure.add_subplot()
     places = np.arange(len(names))[::-1]
     marks = (("o", BLUE), ("x", ORANGE), ("D", GREEN))
@@ -54,7 +54,7 @@ def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]])
 
 def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> "Figure":
     """ROC curves: false positive rates, true positive rates and the AUC, by name."""
-    figure = _figure(4.2, 3.8)
+    figure = _figure(5.2, 4.0)
     axes = figure.add_subplot()
     for (name, (false_rate, true_rate, area)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
         axes.plot(false_rate, true_rate, color=colour, label=f"{name} {area:.3f}")

@@ -118,5 +118,5 @@ def _range(column: Column, book: NumericBook, allowed: Allowed) -> question.Cond
 
 def _spoken(name: str, allowed: Allowed) -> str:
     if isinstance(allowed, tuple):
-        return f"{name} from {allowed[0]} to {allowed[1]}"
+        return f"{name} from {allowed[0]:g} to {allowed[1]:g}"
     return f"{name} in {list(allowed)}"

@@ -1,6 +1,5 @@
 """The demonstration as one HTML page that needs no network: what was asked, allowed, done, refused and recorded."""
 
-import os
 import secrets
 import time
 from html import escape
@@ -15,12 +14,14 @@ if TYPE_CHECKING:
 
 PAGE_STYLE = """
 body{font-family:system-ui,sans-serif;margin:0;background:#f6f8fa;color:#1f2328}
-main{max-width:1180px;margin:0 auto;padding:24px}
+main{max-width:1240px;margin:0 auto;padding:24px}
 h1{font-size:24px;margin:0}h2{font-size:17px;margin:26px 0 8px}p{max-width:900px;line-height:1.45}
 .numbers{display:flex;flex-wrap:wrap;gap:12px;margin:16px 0}
 .number{background:#fff;border:1px solid #d0d7de;border-radius:8px;padding:10px 16px;min-width:120px}
 .number b{display:block;font-size:22px}.number span{color:#57606a;font-size:12px}
-.row{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
+.cards,.pictures{display:grid;gap:14px;align-items:start}
+.cards{grid-template-columns:repeat(auto-fit,minmax(420px,1fr))}
+.pictures{grid-template-columns:repeat(auto-fit,minmax(330px,1fr))}
 .panel{background:#fff;border:1px solid #d0d7de;border-radius:8px;padding:10px}
 .panel svg{display:block;max-width:100%;height:auto}
 .belmont-card{margin:0!important;max-width:none!important}
@@ -36,19 +37,18 @@ def write_report(result: "DemoResult", path: Path) -> Path:
     """Writes the page, whole or not at all, and returns its path."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.write_text(page(result), encoding="utf-8")
-    os.replace(draft, path)
-    return path
+    return draft.replace(path)
 
 
 def page(result: "DemoResult") -> str:
     """The page's HTML."""
     parts = [
         f"<h1>{escape(result.study.record.terms.title)}</h1>",
-        "<p>One study on synthetic records, run only as approved. Every refusal below is a hospital's own node's answer; "
-        "every event comes from the chain.</p>",
+        "<p>One study on synthetic records, run only as approved. Every refusal below is the answer of a hospital's "
+        "own node; every event comes from the chain.</p>",
         _numbers(result),
         "<h2>What was approved</h2>",
-        f'<div class="row">{_panel(result.study._repr_html_())}{_panel(result.permit._repr_html_())}</div>',
+        f'<div class="cards">{result.study._repr_html_()}{result.permit._repr_html_()}</div>',
         "<h2>What was learned</h2>",
         _pictures(result),
         "<h2>What was asked under encryption</h2>",
@@ -85,7 +85,7 @@ def _numbers(result: "DemoResult") -> str:
 def _pictures(result: "DemoResult") -> str:
     training = result.training
     figures = (training.plot_learning(), training.plot_coefficients(), training.plot_roc())
-    return f'<div class="row">{"".join(_panel(plots.svg(figure)) for figure in figures)}</div>'
+    return f'<div class="pictures">{"".join(_panel(plots.svg(figure)) for figure in figures)}</div>'
 
 
 def _query(result: "DemoResult") -> str:
@@ -98,7 +98,7 @@ def _query(result: "DemoResult") -> str:
         "<p>Each hospital added up its own rows, masked the sums and encrypted them; the coordinator added ciphertexts "
         f"it cannot read; the researcher decrypted the total. It is {verdict} of all hospitals' rows.</p>"
     )
-    return text + _panel(result.answer._repr_html_())
+    return text + result.answer._repr_html_()
 
 
 def _refusals(result: "DemoResult") -> str:
@@ -108,7 +108,7 @@ def _refusals(result: "DemoResult") -> str:
         good = attempt.refused_by_all
         verdict = cards.Html(f'<span class="{"yes" if good else "no"}">{", ".join(attempt.reasons) or "none"}</span>')
         rows.append([attempt.what, verdict, said])
-    return _panel(cards.card("Tried, and refused by every hospital", cards.table(["tried", "reason", "said"], rows)))
+    return cards.card("Tried, and refused by every hospital", cards.table(["tried", "reason", "said"], rows))
 
 
 def _audit(result: "DemoResult") -> str:
