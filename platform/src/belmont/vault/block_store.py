@@ -45,7 +45,7 @@ class SqliteBlockStore:
         rows = self._database.execute("SELECT data FROM blocks WHERE cid = ?", (cid.binary,))
         if not rows:
             raise BlockMissing(str(cid), "it is missing")
-        return bytes(rows[0][0])
+        return self._database.blob(rows[0][0])
 
     def has(self, cid: Cid) -> bool:
         return bool(self._database.execute("SELECT 1 FROM blocks WHERE cid = ?", (cid.binary,)))

@@ -7,6 +7,7 @@ key in some three thousand deletions stayed readable). Pages of a dropped table 
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from belmont.vault.cid import Cid
 from belmont.vault.database import Database, Statement
@@ -88,7 +89,7 @@ class Catalogue:
 
     def wrapped_key(self, row: LabelRow) -> bytes | None:
         rows = self._execute("SELECT wrapped FROM data_keys WHERE label_id = ?", (row.id,))
-        return bytes(rows[0][0]) if rows else None
+        return self._database.blob(rows[0][0]) if rows else None
 
     def replace_keys(self, wrapping_key_id: str, wrapped: dict[int, bytes]) -> None:
         """Puts these wrapped keys, by label id, in the place of all others, of which no copy stays in the file."""
@@ -162,15 +163,18 @@ class Catalogue:
         rows = self._execute("SELECT value FROM meta WHERE name = ?", (name,))
         if not rows:
             raise self._damaged(f"its {name} is gone")
-        return bytes(rows[0][0])
+        return self._database.blob(rows[0][0])
 
-    def _label_row(self, row: tuple[int | None, bytes, int | None]) -> LabelRow:
+    def _label_row(self, row: tuple[Any, ...]) -> LabelRow:
+        label_id, label, shredded_at = row
+        if not isinstance(label_id, int):
+            raise self._damaged("an object belongs to no label")
+        if not isinstance(shredded_at, int | None):
+            raise self._damaged("the time of a shredding is no number")
         try:
-            if row[0] is None:
-                raise self._damaged("an object belongs to no label")
-            return LabelRow(row[0], row[1].decode("utf-8"), row[2])
+            return LabelRow(label_id, self._database.blob(label).decode("utf-8"), shredded_at)
         except UnicodeDecodeError as error:
-            raise self._damaged(f"label {row[0]} is not text") from error
+            raise self._damaged(f"label {label_id} is not text") from error
 
     def _damaged(self, what: str) -> DatabaseCorrupted:
         return DatabaseCorrupted(f"{self._database.path}: {what}; restore the database from a backup")

@@ -37,6 +37,7 @@ PAGE_BYTES = 16384
 LOCK_TIMEOUT_SECONDS = 30.0
 
 
+_MAGIC = b"SQLite format 3\0"
 Statement = tuple[str, tuple[Any, ...]]
 """SQL and its parameters."""
 
@@ -63,6 +64,12 @@ class Database:
         """Runs one statement and returns all its rows."""
         with self.lock, self._typed():
             return self._open_connection().execute(sql, parameters).fetchall()
+
+    def blob(self, value: object) -> bytes:
+        """A value that should be a BLOB: in a damaged file it can be of any type, whatever the table declares."""
+        if not isinstance(value, bytes):
+            raise DatabaseCorrupted(f"{self.path}: a value has the wrong type; restore the file from a backup")
+        return value
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -115,14 +122,19 @@ class Database:
     def _prepare_file(self, create: bool) -> None:
         """The file exists with mode 0600 before SQLite sees it; SQLite gives its log the same mode."""
         try:
+            creating = os.O_CREAT if create else 0
+            with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CLOEXEC | creating, 0o600), "rb") as file:
+                beginning = file.read(len(_MAGIC))
+        except FileNotFoundError as error:
             if create:
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            elif not self.path.is_file():
-                raise VaultMissing(f"no vault at {self.path}: correct the path, or let open() create one")
+                raise VaultNotWritable(f"no folder {self.path.parent}: make it first") from error
+            raise VaultMissing(f"no vault at {self.path}: correct the path, or let open() create one") from error
         except OSError as error:
             raise VaultNotWritable(
-                f"cannot open {self.path}: {error.strerror}; make its folder, or choose one you may write to"
+                f"cannot open {self.path}: {error.strerror}; give a file in a folder that you may write to"
             ) from error
+        if beginning not in (b"", _MAGIC):  # SQLite itself takes a file of a few bytes for an empty database
+            raise ForeignDatabase(f"{self.path} is not a vault: choose another path")
 
     def _open(self, connection: sqlite3.Connection, schema: list[Statement]) -> None:
         new = self._recognise(connection)
@@ -180,6 +192,8 @@ class Database:
     def _typed(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # Python reads SQLite's message, which quotes the damaged schema
+            raise DatabaseCorrupted(f"{self.path}: the file is damaged, restore it from a backup") from error
         except sqlite3.Error as error:
             raise _TRANSLATED.get(_primary_code(error), _unusable)(self.path, error) from error
 
@@ -225,6 +239,7 @@ _TRANSLATED = {
     sqlite3.SQLITE_CORRUPT: _corrupted,
     sqlite3.SQLITE_NOTADB: _corrupted,
     sqlite3.SQLITE_SCHEMA: _corrupted,
+    sqlite3.SQLITE_TOOBIG: _corrupted,
     sqlite3.SQLITE_ERROR: _corrupted,  # our statements are fixed: a missing table or column is damage
     sqlite3.SQLITE_CONSTRAINT: _corrupted,
 }
