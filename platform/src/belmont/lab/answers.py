@@ -11,7 +11,6 @@ from belmont.lab.questions import Question, cell_labels, coding_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 class Answer:
@@ -54,7 +53,7 @@ class Answer:
         rows = [(label, cell.rows, cell.hospitals) for label, cell in zip(labels, cells, strict=True)]
         return pd.DataFrame(rows, columns=[column.name, "patients", "hospitals"]).set_index(column.name)
 
-    def plot(self) -> "Figure":
+    def plot(self) -> plots.Picture:
         """A histogram as bars. Raises ``LabError`` for any other answer."""
         if self.encrypted.query.aggregate is not Aggregate.HISTOGRAM or self.question.column is None:
             raise LabError("only a histogram has a picture: print the value instead")

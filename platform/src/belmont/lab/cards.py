@@ -8,10 +8,11 @@ STYLE = """
 .belmont-card{font-family:system-ui,sans-serif;font-size:13px;border:1px solid #c9d1d9;border-radius:8px;
  padding:10px 14px;margin:6px 0;max-width:760px;background:#fff;color:#1f2328}
 .belmont-card h4{margin:0 0 6px 0;font-size:15px}
-.belmont-card table{border-collapse:collapse;width:100%;background:#fff;color:#1f2328}
+.belmont-card table{border-collapse:collapse;width:100%;background:#fff!important;color:#1f2328}
+.belmont-card tr{background:#fff!important}
 .belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;
- text-align:left;vertical-align:top}
-.belmont-card th{font-weight:600;color:#57606a;white-space:nowrap}
+ text-align:left!important;vertical-align:top}
+.belmont-card th{font-weight:600;color:#57606a;white-space:nowrap;}
 .belmont-badge{display:inline-block;border-radius:10px;padding:1px 9px;font-size:12px;margin-left:8px;color:#fff}
 .belmont-bar{height:8px;border-radius:4px;background:#eaeef2;overflow:hidden}
 .belmont-bar>div{height:100%;background:#1f6feb}
@@ -46,7 +47,7 @@ def bar(done: int, total: int, label: str = "") -> Html:
 def facts(rows: Mapping[str, object]) -> Html:
     """A two-column table of names and values."""
     body = "".join(f"<tr><th>{escape(name)}</th><td>{text(value)}</td></tr>" for name, value in rows.items())
-    return Html(f"<table>{body}</table>")
+    return Html(f'<table class="belmont-facts">{body}</table>')
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:

@@ -69,7 +69,7 @@ def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource
 
 def dataset_name(person: Person) -> str:
     """What a hospital's dataset is called on chain."""
-    return f"Type 2 diabetes, {person.name}"[:64]
+    return f"{person.name}: type 2 diabetes"[:64]
 
 
 def _people(home: Home, hospitals: int) -> tuple[list[Person], dict[str, Identity]]:

@@ -1,7 +1,8 @@
-"""Pictures of a study: plain functions from numbers to a matplotlib Figure (no global state, any backend)."""
+"""Pictures of a study: plain functions from numbers to a matplotlib figure (no global state, any backend)."""
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +15,41 @@ Floats = NDArray[np.float64]
 BLUE, ORANGE, GREEN, GREY = "#1f6feb", "#d4760a", "#1a7f37", "#6e7781"
 
 
+class Picture:
+    """A matplotlib figure that shows itself in a notebook. ``figure`` is for further drawing, ``save`` for a file."""
+
+    def __init__(self, figure: "Figure") -> None:
+        self.figure = figure
+
+    def save(self, path: Path | str) -> None:
+        """Writes the picture in the format that the file's ending names."""
+        self.figure.savefig(path)
+
+    def svg(self) -> str:
+        """An SVG element that can stand inside an HTML page; the same picture gives the same text."""
+        import matplotlib
+
+        text = StringIO()
+        with matplotlib.rc_context({"svg.hashsalt": "belmont", "svg.fonttype": "path"}):
+            self.figure.savefig(text, format="svg", metadata={"Date": None})
+        drawing = text.getvalue()
+        return drawing[drawing.index("<svg") :]
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def __repr__(self) -> str:
+        titles = [axes.get_title() for axes in self.figure.axes]
+        return f"Picture({', '.join(titles)})"
+
+
 def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapping[str, float]) -> "Figure":
+def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapping[str, float]) -> Picture:
     """AUC after each round, with named horizontal lines to compare with."""
     from matplotlib.ticker import MaxNLocator
 
@@ -32,10 +61,10 @@ def learning_curve(rounds: Sequence[int], auc: Sequence[float], references: Mapp
     axes.set(xlabel="round", ylabel="AUC on held-out patients", title="Learning curve")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    return figure
+    return Picture(figure)
 
 
-def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]]) -> "Figure":
+def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]]) -> Picture:
     """Coefficients side by side, one row for each name and one mark for each of the estimates."""
     figure = _figure(5.2, max(4.0, 0.9 + 0.27 * len(names)))
     axes = figure.add_subplot()
@@ -49,10 +78,10 @@ def coefficients(names: Sequence[str], estimates: Mapping[str, Sequence[float]])
     axes.set_yticks(places, names)
     axes.set(xlabel="log odds ratio per reference standard deviation", title="Coefficients")
     axes.legend(frameon=False, loc="best")
-    return figure
+    return Picture(figure)
 
 
-def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> "Figure":
+def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> Picture:
     """ROC curves: false positive rates, true positive rates and the AUC, by name."""
     figure = _figure(5.2, 4.0)
     axes = figure.add_subplot()
@@ -61,10 +90,10 @@ def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> "Figure":
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC on held-out patients")
     axes.legend(frameon=False, loc="lower right")
-    return figure
+    return Picture(figure)
 
 
-def bars(labels: Sequence[str], counts: Sequence[float], title: str, unit: str) -> "Figure":
+def bars(labels: Sequence[str], counts: Sequence[float], title: str, unit: str) -> Picture:
     """A histogram whose cells were counted elsewhere."""
     figure = _figure(5.2, 3.0)
     axes = figure.add_subplot()
@@ -72,15 +101,4 @@ def bars(labels: Sequence[str], counts: Sequence[float], title: str, unit: str) 
     step = max(1, len(labels) // 10)
     axes.set_xticks(range(0, len(labels), step), [labels[i] for i in range(0, len(labels), step)])
     axes.set(xlabel=unit, ylabel="patients", title=title)
-    return figure
-
-
-def svg(figure: "Figure") -> str:
-    """The figure as an SVG element that can stand inside an HTML page; the same figure gives the same text."""
-    import matplotlib
-
-    text = StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "belmont", "svg.fonttype": "path"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    drawing = text.getvalue()
-    return drawing[drawing.index("<svg") :]
+    return Picture(figure)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import cards, plots
+from belmont.lab import cards
 
 if TYPE_CHECKING:
     from belmont.lab.demo import DemoResult
@@ -84,8 +84,8 @@ def _numbers(result: "DemoResult") -> str:
 
 def _pictures(result: "DemoResult") -> str:
     training = result.training
-    figures = (training.plot_learning(), training.plot_coefficients(), training.plot_roc())
-    return f'<div class="pictures">{"".join(_panel(plots.svg(figure)) for figure in figures)}</div>'
+    pictures = (training.plot_learning(), training.plot_coefficients(), training.plot_roc())
+    return f'<div class="pictures">{"".join(_panel(picture.svg()) for picture in pictures)}</div>'
 
 
 def _query(result: "DemoResult") -> str:

@@ -15,7 +15,6 @@ from belmont.lab.yardstick import Yardstick
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 class TrainingResult:
@@ -69,17 +68,17 @@ class TrainingResult:
         frame["truth"] = [self._known.truth(self.model).get(name) for name in frame.index]
         return frame
 
-    def plot_learning(self) -> "Figure":
+    def plot_learning(self) -> plots.Picture:
         """AUC after each round beside pooled data and the truth."""
         references = {"pooled rows": self.auc_pooled, "true risk": self.auc_true_risk}
         return plots.learning_curve(self.history.index.tolist(), self.history["auc"].tolist(), references)
 
-    def plot_coefficients(self) -> "Figure":
+    def plot_coefficients(self) -> plots.Picture:
         """Coefficients beside those of pooled data and of the truth, without the intercept."""
         frame = self.compare().drop(index="intercept")
         return plots.coefficients(frame.index.tolist(), {name: frame[name].tolist() for name in frame})
 
-    def plot_roc(self) -> "Figure":
+    def plot_roc(self) -> plots.Picture:
         """ROC curves of the federated model and of the true risk."""
         outcome = self._known.fresh_outcome(self.model)
         scores = {
