@@ -276,7 +276,7 @@ class Methods:
 
 def block_number(tag: Any, head: int) -> int | None:
     """The number a block tag means; None when it is no tag."""
-    if tag in LATEST or tag is None:
+    if tag is None or tag in read.LATEST_TAGS:
         return head
     if tag == "earliest":
         return 0
@@ -284,9 +284,6 @@ def block_number(tag: Any, head: int) -> int | None:
         return min(read.quantity(tag, "block number"), 2**62)
     except RpcError:
         return None
-
-
-LATEST: Final = frozenset(read.LATEST_TAGS)
 
 
 def _plain_tag(tag: Any, engine: Any) -> Any:

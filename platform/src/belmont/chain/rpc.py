@@ -20,6 +20,7 @@ from belmont.chain.parameters import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQ
 
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 BATCH_MAX: Final = 1000
+NESTING_ON_LOOP_MAX: Final = 256
 
 Message = MutableMapping[str, Any]
 log = logging.getLogger("belmont.chain")
@@ -101,7 +102,11 @@ class RpcApplication:
 
     async def _answer(self, body: bytes) -> bytes:
         try:
-            request = json.loads(body)
+            if body.count(b"[") + body.count(b"{") > NESTING_ON_LOOP_MAX:
+                # deep nesting needs the readers' large stacks: on this thread's it would end the process
+                request = await asyncio.get_running_loop().run_in_executor(self.node.readers, json.loads, body)
+            else:
+                request = json.loads(body)
         except (ValueError, RecursionError):
             return _failure(PARSE_ERROR, "parse error: the body is not JSON")
         if not isinstance(request, list):

@@ -46,7 +46,7 @@ def admit(raw: bytes, chain_id: int, gas_max: int) -> Any:
             raise TransactionRefused("malformed transaction: not in canonical RLP encoding")
     except UnrecognizedTransactionType as error:
         raise TransactionRefused(f"transaction type not supported: {raw[0]:#04x}") from error
-    except (RLPException, ValidationError, ValueError, TypeError, IndexError, OverflowError) as error:
+    except (RLPException, ValidationError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise TransactionRefused(f"malformed transaction: {error}") from error
     if transaction.chain_id is None:
         raise TransactionRefused(
