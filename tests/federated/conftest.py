@@ -105,6 +105,8 @@ class Consortium:
     mask_keys: list[X25519PrivateKey]
     datasets: list[DatasetId]
     tables: list[Any]
+    url: str = ""
+    """Of the chain, where there is one."""
 
     def issue(self, terms: StudyTerms) -> PermitId:
         """A permit by the whole procedure."""
@@ -170,7 +172,7 @@ def chain_consortium(directory: Path, tables: list[Any]) -> Iterator[tuple[Any, 
     with process.ChainProcess.start(directory, heartbeat_seconds=1) as chain:
         accounts = new_accounts()
         registry = founding.found(chain.url, "chain consortium", founders_of(*accounts))
-        yield chain, with_datasets(registry, accounts, tables, time.time)
+        yield chain, replace(with_datasets(registry, accounts, tables, time.time), url=chain.url)
 
 
 @pytest.fixture(scope="session")
@@ -313,6 +315,15 @@ def scene(simulated: Consortium, tmp_path: Path) -> Iterator[Scene]:
 def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """The same study on either registry."""
     made = new_scene(request.getfixturevalue("simulated" if request.param == "simulated" else "on_chain"), tmp_path)
+    yield made
+    for node in made.nodes:
+        node.close()
+
+
+@pytest.fixture
+def on_chain_study(on_chain: Consortium, tmp_path: Path) -> Iterator[Scene]:
+    """A study on the chain that the tests share."""
+    made = new_scene(on_chain, tmp_path)
     yield made
     for node in made.nodes:
         node.close()

@@ -194,6 +194,7 @@ def test_malformed_arrays_are_refused_and_never_unpickled(opened, refused, array
         {"permit": -1},
         {"permit": 2**64},
         {"n": 1.0},
+        {"n": 2**32},
         {"purpose": b"x"},
         {"participants": []},
         {"participants": [b"short"]},

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from belmont.federated.errors import NodeFault, Refusal
 from belmont.federated.gate.ledger import Ledger
 from belmont.registry.decide import Refused, decide
-from belmont.registry.errors import RegistryRefused
+from belmont.registry.errors import RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
 from belmont.registry.types import AnswerMode, Permit, Request, UseKind, View
@@ -108,6 +108,8 @@ class Gate:
         floor = self._ledger.highest_head
         try:
             view = self._registry.view(request.permit_id, request.dataset_id, request.kind, request.n)
+        except RegistryArgumentError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         except Exception:  # fail closed, whatever the chain's client raises
             view = View(head=None)
         view = replace(view, highest_head_seen=floor)

@@ -43,7 +43,7 @@ def build_bundle(folder: Path) -> bytes:
     """The Flower App Bundle of an app folder. Raises BundleError with what is wrong with the folder."""
     try:
         return build_fab_from_disk(folder)
-    except (ValueError, OSError, Exception) as error:  # Flower raises click's and its own errors here
+    except Exception as error:  # Flower raises ValueError, OSError, click's errors and its own
         raise BundleError(f"{folder} is not a Flower app: {error}") from error
 
 

@@ -108,15 +108,15 @@ def _read_use(content: RecordDict) -> Claim:
         identifiers.append(DatasetId(each))
     return Claim(
         PermitId(_whole(use["permit"], "permit")),
-        _whole(use["n"], "n"),
+        _whole(use["n"], "n", 32),
         _whole(use["purpose"], "purpose"),
         tuple(identifiers),
     )
 
 
-def _whole(value: object, name: str) -> int:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise FederatedError(f"{name} has to be a whole number of at least 0 that fits 64 bits")
+def _whole(value: object, name: str, bits: int = 63) -> int:
+    if type(value) is not int or not 0 <= value < 1 << bits:
+        raise FederatedError(f"{name} has to be a whole number from 0 to 2^{bits} - 1")
     return value
 
 

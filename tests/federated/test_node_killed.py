@@ -1,0 +1,76 @@
+"""A hospital's node process is killed while it computes: the round is consumed, and a new process does not serve it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from belmont.registry.reasons import Reason
+
+NODE = """
+import sys
+from pathlib import Path
+from belmont.federated.grid.in_process import InProcessGrid
+from belmont.federated.hashes import Arrays
+from belmont.federated.models.logistic import initial_model, logistic_config
+from belmont.federated.node.node import HospitalNode
+from belmont.federated.node.requests import Claim, round_content
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.types import DatasetId, PermitId
+from belmont.ehr.synthetic import coded_tables, generate_population
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_account import Account
+
+url, key, permit, participants, ledger, bundle = sys.argv[1:]
+datasets = tuple(DatasetId(bytes.fromhex(each)) for each in participants.split(","))
+table = coded_tables(generate_population(4, 1_200, 7))[0]
+registry = ChainRegistry.connect(url).as_(Account.from_key(key))
+node = HospitalNode(registry, datasets[0], table, X25519PrivateKey.generate(), Path(ledger))
+features = ("age", "hba1c", "systolic")
+claim = Claim(PermitId(int(permit)), 1, 1 << 37, datasets)
+content = round_content(claim, logistic_config(features, "cvd_event"), initial_model(features))
+grid = InProcessGrid([node])
+grid.deliver(Path(bundle).read_bytes())
+list(grid.send_and_receive([grid.create_message(content, "train", node.node_id, "1")]))
+"""
+
+SLOW_APP = """
+import time
+from pathlib import Path
+from flwr.clientapp import ClientApp
+app = ClientApp()
+@app.train()
+def train(message, context):
+    Path({trace!r}).write_text("computing")
+    time.sleep(600)
+"""
+
+
+def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_study, app_builder, refused):
+    study = on_chain_study
+    study.bundle = app_builder(SLOW_APP.format(trace=str(study.trace)))
+    permit = study.issue()
+    study.open_round(permit)
+    study.nodes[0].close()
+    (study.folder / "bundle").write_bytes(study.bundle)
+    arguments = [
+        study.consortium.url,
+        study.consortium.hospitals[0].key.hex(),
+        str(permit),
+        ",".join(dataset.hex() for dataset in study.participants),
+        str(study.folder / "ledger-0.sqlite"),
+        str(study.folder / "bundle"),
+    ]
+    process = subprocess.Popen([sys.executable, "-c", NODE, *arguments])
+    deadline = time.monotonic() + 40
+    while not study.trace.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert study.trace.exists(), "the node never began to compute"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    study.trace.unlink()
+    study.nodes[0] = study.new_node(0)
+    assert refused(study.send_round(permit)).reason is Reason.ALREADY_SERVED
+    assert not study.trace.exists()
+    assert study.registry.uses(permit) == []
