@@ -8,7 +8,8 @@ STYLE = """
 .belmont-card{font-family:system-ui,sans-serif;font-size:13px;border:1px solid #c9d1d9;border-radius:8px;
  padding:10px 14px;margin:6px 0;max-width:760px;background:#fff;color:#1f2328}
 .belmont-card h4{margin:0 0 6px 0;font-size:15px}
-.belmont-card table{border-collapse:collapse;width:100%;background:#fff!important;color:#1f2328}
+.belmont-card table{border-collapse:collapse;width:100%;table-layout:auto!important;
+ background:#fff!important;color:#1f2328}
 .belmont-card tr{background:#fff!important}
 .belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;
  text-align:left!important;vertical-align:top}

@@ -55,6 +55,7 @@ class Consortium:
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
         self._chain: ChainProcess | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         people, self._source = home.read() if home else ([], None)
         self._actors = [self._actor(person) for person in people]
 
@@ -65,10 +66,12 @@ class Consortium:
         """A consortium of synthetic hospitals on this machine: a chain process, contracts, members, datasets.
 
         ``patients`` counts over all hospitals. With ``home`` the consortium is kept there and continued when it is
-        there already; without, it lives in a temporary directory. Takes about 20 s for 4,000 patients.
+        there already; without, it lives in a temporary directory until it is closed.
         """
-        place = Home(Path(home) if home else Path(tempfile.mkdtemp(prefix="belmont-")))
         wanted = SyntheticSource(hospitals, patients, seed)
+        local.refuse_sizes(wanted)
+        temporary = None if home else tempfile.TemporaryDirectory(prefix="belmont-")
+        place = Home(Path(temporary.name if temporary else home or "."))
         started: list[ChainProcess] = []
 
         def start_chain(directory: Path) -> str:
@@ -87,8 +90,11 @@ class Consortium:
         except BaseException:
             for chain in started:
                 chain.stop()
+            if temporary:
+                temporary.cleanup()
             raise
         consortium._chain = started[0]
+        consortium._temporary = temporary
         return consortium
 
     @classmethod
@@ -246,13 +252,16 @@ class Consortium:
     # --- end ---
 
     def close(self) -> None:
-        """Closes the nodes, and ends the chain if this object started it."""
+        """Closes the nodes, and ends the chain and removes the temporary directory if this object made them."""
         for node in self._nodes.values():
             node.close()
         self._nodes.clear()
         if self._chain is not None:
             self._chain.stop()
             self._chain = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
 
     def __enter__(self) -> Self:
         return self

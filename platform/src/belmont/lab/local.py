@@ -32,8 +32,11 @@ FEWEST_HOSPITALS, MOST_HOSPITALS = 3, 16
 FEWEST_PATIENTS_EACH = 50
 
 
-def refuse_sizes(hospitals: int, patients: int) -> None:
+def refuse_sizes(source: SyntheticSource) -> None:
     """Raises ``LabError`` for numbers that no study could run on."""
+    hospitals, patients = source.hospitals, source.patients
+    if source.seed < 0:
+        raise LabError(f"seed is {source.seed}: take 0 or a larger whole number")
     if not FEWEST_HOSPITALS <= hospitals <= MOST_HOSPITALS:
         raise LabError(
             f"hospitals is {hospitals}: take {FEWEST_HOSPITALS} to {MOST_HOSPITALS} (an encrypted total needs three)"
@@ -47,7 +50,6 @@ def refuse_sizes(hospitals: int, patients: int) -> None:
 
 def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:
     """Fills an empty home. ``start_chain`` starts the chain of a directory and says its address."""
-    refuse_sizes(source.hospitals, source.patients)
     home.begin()
     steps = 3 + 2 * source.hospitals
     with progress_bar("Making a consortium", steps) as bar:

@@ -122,15 +122,16 @@ class Permit:
         return self
 
     def lift(self, *members: Actor) -> "Permit":
-        """Board members vote to end the freeze early; it takes the quorum."""
-        for member in members:
-            self.consortium.registry.as_(member.identity.account).vote_lift(self.id)
+        """Board members vote to end the freeze early, one after the other until the quorum is reached."""
+        for k, member in enumerate(members):
+            if k == 0 or self.status == "frozen":
+                self.consortium.registry.as_(member.identity.account).vote_lift(self.id)
         return self
 
     def revoke(self, *members: Actor, reason: str = "") -> "Permit":
         """Board members vote to end the permit for good, one after the other until the quorum is reached."""
-        for member in members:
-            if self.record.status is not PermitStatus.REVOKED:
+        for k, member in enumerate(members):
+            if k == 0 or self.record.status is not PermitStatus.REVOKED:
                 self.consortium.registry.as_(member.identity.account).vote_revoke(self.id, reason)
         return self
 

@@ -41,11 +41,12 @@ class Study:
         return self.record.status.name.lower()
 
     def vote(self, *members: Actor, approve: bool = True, reason: str = "") -> "Study":
-        """Each of these board members votes; the board decides by quorum. Raises ``RegistryRefused``."""
+        """These board members vote, one after the other until the board has decided. Raises ``RegistryRefused``."""
         if not members:
             raise LabError("name who votes: study.vote(*consortium.board, approve=True, reason='...')")
-        for member in members:
-            self._consortium.registry.as_(member.identity.account).vote(self.id, approve, reason)
+        for k, member in enumerate(members):
+            if k == 0 or self.record.status is StudyStatus.PROPOSED:
+                self._consortium.registry.as_(member.identity.account).vote(self.id, approve, reason)
         return self
 
     def accept(self, *hospitals: Hospital) -> "Study":

@@ -1,0 +1,176 @@
+"""A consortium in a notebook: made, found, continued, read, and refused where something is not as it should be."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from belmont.lab import Consortium, mean
+from belmont.lab.errors import HomeError, LabError, NotYet
+from belmont.registry.errors import RegistryError, RegistryRefused
+from belmont.registry.types import Role
+
+
+def test_local_makes_hospitals_board_and_researcher_with_registered_datasets(consortium: Consortium) -> None:
+    assert len(consortium.hospitals) == 3
+    assert len(consortium.board) == 3
+    assert Role.DATA_USER in consortium.researcher.roles
+    frame = consortium.datasets()
+    assert list(frame["status"]) == ["active"] * 3
+    assert sum(frame["rows"]) == sum(hospital.rows for hospital in consortium.hospitals) > 300
+
+
+def test_connect_reads_the_same_consortium_over_json_rpc_and_signs_nothing_without_keys(consortium: Consortium) -> None:
+    with Consortium.connect(consortium.url) as reader:
+        assert reader.name == consortium.name
+        assert len(reader.audit()) == len(consortium.audit())
+        assert reader.hospitals == []
+        with pytest.raises(LabError, match="home="):
+            reader.propose("not mine to ask")
+
+
+def test_connect_with_a_home_differs_from_local_only_in_who_started_the_chain(
+    consortium: Consortium, home: Path
+) -> None:
+    with Consortium.connect(consortium.url, home) as connected:
+        study = connected.propose("From a second session", rounds=1, queries=0, min_cohort=5)
+        study.vote(*connected.board, approve=True)
+        study.accept(*connected.hospitals)
+        assert len(study.permit().train().rounds) == 1
+
+
+def test_a_home_is_continued_after_its_chain_was_stopped(tmp_path: Path) -> None:
+    place = tmp_path / "kept"
+    with Consortium.local(hospitals=3, patients=300, seed=1, home=place) as first:
+        study = first.propose("Kept", rounds=2, queries=1, min_cohort=5)
+        events = len(first.audit())
+    with Consortium.local(hospitals=3, patients=300, seed=1, home=place) as second:
+        assert len(second.audit()) == events
+        assert second.registry.study(study.id) is not None
+    with pytest.raises(HomeError, match="name another directory"):
+        Consortium.local(hospitals=3, patients=300, seed=2, home=place)
+
+
+@pytest.mark.parametrize(("hospitals", "patients"), [(2, 1000), (17, 5000), (4, 199), (0, 0), (-1, 400)])
+def test_sizes_that_no_study_could_run_on_are_refused_before_anything_is_made(
+    hospitals: int, patients: int, tmp_path: Path
+) -> None:
+    with pytest.raises(LabError, match=r"hospitals is|patients is"):
+        Consortium.local(hospitals=hospitals, patients=patients, home=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_directory_that_holds_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    with pytest.raises(HomeError, match="not a finished consortium"):
+        Consortium.local(hospitals=3, patients=300, home=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:40],
+        lambda text: text.replace('"format": 1', '"format": 9'),
+        lambda text: text.replace("hospital-1", "../../etc"),
+        lambda text: json.dumps([1, 2]),
+        lambda text: text.replace('"members"', '"people"'),
+    ],
+)
+def test_a_damaged_marker_is_a_home_error_that_names_the_file(
+    damage: object, consortium: Consortium, home: Path, tmp_path: Path
+) -> None:
+    marker = (home / "consortium.json").read_text()
+    (tmp_path / "consortium.json").write_text(damage(marker))  # type: ignore[operator]
+    with pytest.raises(HomeError, match=r"consortium\.json"):
+        Consortium.connect(consortium.url, tmp_path)
+
+
+def test_another_consortiums_directory_is_refused(consortium: Consortium, home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("chain"))
+    (copy / "members/hospital-1/identity.json").unlink()
+    shutil.copy(copy / "members/hospital-2/identity.json", copy / "members/hospital-1/identity.json")
+    with pytest.raises(HomeError, match=r"restore identity\.json"):
+        Consortium.connect(consortium.url, copy)
+
+
+def test_nobody_at_the_address_is_said_plainly() -> None:
+    with pytest.raises(RegistryError, match="cannot be reached"):
+        Consortium.connect("http://127.0.0.1:9")
+
+
+def test_a_study_says_what_its_permit_waits_for_and_only_the_board_can_vote(consortium: Consortium) -> None:
+    study = consortium.propose("Waiting", rounds=1, queries=1)
+    with pytest.raises(NotYet, match="0 of 2 votes") as waiting:
+        study.permit()
+    assert consortium.hospitals[0].dataset_name in str(waiting.value)
+    with pytest.raises(RegistryRefused):
+        study.vote(consortium.researcher, approve=True)
+    with pytest.raises(RegistryRefused):
+        study.vote(consortium.hospitals[0], approve=True)
+    assert study.status == "proposed"
+
+
+def test_a_refused_study_never_gets_a_permit(consortium: Consortium) -> None:
+    study = consortium.propose("Refused", rounds=1, queries=1)
+    study.accept(*consortium.hospitals)
+    study.vote(*consortium.board[:2], approve=False, reason="no benefit")
+    assert study.status == "refused"
+    with pytest.raises(NotYet, match="refused"):
+        study.permit()
+
+
+def test_cards_show_what_is_there_and_escape_what_people_wrote(consortium: Consortium) -> None:
+    study = consortium.propose("<script>alert(1)</script>", rounds=1, queries=1)
+    page = study._repr_html_() + consortium._repr_html_() + consortium.hospitals[0]._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert consortium.hospitals[0].name in page
+
+
+def test_no_card_or_repr_shows_a_secret(consortium: Consortium) -> None:
+    for actor in [*consortium.hospitals, *consortium.board, consortium.researcher]:
+        shown = repr(actor) + actor._repr_html_() + repr(actor.identity)
+        assert actor.identity.account.key.hex() not in shown
+        assert actor.identity.mask_private_key.private_bytes_raw().hex() not in shown
+
+
+def test_the_audit_trail_names_people_and_holds_every_vote(consortium: Consortium) -> None:
+    study = consortium.propose("Audited", rounds=1, queries=1)
+    study.vote(consortium.board[0], approve=True, reason="yes")
+    audit = consortium.audit()
+    assert audit.iloc[-1]["who"] == consortium.board[0].name
+    assert audit["block"].is_monotonic_increasing
+    assert set(audit.columns) >= {"time", "what", "who", "details", "transaction"}
+
+
+def test_a_vault_that_was_changed_keeps_the_node_from_opening(
+    consortium: Consortium, home: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("chain"))
+    vault = copy / "members/hospital-1/vault.sqlite"
+    content = bytearray(vault.read_bytes())
+    for position in range(8192, len(content), 512):
+        content[position] ^= 1
+    vault.write_bytes(bytes(content))
+    with Consortium.connect(consortium.url, copy) as opened, pytest.raises(Exception, match=r".") as error:
+        opened.node(opened.hospitals[0].dataset_id)
+    assert type(error.value).__module__.startswith("belmont.vault")
+
+
+def test_questions_are_refused_with_the_names_that_would_work(consortium: Consortium) -> None:
+    book = consortium.dictionary
+    assert mean("hba1c").query(book).column == "hba1c"
+    with pytest.raises(LabError, match="histogram"):
+        mean("smoking").query(book)
+    with pytest.raises(LabError, match="goes from"):
+        mean("hba1c", age=(5, 10)).query(book)
+    with pytest.raises(LabError, match="current"):
+        mean("hba1c", smoking=["sometimes"]).query(book)
+    with pytest.raises(LabError, match="as a list"):
+        mean("hba1c", smoking="current").query(book)
+    with pytest.raises(Exception, match="shoe_size"):
+        mean("shoe_size").query(book)
