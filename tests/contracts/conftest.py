@@ -1,0 +1,284 @@
+"""What contract tests run on: an EVM in memory with a clock of its own, and a consortium founded on it.
+
+The EVM is the embedded chain's own (``belmont.chain.vm``), here without blocks on disk, signatures or JSON-RPC, which
+other tests cover. It is a ``ChainPort``, so the whole registry runs on it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from eth.constants import BLANK_ROOT_HASH
+from eth.db.atomic import AtomicDB
+from eth.vm.chain_context import ChainContext
+from eth.vm.message import Message
+from eth.vm.transaction_context import BaseTransactionContext
+from eth_utils import keccak, to_canonical_address, to_checksum_address
+
+from belmont.chain.deployment import predict_address
+from belmont.chain.reverts import revert_message
+from belmont.chain.vm import EmbeddedVM, Header
+from belmont.registry.chain_port import Creation, Log
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.contract_set import contract
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.founding import found_on
+from belmont.registry.types import (
+    Address,
+    AnswerMode,
+    Computation,
+    DatasetId,
+    Head,
+    MemberProfile,
+    MicroRho,
+    PermitId,
+    Role,
+    StudyId,
+    StudyTerms,
+    UseKind,
+)
+
+GAS = 30_000_000
+START = 1_750_000_000
+HASH = b"\x11" * 32
+CONSENT = b"\x22" * 32
+YEAR = 365 * 24 * 3600
+
+
+class EvmInMemory:
+    """One transaction, one block; time passes only through ``now``."""
+
+    def __init__(self) -> None:
+        header = Header(difficulty=0, block_number=0, gas_limit=GAS, timestamp=START, state_root=BLANK_ROOT_HASH)
+        self.state = EmbeddedVM.build_state(AtomicDB(), header, ChainContext(1337))
+        self.number = 0
+        self.now = START
+        self.entries: list[Log] = []
+        self.creations: dict[bytes, Creation] = {}
+
+    def head(self) -> Head:
+        return Head(self.number, keccak(self.number.to_bytes(8, "big")), self.now)
+
+    def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
+        assert block in (None, self.number), "this EVM keeps only the newest state"
+        answers = []
+        for to, data in calls:
+            snapshot = self.state.snapshot()
+            answers.append(bytes(self._execute(bytes(20), to, data).output))
+            self.state.revert(snapshot)
+        return answers
+
+    def send(self, account: Any, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
+        self.number += 1
+        sender = to_canonical_address(account.address)
+        snapshot = self.state.snapshot()
+        try:
+            nonce = self.state.get_nonce(sender)
+            self.state.set_nonce(sender, nonce + 1)
+            created = None if to else Address(predict_address(account.address, nonce))
+            computation = self._execute(sender, to, data, created)
+        except RegistryRefused:
+            self.state.revert(snapshot)
+            self.number -= 1
+            raise
+        transaction = keccak(b"transaction" + self.number.to_bytes(8, "big"))
+        logs = tuple(
+            Log(
+                Address(to_checksum_address(address)),
+                tuple(topic.to_bytes(32, "big") for topic in topics),
+                bytes(found),
+                self.number,
+                self.now,
+                transaction,
+            )
+            for address, topics, found in computation.get_log_entries()
+        )
+        self.entries += logs
+        if created:
+            self.creations[transaction] = Creation(Address(account.address), created, data)
+        return logs, created
+
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = ()) -> list[Log]:
+        return [
+            log
+            for log in self.entries
+            if (not addresses or log.address in addresses) and (not topics or log.topics[0] in topics)
+        ]
+
+    def code(self, address: Address) -> bytes:
+        return bytes(self.state.get_code(to_canonical_address(address)))
+
+    def creation(self, transaction: bytes) -> Creation | None:
+        return self.creations.get(transaction)
+
+    def _execute(self, sender: bytes, to: Address | None, data: bytes, created: Address | None = None) -> Any:
+        context = self.state.execution_context
+        context._timestamp, context._block_number = self.now, self.number
+        target = to_canonical_address(to or created)
+        code = self.state.get_code(target) if to else data
+        message = Message(
+            gas=GAS,
+            to=target if to else b"",
+            sender=sender,
+            value=0,
+            data=data if to else b"",
+            code=code,
+            create_address=None if to else target,
+        )
+        kind = self.state.computation_class
+        apply = kind.apply_message if to else kind.apply_create_message
+        computation = apply(self.state, message, BaseTransactionContext(gas_price=0, origin=sender))
+        if computation.is_error:
+            raise RegistryRefused(revert_message(bytes(computation.output)) or repr(computation.error))
+        return computation
+
+    def mark(self) -> Callable[[], None]:
+        """Remember everything; call the result to go back."""
+        snapshot = self.state.snapshot()
+        kept = (self.number, self.now, list(self.entries), dict(self.creations))
+
+        def back() -> None:
+            self.state.revert(snapshot)
+            self.number, self.now, self.entries, self.creations = kept
+
+        return back
+
+
+def account(number: int) -> Any:
+    """Somebody with an address and no key: this EVM asks for no signatures."""
+    return SimpleNamespace(address=to_checksum_address(keccak(number.to_bytes(4, "big"))[12:]))
+
+
+@dataclass
+class Consortium:
+    """Two data holders, a data user, three members of the board, an auditor, and somebody who is no member."""
+
+    evm: EvmInMemory
+    registry: ChainRegistry
+    holder: Any
+    other_holder: Any
+    data_user: Any
+    board: tuple[Any, Any, Any]
+    auditor: Any
+    non_member: Any
+    made: int = field(default=0)
+
+    def profile(self, account: Any, roles: Role, name: str = "Newcomer") -> MemberProfile:
+        return MemberProfile(Address(account.address), name, f"did:ethr:0x539:{account.address}", roles)
+
+    def dataset(self, holder: Any = None, versions: int = 1, rho_cap: int = 1_000) -> DatasetId:
+        """A dataset, by default of the first holder and with one usable version."""
+        self.made += 1
+        registry = self.registry.as_(holder or self.holder)
+        id_ = registry.register_dataset(
+            f"dataset {self.made}", 1 << 4, HASH, 1, self.evm.now + 5 * YEAR, MicroRho(rho_cap), CONSENT
+        )
+        for _ in range(versions):
+            registry.add_version(id_, b"cid", 100, HASH, CONSENT)
+        return id_
+
+    def datasets(self) -> tuple[DatasetId, DatasetId]:
+        """One usable dataset of each holder."""
+        return self.dataset(self.holder), self.dataset(self.other_holder)
+
+    def terms(self, datasets: tuple[DatasetId, ...], **changes: Any) -> StudyTerms:
+        fields: dict[str, Any] = {
+            "title": "A study",
+            "protocol_hash": HASH,
+            "purpose": 1 << 37,
+            "code_hash": HASH,
+            "config_hash": HASH,
+            "datasets": datasets,
+            "computations": Computation.TRAINING | Computation.QUERY,
+            "rounds": 3,
+            "queries": 2,
+            "rho_per_dataset": 100,
+            "min_hospitals": 2,
+            "min_cohort": 10,
+            "answer_mode": AnswerMode.EXACT,
+            "duration_seconds": YEAR,
+        }
+        return StudyTerms(**{**fields, **changes})
+
+    def study(self, datasets: tuple[DatasetId, ...] | None = None, **changes: Any) -> StudyId:
+        """A proposed study."""
+        return self.registry.as_(self.data_user).propose(self.terms(datasets or self.datasets(), **changes))
+
+    def approve(self, study: StudyId) -> None:
+        for member in self.board[:2]:
+            self.registry.as_(member).vote(study, True)
+
+    def accept(self, study: StudyId) -> None:
+        for id_ in self.registry.study(study).terms.datasets:
+            self.registry.as_(SimpleNamespace(address=self.registry.dataset(id_).holder)).accept(study, id_)
+
+    def permit(self, datasets: tuple[DatasetId, ...] | None = None, **changes: Any) -> PermitId:
+        """An issued permit."""
+        study = self.study(datasets, **changes)
+        self.approve(study)
+        self.accept(study)
+        return self.registry.as_(self.non_member).issue(study)
+
+    def round(self, permit: PermitId, n: int = 1) -> None:
+        """An opened round for all datasets of the permit."""
+        covered = self.registry.permit(permit).covered
+        self.registry.as_(self.data_user).open_round(permit, n, HASH, covered)
+
+    def record(self, permit: PermitId, id_: DatasetId, n: int = 1, rho: int = 10, by: Any = None) -> None:
+        self.registry.as_(by or self.holder).record_use(permit, UseKind.ROUND, n, id_, HASH, MicroRho(rho))
+
+    def remove(self, account: Any) -> None:
+        """Remove a member by vote."""
+        everybody = (*self.board, self.auditor, self.holder, self.other_holder, self.data_user)
+        voters = [each for each in everybody if each is not account]
+        proposal = self.registry.as_(voters[0]).propose_removal(Address(account.address))
+        for voter in voters[1:]:
+            if self.registry.proposal(proposal).executed:
+                break
+            self.registry.as_(voter).support(proposal)
+        assert self.registry.proposal(proposal).executed
+
+    def events(self, *names: str) -> list[tuple[str, Any, dict[str, Any]]]:
+        """Name, actor and details of every event with one of these names."""
+        return [(each.name, each.actor, each.details) for each in self.registry.audit_events() if each.name in names]
+
+    def call(self, by: Any, name: str, function: str, *args: Any) -> None:
+        """A transaction that the registry's own methods would not send."""
+        self.evm.send(by, self.registry.addresses[name], contract(name).interface.encode_call(function, *args))
+
+
+@pytest.fixture
+def refused() -> Callable[[str], Any]:
+    """``with refused("REASON"):`` the block reverts, with exactly this reason."""
+    return lambda reason: pytest.raises(RegistryRefused, match=rf"^Refused: {reason}\.")
+
+
+@pytest.fixture(scope="session")
+def founded() -> Consortium:
+    evm = EvmInMemory()
+    holder, other_holder, data_user, auditor, *board = (account(number) for number in range(1, 8))
+    roles = {
+        Role.DATA_HOLDER: (holder, other_holder),
+        Role.DATA_USER: (data_user,),
+        Role.ETHICS_BOARD: tuple(board),
+        Role.AUDITOR: (auditor,),
+    }
+    founders = [
+        MemberProfile(Address(each.address), f"{role.name} {place}", f"did:ethr:0x539:{each.address}", role)
+        for role, accounts in roles.items()
+        for place, each in enumerate(accounts)
+    ]
+    registry = found_on(evm, "Test consortium", founders)
+    return Consortium(evm, registry, holder, other_holder, data_user, tuple(board), auditor, account(99))
+
+
+@pytest.fixture
+def consortium(founded: Consortium) -> Iterator[Consortium]:
+    """The founded consortium; what a test does to it is undone afterwards."""
+    back = founded.evm.mark()
+    # What the registry remembers must not outlive what is undone.
+    fresh = ChainRegistry(founded.evm, founded.registry.addresses)
+    yield Consortium(**{**founded.__dict__, "registry": fresh})
+    back()

@@ -1,0 +1,28 @@
+import pytest
+
+from belmont.registry.types import DatasetStatus
+
+
+@pytest.fixture
+def id_(consortium):
+    return consortium.dataset()
+
+
+def test_destroys_for_good(consortium, id_, refused):
+    as_holder = consortium.registry.as_(consortium.holder)
+    as_holder.destroy_dataset(id_)
+    assert consortium.registry.dataset(id_).status is DatasetStatus.DESTROYED
+    with refused("DATASET_DESTROYED"):
+        as_holder.destroy_dataset(id_)
+
+
+def test_announces_it(consortium, id_):
+    consortium.registry.as_(consortium.holder).destroy_dataset(id_)
+    expected = ("DatasetDestroyed", consortium.holder.address, {"dataset": id_})
+    assert consortium.events("DatasetDestroyed") == [expected]
+
+
+def test_only_the_holder_destroys(consortium, id_, refused):
+    for somebody in (consortium.other_holder, consortium.data_user, consortium.board[0]):
+        with refused("NOT_THE_HOLDER"):
+            consortium.registry.as_(somebody).destroy_dataset(id_)

@@ -1,0 +1,118 @@
+"""Properties of the Vyper sources themselves."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from belmont.registry import limits
+from belmont.registry.contract_set import NAMES, contract
+from belmont.registry.decide import USABLE_FROM
+from belmont.registry.reasons import Reason, WriteRefusal
+
+CODE_BYTES_MAX = 24 * 1024
+RECORD_BYTES_MAX = 1024
+WORD = 32
+
+BOUNDS = {
+    "Members": ("BOARD_MIN", "FOUNDERS_MAX", "MEMBERS_MAX", "PROPOSAL_SECONDS"),
+    "Studies": ("ROUNDS_MAX", "QUERIES_MAX", "DURATION_MAX_SECONDS"),
+    "Permits": ("FREEZE_MAX_SECONDS",),
+}
+
+
+def source(name: str) -> str:
+    return (resources.files("belmont.contracts") / f"{name}.vy").read_text()
+
+
+def constant(name: str, which: str) -> int:
+    (expression,) = re.findall(rf"^{which}: constant\(\w+\) = ([\w *+-]+?)(?:  #.*)?$", source(name), re.MULTILINE)
+    return eval(expression, {})  # noqa: S307
+
+
+def reasons(name: str) -> set[str]:
+    asserted = re.findall(r'^ *assert .*, "([A-Z_]+)"', source(name), re.MULTILINE)
+    return set(asserted) | set(re.findall(r'^ *raise "([A-Z_]+)"', source(name), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fits_the_size_limit_of_deployed_code(name):
+    assert len(contract(name).compiled.runtime) < CODE_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_check_has_a_reason(name):
+    bare = [line for line in source(name).splitlines() if re.match(r" *assert (?!staticcall \w+\.check)", line)]
+    assert [line for line in bare if not re.search(r', "[A-Z_]+"(  # \d+)?$', line)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_numbered_rule_is_cited_where_it_is_kept(name):
+    text = source(name)
+    rules = {int(number) for number in re.findall(r"^ {2,3}(\d+)\. ", text, re.MULTILINE)}
+    cited = {int(number) for number in re.findall(r"  # (\d+)$", text, re.MULTILINE)}
+    assert rules == set(range(1, len(rules) + 1))
+    assert cited == rules
+
+
+def test_every_reason_is_a_word_that_python_knows_and_every_write_refusal_is_used():
+    used = set().union(*(reasons(name) for name in NAMES))
+    assert used - set(Reason) - set(WriteRefusal) == set()
+    assert set(WriteRefusal) - used == set()
+
+
+@pytest.mark.parametrize(("name", "which"), [(name, which) for name, found in BOUNDS.items() for which in found])
+def test_bounds_are_those_of_python(name, which):
+    assert constant(name, which) == getattr(limits, which)
+
+
+def test_duo_codes_are_those_of_python():
+    assert constant("Datasets", "DUO_TERMS") == limits.DUO_TERMS_MASK
+    assert constant("Studies", "PURPOSES") == limits.PURPOSES_MASK
+
+
+def test_the_least_usable_status_is_that_of_decide():
+    assert "USABLE_FROM: constant(uint8) = REGISTERED\n" in source("Datasets")
+    assert constant("Datasets", "REGISTERED") == USABLE_FROM
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("Members", "member"),
+        ("Members", "proposal"),
+        ("Datasets", "dataset"),
+        ("Datasets", "version"),
+        ("Studies", "study"),
+        ("Studies", "terms"),
+        ("Permits", "permit"),
+        ("Uses", "opened"),
+        ("Uses", "use"),
+    ],
+)
+def test_no_record_takes_more_than_a_kilobyte(name, function):
+    (record,) = contract(name).interface.functions[function].outputs
+    assert storage_words(source(name), record) * WORD <= RECORD_BYTES_MAX
+
+
+def storage_words(text: str, entry) -> int:
+    """Words that Vyper stores for a value at its longest: every number takes one, text and arrays one more."""
+    kind = entry["type"]
+    if kind == "tuple":
+        return sum(storage_words(text, part) for part in entry["components"])
+    if kind in ("string", "bytes", "bytes32[]"):
+        (longest,) = set(re.findall(rf"^    {entry['name']}: (?:String|Bytes|DynArray)\[(?:\w+, )?(\d+)\]", text, re.M))
+        return 1 + (int(longest) if kind == "bytes32[]" else -(-int(longest) // WORD))
+    return 1
+
+
+def test_nothing_but_the_constructor_is_open_to_the_deployer_alone():
+    for name in NAMES:
+        assert not re.search(r"\b(owner|admin|deployer|governor)\b", source(name).split('"""')[2], re.IGNORECASE)
+
+
+def test_every_address_of_another_contract_is_immutable():
+    for name in NAMES:
+        body = source(name).split('"""')[2]
+        kept = re.findall(r"^([A-Za-z_]+): ((?:public\()?address\)?|\w+\.__interface__|Permits)$", body, re.MULTILINE)
+        assert kept == []
