@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import libipld
@@ -124,6 +125,18 @@ def test_a_root_that_is_not_canonical_is_refused(block: bytes) -> None:
     assert block != encode_root(ROOT)
     with pytest.raises(BlockCorrupted):
         decode(block)
+
+
+@pytest.mark.parametrize("unit", [b"\x81", b"\x9a\x00\x00\x00\x01", b"\xa1\x61a", b"\xd8\x2a", b"\xc1", b"\x82\x00"])
+@pytest.mark.parametrize("inside", [b"", b"\xa1\x61a", b"\xa1\x61a\x81"])
+def test_nesting_is_refused_before_it_can_overflow_the_stack(unit: bytes, inside: bytes) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)  # py_ecc does the like, and libipld's native recursion follows it
+    try:
+        with pytest.raises(BlockCorrupted, match="nested"):
+            decode(inside + unit * 150_000 + b"\x00")
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_an_oversized_root_is_refused() -> None:

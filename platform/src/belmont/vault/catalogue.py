@@ -1,8 +1,8 @@
 """What the vault's database says besides blocks: labels, their wrapped keys, objects, and which blocks each one has.
 
 ``data_keys`` is rewritten as a whole when a key is destroyed or wrapped anew. SQLite's ``secure_delete`` overwrites a
-deleted row, and not the copies that earlier rebalancing of the tree left in unused parts of other pages (measured with SQLite 3.40: one
-key in some three thousand deletions stayed readable). Pages of a dropped table are overwritten whole.
+deleted row, and not the copies that earlier rebalancing of the tree left in unused parts of other pages (measured with
+SQLite 3.40: one key in some three thousand deletions stayed readable). Pages of a dropped table are overwritten whole.
 """
 
 import secrets

@@ -23,6 +23,8 @@ MAX_BLOCK_BYTES = 1024 * 1024
 """Bitswap and Kubo refuse larger blocks by default."""
 FORMAT = "belmont-vault-object"
 VERSION = 1
+_BYTES, _TEXT, _LIST, _MAP, _TAG = range(2, 7)  # major types of RFC 8949, section 3.1
+_DEEPEST = 3
 _ROOT_FIELDS = {"format", "version", "salt", "key_check", "size", "chunk_bytes", "fan_out", "links"}
 
 
@@ -163,6 +165,8 @@ def _encode(fields: dict[str, Any]) -> bytes:
 def _decode(cid: Cid, block: bytes, what: str) -> dict[str, Any]:
     if cid.codec != DAG_CBOR or len(block) > MAX_BLOCK_BYTES:
         raise _refused(cid, f"{what}: not dag-cbor, or larger than {MAX_BLOCK_BYTES} bytes")
+    if not _is_shallow(block):
+        raise _refused(cid, f"{what}: nested deeper than any block of a vault")
     try:
         fields = libipld.decode_dag_cbor(block)
         canonical = isinstance(fields, dict) and _encode(fields) == block
@@ -171,6 +175,38 @@ def _decode(cid: Cid, block: bytes, what: str) -> dict[str, Any]:
     if not canonical:
         raise _refused(cid, f"{what}: not a map in canonical dag-cbor")
     return dict(fields)
+
+
+def _is_shallow(block: bytes) -> bool:
+    """Whether the CBOR in a block is no deeper than map, list, link.
+
+    libipld's decoder recurses in native code as deep as Python's recursion limit allows, and py_ecc, which eth-account
+    imports, raises that to 100,000: a block of nested lists would then end the process with a segmentation fault.
+    """
+    unread, position = [1], 0
+    while unread:
+        if unread[-1] == 0:
+            unread.pop()
+            continue
+        unread[-1] -= 1
+        if position >= len(block):
+            return False
+        major, info = divmod(block[position], 32)
+        position += 1
+        if info > 27:
+            return False
+        argument = info
+        if info >= 24:
+            width = 1 << (info - 24)
+            argument = int.from_bytes(block[position : position + width], "big")
+            position += width
+        if major in (_BYTES, _TEXT):
+            position += argument
+        elif major in (_LIST, _MAP, _TAG):
+            if len(unread) > _DEEPEST:
+                return False
+            unread.append(1 if major == _TAG else argument * (2 if major == _MAP else 1))
+    return True
 
 
 def _links(cid: Cid, links: object, count: int, codec: int, what: str) -> tuple[Cid, ...]:
