@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
 from belmont.chain.client import ChainClient
 from belmont.chain.compiler import Compiled, compile_contract
 from belmont.chain.deployment import deploy
 from belmont.chain.process import ChainProcess
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 
 CONTRACTS = Path(__file__).parent / "contracts"
 

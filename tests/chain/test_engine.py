@@ -14,15 +14,6 @@ from typing import Any
 
 import pytest
 import rlp
-from belmont.chain import engine as engine_module
-from belmont.chain.calls import Call, CallImpossible, estimate_gas, execute
-from belmont.chain.compiler import Compiled
-from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
-from belmont.chain.errors import ChainDirectoryError, ChainLocked
-from belmont.chain.node import deep_stack_executor
-from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
-from belmont.chain.transactions import admit
-from belmont.chain.vm import EmbeddedVM
 from eth.vm.forks.prague.constants import (
     CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
     WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
@@ -34,6 +25,16 @@ from eth_keys.datatypes import Signature
 from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from belmont.chain import engine as engine_module
+from belmont.chain.calls import Call, CallImpossible, estimate_gas, execute
+from belmont.chain.compiler import Compiled
+from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
+from belmont.chain.errors import ChainDirectoryError, ChainLocked
+from belmont.chain.node import deep_stack_executor
+from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
+from belmont.chain.transactions import admit
+from belmont.chain.vm import EmbeddedVM
 
 GOVERNED = keccak(text="add(uint256)")[:4]
 
@@ -178,7 +179,7 @@ def test_the_base_fee_stays_zero_when_blocks_are_full(engine: Engine, sign: Any)
     assert statuses(outcomes) == ["included", "deferred"]
     assert statuses(engine.seal(light[1:])) == ["included"]
     assert engine.head.header.base_fee_per_gas == 0
-    assert BLOCK_GAS_SPENDABLE == engine.head.header.gas_limit // 2
+    assert engine.head.header.gas_limit // 2 == BLOCK_GAS_SPENDABLE
 
 
 def test_a_transaction_that_breaks_the_engine_is_refused_alone(
@@ -274,7 +275,7 @@ def test_a_call_with_value_that_nobody_has_cannot_begin(engine: Engine) -> None:
 
 
 def test_a_second_writer_is_refused_and_told_who_holds_the_directory(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(ChainLocked, match="process [0-9]+"):
+    with pytest.raises(ChainLocked, match=r"process [0-9]+"):
         Engine.open(tmp_path / "chain")
     code = "import sys,pathlib; from belmont.chain.engine import Engine; Engine.open(pathlib.Path(sys.argv[1]))"
     other = subprocess.run(
@@ -366,7 +367,7 @@ def test_a_contract_cannot_be_a_sender_but_a_delegated_account_can(engine: Engin
 def test_the_calldata_floor_holds_when_the_refund_is_capped(engine: Engine, sign: Any) -> None:
     """EIP-7623: max(used - min(refund, used / 5), floor), where py-evm alone would charge less than the floor."""
     account = new_account()
-    sets, clears = "60015f55" "6001600155" "6001600255", "5f5f55" "5f600155" "5f600255"
+    sets, clears = "60015f5560016001556001600255", "5f5f555f6001555f600255"
     runtime = bytes.fromhex("36601357" + sets + "00" + "5b" + clears + "00")
     init = bytes([0x60, len(runtime), 0x60, 0x0B, 0x5F, 0x39, 0x60, len(runtime), 0x5F, 0xF3, 0x00]) + runtime
     slot = keccak(rlp.encode([bytes.fromhex(account.address[2:]), 0]))[12:]

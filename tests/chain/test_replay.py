@@ -15,11 +15,6 @@ from typing import Any
 
 import pytest
 import rlp
-from belmont.chain.compiler import Compiled
-from belmont.chain.engine import BLOCK_GAS_LIMIT, BLOCK_GAS_SPENDABLE, GENESIS_EXTRA, Engine
-from belmont.chain.store import Store
-from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
-from belmont.chain.transactions import admit
 from eth.chains.base import MiningChain
 from eth.consensus.noproof import NoProofConsensus
 from eth.db.atomic import AtomicDB
@@ -35,6 +30,12 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 from py_arkworks_bls12381 import G1Point
+
+from belmont.chain.compiler import Compiled
+from belmont.chain.engine import BLOCK_GAS_LIMIT, BLOCK_GAS_SPENDABLE, GENESIS_EXTRA, Engine
+from belmont.chain.store import Store
+from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
+from belmont.chain.transactions import admit
 
 
 class AuditVM(PragueVM):
@@ -123,7 +124,7 @@ def busy_chain(tmp_path_factory: pytest.TempPathFactory, sign: Any, counter_sour
         sign(owner, nonce=5, to="", data=bytes.fromhex("60ff60005360016000f3"), gas=100_000),
     )
     # calldata floor (EIP-7623) and a refund: clear a slot with much data attached
-    runtime = bytes.fromhex("3615600957" "5f5f5500" "5b60015f5500")  # with data: slot 0 := 0, without: slot 0 := 1
+    runtime = bytes.fromhex("36156009575f5f55005b60015f5500")  # with data: slot 0 := 0, without: slot 0 := 1
     init = bytes([0x60, len(runtime), 0x60, 0x0B, 0x5F, 0x39, 0x60, len(runtime), 0x5F, 0xF3, 0x00]) + runtime
     slot = keccak(rlp.encode([bytes.fromhex(other.address[2:]), 6]))[12:]
     seal(sign(other, nonce=6, to="", data=init, gas=200_000))

@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from belmont.chain.client import ChainClient
-from belmont.chain.process import ChainProcess
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from belmont.chain.client import ChainClient
+from belmont.chain.process import ChainProcess
 
 Post = Callable[..., tuple[int, Any]]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import rlp
-from belmont.chain.errors import TransactionRefused
-from belmont.chain.transactions import RAW_BYTES_MAX, admit
 from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from belmont.chain.errors import TransactionRefused
+from belmont.chain.transactions import RAW_BYTES_MAX, admit
 
 CHAIN, GAS_MAX = 1337, 30_000_000
 ACCOUNT = Account.from_key(secrets.token_bytes(32))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from belmont.chain.compiler import compile_contract
 from belmont.chain.decoding import decode_output
 from belmont.chain.errors import BadChainData, ContractReverted, RpcRefused, TransactionRefused, WrongChain
-from belmont.chain.transport import JsonRpcTransport
+from belmont.chain.transport import JsonRpcTransport, StaleConnection
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 GAS_MARGIN_PERCENT: Final = 25
 SEND_SECONDS_MIN: Final = 30.0
 RECEIPT_POLL_SECONDS: Final = 0.05
-NONCE_ATTEMPTS: Final = 3
-STALE_NONCE: Final = ("nonce too low", "already known", "replacement transaction underpriced")
+NONCE_ATTEMPTS: Final = 5
+# "already known": the same transaction, to the bit, from another client of this account; it is not ours
+NONCE_TAKEN: Final = ("nonce too low", "already known", "replacement transaction underpriced")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class ChainClient:
                     return self._send_signed(bytes(signed.raw_transaction), bytes(signed.hash), fields)
                 except TransactionRefused as error:
                     # another process of the same account was quicker: take the next nonce
-                    if attempt + 1 == NONCE_ATTEMPTS or not str(error).startswith("nonce too low"):
+                    if attempt + 1 == NONCE_ATTEMPTS or not str(error).startswith(NONCE_TAKEN):
                         raise
         raise TransactionRefused(f"{account.address}: its nonce kept changing; send from one place at a time")
 
@@ -230,14 +231,21 @@ class ChainClient:
 
     def _send_signed(self, raw: bytes, transaction_hash: bytes, fields: Mapping[str, str]) -> Receipt:
         timeout = max(self.timeout_seconds, SEND_SECONDS_MIN)
+        parameters = ["0x" + raw.hex()]
         try:
-            self.transport.request("eth_sendRawTransaction", ["0x" + raw.hex()], timeout)
+            try:
+                self.transport.request("eth_sendRawTransaction", parameters, timeout, resend=False)
+            except StaleConnection:
+                try:
+                    self.transport.request("eth_sendRawTransaction", parameters, timeout)
+                except RpcRefused as error:
+                    # the server had it from the first attempt
+                    if "already known" not in error.message:
+                        raise
         except ContractReverted:
             raise
         except RpcRefused as error:
-            # "already known": the server had it from our first attempt on a connection that broke
-            if "already known" not in error.message:
-                raise TransactionRefused(error.message) from error
+            raise TransactionRefused(error.message) from error
         receipt = self._receipt(transaction_hash, timeout)
         if _number(receipt["status"]) != 1:
             self._raise_reason(fields, _number(receipt["blockNumber"]))

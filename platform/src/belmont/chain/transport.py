@@ -32,6 +32,10 @@ CLOSED_MEANWHILE: Final = (
 )
 
 
+class StaleConnection(ChainUnreachable):
+    """The server had closed a kept connection; it may or may not have read the request."""
+
+
 class JsonRpcTransport:
     """Sends JSON-RPC requests to one URL; safe to share between threads."""
 
@@ -47,21 +51,32 @@ class JsonRpcTransport:
         self._local = threading.local()
         self._identifiers = itertools.count(1)
 
-    def request(self, method: str, parameters: Sequence[Any] = (), timeout_seconds: float | None = None) -> Any:
+    def request(
+        self,
+        method: str,
+        parameters: Sequence[Any] = (),
+        timeout_seconds: float | None = None,
+        resend: bool = True,
+    ) -> Any:
         """The result of one method."""
-        (result,) = self.batch([(method, parameters)], timeout_seconds)
+        (result,) = self.batch([(method, parameters)], timeout_seconds, resend)
         if isinstance(result, RpcRefused):
             raise result
         return result
 
-    def batch(self, requests: Sequence[tuple[str, Sequence[Any]]], timeout_seconds: float | None = None) -> list[Any]:
+    def batch(
+        self,
+        requests: Sequence[tuple[str, Sequence[Any]]],
+        timeout_seconds: float | None = None,
+        resend: bool = True,
+    ) -> list[Any]:
         """Results of several methods in one round trip; a refused one's place holds its `RpcRefused`."""
         documents = [
             {"jsonrpc": "2.0", "id": next(self._identifiers), "method": method, "params": list(parameters)}
             for method, parameters in requests
         ]
         single = len(documents) == 1
-        answer = self.exchange(json.dumps(documents[0] if single else documents).encode(), timeout_seconds)
+        answer = self.exchange(json.dumps(documents[0] if single else documents).encode(), timeout_seconds, resend)
         answers = [answer] if single else answer
         if not isinstance(answers, list):
             raise _refusal(answers) or BadChainData(f"{self.url} did not answer a batch with a batch")
@@ -79,24 +94,19 @@ class JsonRpcTransport:
             results.append(entry["result"] if refusal is None else refusal)
         return results
 
-    def exchange(self, body: bytes, timeout_seconds: float | None = None) -> Any:
-        """Post a body, parse the JSON answer."""
+    def exchange(self, body: bytes, timeout_seconds: float | None = None, resend: bool = True) -> Any:
+        """Post a body, parse the JSON answer. Without `resend`, a closed kept connection is a `StaleConnection`."""
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         reused = self._connection() is not None
         try:
             raw = self._post(body, timeout)
-        except CLOSED_MEANWHILE as error:
-            self.close()
-            if not reused:
-                raise self._unreachable(error) from error
-            try:
-                raw = self._post(body, timeout)
-            except (OSError, http.client.HTTPException) as second:
-                self.close()
-                raise self._unreachable(second) from second
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise self._unreachable(error) from error
+            if not (reused and isinstance(error, CLOSED_MEANWHILE)):
+                raise self._unreachable(error) from error
+            if not resend:
+                raise StaleConnection(f"{self.url} had closed the connection: {error!r}") from error
+            return self.exchange(body, timeout)
         try:
             return json.loads(raw)
         except (ValueError, RecursionError) as error:

@@ -1,0 +1,108 @@
+"""Server processes: started, refused, ended, and never orphaned."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from belmont.chain.client import ChainClient
+from belmont.chain.commands import add_commands
+from belmont.chain.errors import ChainDirectoryError, ChainLocked, ChainStartError, ChainUnreachable
+from belmont.chain.process import ChainProcess
+
+
+def gone(pid: int, within_seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_server_starts_on_a_free_port_and_stops_in_order(tmp_path: Path) -> None:
+    with ChainProcess.start(tmp_path) as chain:
+        assert chain.port > 0
+        assert chain.chain_id == 1337
+        assert ChainClient(chain.url).head().number >= 1
+        assert str(chain.pid) in repr(chain)
+    assert not chain.running
+    chain.stop()
+    chain.kill()
+    assert (tmp_path / "server.log").read_text() == ""
+
+
+def test_a_second_server_for_one_directory_is_refused_with_a_typed_error(chain: ChainProcess) -> None:
+    with pytest.raises(ChainLocked, match=f"process {chain.pid}"):
+        ChainProcess.start(chain.directory)
+    assert ChainClient(chain.url).head().number >= 1
+
+
+def test_a_taken_port_and_a_wrong_chain_id_are_refused_with_typed_errors(chain: ChainProcess, tmp_path: Path) -> None:
+    with pytest.raises(ChainStartError, match="cannot listen"):
+        ChainProcess.start(tmp_path, port=chain.port)
+    ChainProcess.start(tmp_path, chain_id=99).stop()
+    with pytest.raises(ChainDirectoryError, match="holds chain 99"):
+        ChainProcess.start(tmp_path, chain_id=98)
+
+
+def test_a_server_that_cannot_run_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ChainStartError, match="ended before it answered"):
+        ChainProcess.start(tmp_path)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_no_orphan_is_left_when_the_parent_dies(tmp_path: Path, end: signal.Signals) -> None:
+    program = (
+        "import sys, time, pathlib\n"
+        "from belmont.chain.process import ChainProcess\n"
+        "chain = ChainProcess.start(pathlib.Path(sys.argv[1]))\n"
+        "print(chain.pid, chain.url, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid, url = parent.stdout.readline().split()
+    assert ChainClient(url).head().number >= 1
+    parent.send_signal(end)
+    parent.wait(10)
+    parent.stdout.close()
+    assert gone(int(pid))
+    with pytest.raises(ChainUnreachable):
+        ChainClient(url).head()
+    ChainProcess.start(tmp_path).stop()
+
+
+def test_the_chain_is_served_from_the_command_line(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers())
+    options = parser.parse_args(["serve", "--dir", str(tmp_path), "--port", "0", "--chain-id", "7"])
+    assert (options.directory, options.port, options.chain_id, options.heartbeat_seconds) == (tmp_path, 0, 7, 10.0)
+    assert callable(options.run)
+    command = [sys.executable, "-m", "belmont.chain.server", str(tmp_path), "0", "--chain-id", "7"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    facts = json.loads(server.stdout.readline())
+    assert ChainClient(facts["url"]).chain_id == 7
+    os.kill(server.pid, signal.SIGINT)
+    server.wait(15)
+    server.stdout.close()
+
+
+def test_a_server_of_another_process_is_refused_on_the_command_line(chain: ChainProcess) -> None:
+    command = [sys.executable, "-m", "belmont.chain.server", str(chain.directory), "0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert json.loads(refused.stdout)["error"] == "ChainLocked"
