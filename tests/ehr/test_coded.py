@@ -118,7 +118,7 @@ def test_codes_that_the_dictionary_does_not_allow_make_no_table(dictionary: Dict
     elif fault == "absent column":
         del codes["age"]
     elif fault == "wrong type":
-        codes["age"] = codes["age"].astype(np.int64)  # type: ignore[assignment]
+        codes["age"] = codes["age"].astype(np.int64)
     elif fault == "twice":
         names[1] = names[0]
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,8 +11,8 @@ from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import ConsentUnreadable
 from belmont.ehr.ingest import read_fhir
 
-if TYPE_CHECKING:
-    from conftest import Ward
+Ward = Any
+"""The hand-made records of conftest.py."""
 
 TODAY = date(2026, 1, 1)
 HRESCH = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}
@@ -89,7 +89,7 @@ def test_status_and_scope_decide_whether_a_consent_speaks(changes: list[dict[str
     ],
 )
 def test_the_newest_consent_decides_and_on_one_day_the_denial(
-    ward: "Ward", dictionary: Dictionary, second: dict[str, Any], rows: int
+    ward: Ward, dictionary: Dictionary, second: dict[str, Any], rows: int
 ) -> None:
     content = {**ward.permission("ada"), **second, "id": "second"}
     ward.add("Consent", **{key: value for key, value in content.items() if value is not None})
@@ -98,14 +98,14 @@ def test_the_newest_consent_decides_and_on_one_day_the_denial(
 
 
 def test_a_patient_without_consent_is_left_out_unless_the_dictionary_does_not_require_it(
-    ward: "Ward", dictionary: Dictionary, amended: Callable[[str, str], Dictionary]
+    ward: Ward, dictionary: Dictionary, amended: Callable[[str, str], Dictionary]
 ) -> None:
     ward.resources["Consent"].pop()
     assert ward.read(dictionary).quality.consent_denied == 1
     assert ward.read(amended("required: true", "required: false")).quality.consent_denied == 0
 
 
-def test_nothing_of_a_patient_who_denies_is_read_or_named(ward: "Ward", dictionary: Dictionary) -> None:
+def test_nothing_of_a_patient_who_denies_is_read_or_named(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Consent")["provision"] = root()
     ward.find("Observation")["valueQuantity"]["value"] = 999
     quality = ward.read(dictionary).quality
@@ -114,7 +114,7 @@ def test_nothing_of_a_patient_who_denies_is_read_or_named(ward: "Ward", dictiona
     assert quality.consent_denied == 1
 
 
-def test_a_consent_runs_out_on_its_day(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_consent_runs_out_on_its_day(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Consent")["provision"]["period"] = {"end": "2020-06-30"}
     folder = ward.write()
     assert read_fhir(folder, dictionary, b"k" * 32, as_of=date(2020, 6, 30)).table.rows == 2
@@ -133,7 +133,7 @@ def test_a_consent_runs_out_on_its_day(ward: "Ward", dictionary: Dictionary) -> 
     ],
 )
 def test_a_consent_that_is_not_understood_refuses_the_file(
-    ward: "Ward", dictionary: Dictionary, change: dict[str, Any]
+    ward: Ward, dictionary: Dictionary, change: dict[str, Any]
 ) -> None:
     ward.find("Consent").update(change)
     with pytest.raises(ConsentUnreadable, match=r"Consent\.ndjson:1"):

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ from belmont.ehr.errors import (
 from belmont.ehr.ingest import read_fhir
 from belmont.ehr.lines import MAX_LINE_BYTES
 
-if TYPE_CHECKING:
-    from conftest import Ward
+Ward = Any
+"""The hand-made records of conftest.py."""
 
 Amend = Callable[[str, str], Dictionary]
 
@@ -49,7 +49,7 @@ def insert(line: bytes) -> Callable[[bytes], bytes]:
     ],
 )
 def test_a_malformed_line_is_named_and_the_rest_is_kept(
-    ward: "Ward", dictionary: Dictionary, line: bytes, reason: str
+    ward: Ward, dictionary: Dictionary, line: bytes, reason: str
 ) -> None:
     ward.raw["Observation"] = insert(line)
     ingested = ward.read(dictionary)
@@ -59,7 +59,7 @@ def test_a_malformed_line_is_named_and_the_rest_is_kept(
     assert reason in ingested.quality.refusals[0].reason
 
 
-def test_a_malformed_line_refuses_the_file_where_the_dictionary_says_so(ward: "Ward", amended: Amend) -> None:
+def test_a_malformed_line_refuses_the_file_where_the_dictionary_says_so(ward: Ward, amended: Amend) -> None:
     ward.raw["Observation"] = insert(b"{")
     with pytest.raises(RecordRefused, match=r"Observation\.ndjson:1: not JSON"):
         ward.read(amended("on_malformed_line: drop_line", "on_malformed_line: refuse_file"))
@@ -84,7 +84,7 @@ def test_a_malformed_line_refuses_the_file_where_the_dictionary_says_so(ward: "W
     ],
 )
 def test_a_bad_value_is_dropped_with_file_line_and_reason(
-    ward: "Ward", dictionary: Dictionary, change: dict[str, Any], category: str, reason: str
+    ward: Ward, dictionary: Dictionary, change: dict[str, Any], category: str, reason: str
 ) -> None:
     ward.find("Observation").update(change)
     assert np.isnan(ward.value(dictionary, "hba1c"))
@@ -95,7 +95,7 @@ def test_a_bad_value_is_dropped_with_file_line_and_reason(
 
 
 def test_a_mistyped_code_is_named_and_a_code_nobody_asked_for_is_only_counted(
-    ward: "Ward", dictionary: Dictionary
+    ward: Ward, dictionary: Dictionary
 ) -> None:
     ward.measure("ada", "4548-5", 7.0, "%")
     ward.measure("ada", "718-7", 14.0, "g/dL")
@@ -106,7 +106,7 @@ def test_a_mistyped_code_is_named_and_a_code_nobody_asked_for_is_only_counted(
     assert quality.unused_codes == {"http://loinc.org|718-7": 1}
 
 
-def test_a_bad_value_drops_the_row_or_refuses_the_file_where_its_column_says_so(ward: "Ward", amended: Amend) -> None:
+def test_a_bad_value_drops_the_row_or_refuses_the_file_where_its_column_says_so(ward: Ward, amended: Amend) -> None:
     ward.find("Observation")["valueQuantity"]["value"] = 999
     conversions = 'conversions: [{unit: "%", multiply: 10.93, add: -23.5}]\n    allows_missing: true\n    on_bad: '
     dropped = ward.read(amended(conversions + "drop_value", conversions + "drop_row"))
@@ -116,7 +116,7 @@ def test_a_bad_value_drops_the_row_or_refuses_the_file_where_its_column_says_so(
         ward.read(amended(conversions + "drop_value", conversions + "refuse_file"))
 
 
-def test_a_patient_whose_age_is_impossible_or_unknown_is_left_out(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_patient_whose_age_is_impossible_or_unknown_is_left_out(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Patient")["birthDate"] = "1850-01-01"
     del ward.find("Patient", 1)["birthDate"]
     quality = ward.read(dictionary).quality
@@ -124,7 +124,15 @@ def test_a_patient_whose_age_is_impossible_or_unknown_is_left_out(ward: "Ward", 
     assert quality.by_category == {"out of range": 1, "missing value": 1}
 
 
-def test_an_undated_event_drops_the_row_it_would_decide(ward: "Ward", dictionary: Dictionary) -> None:
+@pytest.mark.parametrize("identifier", ["\ud800", "MRN\x001", "MRN\n1"])
+def test_an_identifier_of_broken_characters_is_refused(ward: Ward, dictionary: Dictionary, identifier: str) -> None:
+    ward.find("Patient")["identifier"][0]["value"] = identifier
+    quality = ward.read(dictionary).quality
+    assert quality.rows == 1
+    assert quality.refusals[0].where == "Patient.ndjson:1"
+
+
+def test_an_undated_event_drops_the_row_it_would_decide(ward: Ward, dictionary: Dictionary) -> None:
     coding = {"coding": [{"system": "http://snomed.info/sct", "code": "22298006"}]}
     ward.add("Condition", id="c", code=coding, subject={"reference": "Patient/ada"})
     quality = ward.read(dictionary).quality
@@ -133,18 +141,18 @@ def test_an_undated_event_drops_the_row_it_would_decide(ward: "Ward", dictionary
 
 
 @pytest.mark.parametrize("kind", ["Patient", "Observation", "Consent"])
-def test_a_file_cut_off_in_its_last_line_is_refused(ward: "Ward", dictionary: Dictionary, kind: str) -> None:
+def test_a_file_cut_off_in_its_last_line_is_refused(ward: Ward, dictionary: Dictionary, kind: str) -> None:
     ward.raw[kind] = lambda data: data[:-20]
     with pytest.raises(InputTruncated, match=rf"{kind}\.ndjson:\d+: the last line is cut off"):
         ward.read(dictionary)
 
 
-def test_a_missing_newline_at_the_very_end_is_no_fault(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_missing_newline_at_the_very_end_is_no_fault(ward: Ward, dictionary: Dictionary) -> None:
     ward.raw["Observation"] = lambda data: data[:-1]
     assert ward.read(dictionary).quality.refused_lines == 0
 
 
-def test_a_compressed_file_cut_off_or_damaged_is_refused(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_compressed_file_cut_off_or_damaged_is_refused(ward: Ward, dictionary: Dictionary) -> None:
     folder = ward.write()
     whole = gzip.compress((folder / "Observation.ndjson").read_bytes() * 50)
     (folder / "Observation.ndjson").unlink()
@@ -170,14 +178,14 @@ def test_a_compressed_file_cut_off_or_damaged_is_refused(ward: "Ward", dictionar
     ],
 )
 def test_binary_other_encodings_and_endless_lines_refuse_the_file(
-    ward: "Ward", dictionary: Dictionary, rubbish: bytes, error: type[EhrError]
+    ward: Ward, dictionary: Dictionary, rubbish: bytes, error: type[EhrError]
 ) -> None:
     ward.raw["Observation"] = lambda data: data + rubbish
     with pytest.raises(error, match=r"Observation\.ndjson:7"):
         ward.read(dictionary)
 
 
-def test_a_file_that_is_mostly_no_ndjson_is_refused(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_file_that_is_mostly_no_ndjson_is_refused(ward: Ward, dictionary: Dictionary) -> None:
     def as_one_array(data: bytes) -> bytes:
         return json.dumps([json.loads(line) for line in data.splitlines()], indent=1).encode()
 
@@ -186,15 +194,13 @@ def test_a_file_that_is_mostly_no_ndjson_is_refused(ward: "Ward", dictionary: Di
         ward.read(dictionary)
 
 
-def test_a_consent_that_cannot_be_read_always_refuses_the_file(
-    ward: "Ward", dictionary: Dictionary
-) -> None:
+def test_a_consent_that_cannot_be_read_always_refuses_the_file(ward: Ward, dictionary: Dictionary) -> None:
     ward.raw["Consent"] = insert(b'{"resourceType": "Consent", "id"')
     with pytest.raises(ConsentUnreadable, match=r"Consent\.ndjson:1"):
         ward.read(dictionary)
 
 
-def test_strict_reading_refuses_what_the_r4_models_refuse(ward: "Ward", dictionary: Dictionary) -> None:
+def test_strict_reading_refuses_what_the_r4_models_refuse(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Observation")["status"] = 5
     del ward.find("Observation", 1)["status"]
     ward.find("Observation", 2)["colour"] = "blue"
@@ -212,7 +218,7 @@ JSON = st.recursive(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_content_of_any_resource_makes_anything_but_a_typed_error(
-    ward: "Ward", dictionary: Dictionary, data: st.DataObject
+    ward: Ward, dictionary: Dictionary, data: st.DataObject
 ) -> None:
     fresh = type(ward)(ward.folder)
     coding = {"coding": [{"system": "http://snomed.info/sct", "code": "22298006"}]}

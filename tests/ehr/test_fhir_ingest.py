@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from belmont.ehr.errors import DictionaryError, InputMissing, PseudonymCollision
 from belmont.ehr.ingest import read_fhir
 from belmont.ehr.synthetic import HospitalCohort
 
-if TYPE_CHECKING:
-    from conftest import Ward
+Ward = Any
+"""The hand-made records of conftest.py."""
 
 
 def test_fhir_files_code_to_the_table_the_generator_knows(
@@ -49,7 +49,7 @@ def test_strict_reading_accepts_every_generated_resource(
     assert ingested.table == cohorts[2].coded()
 
 
-def test_a_complete_record_gives_its_values_and_missing_ones_are_missing(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_complete_record_gives_its_values_and_missing_ones_are_missing(ward: Ward, dictionary: Dictionary) -> None:
     table = ward.read(dictionary).table
     assert table.rows == 2
     assert sorted(table.values("hba1c").tolist()) == [58.0, 58.0]
@@ -69,7 +69,7 @@ def test_a_complete_record_gives_its_values_and_missing_ones_are_missing(ward: "
     ],
 )
 def test_listed_units_convert_as_the_dictionary_says(
-    ward: "Ward", dictionary: Dictionary, code: str, value: float, unit: str, column: str, expected: float
+    ward: Ward, dictionary: Dictionary, code: str, value: float, unit: str, column: str, expected: float
 ) -> None:
     ward.measure("ada", code, value, unit, day="2018-02-25")
     assert ward.value(dictionary, column) == expected
@@ -78,14 +78,14 @@ def test_listed_units_convert_as_the_dictionary_says(
 
 
 @pytest.mark.parametrize("unit", ["mmol/l", "MMOL/MOL", "mg/dL", "", None, "percent"])
-def test_a_unit_that_is_not_listed_is_never_guessed(ward: "Ward", dictionary: Dictionary, unit: str | None) -> None:
+def test_a_unit_that_is_not_listed_is_never_guessed(ward: Ward, dictionary: Dictionary, unit: str | None) -> None:
     ward.find("Observation")["valueQuantity"]["code"] = unit
     assert np.isnan(ward.value(dictionary, "hba1c"))
     refusal = ward.read(dictionary).quality.refusals[0]
     assert (refusal.where, refusal.column, refusal.category) == ("Observation.ndjson:1", "hba1c", "unknown unit")
 
 
-def test_the_newest_value_in_the_window_counts(ward: "Ward", dictionary: Dictionary) -> None:
+def test_the_newest_value_in_the_window_counts(ward: Ward, dictionary: Dictionary) -> None:
     ward.measure("ada", "59261-8", 70, "mmol/mol", day="2018-02-28")
     ward.measure("ada", "59261-8", 80, "mmol/mol", day="2017-11-01")
     ward.measure("ada", "59261-8", 90, "mmol/mol", day="2018-06-01")
@@ -93,20 +93,20 @@ def test_the_newest_value_in_the_window_counts(ward: "Ward", dictionary: Diction
     assert ward.value(dictionary, "hba1c") == 70
 
 
-def test_times_of_one_day_are_ordered_across_time_zones(ward: "Ward", dictionary: Dictionary) -> None:
+def test_times_of_one_day_are_ordered_across_time_zones(ward: Ward, dictionary: Dictionary) -> None:
     ward.measure("ada", "59261-8", 70, "mmol/mol", day="2018-02-25T10:00:00+05:00")
     ward.measure("ada", "59261-8", 80, "mmol/mol", day="2018-02-25T08:00:00Z")
     assert ward.value(dictionary, "hba1c") == 80
 
 
-def test_a_bad_newest_value_leaves_the_next_newest(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_bad_newest_value_leaves_the_next_newest(ward: Ward, dictionary: Dictionary) -> None:
     ward.measure("ada", "59261-8", 700, "mmol/mol", day="2018-02-28")
     assert ward.value(dictionary, "hba1c") == 58
     assert ward.read(dictionary).quality.out_of_range == 1
 
 
 def test_the_same_value_again_is_a_duplicate_and_another_of_that_moment_a_conflict(
-    ward: "Ward", dictionary: Dictionary
+    ward: Ward, dictionary: Dictionary
 ) -> None:
     ward.measure("ada", "59261-8", 58, "mmol/mol")
     ward.measure("ben", "59261-8", 59, "mmol/mol", issued="2018-02-21T00:00:00Z")
@@ -115,7 +115,7 @@ def test_the_same_value_again_is_a_duplicate_and_another_of_that_moment_a_confli
     assert ward.value(dictionary, "hba1c", "ben") == 59
 
 
-def test_two_patients_with_one_identifier_are_one_person(ward: "Ward", dictionary: Dictionary) -> None:
+def test_two_patients_with_one_identifier_are_one_person(ward: Ward, dictionary: Dictionary) -> None:
     again = {**ward.find("Patient"), "id": "ada-again"}
     ward.resources["Patient"].append(again)
     ward.measure("ada-again", "22748-8", 3.0, "mmol/L")
@@ -125,14 +125,14 @@ def test_two_patients_with_one_identifier_are_one_person(ward: "Ward", dictionar
 
 
 def test_one_number_under_two_identifier_systems_is_refused_rather_than_merged(
-    ward: "Ward", dictionary: Dictionary
+    ward: Ward, dictionary: Dictionary
 ) -> None:
     ward.find("Patient", 1)["identifier"] = [{"system": "urn:insurance", "value": "MRN-ada"}]
     with pytest.raises(PseudonymCollision):
         ward.read(dictionary)
 
 
-def test_the_dictionary_can_name_the_identifier_system(ward: "Ward", amended: Callable[[str, str], Dictionary]) -> None:
+def test_the_dictionary_can_name_the_identifier_system(ward: Ward, amended: Callable[[str, str], Dictionary]) -> None:
     named = amended("on_malformed_line: drop_line", "on_malformed_line: drop_line\nidentifier_system: urn:mrn")
     ward.find("Patient", 1)["identifier"] = [{"system": "urn:insurance", "value": "77"}]
     quality = ward.read(named).quality
@@ -143,7 +143,7 @@ def test_the_dictionary_can_name_the_identifier_system(ward: "Ward", amended: Ca
 @pytest.mark.parametrize(
     ("status", "counts"), [("final", True), ("amended", True), ("preliminary", False), ("entered-in-error", False)]
 )
-def test_only_final_observations_count(ward: "Ward", dictionary: Dictionary, status: str, counts: bool) -> None:
+def test_only_final_observations_count(ward: Ward, dictionary: Dictionary, status: str, counts: bool) -> None:
     ward.find("Observation")["status"] = status
     assert np.isnan(ward.value(dictionary, "hba1c")) != counts
 
@@ -160,7 +160,7 @@ def test_only_final_observations_count(ward: "Ward", dictionary: Dictionary, sta
     ],
 )
 def test_an_event_counts_before_or_after_baseline_by_its_window(
-    ward: "Ward", dictionary: Dictionary, day: str, verification: str, prior: int, event: int
+    ward: Ward, dictionary: Dictionary, day: str, verification: str, prior: int, event: int
 ) -> None:
     coding = {"coding": [{"system": "http://snomed.info/sct", "code": "22298006"}]}
     ward.add("Condition", id="c", code=coding, subject={"reference": "Patient/ada"}, onsetDateTime=day,
@@ -180,7 +180,7 @@ def test_an_event_counts_before_or_after_baseline_by_its_window(
     ],
 )
 def test_a_prescription_counts_if_it_was_written_in_the_year_before(
-    ward: "Ward", dictionary: Dictionary, content: dict[str, object], statin: int
+    ward: Ward, dictionary: Dictionary, content: dict[str, object], statin: int
 ) -> None:
     coding = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "83367"}]}
     ward.add("MedicationRequest", **{"id": "m", "intent": "order", "medicationCodeableConcept": coding,
@@ -188,7 +188,7 @@ def test_a_prescription_counts_if_it_was_written_in_the_year_before(
     assert ward.value(dictionary, "statin") == statin
 
 
-def test_pressures_the_wrong_way_round_are_both_dropped(ward: "Ward", dictionary: Dictionary) -> None:
+def test_pressures_the_wrong_way_round_are_both_dropped(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Observation", 1)["valueQuantity"]["value"] = 80
     ward.find("Observation", 2)["valueQuantity"]["value"] = 140
     assert np.isnan(ward.value(dictionary, "systolic"))
@@ -196,7 +196,7 @@ def test_pressures_the_wrong_way_round_are_both_dropped(ward: "Ward", dictionary
     assert ward.read(dictionary).quality.by_category == {"failed check": 2}
 
 
-def test_a_pressure_panel_is_read_by_its_components(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_pressure_panel_is_read_by_its_components(ward: Ward, dictionary: Dictionary) -> None:
     upper, lower = ward.find("Observation", 1), ward.find("Observation", 2)
     components = [{"code": each["code"], "valueQuantity": each["valueQuantity"]} for each in (upper, lower)]
     panel = {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]}
@@ -206,7 +206,7 @@ def test_a_pressure_panel_is_read_by_its_components(ward: "Ward", dictionary: Di
     assert ward.value(dictionary, "systolic") == 151
 
 
-def test_smoking_is_read_from_its_snomed_code(ward: "Ward", dictionary: Dictionary) -> None:
+def test_smoking_is_read_from_its_snomed_code(ward: Ward, dictionary: Dictionary) -> None:
     coding = {"coding": [{"system": "http://snomed.info/sct", "code": "8517006"}]}
     observation = ward.measure("ada", "72166-2", 0, None)
     del observation["valueQuantity"]
@@ -217,33 +217,33 @@ def test_smoking_is_read_from_its_snomed_code(ward: "Ward", dictionary: Dictiona
 @pytest.mark.parametrize(
     ("born", "age"), [("1950-03-01", 68), ("1950-03-02", 67), ("1950", 67), ("1950-02", 68), ("1948-02-29", 70)]
 )
-def test_age_is_in_whole_years_at_baseline(ward: "Ward", dictionary: Dictionary, born: str, age: int) -> None:
+def test_age_is_in_whole_years_at_baseline(ward: Ward, dictionary: Dictionary, born: str, age: int) -> None:
     ward.find("Patient")["birthDate"] = born
     assert ward.value(dictionary, "age") == age
 
 
-def test_the_first_review_is_the_baseline_and_a_cancelled_one_is_not(ward: "Ward", dictionary: Dictionary) -> None:
+def test_the_first_review_is_the_baseline_and_a_cancelled_one_is_not(ward: Ward, dictionary: Dictionary) -> None:
     ward.add("Encounter", **{**ward.find("Encounter"), "id": "later", "period": {"start": "2020-03-01"}})
     cancelled = {"id": "x", "status": "cancelled", "period": {"start": "2012-03-01"}}
     ward.add("Encounter", **{**ward.find("Encounter"), **cancelled})
     assert ward.value(dictionary, "age") == 67
 
 
-def test_a_patient_without_baseline_is_left_out_and_named(ward: "Ward", dictionary: Dictionary) -> None:
+def test_a_patient_without_baseline_is_left_out_and_named(ward: Ward, dictionary: Dictionary) -> None:
     ward.find("Encounter", 1)["type"] = []
     quality = ward.read(dictionary).quality
     assert (quality.rows, quality.refused_rows) == (1, 1)
     assert str(quality.refusals[0]) == "Patient.ndjson:2: the patient has no baseline Encounter"
 
 
-def test_files_of_another_study_are_told_from_the_dictionary(ward: "Ward", dictionary: Dictionary) -> None:
+def test_files_of_another_study_are_told_from_the_dictionary(ward: Ward, dictionary: Dictionary) -> None:
     for encounter in ward.resources["Encounter"]:
         encounter["type"] = []
     with pytest.raises(WrongDictionary, match="baseline Encounter"):
         ward.read(dictionary)
 
 
-def test_observations_of_other_codes_only_are_told_from_the_dictionary(ward: "Ward", dictionary: Dictionary) -> None:
+def test_observations_of_other_codes_only_are_told_from_the_dictionary(ward: Ward, dictionary: Dictionary) -> None:
     for observation in ward.resources["Observation"]:
         observation["code"] = {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}
     with pytest.raises(WrongDictionary, match="no Observation has a code"):
@@ -258,7 +258,7 @@ def test_a_folder_that_is_none_or_holds_no_patients_is_refused(tmp_path: Path, d
         read_fhir(tmp_path, dictionary, b"k" * 32)
 
 
-def test_a_dictionary_without_fhir_sources_is_refused(ward: "Ward") -> None:
+def test_a_dictionary_without_fhir_sources_is_refused(ward: Ward) -> None:
     text = """
 format: belmont-dictionary/1
 name: csv-only
@@ -270,7 +270,7 @@ columns: [{name: dead, label: Died, kind: bit, on_bad: drop_row}]
         ward.read(Dictionary.loads(text))
 
 
-def test_progress_ends_at_the_last_byte(ward: "Ward", dictionary: Dictionary) -> None:
+def test_progress_ends_at_the_last_byte(ward: Ward, dictionary: Dictionary) -> None:
     told: list[tuple[int, int]] = []
     read_fhir(ward.write(), dictionary, b"k" * 32, progress=lambda done, total: told.append((done, total)))
     assert told[-1][0] == told[-1][1] > 0

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -12,8 +12,8 @@ from belmont.ehr.quality import MAX_LISTED
 from belmont.ehr.synthetic import HospitalCohort
 from belmont.ehr.synthetic_records import ConsentKind
 
-if TYPE_CHECKING:
-    from conftest import Ward
+Ward = Any
+"""The hand-made records of conftest.py."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_the_summary_and_the_counts_quote_no_value_and_no_patient(
     assert not any(identifier in shown for identifier in cohorts[1].identifiers)
 
 
-def test_the_list_is_bounded_and_the_count_is_not(ward: "Ward", dictionary: Dictionary) -> None:
+def test_the_list_is_bounded_and_the_count_is_not(ward: Ward, dictionary: Dictionary) -> None:
     for _ in range(MAX_LISTED + 50):
         ward.measure("ada", "59261-8", 999, "mmol/mol")
     quality = ward.read(dictionary).quality
@@ -64,7 +64,7 @@ def test_the_list_is_bounded_and_the_count_is_not(ward: "Ward", dictionary: Dict
     assert quality.refused_values == quality.out_of_range == MAX_LISTED + 50
 
 
-def test_html_is_escaped(ward: "Ward", dictionary: Dictionary) -> None:
+def test_html_is_escaped(ward: Ward, dictionary: Dictionary) -> None:
     folder = ward.write()
     evil = folder.rename(folder.with_name("<b>ward"))
     assert "<b>ward" not in read_fhir(evil, dictionary, b"k" * 32).quality._repr_html_().replace("<b>&lt;", "")

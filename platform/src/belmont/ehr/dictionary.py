@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -190,11 +190,8 @@ class Dictionary:
 
     @staticmethod
     def builtin(name: str = "diabetes_cvd") -> "Dictionary":
-        """A dictionary shipped with the package."""
-        resource = resources.files("belmont.ehr") / "dictionaries" / f"{name}.yaml"
-        if not resource.is_file():
-            raise DictionaryError(f"there is no built-in dictionary {name!r}")
-        return Dictionary.loads(resource.read_text(encoding="utf-8"), f"{name}.yaml (built in)")
+        """A dictionary shipped with the package; read once a process."""
+        return _builtin(name)
 
     def __post_init__(self) -> None:
         if not self.columns or len(self.columns) > MAX_COLUMNS:
@@ -277,3 +274,11 @@ class Dictionary:
         head = "".join(f"<th>{title}</th>" for title in ("column", "meaning", "kind", "W", "unit", ""))
         caption = html.escape(f"{self.name} version {self.version}: {self.title}")
         return f"<table><caption>{caption}</caption><tr>{head}</tr>{cells}</table>"
+
+
+@cache
+def _builtin(name: str) -> Dictionary:
+    resource = resources.files("belmont.ehr") / "dictionaries" / f"{name}.yaml"
+    if not resource.is_file():
+        raise DictionaryError(f"there is no built-in dictionary {name!r}")
+    return Dictionary.loads(resource.read_text(encoding="utf-8"), f"{name}.yaml (built in)")

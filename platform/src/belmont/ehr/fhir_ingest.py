@@ -261,6 +261,8 @@ class _Reader:
             system, value = str(each.get("system", "")), each["value"].strip()
             if not value or each.get("use") in ("old", "temp") or (wanted is not None and system != wanted):
                 continue
+            if not value.isprintable():
+                raise BadValue("no identifier", f"identifier {shown(value)} has characters that no identifier has")
             official = each.get("use") == "official"
             if best is None or (official and not best[0]):
                 best = (official, system, value)
