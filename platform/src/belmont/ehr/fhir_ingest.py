@@ -13,7 +13,6 @@ unreadable lines than readable ones is refused whatever the dictionary says. Not
 read.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -28,11 +27,11 @@ from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import (
     ConsentUnreadable,
     DictionaryError,
-    InputMissing,
     InputNotText,
     InputTruncated,
     WrongDictionary,
 )
+from belmont.ehr.fhir_files import Resource, files_by_type, is_json, model_validator, parse
 from belmont.ehr.fhir_values import (
     BadValue,
     Moment,
@@ -50,7 +49,6 @@ from belmont.ehr.lines import numbered_lines
 from belmont.ehr.quality import QualityCounts, QualityReport
 from belmont.ehr.rows import Place, Rows, refuse_file
 
-Resource = dict[str, Any]
 Progress = Callable[[int, int], None]
 """Called with (bytes read, bytes in all) now and then."""
 
@@ -101,40 +99,12 @@ def read_fhir(
     with the models of fhir.resources (about 0.1 ms each), and a resource they refuse is a malformed line. Raises an
     InputRefused that names file and line, WrongDictionary, DictionaryError or PseudonymCollision.
     """
-    files, unused, name = _files(source)
+    files, unused, name = files_by_type(source)
     for column in dictionary:
         if column.source is None:
             raise DictionaryError(f"column {column.name} has no FHIR source; give it one, or code a CSV instead")
     reader = _Reader(dictionary, QualityCounts(name), as_of or datetime.now(UTC).date(), strict, files, progress)
     return reader.read(pseudonym_key, unused)
-
-
-_TYPES = ("Patient", "Consent", "Encounter", "Condition", "MedicationRequest", "Observation")
-
-
-def _files(source: Path | str | Iterable[Path | str]) -> tuple[dict[str, list[Path]], list[str], str]:
-    """Files by resource type in a fixed order, the names of those not used, and a name for the whole."""
-    if isinstance(source, str | Path):
-        folder = Path(source)
-        if not folder.is_dir():
-            raise InputMissing(folder, None, "no such folder; give the folder that holds Patient.ndjson and the others")
-        listed = sorted(path for path in folder.iterdir() if path.is_file())
-        name = folder.name
-    else:
-        listed = sorted(Path(path) for path in source)
-        name = listed[0].parent.name if listed else "no files"
-    files: dict[str, list[Path]] = {kind: [] for kind in _TYPES}
-    unused = []
-    for path in listed:
-        kind = path.name.split(".", 1)[0]
-        if kind in files and path.name.endswith((".ndjson", ".ndjson.gz")):
-            files[kind].append(path)
-        else:
-            unused.append(path.name)
-    if not files["Patient"]:
-        where = listed[0].parent if listed else Path(str(source))
-        raise InputMissing(where, None, "there is no Patient.ndjson; name files by resource type, as bulk data does")
-    return files, unused, name
 
 
 class _Reader:
@@ -195,19 +165,19 @@ class _Reader:
     # Lines
 
     def _each(self, kind: str, use: Callable[[Resource, Place], None]) -> None:
-        validate = _model_validator(kind) if self._strict else None
+        validate = model_validator(kind) if self._strict else None
         for path in self._files[kind]:
             bad = good = 0
             for number, text, ended in numbered_lines(path, self._progress):
                 self._counts.lines_read += 1
                 place = Place(path, number)
                 try:
-                    resource = _parse(text, kind)
+                    resource = parse(text, kind)
                     if validate is not None:
                         validate(text)
                     use(resource, place)
                 except BadValue as error:
-                    if not ended and error.category == "malformed line" and not _is_json(text):
+                    if not ended and error.category == "malformed line" and not is_json(text):
                         raise InputTruncated(path, number, "the last line is cut off; export the file again") from error
                     self._bad_line(kind, place, error)
                     bad += error.category == "malformed line"
@@ -494,52 +464,6 @@ def _words(column: Column) -> dict[str, int]:
         for code, category in enumerate(column.codebook.categories, start=1)
         for word in (category.name, *category.matches)
     }
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _parse(text: str, kind: str) -> Resource:
-    try:
-        resource = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise BadValue("malformed line", f"not JSON at character {error.pos + 1}: {error.msg}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadValue("malformed line", f"not JSON: {error}") from error
-    if not isinstance(resource, dict):
-        raise BadValue("malformed line", "not a JSON object")
-    if resource.get("resourceType") != kind:
-        raise BadValue("malformed line", f"resourceType {shown(resource.get('resourceType'))} in a file of {kind}")
-    return resource
-
-
-def _is_json(text: str) -> bool:
-    try:
-        _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _model_validator(kind: str) -> Callable[[str], None]:
-    from fhir.resources.R4B import get_fhir_model_class
-    from pydantic import ValidationError
-
-    model = get_fhir_model_class(kind)
-
-    def validate(text: str) -> None:
-        try:
-            model.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise BadValue("malformed line", f"not valid R4: {place}: {first['msg']}") from error
-
-    return validate
 
 
 def _refuse_consent(place: Place, error: BadValue) -> NoReturn:
