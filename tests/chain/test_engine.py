@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,6 +268,43 @@ def test_an_estimate_suffices_and_a_tenth_less_does_not(engine: Engine, sign: An
     assert result.success
     assert execute(engine, engine.head.header, Call(call.sender, call.to, call.data, 0, limit)).success
     assert not execute(engine, engine.head.header, Call(call.sender, call.to, call.data, 0, limit * 9 // 10)).success
+
+
+def test_a_call_ends_at_its_deadline(engine: Engine, sign: Any, counter_source: Compiled) -> None:
+    address = deploy_counter(engine, sign, new_account(), counter_source)
+    started = time.monotonic()
+    with pytest.raises(CallImpossible, match="execution aborted"):
+        execute(engine, engine.head.header, Call(to=address, data=selector("forever()")), deadline=started + 0.2)
+    assert time.monotonic() - started < 2
+
+
+def test_readers_see_whole_blocks_while_others_are_sealed(engine: Engine, sign: Any, counter_source: Compiled) -> None:
+    account = new_account()
+    address = deploy_counter(engine, sign, account, counter_source)
+    done = threading.Event()
+    problems: list[str] = []
+
+    def read() -> None:
+        last = 0
+        while not done.is_set():
+            head = engine.head
+            result = execute(engine, head.header, Call(to=address, data=selector("total()")))
+            total = int.from_bytes(result.output, "big")
+            if total != head.number - 1 or total < last:
+                problems.append(f"block {head.number} has total {total} after {last}")
+            last = total
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for nonce in range(1, 21):
+        data = selector("add(uint256)") + encode(["uint256"], [1])
+        engine.seal([transaction(sign, account, to=address, data=data, nonce=nonce, gas=200_000)])
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert engine.head.number == 21
 
 
 def test_a_call_with_value_that_nobody_has_cannot_begin(engine: Engine) -> None:

@@ -5,6 +5,7 @@ A call at block N runs in the state after N and in N's own context (number, time
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from trie import HexaryTrie
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.store import StateNodes
 from belmont.chain.transactions import gas_min
+from belmont.chain.vm import CallTimedOut
 
 CALL_GAS_MAX: Final = 50_000_000
+CALL_SECONDS_MAX: Final = 5.0
 TRANSFER_GAS: Final = 21_000
 STIPEND_GAS: Final = 2_300
 
@@ -51,15 +54,19 @@ class CallResult:
 
 
 class CallImpossible(Exception):
-    """The call cannot begin: no balance for the value, not enough gas for its data."""
+    """The call cannot begin or end: no balance for the value, not enough gas for its data, no time left."""
 
 
-def execute(engine: Engine, header: Any, call: Call) -> CallResult:
-    """Run one call against the state of `header`. Raises `CallImpossible`."""
+def execute(engine: Engine, header: Any, call: Call, deadline: float | None = None) -> CallResult:
+    """Run one call against the state of `header`, five seconds at most unless a `deadline` (monotonic) is given.
+
+    Raises `CallImpossible`, also when the time is over.
+    """
     needed = gas_min(call.data, call.to is None)
     if call.gas < needed:
         raise CallImpossible(f"intrinsic gas too low: have {call.gas}, want {needed}")
     state = engine.state(header)
+    state.deadline = time.monotonic() + CALL_SECONDS_MAX if deadline is None else deadline
     unsigned = PragueTransactionBuilder.create_unsigned_transaction(
         nonce=state.get_nonce(call.sender),
         gas_price=0,
@@ -70,6 +77,8 @@ def execute(engine: Engine, header: Any, call: Call) -> CallResult:
     )
     try:
         computation = state.apply_transaction(SpoofTransaction(unsigned, from_=call.sender, is_simulation=True))
+    except CallTimedOut:
+        raise CallImpossible(f"execution aborted (timeout = {CALL_SECONDS_MAX:.0f}s)") from None
     except ValidationError as error:
         raise CallImpossible(f"insufficient funds for transfer: {error}") from error
     spent = call.gas - computation.get_gas_remaining()
@@ -90,15 +99,16 @@ def estimate_gas(engine: Engine, header: Any, call: Call) -> tuple[int, CallResu
     When the call fails at the largest limit, the limit is 0 and the result says why.
     """
     largest = min(call.gas, BLOCK_GAS_SPENDABLE)
+    deadline = time.monotonic() + CALL_SECONDS_MAX
     if call.to is not None and not call.data and not engine.state(header).get_code(call.to):
         result = execute(engine, header, Call(call.sender, call.to, b"", call.value, TRANSFER_GAS))
         return (TRANSFER_GAS, result) if result.success else (0, result)
-    result = execute(engine, header, Call(call.sender, call.to, call.data, call.value, largest))
+    result = execute(engine, header, Call(call.sender, call.to, call.data, call.value, largest), deadline)
     if not result.success:
         return 0, result
     limit = result.gas_spent + result.gas_spent // 63 + STIPEND_GAS
     while limit < largest:
-        attempt = execute(engine, header, Call(call.sender, call.to, call.data, call.value, limit))
+        attempt = execute(engine, header, Call(call.sender, call.to, call.data, call.value, limit), deadline)
         if attempt.success:
             return limit, attempt
         limit = limit * 3 // 2

@@ -34,7 +34,7 @@ from belmont.chain import documents
 from belmont.chain.errors import ChainDirectoryError
 from belmont.chain.store import FORMAT_VERSION, BlockRow, StateNodes, Store
 from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
-from belmont.chain.vm import Block, EmbeddedVM, Header
+from belmont.chain.vm import Block, CallVM, EmbeddedVM, Header
 
 BLOCK_GAS_LIMIT: Final = 60_000_000
 BLOCK_GAS_SPENDABLE: Final = BLOCK_GAS_LIMIT // 2
@@ -210,8 +210,8 @@ class Engine:
     def state(self, header: Any) -> Any:
         """py-evm's state after the block of `header`, in that block's own context; writes to it go nowhere."""
         nodes = StateNodes(self.store)
-        previous = EmbeddedVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
-        return EmbeddedVM.build_state(nodes, header, self.context, previous or ())
+        previous = CallVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
+        return CallVM.build_state(nodes, header, self.context, previous or ())
 
 
 class VmChainDatabase:

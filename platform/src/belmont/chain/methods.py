@@ -84,7 +84,8 @@ class Methods:
         handler = self._in_thread.get(method)
         if handler is None:
             raise RpcError(read.METHOD_NOT_FOUND, f"the method {method} does not exist/is not available")
-        answer: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(self.node.readers, handler, parameters)
+        executor = self.node.callers if method in ("eth_call", "eth_estimateGas") else self.node.readers
+        answer: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(executor, handler, parameters)
         return await answer
 
     async def _send(self, p: list[Any]) -> str:

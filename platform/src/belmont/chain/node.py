@@ -28,6 +28,7 @@ HOLD_EARLY_SECONDS: Final = 2.0
 PENDING_MAX: Final = 4096
 PENDING_PER_SENDER_MAX: Final = 256
 READER_THREADS: Final = 4
+CALLER_THREADS: Final = 4
 THREAD_STACK_BYTES: Final = 64 * 1024 * 1024
 SWITCH_INTERVAL_SECONDS: Final = 0.001
 
@@ -58,6 +59,8 @@ class Node:
         self._task: asyncio.Task[None] | None = None
         self._last_block = time.monotonic()
         self.readers: Executor = deep_stack_executor("chain-read", READER_THREADS)
+        # apart, so that long calls hold up neither reads nor the admission of transactions
+        self.callers: Executor = deep_stack_executor("chain-call", CALLER_THREADS)
         self._sealer: Executor = deep_stack_executor("chain-seal", 1)
 
     async def start(self) -> None:
@@ -74,6 +77,7 @@ class Node:
         if self._task is not None:
             await self._task
         self.readers.shutdown(wait=True)
+        self.callers.shutdown(wait=True)
         self._sealer.shutdown(wait=True)
 
     async def submit(self, raw: bytes) -> bytes:

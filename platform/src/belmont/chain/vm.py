@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 
 from eth.consensus.noproof import NoProofConsensus
@@ -89,6 +90,33 @@ class EmbeddedVM(PragueVM):  # type: ignore[misc]
 
     def process_deposit_request_data(self, block: Any) -> None:
         """No deposit contract exists on this chain (change 6)."""
+
+
+class CallTimedOut(Exception):
+    """A simulated call ran past its state's deadline; not an error of the EVM, so no contract can catch it."""
+
+
+class CallComputation(EmbeddedComputation):
+    """The same opcodes for simulated calls, with a limit on time besides the one on gas."""
+
+    def consume_gas(self, amount: int, reason: str) -> None:
+        """Every opcode passes here; a clock reading is a twentieth of its cost."""
+        self._gas_meter.consume_gas(amount, reason)
+        if time.monotonic() > self.state.deadline:
+            raise CallTimedOut
+
+
+class CallState(EmbeddedState):
+    """The state for simulated calls. `deadline` is of `time.monotonic`."""
+
+    computation_class = CallComputation
+    deadline = float("inf")
+
+
+class CallVM(EmbeddedVM):
+    """The VM whose states take simulated calls; it makes no blocks."""
+
+    _state_class = CallState
 
 
 Header = PragueBlockHeader
