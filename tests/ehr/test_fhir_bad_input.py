@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,7 @@ def insert(line: bytes) -> Callable[[bytes], bytes]:
         (b'{"resourceType": "Patient", "id": "x"}', "resourceType 'Patient' in a file of Observation"),
         (b'{"resourceType": "Observation", "x": NaN}', "NaN is not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b'{"resourceType": "Observation", "x": ' + b"[{" * 200 + b"}]" * 200 + b"}", "within each other"),
         (b'{"resourceType": "Observation", "id": "x", "status": "final"}', "names no Patient"),
         (
             b'{"resourceType":"Observation","status":["final"],"subject":{"reference":"Patient/ada"}}',
@@ -237,3 +239,24 @@ def test_no_content_of_any_resource_makes_anything_but_a_typed_error(
     except EhrError:
         return
     assert ingested.table.rows <= 2
+
+
+def test_a_deeply_nested_line_is_refused_whatever_recursion_limit_a_library_has_set(
+    ward: Ward, dictionary: Dictionary
+) -> None:
+    ward.raw["Observation"] = insert(b'{"resourceType": "Observation", "x": ' + b"[" * 900_000)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        ingested = ward.read(dictionary)
+    finally:
+        sys.setrecursionlimit(before)
+    assert "within each other" in ingested.quality.refusals[0].reason
+
+
+def test_brackets_inside_text_are_not_nesting(ward: Ward, dictionary: Dictionary) -> None:
+    note = (
+        b'{"resourceType":"Observation","id":"n","note":"' + b"[{" * 500 + b'\\"","subject":{"reference":"Patient/x"}}'
+    )
+    ward.raw["Observation"] = insert(note)
+    assert "no Patient 'x'" in ward.read(dictionary).quality.refusals[0].reason

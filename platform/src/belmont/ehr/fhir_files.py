@@ -1,6 +1,7 @@
 """The files of a FHIR bulk data export and their lines, before anything is known about their content."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,11 +45,38 @@ def _refuse_constant(name: str) -> NoReturn:
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
+MAX_DEPTH = 100
+"""Objects and arrays within each other; FHIR's own resources stay far below. The decoder recurses in C, and some
+libraries raise Python's recursion limit so far that a deeper line would end the process."""
+
+
+def _decode(text: str) -> object:
+    """Raises ValueError for what is not JSON or is nested too deeply."""
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise ValueError(f"more than {MAX_DEPTH} objects and arrays within each other")
+    return _DECODER.decode(text)
+
+
+def _depth(text: str) -> int:
+    """The deepest nesting, not counting brackets inside strings."""
+    deepest = depth = 0
+    for match in _BRACKET_OR_STRING.finditer(text):
+        bracket = match[0]
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
+
+
+_BRACKET_OR_STRING = re.compile(r"""[\[\]{}]|"(?:[^"\\]|\\.)*"?""", re.DOTALL)
+
 
 def parse(text: str, kind: str) -> Resource:
     """The resource on a line. Raises BadValue where it is none of this kind."""
     try:
-        resource = _DECODER.decode(text)
+        resource = _decode(text)
     except json.JSONDecodeError as error:
         raise BadValue("malformed line", f"not JSON at character {error.pos + 1}: {error.msg}") from error
     except (ValueError, RecursionError) as error:
@@ -63,7 +91,7 @@ def parse(text: str, kind: str) -> Resource:
 def is_json(text: str) -> bool:
     """Whether a line is whole: a line cut off is not."""
     try:
-        _DECODER.decode(text)
+        _decode(text)
     except (ValueError, RecursionError):
         return False
     return True
