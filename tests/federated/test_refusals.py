@@ -1,6 +1,5 @@
 """Every refusal, met by driving the real node: nothing is computed, nothing is imported, and the reason comes back."""
 
-import sys
 from typing import Any
 
 import pytest
@@ -10,18 +9,6 @@ from belmont.federated.models.combine import federated_averaging
 from belmont.federated.models.training import Training
 from belmont.registry.reasons import Reason
 from belmont.registry.types import Computation
-
-REVOKING_APP = """
-import board_for_test
-from flwr.app import Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-app = ClientApp()
-@app.train()
-def train(message, context):
-    board_for_test.revoke()
-    content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
-    return Message(content, reply_to=message)
-"""
 
 
 def nothing_happened(study: Any) -> bool:
@@ -248,25 +235,3 @@ def test_the_researcher_sees_every_hospitals_reason(study):
     assert refusal.value.reasons == (Reason.PERMIT_REVOKED,)
     assert training.results == [] and training.model is study.model
     assert nothing_happened(study)
-
-
-def test_a_revocation_between_computing_and_releasing_stops_the_result(scene, refused, app_builder):
-    """The app itself plays the board: it revokes while it computes."""
-    permits: list[int] = []
-
-    def revoke() -> None:
-        for member in scene.consortium.board:
-            scene.registry.as_(member).vote_revoke(permits[0], "harm")
-
-    sys.modules["board_for_test"] = type(sys)("board_for_test")
-    sys.modules["board_for_test"].revoke = revoke
-    try:
-        scene.bundle = app_builder(REVOKING_APP)
-        permits.append(scene.issue())
-        scene.open_round(permits[0])
-        assert refused(scene.send_round(permits[0])).reason is Reason.PERMIT_REVOKED
-    finally:
-        del sys.modules["board_for_test"]
-    assert scene.registry.uses(permits[0]) == []
-    (entry,) = scene.nodes[0].ledger.entries()
-    assert entry.released_at is None

@@ -1,0 +1,123 @@
+"""Between computing and releasing: whatever changes there stops the result, and the round stays consumed."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from belmont.federated.errors import NODE_FAULT
+from belmont.registry.reasons import Reason
+from belmont.registry.types import PermitId, UseKind
+
+APP = """
+import hook_for_test
+from flwr.app import Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+app = ClientApp()
+@app.train()
+def train(message, context):
+    hook_for_test.while_computing()
+    content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
+    return Message(content, reply_to=message)
+"""
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    """What happens in the world while the code computes."""
+    module = ModuleType("hook_for_test")
+    monkeypatch.setitem(sys.modules, "hook_for_test", module)
+    return module
+
+
+@pytest.fixture
+def hooked(scene, app_builder):
+    scene.bundle = app_builder(APP)
+    scene.permit = scene.issue()
+    scene.open_round(scene.permit)
+    return scene
+
+
+def revoke(scene):
+    for member in scene.consortium.board:
+        scene.registry.as_(member).vote_revoke(scene.permit, "harm")
+
+
+def unreleased(scene):
+    (entry,) = scene.nodes[0].ledger.entries()
+    return entry.released_at is None and scene.registry.uses(scene.permit) == []
+
+
+def test_a_revocation_while_the_code_computes_stops_the_result(hooked, hook, refused):
+    hook.while_computing = lambda: revoke(hooked)
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.PERMIT_REVOKED
+    assert unreleased(hooked)
+
+
+def test_a_withdrawal_while_the_code_computes_stops_the_result(hooked, hook, refused):
+    hospital = hooked.registry.as_(hooked.consortium.hospitals[0])
+    hook.while_computing = lambda: hospital.withdraw(hooked.permit, hooked.participants[0])
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.DATASET_NOT_COVERED
+    assert unreleased(hooked)
+
+
+def test_a_chain_that_goes_away_while_the_code_computes_stops_the_result(hooked, hook, refused):
+    hook.while_computing = lambda: hooked.registry.set_reachable(False)
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.CHAIN_UNREACHABLE
+    hooked.registry.set_reachable(True)
+    assert unreleased(hooked)
+    hook.while_computing = lambda: None
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.ALREADY_SERVED
+
+
+class Meddled:
+    """A registry in which something happens just before a use is recorded, after the node's own last look."""
+
+    def __init__(self, inner, before):
+        self._inner, self._before = inner, before
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def as_(self, account):
+        return Meddled(self._inner.as_(account), self._before)
+
+    def record_use(self, *arguments):
+        self._before()
+        return self._inner.record_use(*arguments)
+
+
+def test_the_contract_stops_what_is_revoked_after_the_nodes_last_look(hooked, hook, refused):
+    hook.while_computing = lambda: None
+    hooked.nodes[0].close()
+    hooked.nodes[0] = hooked.new_node(0, registry=Meddled(hooked.registry, lambda: revoke(hooked)))
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.PERMIT_REVOKED
+    assert unreleased(hooked)
+
+
+def test_a_chain_that_goes_away_while_the_use_is_recorded_stops_the_result(hooked, hook, refused):
+    hook.while_computing = lambda: None
+    hooked.nodes[0].close()
+    off = Meddled(hooked.registry, lambda: hooked.registry.set_reachable(False))
+    hooked.nodes[0] = hooked.new_node(0, registry=off)
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.CHAIN_UNREACHABLE
+    hooked.registry.set_reachable(True)
+    assert unreleased(hooked)
+
+
+def test_a_node_counts_its_own_rounds_whatever_the_chain_says(scene, refused):
+    permit = scene.issue(rounds=1)
+    scene.open_round(permit)
+    assert scene.nodes[0].ledger.admit(PermitId(permit), UseKind.ROUND, 7, "earlier", bytes(32), 1, 0.0)
+    assert refused(scene.send_round(permit)).reason is Reason.ROUNDS_EXHAUSTED
+    assert scene.traces() == []
+
+
+def test_a_node_without_its_ledger_computes_nothing(scene):
+    permit = scene.issue()
+    scene.open_round(permit)
+    scene.nodes[0].close()
+    reply = scene.send_round(permit)
+    assert reply.error.code == NODE_FAULT and "ledger" in reply.error.reason
+    assert scene.traces() == []
+    assert scene.registry.uses(permit) == []
