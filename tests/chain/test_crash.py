@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ THREADS = 8
 
 
 def test_no_acknowledged_transaction_is_lost_when_the_server_is_killed_under_load(
-    tmp_path: Path, counter_source: Compiled
+    tmp_path: Path, counter_source: Compiled, replay: Callable[[Path], int]
 ) -> None:
     accounts = [Account.from_key(secrets.token_bytes(32)) for _ in range(THREADS)]
     acknowledged: list[bytes] = []
@@ -83,5 +84,6 @@ def test_no_acknowledged_transaction_is_lost_when_the_server_is_killed_under_loa
     state = engine.state(engine.head.header)
     assert state.get_storage(bytes.fromhex(address[2:]), 0) == counted
     engine.close()
+    assert replay(tmp_path) >= len(acknowledged)
     with sqlite3.connect(tmp_path / "chain.sqlite") as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)

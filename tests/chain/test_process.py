@@ -17,6 +17,7 @@ from belmont.chain.client import ChainClient
 from belmont.chain.commands import add_commands
 from belmont.chain.errors import ChainDirectoryError, ChainLocked, ChainStartError, ChainUnreachable
 from belmont.chain.process import ChainProcess
+from belmont.chain.server import serve
 
 
 def gone(pid: int, within_seconds: float = 10.0) -> bool:
@@ -55,6 +56,14 @@ def test_a_taken_port_and_a_wrong_chain_id_are_refused_with_typed_errors(chain: 
     ChainProcess.start(tmp_path, chain_id=99).stop()
     with pytest.raises(ChainDirectoryError, match="holds chain 99"):
         ChainProcess.start(tmp_path, chain_id=98)
+
+
+@pytest.mark.parametrize(
+    ("port", "heartbeat", "why"), [(70_000, 10.0, "port 70000"), (0, 0.0, "heartbeat of 0"), (0, float("nan"), "nan")]
+)
+def test_impossible_settings_are_refused(tmp_path: Path, port: int, heartbeat: float, why: str) -> None:
+    with pytest.raises(ChainStartError, match=why):
+        serve(tmp_path, port, heartbeat_seconds=heartbeat)
 
 
 def test_a_server_that_cannot_run_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

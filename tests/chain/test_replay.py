@@ -1,30 +1,16 @@
-"""An independent check of whole chains: a fresh py-evm Prague chain re-executes every block from genesis.
-
-It has none of the embedded chain's changes but the one relaxed rule (timestamps within a second): pure Python
-precompiles, py-evm's own gas accounting, signature checks and system contracts. `import_block` compares every field of
-every header: state root, receipts root, gas used, bloom, requests hash.
-"""
+"""Whole chains are re-executed by an independent py-evm Prague (`replay` in conftest) to the same roots."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rlp
-from eth.chains.base import MiningChain
-from eth.consensus.noproof import NoProofConsensus
-from eth.db.atomic import AtomicDB
-from eth.vm.forks.prague import PragueVM
-from eth.vm.forks.prague.blocks import PragueBlock, PragueBlockHeader
-from eth.vm.forks.prague.constants import (
-    CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-    WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
-)
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_utils.crypto import keccak
@@ -32,59 +18,11 @@ from eth_utils.exceptions import ValidationError
 from py_arkworks_bls12381 import G1Point
 
 from belmont.chain.compiler import Compiled
-from belmont.chain.engine import BLOCK_GAS_LIMIT, BLOCK_GAS_SPENDABLE, GENESIS_EXTRA, Engine
+from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.store import Store
-from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
 from belmont.chain.transactions import admit
 
-
-class AuditVM(PragueVM):
-    consensus_class = NoProofConsensus
-
-    @classmethod
-    def validate_header(cls, header: Any, parent: Any) -> None:
-        assert header.timestamp >= parent.timestamp
-        super().validate_header(header.copy(timestamp=max(header.timestamp, parent.timestamp + 1)), parent)
-
-
-class AuditChain(MiningChain):
-    chain_id = 1337
-    vm_configuration = ((0, AuditVM),)
-
-
-def replay(directory: Path) -> int:
-    """Re-execute the chain stored in `directory`; the number of transactions. Raises ValidationError on a mismatch."""
-    store = Store(directory)
-    try:
-        blocks = store.all("select header from blocks order by number")
-        genesis = rlp.decode(blocks[0][0], sedes=PragueBlockHeader)
-        code = {
-            WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS: WITHDRAWAL_REQUESTS_CODE,
-            CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS: CONSOLIDATION_REQUESTS_CODE,
-        }
-        allocation = {at: {"balance": 0, "nonce": 1, "code": c, "storage": {}} for at, c in code.items()}
-        parameters = {
-            "gas_limit": BLOCK_GAS_LIMIT,
-            "timestamp": genesis.timestamp,
-            "difficulty": 0,
-            "base_fee_per_gas": 0,
-            "extra_data": GENESIS_EXTRA,
-            "parent_beacon_block_root": bytes(32),
-        }
-        chain = AuditChain.from_genesis(AtomicDB(), parameters, allocation)
-        assert chain.get_canonical_head().hash == genesis.hash
-        count = 0
-        for number, (encoded,) in enumerate(blocks[1:], start=1):
-            raws = store.all("select raw from transactions where block=? order by position", number)
-            transactions = [PragueTransactionBuilder.decode(raw) for (raw,) in raws]
-            header = rlp.decode(encoded, sedes=PragueBlockHeader)
-            block = PragueBlock(header=header, transactions=transactions, uncles=[], withdrawals=[])
-            chain.import_block(block, perform_validation=True)
-            count += len(transactions)
-        assert chain.get_canonical_head().state_root == rlp.decode(blocks[-1][0], sedes=PragueBlockHeader).state_root
-        return count
-    finally:
-        store.close()
+Replay = Callable[[Path], int]
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +79,13 @@ def busy_chain(tmp_path_factory: pytest.TempPathFactory, sign: Any, counter_sour
     return directory
 
 
-def test_an_independent_chain_reaches_the_same_roots_in_every_block(busy_chain: Path) -> None:
+def test_an_independent_chain_reaches_the_same_roots_in_every_block(busy_chain: Path, replay: Replay) -> None:
     assert replay(busy_chain) == 16
 
 
-def test_a_changed_transaction_is_found_by_the_replay(busy_chain: Path, sign: Any, tmp_path: Path) -> None:
+def test_a_changed_transaction_is_found_by_the_replay(
+    busy_chain: Path, replay: Replay, sign: Any, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(busy_chain, copy)
     store = Store(copy)

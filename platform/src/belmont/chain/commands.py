@@ -24,12 +24,18 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dir", dest="directory", type=Path, required=True, help="where the chain is kept")
+    parser.add_argument(
+        "--dir", dest="directory", metavar="DIR", type=Path, required=True, help="where the chain is kept"
+    )
     parser.add_argument("--port", type=int, default=8545, help="TCP port, 0 for a free one (default: 8545)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--chain-id", type=int, help="of a new chain (default: 1337); must match an existing one")
     parser.add_argument(
-        "--heartbeat-seconds", type=float, default=10.0, help="an empty block after so long without one (default: 10)"
+        "--heartbeat-seconds",
+        metavar="SECONDS",
+        type=float,
+        default=10.0,
+        help="an empty block after so long without one (default: 10)",
     )
     parser.set_defaults(run=_serve)
 

@@ -38,6 +38,10 @@ def serve(
 
     Raises `ChainLocked`, `ChainDirectoryError`, or `ChainStartError` when the port is taken.
     """
+    if not 0 <= port <= 65535:
+        raise ChainStartError(f"port {port} does not exist: choose one from 1 to 65535, or 0 for a free one")
+    if not 0 < heartbeat_seconds < float("inf"):
+        raise ChainStartError(f"heartbeat of {heartbeat_seconds} s: choose a positive number of seconds")
     listening = _bind(host, port)
     try:
         import uvicorn
