@@ -174,3 +174,12 @@ def test_questions_are_refused_with_the_names_that_would_work(consortium: Consor
         mean("hba1c", smoking="current").query(book)
     with pytest.raises(Exception, match="shoe_size"):
         mean("shoe_size").query(book)
+
+
+def test_each_hospital_sees_what_was_wrong_with_its_records_and_nobody_else_does(consortium: Consortium) -> None:
+    quality = consortium.quality()
+    assert list(quality.index) == [hospital.name for hospital in consortium.hospitals]
+    assert list(quality["rows"]) == [hospital.rows for hospital in consortium.hospitals]
+    assert (quality["patients read"] > quality["rows"]).all()
+    with Consortium.connect(consortium.url) as reader, pytest.raises(LabError, match="stays with its hospital"):
+        reader.quality()

@@ -1,6 +1,7 @@
 """A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from functools import cached_property
@@ -216,6 +217,27 @@ class Consortium:
             status = dataset.status.name.lower()
             rows.append((dataset.name, version.rows if version else 0, dataset.versions, status, dataset.id.hex()))
         return pd.DataFrame(rows, columns=["dataset", "rows", "version", "status", "id"]).set_index("dataset")
+
+    def quality(self) -> "pd.DataFrame":
+        """What each hospital here found in its own records when it coded them; it never leaves the hospital."""
+        import pandas as pd
+
+        if self.home is None:
+            raise LabError("a quality report stays with its hospital: connect with home=...")
+        rows = {}
+        for hospital in self.hospitals:
+            report = json.loads(self.home.quality(hospital.slug).read_text(encoding="utf-8"))
+            rows[hospital.name] = {
+                "patients read": report["patients_read"],
+                "rows": report["rows"],
+                "without consent": report["consent_denied"],
+                "duplicates": report["duplicates"],
+                "missing values": sum(report["missing"].values()),
+                "out of range": report["out_of_range"],
+                "unit conversions": report["unit_conversions"],
+                "refused lines": report["refused_lines"],
+            }
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def audit(self) -> "pd.DataFrame":
         """Everything that was ever recorded, in the chain's order."""

@@ -9,6 +9,7 @@
     members/<slug>/vault.sqlite         a hospital's: encrypted dataset versions
     members/<slug>/ledger.sqlite        a hospital's: rounds and queries it served
     members/<slug>/dictionary.yaml      a hospital's: what its columns mean
+    members/<slug>/quality.json         a hospital's: what was found wrong with its records when they were coded
     members/<slug>/records/             a hospital's own records
 """
 
@@ -71,6 +72,9 @@ class Home:
 
     def dictionary(self, slug: str) -> Path:
         return self.member(slug) / "dictionary.yaml"
+
+    def quality(self, slug: str) -> Path:
+        return self.member(slug) / "quality.json"
 
     def records(self, slug: str) -> Path:
         return self.member(slug) / "records"

@@ -2,14 +2,14 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
-from belmont.ehr.ingest import QualityReport, read_fhir
+from belmont.ehr.ingest import read_fhir
 from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
@@ -27,21 +27,12 @@ DUO_TERMS = 1 << HMB | 1 << IRB
 PSEUDONYM_KEY_FILE = "pseudonym.key"
 
 
-@dataclass(frozen=True)
-class Registered:
-    """One dataset as it was just registered."""
-
-    dataset_id: DatasetId
-    rows: int
-    quality: QualityReport
-
-
 def consent_root(key: bytes, table: CodedTable) -> bytes:
     """A keyed digest of whose rows are in, so that the chain can tell two states of consent apart and nothing more."""
     return hmac.new(key, b"belmont/consent-root/v1" + table.pseudonyms.astype("<u8").tobytes(), hashlib.sha256).digest()
 
 
-def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> Registered:
+def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> None:
     """Codes a hospital's FHIR records, encrypts the table into its vault and registers it; ``registry`` writes for it.
 
     The registration is the last step: if anything before it fails, nothing is registered.
@@ -52,6 +43,7 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
     create_secret_file(folder / PSEUDONYM_KEY_FILE, secrets.token_bytes(32))
     key = read_secret_file(folder / PSEUDONYM_KEY_FILE, 32)
     ingested = read_fhir(home.records(slug), dictionary, key)
+    home.quality(slug).write_text(json.dumps(ingested.quality.to_dict()), encoding="utf-8")
     root = consent_root(key, ingested.table)
     WrappingKey.create(home.wrapping_key(slug))
     with Vault.open(home.vault(slug), WrappingKey.load(home.wrapping_key(slug))) as vault:
@@ -61,7 +53,6 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
         dataset_name, DUO_TERMS, dictionary.hash, 2, retention_until, LIFETIME_RHO, root
     )
     registry.add_version(dataset_id, cid.binary, ingested.table.rows, ZERO_HASH, root)
-    return Registered(dataset_id, ingested.table.rows, ingested.quality)
 
 
 def registered_table(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> CodedTable:
