@@ -101,7 +101,10 @@ def ungated(hospitals: list[CodedTable], rounds: int, made: Parties) -> list[flo
         nonlocal model
         content = round_content(claim, made.config, model)
         replies = grid.send_and_receive([grid.create_message(content, "train", n.node_id, "1") for n in nodes])
-        updates = [Update(read_arrays(r.content["arrays"]), read_metrics(r.content["metrics"])) for r in replies]
+        contents = [reply.content for reply in replies]
+        updates = [
+            Update(read_arrays(c.array_records["arrays"]), read_metrics(c.metric_records["metrics"])) for c in contents
+        ]
         model = step(model, updates)
 
     return _milliseconds(rounds, one_round)
