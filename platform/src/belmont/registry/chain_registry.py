@@ -123,16 +123,17 @@ class ChainRegistry:
                 dataset = records.newest(self._registration(dataset_id, head.number), state)
             if state["versionStatus"]:
                 version = self._version(dataset_id, state["versions"], state["versionStatus"], head.number)
+            permit = self._permit(permit_id, struct, head.number)
             return View(
                 head=head,
-                permit=self._permit(permit_id, struct, head.number),
+                permit=permit,
                 dataset=dataset,
                 version=version,
                 opened=records.opened(permit_id, kind, n, struct["opened"]),
                 rho_spent=struct["rhoSpent"],
                 recorded=struct["recorded"],
                 holder_active=struct["holderActive"],
-                data_user_active=struct["dataUserActive"],
+                data_user_active=permit is not None and struct["dataUserActive"],
             )
 
     def member(self, address: Address) -> Member | None:

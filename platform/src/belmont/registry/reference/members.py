@@ -104,7 +104,7 @@ def _check_profile(world: World, profile: MemberProfile) -> None:
     require(profile.address not in world.members, W.MEMBER_EXISTS)
     require(profile.name, W.NAME_MISSING)
     require(profile.did, W.DID_MISSING)
-    require(profile.roles and not profile.roles & ~_ALL_ROLES, W.ROLES_INVALID)
+    require(1 <= int(profile.roles) <= _ALL_ROLES, W.ROLES_INVALID)
     both = Role.DATA_USER | Role.ETHICS_BOARD
     require(profile.roles & both != both, W.ROLES_CONFLICT)
     require(len(world.members) < MEMBERS_MAX, W.MEMBERS_FULL)

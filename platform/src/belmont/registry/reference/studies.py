@@ -109,7 +109,7 @@ def _check_terms(terms: StudyTerms) -> None:
     require(terms.protocol_hash != ZERO_HASH, W.HASH_MISSING)
     require(terms.purpose and not terms.purpose & ~PURPOSES_MASK, W.PURPOSE_INVALID)
     kinds = terms.computations
-    require(kinds and not kinds & ~(Computation.TRAINING | Computation.QUERY), W.COMPUTATIONS_INVALID)
+    require(1 <= int(kinds) <= Computation.TRAINING | Computation.QUERY, W.COMPUTATIONS_INVALID)
     if kinds & Computation.TRAINING:
         require(terms.code_hash != ZERO_HASH and terms.config_hash != ZERO_HASH, W.HASH_MISSING)
         require(1 <= terms.rounds <= ROUNDS_MAX, W.ROUNDS_INVALID)
