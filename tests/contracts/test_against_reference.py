@@ -1,6 +1,5 @@
 """The contracts and the reference model, side by side: the same writes have the same effect, or the same refusal."""
 
-
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
