@@ -64,7 +64,6 @@ def test_the_public_context_has_no_secret_key(key):
     assert not context.has_secret_key()
     with pytest.raises(ValueError):
         tenseal.bfv_vector(context, [1]).decrypt()
-    assert "542" not in repr(key) or "public" in repr(key)
 
 
 def test_contexts_that_are_not_as_they_have_to_be_are_refused(key):
