@@ -1,0 +1,266 @@
+"""What every registry does: one suite for the simulated one and for the one on a chain."""
+
+from dataclasses import replace
+
+import pytest
+
+from belmont.registry.decide import Permitted, decide
+from belmont.registry.errors import RegistryArgumentError, RegistryRefused
+from belmont.registry.hashes import dataset_id
+from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason, WriteRefusal
+from belmont.registry.types import (
+    ZERO_HASH,
+    Address,
+    DatasetId,
+    DatasetStatus,
+    MemberStatus,
+    MicroRho,
+    PermitId,
+    PermitStatus,
+    ProposalId,
+    Request,
+    Role,
+    StudyId,
+    StudyStatus,
+    UseKind,
+    View,
+)
+
+MODEL, RESULT = b"\x33" * 32, b"\x44" * 32
+
+
+def request_for(permit, here, participants, n=1, **changes):
+    fields = {
+        "kind": UseKind.ROUND,
+        "permit_id": permit.id,
+        "n": n,
+        "dataset_id": here,
+        "purpose": permit.terms.purpose,
+        "code_hash": permit.terms.code_hash,
+        "config_hash": permit.terms.config_hash,
+        "subject_hash": MODEL,
+        "participants": participants,
+        "cohort_rows": 50,
+        "rho": MicroRho(10),
+    }
+    return Request(**{**fields, **changes})
+
+
+def test_is_a_registry(any_world):
+    assert isinstance(any_world.registry, Registry)
+    assert any_world.registry.name == "Consortium"
+    assert any_world.registry.address is None
+    assert any_world.registry.as_(any_world.data_user).address == any_world.data_user.address
+
+
+def test_knows_its_members(any_world, founders):
+    members = any_world.registry.members()
+    assert [(each.address, each.name, each.did, each.roles) for each in members] == [
+        (each.address, each.name, each.did, each.roles) for each in founders
+    ]
+    assert any_world.registry.member(founders[0].address) == members[0]
+    assert any_world.registry.member(Address(any_world.non_member.address)) is None
+    assert {each.status for each in members} == {MemberStatus.ACTIVE}
+
+
+def test_one_approved_study_is_decided_on_at_every_step(any_world):
+    registry, datasets = any_world.registry, any_world.datasets()
+    here = datasets[0]
+    study = any_world.approved(datasets)
+    assert registry.study(study).status is StudyStatus.APPROVED
+    assert registry.permit(PermitId(study)) is None
+    for holder, id_ in zip(any_world.holders, datasets, strict=True):
+        registry.as_(holder).accept(study, id_)
+    permit_id = registry.as_(any_world.data_user).issue(study)
+
+    def ask(n=1):
+        view = registry.view(permit_id, here, UseKind.ROUND, n)
+        decision = decide(view.permit, request_for(view.permit, here, datasets, n), view, view.head.timestamp)
+        return "permitted" if isinstance(decision, Permitted) else decision.reason
+
+    assert ask() is Reason.ROUND_NOT_OPEN
+    registry.as_(any_world.data_user).open_round(permit_id, 1, MODEL, datasets)
+    assert ask() == "permitted"
+    registry.as_(any_world.holders[0]).record_use(permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(10))
+    assert ask() is Reason.ALREADY_SERVED
+    assert ask(3) is Reason.ROUNDS_EXHAUSTED
+    registry.as_(any_world.holders[0]).freeze_permit(permit_id, 3600)
+    assert ask() is Reason.PERMIT_FROZEN
+    for member in any_world.board:
+        registry.as_(member).vote_lift(permit_id)
+    assert registry.permit(permit_id).status is PermitStatus.ACTIVE
+    for member in any_world.board:
+        registry.as_(member).vote_revoke(permit_id, "Breach.")
+    assert ask() is Reason.PERMIT_REVOKED
+    (use,) = registry.uses(permit_id)
+    assert (use.holder, use.result_hash, use.rho) == (any_world.holders[0].address, RESULT, 10)
+    assert registry.dataset(here).rho_spent == registry.rho_spent(permit_id, here) == 10
+
+
+def test_a_view_fits_together_and_leaves_the_highest_head_to_the_gate(any_world):
+    registry, datasets = any_world.registry, any_world.datasets()
+    permit_id = any_world.permit(datasets)
+    registry.as_(any_world.data_user).open_query(permit_id, 1, MODEL, datasets)
+    view = registry.view(permit_id, datasets[1], UseKind.QUERY, 1)
+    assert view == View(
+        head=view.head,
+        permit=registry.permit(permit_id),
+        dataset=registry.dataset(datasets[1]),
+        version=registry.version(datasets[1], 1),
+        opened=registry.opened(permit_id, UseKind.QUERY, 1),
+        holder_active=True,
+        data_user_active=True,
+    )
+    assert registry.head().number >= view.head.number
+
+
+def test_what_does_not_exist_is_none_or_empty(any_world):
+    registry, nothing = any_world.registry, DatasetId(b"\x99" * 32)
+    assert registry.dataset(nothing) is None
+    assert registry.version(nothing, 1) is None
+    assert registry.study(StudyId(10_000)) is None
+    assert registry.permit(PermitId(10_000)) is None
+    assert registry.proposal(ProposalId(10_000)) is None
+    assert registry.opened(PermitId(10_000), UseKind.ROUND, 1) is None
+    assert registry.uses(PermitId(10_000)) == []
+    view = registry.view(PermitId(10_000), nothing, UseKind.ROUND, 1)
+    assert view == View(head=view.head)
+
+
+def test_a_permit_expires(any_world, refused):
+    datasets = any_world.datasets()
+    permit_id = any_world.permit(datasets, duration_seconds=1)
+    any_world.wait(1)
+    with refused("PERMIT_EXPIRED"):
+        any_world.registry.as_(any_world.data_user).open_round(permit_id, 1, MODEL, datasets)
+    view = any_world.registry.view(permit_id, datasets[0], UseKind.ROUND, 1)
+    decision = decide(view.permit, request_for(view.permit, datasets[0], datasets), view, any_world.now())
+    assert decision.reason is Reason.PERMIT_EXPIRED
+
+
+def test_a_withdrawn_dataset_is_not_covered(any_world):
+    datasets = any_world.datasets()
+    permit_id = any_world.permit(datasets)
+    any_world.registry.as_(any_world.holders[1]).withdraw(permit_id, datasets[1])
+    assert any_world.registry.permit(permit_id).covered == datasets[:1]
+
+
+def test_a_dataset_changes_only_as_its_holder_says(any_world, refused):
+    id_ = any_world.dataset(any_world.holders[0])
+    as_holder = any_world.registry.as_(any_world.holders[0])
+    as_holder.set_consent_root(id_, RESULT)
+    with refused("CONSENT_STALE"):
+        as_holder.add_version(id_, b"cid", 5, ZERO_HASH, MODEL)
+    assert as_holder.add_version(id_, b"cid", 5, ZERO_HASH, RESULT) == 2
+    as_holder.freeze_dataset(id_)
+    assert as_holder.dataset(id_).status is DatasetStatus.FROZEN
+    as_holder.unfreeze_dataset(id_)
+    with refused("NOT_THE_HOLDER"):
+        any_world.registry.as_(any_world.holders[1]).destroy_dataset(id_)
+    as_holder.destroy_dataset(id_)
+    assert as_holder.dataset(id_).status is DatasetStatus.DESTROYED
+    assert id_ in [dataset.id for dataset in as_holder.datasets()]
+
+
+def test_identifiers_are_those_that_python_computes(any_world):
+    holder = any_world.holders[0]
+    id_ = any_world.dataset(holder)
+    assert id_ == dataset_id(Address(holder.address), any_world.registry.dataset(id_).name)
+
+
+def test_a_refusal_names_its_reason_its_remedy_and_changes_nothing(any_world):
+    before = len(any_world.registry.audit_events())
+    with pytest.raises(RegistryRefused) as caught:
+        any_world.registry.as_(any_world.non_member).propose_removal(Address(any_world.data_user.address))
+    assert caught.value.reason == "NOT_MEMBER"
+    assert caught.value.code is WriteRefusal.NOT_MEMBER
+    assert WriteRefusal.NOT_MEMBER.remedy in str(caught.value)
+    assert len(any_world.registry.audit_events()) == before
+
+
+def test_a_refusal_that_a_node_makes_too_has_the_nodes_word(any_world):
+    with pytest.raises(RegistryRefused) as caught:
+        any_world.registry.as_(any_world.data_user).open_round(PermitId(10_000), 1, MODEL, ())
+    assert caught.value.code is Reason.PERMIT_MISSING
+
+
+def test_a_registry_without_an_account_only_reads(any_world):
+    with pytest.raises(RegistryArgumentError, match="as_"):
+        any_world.registry.tally(StudyId(1))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("set_consent_root", (b"short", MODEL)),
+        ("set_consent_root", (DatasetId(MODEL), MODEL.hex())),
+        ("add_version", (DatasetId(MODEL), b"c" * 65, 1, MODEL, MODEL)),
+        ("add_version", (DatasetId(MODEL), b"c", -1, MODEL, MODEL)),
+        ("register_dataset", ("n" * 65, 16, MODEL, 1, 2**40, 1, MODEL)),
+        ("register_dataset", ("ü" * 33, 16, MODEL, 1, 2**40, 1, MODEL)),
+        ("register_dataset", ("two\nlines", 16, MODEL, 1, 2**40, 1, MODEL)),
+        ("register_dataset", ("name", 16, MODEL, 256, 2**40, 1, MODEL)),
+        ("register_dataset", ("name", 16, MODEL, 1, 2**40, 2**64, MODEL)),
+        ("open_round", (1, 1, MODEL, (DatasetId(MODEL),) * 17)),
+        ("open_round", (1, 1, MODEL, [DatasetId(MODEL)])),
+        ("record_use", (1, 1, 1, DatasetId(MODEL), MODEL, 1.5)),
+        ("record_use", (True, 1, 1, DatasetId(MODEL), MODEL, 1)),
+        ("propose_removal", ("0x1234",)),
+    ],
+)
+def test_what_no_record_can_hold_is_refused_before_anything_is_sent(any_world, method, arguments):
+    with pytest.raises(RegistryArgumentError):
+        getattr(any_world.registry.as_(any_world.holders[0]), method)(*arguments)
+
+
+def test_terms_that_no_record_can_hold_are_refused_before_anything_is_sent(any_world):
+    good = any_world.terms(())
+    for change in ({"title": "t" * 65}, {"rounds": -1}, {"code_hash": b""}, {"datasets": [MODEL]}, {"purpose": 2**64}):
+        with pytest.raises(RegistryArgumentError):
+            any_world.registry.as_(any_world.data_user).propose(replace(good, **change))
+
+
+def test_both_tell_the_same_story(simulated, on_chain):
+    """The same writes leave the same events, in the same order, with the same details."""
+    stories = []
+    for world in (simulated, on_chain):
+        before = len(world.registry.audit_events())
+        study = world.registry.as_(world.data_user).propose(world.terms(world.datasets()))
+        world.registry.as_(world.board[0]).vote(study, False, "Unclear purpose.")
+        events = world.registry.audit_events()[before:]
+        blocks = [event.block for event in events]
+        assert blocks == sorted(blocks)
+        assert all(abs(event.timestamp - world.now()) < 3600 and len(event.transaction) == 32 for event in events)
+        varying = ("dataset", "study", "name")
+        stories.append(
+            [
+                (
+                    e.contract,
+                    e.name,
+                    e.actor,
+                    {k: v for k, v in e.details.items() if k not in varying},
+                    sorted(e.details),
+                )
+                for e in events
+            ]
+        )
+    assert stories[0] == stories[1]
+    assert [name for _, name, *_ in stories[0]][-3:] == ["StudyProposed", "VoteCast", "StudyRefused"]
+
+
+def test_a_member_is_admitted_by_vote(any_world, refused):
+    registry, newcomer = any_world.registry, any_world.non_member
+    from belmont.registry.types import MemberProfile
+
+    profile = MemberProfile(Address(newcomer.address), "Auditor", "did:ethr:0x1", Role.AUDITOR)
+    proposal = registry.as_(any_world.board[0]).propose_admission(profile)
+    for supporter in (any_world.board[1], any_world.data_user):
+        registry.as_(supporter).support(proposal)
+    assert registry.proposal(proposal).executed
+    assert registry.member(profile.address).roles is Role.AUDITOR
+    assert registry.proposals()[-1] == registry.proposal(proposal)
+    removal = registry.as_(any_world.board[0]).propose_removal(profile.address)
+    for supporter in (any_world.board[1], any_world.data_user, any_world.holders[0]):
+        registry.as_(supporter).support(removal)
+    assert registry.member(profile.address).status is MemberStatus.REMOVED
