@@ -240,8 +240,25 @@ def isIssued(permit: uint64) -> bool:
 
 @external
 @view
-def isCovered(permit: uint64, dataset: bytes32) -> bool:
-    return self._isCovered(permit, dataset)
+def places(permit: uint64, datasets: DynArray[bytes32, 16]) -> uint256:
+    """
+    @notice The places of these datasets in the study's terms, as bits; or revert when the permit does not cover one
+            of them, or one is there twice.
+    """
+    named: DynArray[bytes32, 16] = staticcall STUDIES.datasets(permit)
+    withdrawn: DynArray[bytes32, 16] = self._withdrawn[permit]
+    places: uint256 = 0
+    for dataset: bytes32 in datasets:
+        assert dataset not in withdrawn, "DATASET_NOT_COVERED"  # 7
+        bit: uint256 = 1
+        for each: bytes32 in named:
+            if each == dataset:
+                break
+            bit <<= 1
+        assert bit < 1 << len(named), "DATASET_NOT_COVERED"
+        assert places & bit == 0, "PARTICIPANTS_MISMATCH"
+        places |= bit
+    return places
 
 
 @external

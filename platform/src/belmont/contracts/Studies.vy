@@ -64,6 +64,16 @@ struct Study:
     proposedAt: uint64
 
 
+# What an opening or a record of a use is held against.
+struct Limits:
+    dataUser: address
+    computations: uint8
+    rounds: uint64
+    queries: uint64
+    rhoPerDataset: uint64
+    minHospitals: uint64
+
+
 struct Ballot:
     voter: address
     approve: bool
@@ -317,6 +327,25 @@ def votes(id: uint64) -> (uint64, uint64, uint64):
     votesAgainst: uint64 = 0
     votesFor, votesAgainst = self._votes(id)
     return votesFor, votesAgainst, staticcall MEMBERS.boardQuorum()
+
+
+@external
+@view
+def limits(id: uint64) -> Limits:
+    return Limits(
+        dataUser=self._studies[id].dataUser,
+        computations=self._terms[id].computations,
+        rounds=self._terms[id].rounds,
+        queries=self._terms[id].queries,
+        rhoPerDataset=self._terms[id].rhoPerDataset,
+        minHospitals=self._terms[id].minHospitals,
+    )
+
+
+@external
+@view
+def datasets(id: uint64) -> DynArray[bytes32, 16]:
+    return self._terms[id].datasets
 
 
 @external

@@ -124,22 +124,20 @@ def openQuery(permit: uint64, n: uint64, queryHash: bytes32, participants: DynAr
 def recordUse(permit: uint64, kind: uint8, n: uint64, dataset: bytes32, resultHash: bytes32, rho: uint64):
     assert staticcall PERMITS.checkUsable(permit)  # 4
     assert kind == ROUND or kind == QUERY, "KIND_INVALID"
-    study: Studies.Study = staticcall STUDIES.study(permit)
-    assert staticcall MEMBERS.isActive(study.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 4
-    assert staticcall PERMITS.isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 4
+    limits: Studies.Limits = staticcall STUDIES.limits(permit)
+    assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 4
+    place: uint256 = staticcall PERMITS.places(permit, [dataset])  # 4
     assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 4
     assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 4
     opened: Opened = self._opened[permit][kind][n]
     if opened.openedAt == 0:
         assert kind != ROUND, "ROUND_NOT_OPEN"  # 4
         assert kind != QUERY, "QUERY_NOT_OPEN"  # 4
-    terms: Studies.Terms = staticcall STUDIES.terms(permit)
-    place: uint256 = self._place(terms.datasets, dataset)
-    assert (opened.participants >> place) & 1 == 1, "PARTICIPANTS_MISMATCH"  # 4
+    assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 4
     assert self._uses[permit][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 4
     assert resultHash != empty(bytes32), "HASH_MISSING"
     spent: uint64 = self.rhoSpent[permit][dataset]
-    assert rho <= terms.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 5
+    assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 5
     self.rhoSpent[permit][dataset] = spent + rho
     self._uses[permit][kind][n][dataset] = Use(resultHash=resultHash, rho=rho, recordedAt=self._now())
     extcall DATASETS.charge(dataset, rho)  # 5
@@ -153,44 +151,27 @@ def _open(
     permit: uint64, kind: uint8, n: uint64, subjectHash: bytes32, participants: DynArray[bytes32, 16]
 ) -> bytes32:
     assert staticcall PERMITS.checkUsable(permit)  # 1
-    study: Studies.Study = staticcall STUDIES.study(permit)
-    assert msg.sender == study.dataUser, "NOT_THE_APPLICANT"  # 1
+    limits: Studies.Limits = staticcall STUDIES.limits(permit)
+    assert msg.sender == limits.dataUser, "NOT_THE_APPLICANT"  # 1
     assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "DATA_USER_INACTIVE"  # 1
-    terms: Studies.Terms = staticcall STUDIES.terms(permit)
     count: uint64 = self.openedCount[permit][kind]
     if kind == ROUND:
-        assert terms.computations & TRAINING != 0, "COMPUTATION_NOT_PERMITTED"  # 1
+        assert limits.computations & TRAINING != 0, "COMPUTATION_NOT_PERMITTED"  # 1
         assert subjectHash != empty(bytes32), "HASH_MISSING"  # 3
-        assert count < terms.rounds, "ROUNDS_EXHAUSTED"  # 2
+        assert count < limits.rounds, "ROUNDS_EXHAUSTED"  # 2
     else:
-        assert terms.computations & QUERY_COMPUTATION != 0, "COMPUTATION_NOT_PERMITTED"  # 1
+        assert limits.computations & QUERY_COMPUTATION != 0, "COMPUTATION_NOT_PERMITTED"  # 1
         assert subjectHash != empty(bytes32), "HASH_MISSING"  # 3
-        assert count < terms.queries, "QUERIES_EXHAUSTED"  # 2
+        assert count < limits.queries, "QUERIES_EXHAUSTED"  # 2
     assert n == count + 1, "NOT_NEXT"  # 2
-    places: uint256 = 0
-    for dataset: bytes32 in participants:
-        assert staticcall PERMITS.isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 3
-        place: uint256 = self._place(terms.datasets, dataset)
-        assert (places >> place) & 1 == 0, "PARTICIPANTS_MISMATCH"  # 3
-        places |= 1 << place
-    assert convert(len(participants), uint64) >= terms.minHospitals, "TOO_FEW_HOSPITALS"  # 3
+    places: uint256 = staticcall PERMITS.places(permit, participants)  # 3
+    assert convert(len(participants), uint64) >= limits.minHospitals, "TOO_FEW_HOSPITALS"  # 3
     digest: bytes32 = keccak256(abi_encode(participants))
     self.openedCount[permit][kind] = n
     self._opened[permit][kind][n] = Opened(
         subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()
     )
     return digest
-
-
-@internal
-@pure
-def _place(datasets: DynArray[bytes32, 16], dataset: bytes32) -> uint256:
-    place: uint256 = 0
-    for each: bytes32 in datasets:
-        if each == dataset:
-            return place
-        place += 1
-    raise "DATASET_NOT_COVERED"
 
 
 @internal
