@@ -2,6 +2,8 @@ import hashlib
 
 import pytest
 
+from belmont.registry import records
+from belmont.registry.contract_set import contract
 from belmont.registry.types import Address, Role, StudyStatus
 
 
@@ -120,3 +122,18 @@ def test_an_unknown_study_is_refused(consortium, refused):
 def test_the_data_user_never_sits_on_the_board_that_votes(consortium):
     roles = consortium.registry.member(Address(consortium.data_user.address)).roles
     assert not roles & Role.ETHICS_BOARD
+
+
+def test_nobody_votes_on_their_own_study_even_where_members_allow_both_roles(consortium, refused):
+    """Rule 3 does not rest on ``Members``: here stands a contract that answers yes to everything instead of it."""
+    evm, everything = consortium.evm, bytes.fromhex("60015f5260205ff3")
+    creation = bytes.fromhex("67") + everything + bytes.fromhex("5f5260086018f3")
+    _, yes = evm.send(consortium.data_user, None, creation)
+    studies = contract("Studies")
+    wired = studies.interface.encode_constructor(yes, yes, yes)
+    _, address = evm.send(consortium.data_user, None, studies.compiled.bytecode + wired)
+    terms = records.terms_struct(consortium.terms(consortium.datasets()[:1], min_hospitals=1))
+    evm.send(consortium.data_user, address, studies.interface.encode_call("propose", terms))
+    with refused("OWN_STUDY"):
+        evm.send(consortium.data_user, address, studies.interface.encode_call("vote", 1, True, bytes(32)))
+    evm.send(consortium.auditor, address, studies.interface.encode_call("vote", 1, True, bytes(32)))
