@@ -1,5 +1,7 @@
 import pytest
+from eth_utils import to_canonical_address
 
+from belmont.registry.limits import MEMBERS_MAX
 from belmont.registry.types import Address, MemberStatus, Role
 
 MONTH = 30 * 24 * 3600
@@ -118,3 +120,29 @@ def test_the_board_keeps_two_members(consortium, refused):
         support(consortium, proposal, consortium.data_user)
     assert consortium.registry.member(consortium.board[1].address).status is MemberStatus.ACTIVE
     assert not consortium.registry.proposal(proposal).executed
+
+
+def test_a_member_is_removed_once_whatever_is_still_proposed(consortium, refused):
+    """Otherwise the members would be counted too few, and their majority would shrink."""
+    other = Address(consortium.other_holder.address)
+    again = consortium.registry.as_(consortium.holder).propose_removal(other)
+    consortium.remove(consortium.other_holder)
+    support(consortium, again, *consortium.board[:2])
+    with refused("MEMBER_UNKNOWN"):
+        support(consortium, again, consortium.board[2])
+    assert not consortium.registry.proposal(again).executed
+
+
+def test_a_full_consortium_admits_nobody(consortium, admission, refused):
+    """256 admissions by vote would take minutes: the length of the list of accounts is set in storage instead."""
+    state, members = consortium.evm.state, to_canonical_address(consortium.registry.addresses["Members"])
+    everybody = len(consortium.registry.members())
+    for slot in range(20):
+        if state.get_storage(members, slot) == everybody:
+            state.set_storage(members, slot, MEMBERS_MAX)
+            if len(consortium.registry._read("Members", "accounts")) == MEMBERS_MAX:
+                break
+            state.set_storage(members, slot, everybody)
+    support(consortium, admission, *consortium.board[:2])
+    with refused("MEMBERS_FULL"):
+        support(consortium, admission, consortium.board[2])
