@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from belmont.chain.client import ChainClient
-from belmont.chain.commands import add_commands
+from belmont.chain.commands import EXAMPLES, add_commands
 from belmont.chain.errors import ChainDirectoryError, ChainLocked, ChainStartError, ChainUnreachable
 from belmont.chain.process import ChainProcess
 from belmont.chain.server import serve
@@ -66,6 +67,24 @@ def test_impossible_settings_are_refused(tmp_path: Path, port: int, heartbeat: f
         serve(tmp_path, port, heartbeat_seconds=heartbeat)
 
 
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("192.0.2.1", "address of this machine"), ("", "no address"), ("\u00e9..x", "address of this machine")],
+)
+def test_a_host_that_cannot_be_listened_on_leaves_no_directory(tmp_path: Path, host: str, why: str) -> None:
+    with pytest.raises(ChainStartError, match=why):
+        serve(tmp_path / "new", 0, host=host)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_port_that_another_socket_holds_leaves_no_directory(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        with pytest.raises(ChainStartError, match="choose another port"):
+            serve(tmp_path / "new", other.getsockname()[1])
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_server_that_cannot_run_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ChainStartError, match="ended before it answered"):
@@ -100,14 +119,44 @@ def test_the_chain_is_served_from_the_command_line(tmp_path: Path) -> None:
     options = parser.parse_args(["serve", "--dir", str(tmp_path), "--port", "0", "--chain-id", "7"])
     assert (options.directory, options.port, options.chain_id, options.heartbeat_seconds) == (tmp_path, 0, 7, 10.0)
     assert callable(options.run)
-    command = [sys.executable, "-m", "belmont.chain.server", str(tmp_path), "0", "--chain-id", "7"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "belmont.cli", "chain", "serve", "--dir", str(tmp_path), "--port", "0"]
+    server = subprocess.Popen([*command, "--chain-id", "7"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert server.stdout is not None
     facts = json.loads(server.stdout.readline())
-    assert ChainClient(facts["url"]).chain_id == 7
+    client = ChainClient(facts["url"])
+    assert client.chain_id == 7
+    number = client.head().number
     os.kill(server.pid, signal.SIGINT)
-    server.wait(15)
+    _, told = server.communicate(timeout=15)
+    assert told.splitlines() == [
+        f"chain 7 in {tmp_path} listens on {facts['url']}; Ctrl-C ends it",
+        f"stopped at block {number}",
+    ]
+    assert server.returncode == 0
+
+
+def test_where_it_listens_is_not_told_when_it_cannot(chain: ChainProcess, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "belmont.cli", "chain", "serve", "--dir", str(tmp_path / "new")]
+    refused = subprocess.run([*command, "--port", str(chain.port)], capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("belmont: cannot listen on")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_group_and_its_command_have_examples() -> None:
+    assert EXAMPLES.startswith("examples:\n  belmont chain serve")
+
+
+def test_a_server_ended_by_a_signal_has_ended_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "belmont.chain.server", str(tmp_path), "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    server.stdout.readline()
+    server.terminate()
+    assert server.wait(15) == 0
     server.stdout.close()
+    assert not (tmp_path / "chain.sqlite-wal").exists()
 
 
 def test_a_server_of_another_process_is_refused_on_the_command_line(chain: ChainProcess) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 EXAMPLES = """examples:
   belmont chain serve --dir ./chain --port 8545
-  belmont chain serve --dir ./chain --port 0            (a free port, printed on the first line)
+  belmont chain serve --dir ./chain --port 0            (a free port, printed once it answers)
   belmont chain serve --dir ./ours --port 8545 --chain-id 4242
 
-One process serves one directory: a second one is refused. Ctrl-C ends it in order.
+Standard output gets one line of JSON with the url once the chain answers. One process serves one directory: a second
+one is refused. Ctrl-C ends it in order: what is waiting is sealed first.
 """
 
 
@@ -41,14 +42,23 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from belmont.chain.server import serve
+    from belmont.chain.server import Facts, print_facts, serve
 
-    print("Starting; the next line says where it listens. End with Ctrl-C.", file=sys.stderr)
-    serve(
+    def announce(facts: Facts) -> None:
+        print(
+            f"chain {facts['chain_id']} in {arguments.directory} listens on {facts['url']}; Ctrl-C ends it",
+            file=sys.stderr,
+            flush=True,
+        )
+        print_facts(facts)
+
+    block = serve(
         arguments.directory,
         arguments.port,
         host=arguments.host,
         chain_id=arguments.chain_id,
         heartbeat_seconds=arguments.heartbeat_seconds,
+        announce=announce,
     )
+    print(f"stopped at block {block}", file=sys.stderr)
     return 0

@@ -2,12 +2,14 @@
 
 Prints one JSON line once it answers, {"url", "port", "chain_id", "pid"}, or {"error", "message"} when it cannot start
 (exit code 2). Port 0 asks the system for a free port. SIGTERM and SIGINT end it after the waiting transactions are
-sealed. With `--end-with-parent` it also ends when the process that started it is gone.
+sealed (exit code 0). With `--end-with-parent` it also ends when the process that started it is gone.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import json
 import os
 import select
@@ -16,14 +18,23 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from belmont.chain.errors import ChainError, ChainStartError
 
 PARENT_POLL_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 75
+BACKLOG: Final = 2048
+
+Facts = dict[str, Any]
+
+
+def print_facts(facts: Facts) -> None:
+    """The announcement that a starting program waits for: one JSON line on standard output."""
+    print(json.dumps(facts), flush=True)
 
 
 def serve(
@@ -33,10 +44,12 @@ def serve(
     host: str = "127.0.0.1",
     chain_id: int | None = None,
     heartbeat_seconds: float = 10.0,
-) -> None:
-    """Serve the chain in `directory` until a signal ends it; made with `chain_id` (default 1337) when new.
+    announce: Callable[[Facts], None] = print_facts,
+) -> int:
+    """Serve the chain in `directory` until SIGINT or SIGTERM ends it; made with `chain_id` (default 1337) when new.
 
-    Raises `ChainLocked`, `ChainDirectoryError`, or `ChainStartError` when the port is taken.
+    `announce` is called once it answers. Returns the number of the last block. Raises `ChainLocked`,
+    `ChainDirectoryError`, or `ChainStartError` when it cannot listen there; nothing is made in `directory` then.
     """
     if not 0 <= port <= 65535:
         raise ChainStartError(f"port {port} does not exist: choose one from 1 to 65535, or 0 for a free one")
@@ -55,14 +68,15 @@ def serve(
         listening.close()
         raise
     try:
-        url = f"http://{host}:{listening.getsockname()[1]}"
-        facts = {"url": url, "port": listening.getsockname()[1], "chain_id": engine.chain_id, "pid": os.getpid()}
+        port = listening.getsockname()[1]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        facts = {"url": url, "port": port, "chain_id": engine.chain_id, "pid": os.getpid()}
 
         class AnnouncingServer(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:
-                    print(json.dumps(facts), flush=True)
+                    announce(facts)
 
         application = RpcApplication(Node(engine, heartbeat_seconds), frozenset({"localhost", host}))
         config = uvicorn.Config(
@@ -74,21 +88,56 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        AnnouncingServer(config).run(sockets=[listening])
+        server = AnnouncingServer(config)
+        with _signals_end(server):
+            server.run(sockets=[listening])
+        if not server.started:
+            raise ChainStartError(f"{directory}: the chain was opened and did not begin to serve; see the log above")
     finally:
         listening.close()
         engine.close()
+    return engine.head.number
+
+
+@contextlib.contextmanager
+def _signals_end(server: Any) -> Iterator[None]:
+    """SIGINT and SIGTERM end the server and nothing else: it raises them again when done, and closing comes after."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    """A socket that listens already, so that a port that is taken shows before anything is made."""
+    if not host:
+        raise ChainStartError("no address to listen on: use 127.0.0.1 for this machine only, 0.0.0.0 for every network")
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError as error:
+        listening.listen(BACKLOG)
+    except (OSError, TypeError) as error:  # TypeError: a name that cannot be encoded
         listening.close()
-        raise ChainStartError(f"cannot listen on {host} port {port}: {error}; choose another port, or 0") from error
+        raise ChainStartError(f"cannot listen on {host} port {port}: {error}; {_remedy(error)}") from error
     return listening
+
+
+def _remedy(error: OSError | TypeError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return "choose a port from 1024, or 0 for a free one"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return "choose another port, or 0 for a free one"
+    return "give the host as an address of this machine, such as 127.0.0.1"
 
 
 def end_with_parent() -> None:
