@@ -33,6 +33,7 @@ from belmont.chain.compiler import Compiled
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.errors import ChainDirectoryError, ChainLocked
 from belmont.chain.node import deep_stack_executor
+from belmont.chain.store import StateNodes
 from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
 from belmont.chain.transactions import admit
 from belmont.chain.vm import EmbeddedVM
@@ -377,6 +378,14 @@ def test_the_file_is_in_wal_mode_with_full_synchronisation(engine: Engine) -> No
     writer = engine.store._writer
     assert writer.execute("pragma journal_mode").fetchone() == ("wal",)
     assert writer.execute("pragma synchronous").fetchone() == (2,)
+
+
+def test_a_node_of_the_state_cannot_be_deleted(engine: Engine) -> None:
+    nodes = StateNodes(engine.store)
+    root = engine.head.header.state_root
+    with pytest.raises(TypeError, match="never deleted"):
+        del nodes[root]
+    assert root in nodes
 
 
 def test_a_block_with_many_transactions_is_one_sqlite_transaction(engine: Engine, sign: Any) -> None:

@@ -235,7 +235,7 @@ class StateNodes(BaseAtomicDB):  # type: ignore[misc]
         self.written[bytes(key)] = bytes(value)
 
     def __delitem__(self, key: bytes) -> None:
-        raise NotImplementedError("nodes of the chain's state are never deleted")
+        raise TypeError("nodes of the chain's state are addressed by their hash and never deleted (rule 3)")
 
     def _exists(self, key: bytes) -> bool:
         return key in self.written or self._store.node(key) is not None
