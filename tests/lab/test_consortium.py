@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from belmont.lab import Consortium, mean
 from belmont.lab.errors import HomeError, LabError, NotYet
+from belmont.lab.temporary import temporary_directory
 from belmont.registry.errors import RegistryError, RegistryRefused
 from belmont.registry.types import Role
 
@@ -184,3 +187,68 @@ def test_each_hospital_sees_what_was_wrong_with_its_records_and_nobody_else_does
     assert quality["without consent"].sum() > 0
     with Consortium.connect(consortium.url) as reader, pytest.raises(LabError, match="stays with its hospital"):
         reader.quality()
+
+
+def test_a_study_and_a_permit_are_found_again_by_their_number(consortium: Consortium) -> None:
+    study = consortium.propose("Found again", rounds=1, queries=1)
+    assert consortium.study(study.id).record.terms.title == "Found again"
+    assert study.id in consortium.studies().index
+    with pytest.raises(LabError, match="no permit"):
+        consortium.permit(study.id)
+    with pytest.raises(LabError, match="no study"):
+        consortium.study(100_000)
+
+
+def test_natural_slips_are_answered_with_the_right_call(consortium: Consortium) -> None:
+    study = consortium.propose("Slips", rounds=1, queries=1)
+    with pytest.raises(LabError, match=r"study\.vote\(\*consortium\.board"):
+        study.vote(consortium.board)  # type: ignore[arg-type]
+    with pytest.raises(LabError, match=r"study\.accept\(\*consortium\.hospitals\)"):
+        study.accept(consortium.board[0])  # type: ignore[arg-type]
+    with pytest.raises(LabError, match="one by one"):
+        study.accept()
+    with pytest.raises(LabError, match="hospitals is '4'"):
+        Consortium.local("4")  # type: ignore[arg-type]
+    with pytest.raises(LabError, match="longer than nothing"):
+        consortium.propose("Back in time", duration_days=-2)
+
+
+def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> None:
+    made = Consortium.local(hospitals=3, patients=300, seed=1, home=tmp_path / "kept")
+    study = made.propose("Interrupted", rounds=2, queries=1, min_cohort=5)
+    assert made._chain is not None
+    made._chain.kill()
+    with pytest.raises(LabError, match=r"chain has ended: open it again with Consortium\.local"):
+        made.audit()
+    for shown in (repr(study), study._repr_html_(), repr(made), made._repr_html_()):
+        assert "chain has ended" in shown
+    made.close()
+    with pytest.raises(LabError, match="is closed"):
+        made.audit()
+    with Consortium.local(hospitals=3, patients=300, seed=1, home=tmp_path / "kept") as again:
+        assert again.study(study.id).status == "proposed"
+
+
+def test_a_temporary_consortium_leaves_nothing_and_sweeps_up_after_a_killed_one() -> None:
+    script = (
+        "import os, signal; from belmont.lab.temporary import temporary_directory; "
+        "made = temporary_directory(); print(made.name, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    left = Path(killed.stdout.split()[-1])
+    assert left.is_dir()
+    with temporary_directory() as mine:
+        assert not left.exists()
+        assert Path(mine).stat().st_mode & 0o077 == 0
+    assert not Path(mine).exists()
+
+
+def test_the_table_has_to_be_the_one_that_the_chain_has(consortium: Consortium, home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("chain"))
+    other = (copy / "members/hospital-1/dictionary.yaml").read_text().replace("version: 1", "version: 2", 1)
+    (copy / "members/hospital-1/dictionary.yaml").write_text(other)
+    with Consortium.connect(consortium.url, copy) as opened:
+        first = opened.hospitals[0]
+        with pytest.raises(HomeError, match="not the dictionary"):
+            opened.node(first.dataset_id)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -65,10 +66,11 @@ def test_the_report_stands_alone_and_shows_the_whole_story(demonstration: tuple[
         (["--patients", "10"], "patients is 10"),
         (["--rounds", "0"], "--rounds is 0"),
         (["--seed", "-3"], "seed"),
+        (["--out", "/proc/nowhere"], "nothing can be written there"),
     ],
 )
 def test_impossible_numbers_are_refused_in_one_line(arguments: list[str], complaint: str, tmp_path: Path) -> None:
-    done = belmont("demo", "--out", str(tmp_path / "out"), *arguments)
+    done = belmont("demo", *(arguments if "--out" in arguments else ["--out", str(tmp_path / "out"), *arguments]))
     assert done.returncode == 2
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
@@ -86,10 +88,22 @@ def test_help_has_examples_and_needs_no_heavy_library() -> None:
         assert f"'{heavy}'" not in loaded
 
 
+class CountingClient(NotebookClient):
+    """Counts how often a cell changed what it had already shown: progress that is live changes it at every step."""
+
+    updates = 0
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        self.updates += msg["msg_type"] == "update_display_data"
+        return super().process_message(msg, cell, cell_index)
+
+
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path) -> None:
     book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    client = CountingClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    assert client.updates >= 20
     shown = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
     assert sum("image/svg+xml" in output.get("data", {}) for output in shown) >= 3
     text = json.dumps(shown)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from belmont.federated.errors import QueryRefused, RoundRefused
+from belmont.federated.models.training import RoundResult, Training
 from belmont.lab import Consortium, count, histogram, mean, total
 from belmont.lab.attempts import attempts
+from belmont.lab.errors import LabError
 from belmont.lab.permit import Permit
 from belmont.registry.errors import RegistryRefused
 
@@ -113,3 +115,37 @@ def test_a_permit_shows_itself_with_its_status(consortium: Consortium, permit: P
     assert "active" in permit._repr_html_()
     assert "0 of 3" in permit._repr_html_()
     assert "Permit(" in repr(permit)
+
+
+@pytest.mark.parametrize("rounds", [0, -5, 4, 1.0, "two"])
+def test_impossible_numbers_of_rounds_charge_nothing(permit: Permit, rounds: object) -> None:
+    with pytest.raises(LabError, match="has 3 left"):
+        permit.train(rounds=rounds)  # type: ignore[arg-type]
+    assert permit.record.rounds_opened == 0
+
+
+def test_rounds_that_ran_before_a_refusal_are_kept_and_can_be_continued(
+    consortium: Consortium, permit: Permit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital = consortium.hospitals[0]
+    finished = Training.round
+
+    def frozen_after_the_first(training: Training) -> RoundResult:
+        result = finished(training)
+        if result.n == 1:
+            permit.freeze(hospital)
+        return result
+
+    monkeypatch.setattr(Training, "round", frozen_after_the_first)
+    with pytest.raises(RoundRefused, match="PERMIT_FROZEN"):
+        permit.train()
+    kept = permit.last_training
+    assert kept is not None and [result.n for result in kept.rounds] == [1]
+    permit.lift(*consortium.board)
+    assert [result.n for result in permit.train(start=kept).rounds] == [1, 2, 3]
+
+
+def test_a_question_that_is_no_question_is_answered_with_how_to_ask(permit: Permit) -> None:
+    with pytest.raises(LabError, match=r"mean\(\.\.\.\)"):
+        permit.query("mean hba1c")  # type: ignore[arg-type]
+    assert permit.record.queries_opened == 0

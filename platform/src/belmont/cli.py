@@ -7,6 +7,7 @@ imported by the handlers, so ``belmont --help`` and a mistyped option answer at 
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -43,6 +44,7 @@ def build_parser(group: str | None) -> argparse.ArgumentParser:
         if name != group:
             continue
         commands = importlib.import_module(module)
+        group_parser.epilog = getattr(commands, "EXAMPLES", None)
         if hasattr(commands, "add_options"):
             commands.add_options(group_parser)
         else:
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     group = next((word for word in words if not word.startswith("-")), None)
     parsed = build_parser(group).parse_args(words)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         status: int = parsed.run(parsed)
     except KeyboardInterrupt:

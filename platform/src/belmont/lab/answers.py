@@ -7,7 +7,7 @@ from belmont.federated.query.answer import Answer as EncryptedAnswer
 from belmont.federated.query.question import Aggregate
 from belmont.lab import cards, plots
 from belmont.lab.errors import LabError
-from belmont.lab.questions import Question, cell_labels, coding_of
+from belmont.lab.questions import Question, cell_labels, coding_of, shown_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +59,14 @@ class Answer:
             raise LabError("only a histogram has a picture: print the value instead")
         column = self._dictionary.column(self.question.column)
         frame = self.to_frame()
-        unit = f"{column.label} ({column.unit})" if column.unit else column.label
+        unit = f"{column.label} ({shown_unit(column)})" if column.unit else column.label
         return plots.bars(frame.index.tolist(), frame["patients"].tolist(), column.label, unit)
 
     @property
     def unit(self) -> str:
         """Of ``value``."""
         column = self._dictionary.column(self.question.column) if self.question.column else None
-        return "patients" if column is None else column.unit or ""
+        return "patients" if column is None else shown_unit(column)
 
     def __repr__(self) -> str:
         if self.encrypted.query.aggregate is Aggregate.HISTOGRAM:

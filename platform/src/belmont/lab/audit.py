@@ -1,14 +1,40 @@
 """The audit trail as a table: every event of the consortium's contracts, in the chain's order."""
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from belmont.registry.types import AuditEvent
+from belmont.registry.types import AuditEvent, Role, UseKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["block", "time", "what", "who", "details", "contract", "transaction"]
+
+
+DUO_NAMES = {
+    4: "NRES", 6: "HMB", 7: "DS", 11: "POA", 12: "RS", 15: "NMDS", 16: "GSO", 18: "NPUNCU", 19: "PUB", 20: "COL",
+    21: "IRB", 22: "GS", 24: "MOR", 25: "TS", 26: "US", 27: "PS", 28: "IS", 29: "RTN", 42: "GRU", 43: "CC", 44: "NPOA",
+    45: "NPU", 46: "NCU",
+}  # fmt: skip
+"""GA4GH Data Use Ontology: short names of the permissions and modifiers, by their number."""
+
+_TIMES = {"until", "expires_at", "retention_until"}
+_ACCOUNTS_SHOWN = 10
+
+
+def spoken(name: str, value: object, names: Mapping[object, str]) -> str:
+    """One field of an event as people read it: codes by name, times as times, everything else by ``readable``."""
+    if name == "roles" and isinstance(value, int):
+        return " and ".join(str(role.name).replace("_", " ").lower() for role in Role(value))
+    if name == "kind" and isinstance(value, int):
+        return UseKind(value).name.lower()
+    if name in ("duo_terms", "purpose") and isinstance(value, int):
+        bits = [bit for bit in range(64) if value >> bit & 1]
+        return " ".join(DUO_NAMES.get(bit, f"DUO:{bit:07d}") for bit in bits)
+    if name in _TIMES and isinstance(value, int):
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(value))
+    return readable(value, names)
 
 
 def readable(value: object, names: Mapping[object, str]) -> str:
@@ -17,6 +43,8 @@ def readable(value: object, names: Mapping[object, str]) -> str:
         return names.get(value, "0x" + value.hex()[:12] + "…")
     if isinstance(value, (list, tuple)):
         return ", ".join(readable(item, names) for item in value)
+    if isinstance(value, str) and value not in names and value.startswith("0x") and len(value) == 42:
+        return value[:_ACCOUNTS_SHOWN] + "…"
     return names.get(value, str(value)) if isinstance(value, str) else str(value)
 
 
@@ -30,7 +58,7 @@ def audit_frame(events: Iterable[AuditEvent], names: Mapping[object, str]) -> "p
             pd.Timestamp(event.timestamp, unit="s", tz="UTC"),
             event.name,
             readable(event.actor, names),
-            ", ".join(f"{name} {readable(value, names)}" for name, value in event.details.items()),
+            ", ".join(f"{name} {spoken(name, value, names)}" for name, value in event.details.items()),
             event.contract,
             "0x" + event.transaction.hex(),
         )

@@ -45,6 +45,20 @@ def bar(done: int, total: int, label: str = "") -> Html:
     return Html(f'<div class="belmont-bar"><div style="width:{share:.1f}%"></div></div>{escape(label)}')
 
 
+def curve(values: Sequence[float], label: str, width: int = 360, height: int = 70) -> Html:
+    """A small line through ``values`` in order, with the first and the last written beside it."""
+    if len(values) < 2:
+        return Html("")
+    low, high = min(values), max(values)
+    across, down = width / (len(values) - 1), (height - 10) / ((high - low) or 1.0)
+    points = " ".join(f"{across * k:.1f},{5 + (high - value) * down:.1f}" for k, value in enumerate(values))
+    return Html(
+        f'<svg width="{width + 10}" height="{height}" role="img" aria-label="{escape(label)}">'
+        f'<polyline points="{points}" fill="none" stroke="#1f6feb" stroke-width="2"/></svg>'
+        f"<div>{escape(label)}: {values[0]:.4g} to {values[-1]:.4g}</div>"
+    )
+
+
 def facts(rows: Mapping[str, object]) -> Html:
     """A two-column table of names and values."""
     body = "".join(f"<tr><th>{escape(name)}</th><td>{text(value)}</td></tr>" for name, value in rows.items())

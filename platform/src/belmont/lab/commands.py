@@ -12,7 +12,6 @@ EXAMPLES = """examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``belmont demo``."""
-    parser.epilog = EXAMPLES
     parser.add_argument("--hospitals", type=int, default=4, metavar="K", help="3 to 16 (default 4)")
     parser.add_argument("--patients", type=int, default=4000, metavar="N", help="over all hospitals (default 4000)")
     parser.add_argument("--rounds", type=int, default=10, metavar="R", help="federated rounds (default 10)")
@@ -22,20 +21,40 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=demo)
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raises ``LabError`` unless a file can be written in ``folder``, which is made if need be."""
+    import tempfile
+
+    from belmont.lab.errors import LabError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise LabError(
+            f"--out {folder}: nothing can be written there ({error.strerror}); name another folder"
+        ) from error
+
+
 def demo(options: argparse.Namespace) -> int:
     """Runs the demonstration, writes the report and prints what happened. 1 if anything was not as approved."""
     import json
     import sys
-    import tempfile
 
-    from belmont.lab.demo import run_demo
     from belmont.lab.errors import LabError
-    from belmont.lab.report import write_report
+    from belmont.lab.home import SyntheticSource
+    from belmont.lab.sizes import refuse_sizes
 
     if not 1 <= options.rounds <= 1000:
         raise LabError(f"--rounds is {options.rounds}: take 1 to 1000")
-    options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="belmont-demo-") as home:
+    refuse_sizes(SyntheticSource(options.hospitals, options.patients, options.seed))
+    refuse_unwritable(options.out)
+
+    from belmont.lab.demo import run_demo
+    from belmont.lab.report import write_report
+    from belmont.lab.temporary import temporary_directory
+
+    with temporary_directory() as home:
         result = run_demo(
             options.hospitals,
             options.patients,

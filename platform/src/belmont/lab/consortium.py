@@ -18,16 +18,22 @@ from belmont.lab.errors import HomeError, LabError
 from belmont.lab.home import Home, Person, SyntheticSource
 from belmont.lab.nodes import open_node
 from belmont.lab.people import Actor, Hospital
+from belmont.lab.permit import Permit
+from belmont.lab.sizes import refuse_sizes
 from belmont.lab.study import Study
+from belmont.lab.temporary import temporary_directory
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.errors import RegistryError
 from belmont.registry.types import (
     Address,
     AnswerMode,
     Computation,
     DatasetId,
     MicroRho,
+    PermitId,
     Role,
+    StudyId,
     StudyTerms,
 )
 
@@ -51,7 +57,8 @@ class Consortium:
     """
 
     def __init__(self, registry: ChainRegistry, url: str, home: Home | None) -> None:
-        self.registry = registry
+        self._registry = registry
+        self._closed = False
         self.url = url
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
@@ -70,9 +77,9 @@ class Consortium:
         there already; without, it lives in a temporary directory until it is closed.
         """
         wanted = SyntheticSource(hospitals, patients, seed)
-        local.refuse_sizes(wanted)
-        temporary = None if home else tempfile.TemporaryDirectory(prefix="belmont-")
-        place = Home(Path(temporary.name if temporary else home or "."))
+        refuse_sizes(wanted)
+        temporary = None if home else temporary_directory()
+        place = Home(Path(temporary.name if temporary else home or ".").expanduser())
         started: list[ChainProcess] = []
 
         def start_chain(directory: Path) -> str:
@@ -106,7 +113,19 @@ class Consortium:
         can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain.
         """
         registry = ChainRegistry.connect(url, members_address)
-        return cls(registry, url, Home(Path(home)) if home else None)
+        return cls(registry, url, Home(Path(home).expanduser()) if home else None)
+
+    @property
+    def registry(self) -> ChainRegistry:
+        """The contracts as Python objects. Raises ``LabError`` once this is closed or its chain has ended."""
+        again = f"open it again with Consortium.local(home={str(self.home.path)!r})" if self.home else "connect again"
+        if self._temporary is not None:
+            again = "it was a temporary one, so make a new one with Consortium.local(), with home=... to keep it"
+        if self._closed:
+            raise LabError(f"this consortium is closed: {again}")
+        if self._chain is not None and not self._chain.running:
+            raise LabError(f"the process of this consortium's chain has ended: {again}")
+        return self._registry
 
     # --- who ---
 
@@ -173,6 +192,8 @@ class Consortium:
         """
         from belmont.lab.models import LogisticModel
 
+        if not duration_days > 0:
+            raise LabError(f"duration_days is {duration_days}: a permit lasts longer than nothing")
         chosen = tuple(datasets) if datasets is not None else tuple(self.dataset_names)
         approved_model = model or LogisticModel.default()
         computations = (Computation.TRAINING if rounds else Computation.NONE) | (
@@ -196,6 +217,18 @@ class Consortium:
         )
         study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
         return Study(self, study_id)
+
+    def study(self, number: int) -> Study:
+        """A study by its number, as ``studies()`` lists them. Raises ``LabError`` where there is none."""
+        study = Study(self, StudyId(number))
+        study.record  # noqa: B018  raises where there is none
+        return study
+
+    def permit(self, number: int) -> Permit:
+        """The permit of a study, by the study's number. Raises ``LabError`` where there is none."""
+        permit = Permit(self, PermitId(number))
+        permit.record  # noqa: B018  raises where there is none
+        return permit
 
     def studies(self) -> "pd.DataFrame":
         """Every application, with its votes."""
@@ -283,7 +316,7 @@ class Consortium:
             self._chain = None
         if self._temporary is not None:
             self._temporary.cleanup()
-            self._temporary = None
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -308,12 +341,22 @@ class Consortium:
         return Hospital(person.slug, person.name, person.roles, identity, dataset.id, dataset.name, version.rows)
 
     def __repr__(self) -> str:
+        try:
+            name = self.name
+        except (LabError, RegistryError) as error:
+            return f"Consortium({error})"
         return (
-            f"Consortium({self.name!r}, {len(self.hospitals)} hospital nodes in this process, chain {self.url}): "
+            f"Consortium({name!r}, {len(self.hospitals)} hospital nodes in this process, chain {self.url}): "
             "nodes share this process with the study's code, for development and synthetic data"
         )
 
     def _repr_html_(self) -> str:
+        try:
+            return self._card()
+        except (LabError, RegistryError) as error:
+            return cards.card("Consortium", str(error), mark=cards.badge("unreachable", cards.BAD))
+
+    def _card(self) -> str:
         head = self.registry.head()
         rows = []
         for member in self.registry.members():

@@ -87,7 +87,9 @@ def run_demo(
         rows = sum(hospital.rows for hospital in consortium.hospitals)
         tell(f"{hospitals} hospitals registered {rows:,} consenting patients on a chain at {consortium.url}")
         study = consortium.propose(TITLE, rounds=rounds + 1, queries=2, protocol=TITLE)
-        tell(f"application {study.id}: {rounds + 1} rounds and 2 queries, code and configuration fixed by hash")
+        tell(
+            f"application {study.id}: {rounds} rounds and one more, which will be stopped; 2 queries; code by its hash"
+        )
         study.vote(*consortium.board[:2], approve=True, reason="proportionate; no row leaves a hospital")
         study.accept(*consortium.hospitals)
         permit = study.permit()

@@ -35,24 +35,40 @@ def consent_root(key: bytes, table: CodedTable) -> bytes:
 def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> None:
     """Codes a hospital's FHIR records, encrypts the table into its vault and registers it; ``registry`` writes for it.
 
-    The registration is the last step: if anything before it fails, nothing is registered.
+    Bad records stop it before the chain hears of anything. What an earlier attempt left is used again: the keys, and a
+    dataset that was registered and has no version yet, which no node can use. Raises ``HomeError`` for a dataset that
+    is complete, and the errors of ``ehr``, ``vault`` and ``registry``.
     """
-    folder = home.member(slug)
+    earlier = next((d for d in registry.datasets() if (d.holder, d.name) == (registry.address, dataset_name)), None)
+    if earlier is not None and earlier.versions > 0:
+        raise HomeError(f"{dataset_name} is registered already: add a version to it instead")
     home.dictionary(slug).write_bytes(dictionary_file.read_bytes())
     dictionary = Dictionary.load(home.dictionary(slug))
-    create_secret_file(folder / PSEUDONYM_KEY_FILE, secrets.token_bytes(32))
-    key = read_secret_file(folder / PSEUDONYM_KEY_FILE, 32)
+    key = _pseudonym_key(home.member(slug) / PSEUDONYM_KEY_FILE)
     ingested = read_fhir(home.records(slug), dictionary, key)
     home.quality(slug).write_text(json.dumps(ingested.quality.to_dict()), encoding="utf-8")
     root = consent_root(key, ingested.table)
-    WrappingKey.create(home.wrapping_key(slug))
-    with Vault.open(home.vault(slug), WrappingKey.load(home.wrapping_key(slug))) as vault:
+    with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
         cid = vault.put(dataset_name, ingested.table.to_bytes())
-    retention_until = int(time.time()) + RETENTION_SECONDS
-    dataset_id = registry.register_dataset(
-        dataset_name, DUO_TERMS, dictionary.hash, 2, retention_until, LIFETIME_RHO, root
-    )
+    if earlier is None:
+        dataset_id = registry.register_dataset(
+            dataset_name, DUO_TERMS, dictionary.hash, 2, int(time.time()) + RETENTION_SECONDS, LIFETIME_RHO, root
+        )
+    else:
+        dataset_id = earlier.id
+        if earlier.consent_root != root:
+            registry.set_consent_root(dataset_id, root)
     registry.add_version(dataset_id, cid.binary, ingested.table.rows, ZERO_HASH, root)
+
+
+def _pseudonym_key(path: Path) -> bytes:
+    if not path.exists():
+        create_secret_file(path, secrets.token_bytes(32))
+    return read_secret_file(path, 32)
+
+
+def _wrapping_key(path: Path) -> WrappingKey:
+    return WrappingKey.load(path) if path.exists() else WrappingKey.create(path)
 
 
 def registered_table(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> CodedTable:

@@ -11,7 +11,6 @@ from pathlib import Path
 from belmont.ehr.synthetic import generate_population, write_fhir
 from belmont.identity.keys import Identity
 from belmont.lab import hospital_files
-from belmont.lab.errors import LabError
 from belmont.lab.home import Home, Person, SyntheticSource
 from belmont.lab.progress import progress_bar
 from belmont.registry.founding import found
@@ -28,24 +27,6 @@ HOSPITAL_NAMES = (
 BOARD_NAMES = ("Prof. Amara Osei, ethicist", "Dr Ines Moreau, clinician", "Tomas Lindqvist, patient representative")
 RESEARCHER_NAME = "Institute for Cardiometabolic Research"
 CONSORTIUM_NAME = "Local consortium (synthetic records)"
-FEWEST_HOSPITALS, MOST_HOSPITALS = 3, 16
-FEWEST_PATIENTS_EACH = 50
-
-
-def refuse_sizes(source: SyntheticSource) -> None:
-    """Raises ``LabError`` for numbers that no study could run on."""
-    hospitals, patients = source.hospitals, source.patients
-    if source.seed < 0:
-        raise LabError(f"seed is {source.seed}: take 0 or a larger whole number")
-    if not FEWEST_HOSPITALS <= hospitals <= MOST_HOSPITALS:
-        raise LabError(
-            f"hospitals is {hospitals}: take {FEWEST_HOSPITALS} to {MOST_HOSPITALS} (an encrypted total needs three)"
-        )
-    if patients < FEWEST_PATIENTS_EACH * hospitals:
-        raise LabError(
-            f"patients is {patients}: take at least {FEWEST_PATIENTS_EACH * hospitals}, which is "
-            f"{FEWEST_PATIENTS_EACH} for each hospital on average"
-        )
 
 
 def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from belmont.identity.keys import Identity
 from belmont.lab import cards
+from belmont.lab.errors import LabError
 from belmont.registry.types import DatasetId, Role
 
 
@@ -43,3 +44,12 @@ class Hospital(Actor):
     def _facts(self) -> dict[str, object]:
         dataset = {"dataset": self.dataset_name, "rows": f"{self.rows:,}", "dataset id": cards.short(self.dataset_id)}
         return super()._facts() | dataset
+
+
+def refuse_others(kind: type[Actor], given: tuple[object, ...], example: str) -> None:
+    """Raises ``LabError`` unless there is at least one, and each is of this kind."""
+    wrong = [each for each in given if not isinstance(each, kind)]
+    if wrong or not given:
+        noun = "hospitals" if kind is Hospital else "members"
+        found = f"not {type(wrong[0]).__name__}" if wrong else "and at least one"
+        raise LabError(f"name {noun} one by one, {found}: {example}")

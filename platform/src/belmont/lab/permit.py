@@ -11,9 +11,10 @@ from belmont.lab import cards
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticModel, Model
-from belmont.lab.people import Actor, Hospital
+from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.questions import Question
 from belmont.lab.training import TrainingResult, watched
+from belmont.registry.errors import RegistryError
 from belmont.registry.types import DatasetId, PermitId, PermitStatus
 from belmont.registry.types import Permit as PermitRecord
 
@@ -31,6 +32,7 @@ class Permit:
     def __init__(self, consortium: "Consortium", permit_id: PermitId) -> None:
         self.consortium = consortium
         self.id = permit_id
+        self.last_training: TrainingResult | None = None
 
     @property
     def record(self) -> PermitRecord:
@@ -63,13 +65,19 @@ class Permit:
         """Runs the next rounds, by default all that are left; each hospital checks each of them.
 
         ``model`` is what was applied with, by default the shipped logistic regression on every feature. ``start``
-        continues from an earlier result. Raises ``RoundRefused`` with each hospital's own reason.
+        continues from an earlier result. Raises ``RoundRefused`` with each hospital's own reason; the rounds before it
+        are in ``last_training``, as they are after an interrupt. Asks the nodes even when no round is left, so that
+        the refusal is theirs.
         """
         record = self.record
         chosen = model or LogisticModel.default()
         participants = datasets or record.covered
         left = record.terms.rounds - record.rounds_opened
-        count = left if rounds is None else rounds
+        if rounds is not None and (type(rounds) is not int or rounds < 1 or rounds > max(left, 1)):
+            raise LabError(f"rounds is {rounds!r}: this permit has {left} left, and a call trains at least one")
+        count = max(left, 1) if rounds is None else rounds
+        earlier = start.rounds if start else []
+        self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
         with closing(self._grid(participants)) as grid:
             grid.deliver(chosen.bundle)
             training = Training(
@@ -81,13 +89,15 @@ class Permit:
                 combine=chosen.combine(),
                 participants=participants,
             )
-            with watched(training.rounds(max(count, 1)), max(count, 1)) as results:
-                done = list(results)
-        earlier = start.rounds if start else []
-        return TrainingResult(chosen, [*earlier, *done], self.consortium.yardstick_or_none)
+            with watched(training.rounds(count), count, earlier) as results:
+                for finished in results:
+                    result.rounds.append(finished)
+        return result
 
     def query(self, question: Question, *, datasets: tuple[DatasetId, ...] | None = None) -> Answer:
         """Asks all hospitals together; only the total can be read. Raises ``QueryRefused`` with each reason."""
+        if not isinstance(question, Question):
+            raise LabError("ask with count(), total(...), mean(...) or histogram(...) of belmont.lab")
         participants = datasets or self.record.covered
         dictionary = self.consortium.dictionary
         query = question.query(dictionary)
@@ -118,11 +128,13 @@ class Permit:
 
     def freeze(self, by: Actor, reason: str = "") -> "Permit":
         """One board member or data holder stops the permit at once, for seven days at most."""
+        refuse_others(Actor, (by,), "permit.freeze(consortium.board[0])")
         self.consortium.registry.as_(by.identity.account).freeze_permit(self.id, reason=reason)
         return self
 
     def lift(self, *members: Actor) -> "Permit":
         """Board members vote to end the freeze early, one after the other until the quorum is reached."""
+        refuse_others(Actor, members, "permit.lift(*consortium.board)")
         for k, member in enumerate(members):
             if k == 0 or self.status == "frozen":
                 self.consortium.registry.as_(member.identity.account).vote_lift(self.id)
@@ -130,6 +142,7 @@ class Permit:
 
     def revoke(self, *members: Actor, reason: str = "") -> "Permit":
         """Board members vote to end the permit for good, one after the other until the quorum is reached."""
+        refuse_others(Actor, members, "permit.revoke(*consortium.board)")
         for k, member in enumerate(members):
             if k == 0 or self.record.status is not PermitStatus.REVOKED:
                 self.consortium.registry.as_(member.identity.account).vote_revoke(self.id, reason)
@@ -137,6 +150,7 @@ class Permit:
 
     def withdraw(self, hospital: Hospital) -> "Permit":
         """A hospital takes its dataset out of this permit for good."""
+        refuse_others(Hospital, (hospital,), "permit.withdraw(consortium.hospitals[0])")
         self.consortium.registry.as_(hospital.identity.account).withdraw(self.id, hospital.dataset_id)
         return self
 
@@ -144,13 +158,22 @@ class Permit:
         return InProcessGrid([self.consortium.node(dataset) for dataset in participants])
 
     def __repr__(self) -> str:
-        record = self.record
+        try:
+            record = self.record
+        except (LabError, RegistryError) as error:
+            return f"Permit({self.id}: {error})"
         return (
             f"Permit({self.id}, {self.status}, {record.rounds_opened}/{record.terms.rounds} rounds, "
             f"{record.queries_opened}/{record.terms.queries} queries)"
         )
 
     def _repr_html_(self) -> str:
+        try:
+            return self._card()
+        except (LabError, RegistryError) as error:
+            return cards.card(f"Permit {self.id}", str(error), mark=cards.badge("unreachable", cards.BAD))
+
+    def _card(self) -> str:
         record, status = self.record, self.status
         terms, names = record.terms, self.consortium.dataset_names
         day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.expires_at))

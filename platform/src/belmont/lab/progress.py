@@ -7,16 +7,18 @@ from typing import Any, Protocol
 
 from belmont.lab import cards
 
+NOTHING = cards.Html("")
+
 
 class Bar(Protocol):
     """One running task."""
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        """Moves on by ``steps``; ``note`` says what was just done."""
+    def advance(self, steps: int = 1, note: str = "", detail: cards.Html = NOTHING) -> None:
+        """Moves on by ``steps``; ``note`` says what was just done, ``detail`` is for where there is room."""
 
 
 class SilentBar:
-    def advance(self, steps: int = 1, note: str = "") -> None:
+    def advance(self, steps: int = 1, note: str = "", detail: cards.Html = NOTHING) -> None:
         """Says nothing."""
 
 
@@ -24,7 +26,7 @@ class TerminalBar:
     def __init__(self, progress: Any, task: Any) -> None:
         self._progress, self._task = progress, task
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
+    def advance(self, steps: int = 1, note: str = "", detail: cards.Html = NOTHING) -> None:
         self._progress.update(self._task, advance=steps, note=note)
 
 
@@ -32,12 +34,12 @@ class NotebookBar:
     def __init__(self, title: str, total: int, handle: Any) -> None:
         self._title, self._total, self._handle, self._done = title, total, handle, 0
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
+    def advance(self, steps: int = 1, note: str = "", detail: cards.Html = NOTHING) -> None:
         from IPython.display import HTML
 
         self._done += steps
         bar = cards.bar(self._done, self._total, f"{self._done} of {self._total}  {note}")
-        self._handle.update(HTML(cards.card(self._title, bar)))
+        self._handle.update(HTML(cards.card(self._title, bar, detail)))
 
 
 def in_notebook() -> bool:

@@ -88,6 +88,14 @@ def cell_labels(column: Column, codes_per_cell: int) -> list[str]:
     return ["missing", *(group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups)]
 
 
+def shown_unit(column: Column) -> str:
+    """A column's unit as people write it: UCUM's years are `a`, its pressures `mm[Hg]`."""
+    return _SHOWN_UNITS.get(column.unit or "", column.unit or "")
+
+
+_SHOWN_UNITS = {"a": "years", "mm[Hg]": "mmHg", "mL/min/{1.73_m2}": "mL/min/1.73 m²", "kg/m2": "kg/m²"}
+
+
 def _condition(column: Column, allowed: Allowed) -> question.Condition:
     book = column.codebook
     if isinstance(book, NumericBook):
@@ -107,9 +115,9 @@ def _condition(column: Column, allowed: Allowed) -> question.Condition:
 
 
 def _range(column: Column, book: NumericBook, allowed: Allowed) -> question.Condition:
-    unit = column.unit or "no unit"
+    unit = shown_unit(column)
     if not isinstance(allowed, tuple) or len(allowed) != 2:
-        raise LabError(f"{column.name}: give a range as (lowest, highest) in {unit}")
+        raise LabError(f"{column.name}: give a range as (lowest, highest) {unit}".rstrip())
     low, high = (float(end) for end in allowed)
     if not book.minimum <= low <= high <= book.maximum:
         raise LabError(f"{column.name}: the range goes from {book.minimum:g} to {book.maximum:g} {unit}")

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from belmont.lab import cards
 from belmont.lab.errors import LabError, NotYet
-from belmont.lab.people import Actor, Hospital
+from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
+from belmont.registry.errors import RegistryError
 from belmont.registry.types import AnswerMode, PermitId, StudyId, StudyStatus
 from belmont.registry.types import Study as StudyRecord
 
@@ -42,8 +43,7 @@ class Study:
 
     def vote(self, *members: Actor, approve: bool = True, reason: str = "") -> "Study":
         """These board members vote, one after the other until the board has decided. Raises ``RegistryRefused``."""
-        if not members:
-            raise LabError("name who votes: study.vote(*consortium.board, approve=True, reason='...')")
+        refuse_others(Actor, members, "study.vote(*consortium.board, approve=True, reason='...')")
         for k, member in enumerate(members):
             if k == 0 or self.record.status is StudyStatus.PROPOSED:
                 self._consortium.registry.as_(member.identity.account).vote(self.id, approve, reason)
@@ -51,8 +51,7 @@ class Study:
 
     def accept(self, *hospitals: Hospital) -> "Study":
         """Each of these hospitals accepts the study for its own dataset. Raises ``RegistryRefused``."""
-        if not hospitals:
-            raise LabError("name who accepts: study.accept(*consortium.hospitals)")
+        refuse_others(Hospital, hospitals, "study.accept(*consortium.hospitals)")
         for hospital in hospitals:
             self._consortium.registry.as_(hospital.identity.account).accept(self.id, hospital.dataset_id)
         return self
@@ -81,10 +80,19 @@ class Study:
         return missing
 
     def __repr__(self) -> str:
-        record = self.record
+        try:
+            record = self.record
+        except (LabError, RegistryError) as error:
+            return f"Study({self.id}: {error})"
         return f"Study({self.id}, {record.terms.title!r}, {self.status}, {record.votes_for}/{record.quorum} votes)"
 
     def _repr_html_(self) -> str:
+        try:
+            return self._card()
+        except (LabError, RegistryError) as error:
+            return cards.card(f"Study {self.id}", str(error), mark=cards.badge("unreachable", cards.BAD))
+
+    def _card(self) -> str:
         record = self.record
         terms = record.terms
         names = self._consortium.dataset_names

@@ -1,6 +1,6 @@
 """A training run in a notebook: a card that grows with every round, then curves, coefficients and numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -107,7 +107,7 @@ class TrainingResult:
         return cards.card(f"Training: {len(self.rounds)} rounds", cards.table(ROUND_COLUMNS, rows))
 
 
-ROUND_COLUMNS = ("round", "hospitals", "rows", "mean loss before", "model", "ms")
+ROUND_COLUMNS = ("round", "hospitals", "rows", "loss before the round", "model", "ms")
 
 
 def round_row(result: RoundResult) -> list[object]:
@@ -118,14 +118,20 @@ def round_row(result: RoundResult) -> list[object]:
 
 
 @contextmanager
-def watched(rounds: Iterator[RoundResult], total: int) -> Iterator[Iterator[RoundResult]]:
-    """The same rounds, with progress that says what each one did."""
+def watched(
+    rounds: Iterator[RoundResult], total: int, earlier: Sequence[RoundResult] = ()
+) -> Iterator[Iterator[RoundResult]]:
+    """The same rounds, with progress that grows by each: the curve of the loss and the newest rounds."""
+    seen = list(earlier)
     with progress_bar("Training", total) as bar:
 
         def told() -> Iterator[RoundResult]:
             for result in rounds:
-                loss = result.metrics.get("loss")
-                bar.advance(note=f"loss {loss:.4f}" if loss is not None else "")
+                seen.append(result)
+                losses = [each.metrics["loss"] for each in seen if "loss" in each.metrics]
+                note = f"loss {losses[-1]:.4f}" if losses else ""
+                newest = cards.table(ROUND_COLUMNS, [round_row(each) for each in seen[-5:]])
+                bar.advance(note=note, detail=cards.Html(cards.curve(losses, "loss before each round") + newest))
                 yield result
 
         yield told()

@@ -33,6 +33,7 @@ says so; a freeze is over only when both say so. What the request claims is only
 view holds; nothing is taken from it.
 """
 
+import time
 from dataclasses import dataclass
 
 from belmont.registry.hashes import participants_hash
@@ -151,9 +152,9 @@ def _permit(permit: Permit, view: View, later: int, earlier: int) -> Refused | N
     if permit.status not in (PermitStatus.ACTIVE, PermitStatus.FROZEN):
         return Refused(Reason.PERMIT_MISSING, f"permit {permit.id} has no known status")
     if later >= permit.expires_at:
-        return Refused(Reason.PERMIT_EXPIRED, f"permit {permit.id} expired at {permit.expires_at}")
+        return Refused(Reason.PERMIT_EXPIRED, f"permit {permit.id} expired at {_utc(permit.expires_at)}")
     if earlier < permit.frozen_until:
-        return Refused(Reason.PERMIT_FROZEN, f"permit {permit.id} is frozen until {permit.frozen_until}")
+        return Refused(Reason.PERMIT_FROZEN, f"permit {permit.id} is frozen until {_utc(permit.frozen_until)}")
     if not view.data_user_active:
         return Refused(Reason.DATA_USER_INACTIVE, f"{permit.data_user} is not an active data user")
     return None
@@ -171,7 +172,7 @@ def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refuse
     if dataset.status is not DatasetStatus.ACTIVE:
         return Refused(Reason.DATASET_DESTROYED, f"dataset {dataset.name} is {dataset.status.name.lower()}")
     if later >= dataset.retention_until:
-        return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {dataset.retention_until}")
+        return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {_utc(dataset.retention_until)}")
     return _version(dataset, view.version)
 
 
@@ -251,3 +252,11 @@ def _budget(permit: Permit, request: Request, view: View) -> Refused | None:
 
 def _differ(what: str, got: bytes, expected: bytes) -> str:
     return f"{what} {got.hex()[:12]}... is not the approved {expected.hex()[:12]}..."
+
+
+def _utc(seconds: int) -> str:
+    """Unix seconds as people write a time; far beyond any calendar, the number itself."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
