@@ -151,6 +151,8 @@ def test_of_several_rows_of_a_patient_the_newest_counts(read: Callable[..., Inge
     ingested = read(HEADER, GOOD, newer, older)
     assert ingested.table.values("lactate").tolist() == [9.9]
     assert ingested.quality.duplicate_patients == 2
+    assert "2 further rows of patients already read" in ingested.quality.summary()
+    assert "1 further row of a patient already read" in read(HEADER, GOOD, newer).quality.summary()
 
 
 @pytest.mark.parametrize(

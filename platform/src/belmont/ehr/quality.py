@@ -63,6 +63,7 @@ class QualityReport:
     lines_read: int
     resources: dict[str, int]
     duplicate_patients: int
+    """Patient records beyond a patient's first: in FHIR Patient resources, in a CSV rows."""
     consent_denied: int
     refused_lines: int
     refused_rows: int
@@ -75,7 +76,7 @@ class QualityReport:
 
     @property
     def duplicates(self) -> int:
-        """Patients registered again plus values sent again."""
+        """Records of patients already read plus values sent again."""
         return self.duplicate_patients + sum(column.duplicates for column in self.columns)
 
     @property
@@ -143,7 +144,7 @@ class QualityReport:
             f"{self.source}, coded by {self.dictionary}",
             f"  rows {self.rows:,} of {self.patients_read:,} patients"
             f" ({self.consent_denied:,} without consent, {self.refused_rows:,} refused,"
-            f" {self.duplicate_patients:,} registered twice)",
+            f" {self._repeated()})",
             f"  values: {self.unit_conversions:,} converted, {self.out_of_range:,} out of range,"
             f" {self.refused_values:,} refused in all; lines refused: {self.refused_lines:,} of {self.lines_read:,}",
         ]
@@ -155,6 +156,14 @@ class QualityReport:
         )
         lines.append(f"  missing: {gaps or 'nothing'}")
         return "\n".join(lines)
+
+    def _repeated(self) -> str:
+        count = self.duplicate_patients
+        if "row" not in self.resources:
+            return f"{count:,} registered twice"
+        if count == 1:
+            return "1 further row of a patient already read"
+        return f"{count:,} further rows of patients already read"
 
     def _repr_html_(self) -> str:
         head = (
