@@ -1,12 +1,15 @@
 """`belmont data`: what it writes, what it says, and that nothing is left half done."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from belmont.cli import main
 from belmont.ehr.coded import CodedTable
+from belmont.ehr.commands import EXAMPLES
 from belmont.ehr.dictionary import Dictionary
 
 
@@ -60,7 +63,7 @@ def test_code_writes_a_table_that_reads_back_and_a_report(
     assert key.stat().st_mode & 0o777 == 0o600
     assert out.stat().st_mode & 0o077 == 0
     first = out.read_bytes()
-    assert main([*words, "--out", str(out), "--json"]) == 0
+    assert main([*words, "--out", str(out), "--json", "--force"]) == 0
     assert json.loads(capsys.readouterr().out)["dictionary_hash"] == Dictionary.builtin().hash.hex()
     assert out.read_bytes() == first
 
@@ -102,7 +105,81 @@ def test_dictionary_shows_the_columns_and_refuses_a_wrong_file(
     assert "wrong.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["generate", "code", "dictionary"])
+def test_code_replaces_a_file_only_when_told_to(
+    records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, refused = tmp_path / "h.table", tmp_path / "refused.csv"
+    words = ["data", "code", str(records / "hospital-1"), "--dictionary", "diabetes_cvd", "--out", str(out)]
+    out.write_bytes(b"mine")
+    assert main(words) == 2
+    assert "--force to replace it" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert not (tmp_path / "h.table.key").exists()
+    assert main([*words, "--force"]) == 0
+    assert out.read_bytes() != b"mine"
+    out.unlink()
+    refused.write_bytes(b"mine")
+    assert main([*words, "--refusals", str(refused)]) == 2
+    assert refused.read_bytes() == b"mine"
+    assert not out.exists()
+
+
+def test_code_says_where_no_file_can_go(records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "code", str(records / "hospital-1"), "--dictionary", "diabetes_cvd", "--force", "--out"]
+    assert main([*words, str(tmp_path / "none" / "h.table")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert main([*words, str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_a_day_that_is_none_is_refused_with_the_form_to_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "code", "x", "--dictionary", "d", "--out", "o", "--as-of", "yesterday"])
+    assert "'yesterday' is no day; give it as YYYY-MM-DD" in capsys.readouterr().err
+
+
+def test_show_sums_a_table_up_and_shows_no_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert (
+        main(["data", "generate", "--hospitals", "1", "--patients", "300", "--out", str(out), "--format", "coded"]) == 0
+    )
+    path = out / "hospital-1.table"
+    words = ["data", "show", str(path), "--dictionary", str(out / "dictionary.yaml")]
+    capsys.readouterr()
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    table = CodedTable.from_bytes(Dictionary.builtin(), path.read_bytes())
+    assert text.startswith(f"{table.rows} rows")
+    assert "median" in text
+    assert main([*words, "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert [column["name"] for column in json.loads(printed)["columns"]] == list(table.columns)
+    assert not any(str(pseudonym) in text + printed for pseudonym in table.pseudonyms.tolist())
+
+
+def test_show_refuses_what_is_no_table_or_has_another_dictionary(
+    tmp_path: Path, amended: Callable[[str, str], Dictionary], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "h.table"
+    words = ["data", "show", str(path), "--dictionary", "diabetes_cvd"]
+    assert main(words) == 2
+    assert "no such file; give a table" in capsys.readouterr().err
+    path.write_bytes(b"id;age\n")
+    assert main(words) == 2
+    assert f"{path}: not a coded table" in capsys.readouterr().err
+    codes = {column.name: np.ones(0, np.uint16) for column in Dictionary.builtin()}
+    other = amended("version: 1", "version: 2")
+    path.write_bytes(CodedTable(other, codes, np.ones(0, np.uint64)).to_bytes())
+    assert main(words) == 2
+    assert f"{path}: the table was coded under dictionary" in capsys.readouterr().err
+
+
+def test_the_group_has_an_example_of_each_command() -> None:
+    for command in ("generate", "code", "show", "dictionary"):
+        assert f"belmont data {command}" in EXAMPLES
+
+
+@pytest.mark.parametrize("command", ["generate", "code", "show", "dictionary"])
 def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["data", command, "--help"])

@@ -1,4 +1,4 @@
-"""Command line of the records: `belmont data generate`, `code` and `dictionary`."""
+"""Command line of the records: `belmont data generate`, `code`, `show` and `dictionary`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from belmont.ehr.dictionary import Dictionary
     from belmont.ehr.synthetic import HospitalCohort
 
+EXAMPLES = """examples:
+  belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
+  belmont data code records/hospital-1 --dictionary diabetes_cvd --out hospital-1.table
+  belmont data show hospital-1.table --dictionary diabetes_cvd
+  belmont data dictionary diabetes_cvd
+
+every command explains itself: belmont data code --help
+"""
+
 GENERATE_EXAMPLES = """examples:
   belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
   belmont data generate --hospitals 2 --patients 500 --seed 1 --out tables --format csv
@@ -28,8 +37,22 @@ CODE_EXAMPLES = """examples:
   belmont data code records/hospital-1 --dictionary diabetes_cvd --out t.table --strict --refusals refused.csv
 
 INPUT is a folder of FHIR R4 NDJSON files named by resource type, or one CSV file (.csv or .csv.gz). The quality report
-goes to standard output. Either the whole table is written or none of it. Keep the key secret and keep it: with another
-key the same patients get other pseudonyms.
+goes to standard output. Either the whole table is written or none of it. A file that is already there stays as it is,
+unless you give --force. Keep the key secret and keep it: with another key the same patients get other pseudonyms.
+`belmont data show` sums the table up.
+"""
+
+SHOW_EXAMPLES = """examples:
+  belmont data show hospital-1.table --dictionary diabetes_cvd
+  belmont data show registry.table --dictionary registry.yaml --json
+
+Rows, and for each column what is observed, missing, and the range or the counts, in the dictionary's units; never a
+row. Counts of 1 to 4 are shown as <5, and a count beside them as a bound. Minimum and maximum are each one patient's
+value: keep the summary in the hospital. For the rows in Python:
+
+  from belmont.ehr.coded import CodedTable
+  from belmont.ehr.dictionary import Dictionary
+  CodedTable.from_bytes(Dictionary.builtin("diabetes_cvd"), open("hospital-1.table", "rb").read()).decode()
 """
 
 DICTIONARY_EXAMPLES = """examples:
@@ -46,6 +69,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     """Add the commands of the group `data`."""
     _add_generate(subparsers)
     _add_code(subparsers)
+    _add_show(subparsers)
     _add_dictionary(subparsers)
 
 
@@ -83,11 +107,28 @@ def _add_code(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--dictionary", required=True, help="a YAML file, or the name of a built-in dictionary")
     parser.add_argument("--out", type=Path, required=True, help="the coded table to write")
     parser.add_argument("--key", type=Path, help="pseudonym key, made if it is not there (default: OUT with .key)")
-    parser.add_argument("--as-of", type=date.fromisoformat, help="day on which consents must be valid (default: today)")
+    parser.add_argument("--force", action="store_true", help="replace files that are already there")
+    parser.add_argument(
+        "--as-of", type=_day, metavar="YYYY-MM-DD", help="day on which consents must be valid (default: today)"
+    )
     parser.add_argument("--strict", action="store_true", help="parse every FHIR resource with the full R4 models, too")
     parser.add_argument("--refusals", type=Path, help="write the refused lines, rows, values as CSV (stays with you)")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object, counts only")
     parser.set_defaults(run=_code)
+
+
+def _add_show(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "show",
+        help="sum up a coded table",
+        description="Sum up a coded table column by column, in the units of its dictionary. Shows no patient's row.",
+        epilog=SHOW_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("table", type=Path, metavar="TABLE", help="a file that `belmont data code` wrote")
+    parser.add_argument("--dictionary", required=True, help="the one it was coded by: a YAML file, or a built-in name")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.set_defaults(run=_show)
 
 
 def _add_dictionary(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -164,6 +205,9 @@ def _code(arguments: argparse.Namespace) -> int:
 
     dictionary = _load(arguments.dictionary)
     out: Path = arguments.out
+    for path in (out, arguments.refusals):
+        if path is not None:
+            _check_free(path, arguments.force)
     key_path: Path = arguments.key or out.with_name(f"{out.name}.key")
     key, is_new = _pseudonym_key(key_path)
     size = _bytes_under(arguments.input)
@@ -190,6 +234,26 @@ def _code(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _show(arguments: argparse.Namespace) -> int:
+    import json
+
+    from belmont.ehr.coded import CodedTable
+    from belmont.ehr.errors import InputMissing, TableCorrupted, WrongDictionary
+    from belmont.ehr.summary import summarise
+
+    dictionary = _load(arguments.dictionary)
+    path: Path = arguments.table
+    if not path.is_file():
+        raise InputMissing(path, None, "no such file; give a table that `belmont data code` wrote")
+    try:
+        table = CodedTable.from_bytes(dictionary, path.read_bytes())
+    except (TableCorrupted, WrongDictionary) as error:
+        raise type(error)(f"{path}: {error}") from error
+    summary = summarise(table)
+    print(json.dumps(summary.to_dict()) if arguments.json else summary.to_text())
+    return 0
+
+
 def _dictionary(arguments: argparse.Namespace) -> int:
     from belmont.ehr.dictionary import LOOKUP_TABLE_SIZE
 
@@ -205,6 +269,25 @@ def _dictionary(arguments: argparse.Namespace) -> int:
             f"{column.on_bad:<12} {missing:<15} {column.label}"
         )
     return 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; give it as YYYY-MM-DD, such as 2026-01-31") from None
+
+
+def _check_free(path: Path, force: bool) -> None:
+    """Raises OutputRefused where a file cannot be written, or would replace another without `force`."""
+    from belmont.ehr.errors import OutputRefused
+
+    if not path.parent.is_dir():
+        raise OutputRefused(f"{path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise OutputRefused(f"{path} is a folder; give the name of a file")
+    if path.exists() and not force:
+        raise OutputRefused(f"{path} is already there; give another name, or --force to replace it")
 
 
 def _load(name: str) -> Dictionary:

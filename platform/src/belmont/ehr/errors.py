@@ -6,6 +6,7 @@ EhrError
 ├── TableCorrupted        a stored coded table does not read back
 ├── PseudonymCollision    two patients would share a pseudonym
 ├── GeneratorError        a synthetic cohort that cannot be made
+├── OutputRefused         the result cannot go where it was told to, or would replace something
 └── InputRefused          a whole input file is refused; names the file and, where there is one, the line
     ├── InputMissing      no such file, or nothing in it that can be read
     ├── InputTruncated    the file ends in the middle of a record
@@ -41,6 +42,10 @@ class PseudonymCollision(EhrError):
 
 class GeneratorError(EhrError):
     """The synthetic generator was asked for something it cannot make."""
+
+
+class OutputRefused(EhrError):
+    """The place for the result is taken, or is no place for a file."""
 
 
 class InputRefused(EhrError):
