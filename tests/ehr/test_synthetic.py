@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from belmont.cli import main
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import GeneratorError
@@ -49,14 +50,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(tmp_path: P
     assert all(one != other for one, other in zip(written(5, "a"), written(6, "c"), strict=True))
 
 
-def test_the_committed_sample_is_what_its_seed_gives(tmp_path: Path) -> None:
-    sample = REPOSITORY / "datasets" / "synthetic" / "sample"
+def test_the_committed_sample_is_what_the_command_makes_from_its_numbers_and_nothing_else(tmp_path: Path) -> None:
+    sample, again = REPOSITORY / "datasets" / "synthetic" / "sample", tmp_path / "again"
     made_with = json.loads((sample / "made_with.json").read_text(encoding="utf-8"))
-    cohorts = generate_population(made_with["hospitals"], made_with["patients"], made_with["seed"])
-    for cohort in cohorts:
-        for path in write_fhir(cohort, tmp_path / cohort.name):
-            assert path.read_bytes() == (sample / cohort.name / path.name).read_bytes(), path.name
-    assert sum(path.stat().st_size for path in sample.rglob("*") if path.is_file()) <= 2_000_000
+    numbers = [word for name, value in made_with.items() for word in (f"--{name}", str(value))]
+    assert main(["data", "generate", *numbers, "--truth", "--out", str(again)]) == 0
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    made = files(again)
+    assert made.pop("dictionary.yaml") == (sample.parent / "dictionary.yaml").read_bytes()
+    assert made == files(sample)
+    assert sum(len(content) for content in files(sample).values()) <= 2_000_000
 
 
 DIGEST = "a1a838e07918b1ba89cd77f826ccd40ee2496e380e779ada5087600a104a5965"
