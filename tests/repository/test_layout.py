@@ -128,3 +128,15 @@ def test_notebooks_hold_no_output_and_no_long_function() -> None:
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef):
                     assert (node.end_lineno or 0) - node.lineno < 10, f"{path.name}: {node.name} is too long"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_readme_begins_with_the_two_commands_and_a_picture() -> None:
+    beginning = (ROOT / "README.md").read_text(encoding="utf-8")[:600]
+    assert beginning.index("make demo") < beginning.index("make test") < beginning.index("![")
