@@ -1,4 +1,7 @@
-"""Every refusal of ``decide``, one change away from a request that is permitted; and what holds for any input."""
+"""Every refusal of ``decide``, one change away from a request that is permitted; and what holds for any input.
+
+One file, although a long one: the table of refusals and the strategies further down vary the same example.
+"""
 
 from dataclasses import fields, replace
 
@@ -216,6 +219,13 @@ REFUSALS = [
             with_permit(withdrawn=()), opened=replace(OPENED, participants_hash=participants_hash((THERE, ELSEWHERE)))
         ),
     ),
+    # a query over fewer hospitals than the permit covers, or in another order, although it was opened so
+    (Reason.PARTICIPANTS_MISMATCH, QUERY, replace(with_permit(QUERY_VIEW, withdrawn=()), opened=QUERY_VIEW.opened)),
+    (
+        Reason.PARTICIPANTS_MISMATCH,
+        asking(QUERY, participants=(THERE, HERE)),
+        replace(QUERY_VIEW, opened=replace(QUERY_VIEW.opened, participants_hash=participants_hash((THERE, HERE)))),
+    ),
     # what is left
     (Reason.ALREADY_SERVED, REQUEST, replace(VIEW, recorded=True)),
     (Reason.BUDGET_EXHAUSTED, asking(rho=41), VIEW),
@@ -260,6 +270,23 @@ def test_a_freeze_is_over_only_when_both_clocks_say_so(node, chain):
     assert decide(view.permit, REQUEST, view, node).reason is Reason.PERMIT_FROZEN
     over = replace(frozen, head=Head(100, OTHER, NOW + 10))
     assert isinstance(decide(over.permit, REQUEST, over, NOW + 10), Permitted)
+
+
+def test_one_hospitals_answer_is_not_the_difference_of_two_queries():
+    """Queries 1 and 2 are the same question, opened with and without ELSEWHERE: at most one of them is answered."""
+    covered, fewer = (HERE, THERE, ELSEWHERE), (HERE, THERE)
+    for n, participants, permitted in ((1, covered, True), (2, fewer, False)):
+        opened = OpenedUse(PERMIT.id, UseKind.QUERY, n, MODEL, participants_hash(participants), NOW - 10)
+        view = replace(with_permit(withdrawn=()), opened=opened)
+        decision = decide(view.permit, asking(QUERY, n=n, participants=participants), view, NOW)
+        assert isinstance(decision, Permitted) is permitted
+    assert decision.reason is Reason.PARTICIPANTS_MISMATCH
+    assert "all 3 datasets" in decision.detail
+
+
+def test_a_round_may_leave_hospitals_out():
+    view = with_permit(withdrawn=())
+    assert isinstance(decide(view.permit, REQUEST, view, NOW), Permitted)
 
 
 def test_a_permit_read_at_another_time_than_the_view_is_refused():
@@ -407,6 +434,7 @@ def test_what_is_permitted_fulfils_every_condition(request_, view, now):
     assert request_.n <= (permit.rounds_opened if is_round else permit.queries_opened)
     assert request_.subject_hash == opened.subject_hash
     assert participants_hash(request_.participants) == opened.participants_hash
+    assert is_round or request_.participants == permit.covered
     assert not view.recorded
     assert view.rho_spent + request_.rho <= terms.rho_per_dataset
     assert dataset.rho_spent + request_.rho <= dataset.rho_cap

@@ -24,7 +24,8 @@ The checks, in this order; the first that fails gives the reason:
 16. the data user opened n on chain                                       ROUND_NOT_OPEN, QUERY_NOT_OPEN
 17. with this model or query                                              MODEL_MISMATCH, QUERY_MISMATCH
 18. and with these participants, in this order, this dataset among them,
-    none of them twice                                                    PARTICIPANTS_MISMATCH
+    none of them twice; for a query: all datasets that the permit covers,
+    in the order of its terms                                             PARTICIPANTS_MISMATCH
 19. this dataset has no use recorded for n yet                            ALREADY_SERVED
 20. rho fits what is left of the permit's and of the dataset's budget     BUDGET_EXHAUSTED
 
@@ -234,6 +235,12 @@ def _opened(permit: Permit, request: Request, opened: OpenedUse | None) -> Refus
     ):
         return Refused(
             Reason.PARTICIPANTS_MISMATCH, f"not the participants that {kind.name.lower()} {n} was opened with"
+        )
+    if not is_round and request.participants != permit.covered:
+        # Two exact totals over different hospitals would give away one hospital's answer as their difference.
+        return Refused(
+            Reason.PARTICIPANTS_MISMATCH,
+            f"a query is over all {len(permit.covered)} datasets that the permit covers, in the order of its terms",
         )
     return None
 

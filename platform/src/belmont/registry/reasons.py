@@ -60,7 +60,7 @@ _REMEDIES = {
     Reason.CONFIG_MISMATCH: "Run with exactly the configuration that was approved, or apply with the new one.",
     Reason.MODEL_MISMATCH: "Send the model whose hash the data user opened this round with.",
     Reason.QUERY_MISMATCH: "Send the query, key and permit whose hash the data user opened on chain.",
-    Reason.PARTICIPANTS_MISMATCH: "Send the list of participants that was opened on chain, in the same order.",
+    Reason.PARTICIPANTS_MISMATCH: "Send the participants as opened, in order; a query names every covered dataset.",
     Reason.COMPUTATION_NOT_PERMITTED: "The permit does not allow this kind of computation; apply for it.",
     Reason.ROUND_NOT_OPEN: "Only the permit's data user can open a round: open it on chain first.",
     Reason.QUERY_NOT_OPEN: "Only the permit's data user can open a query: open it on chain first.",
