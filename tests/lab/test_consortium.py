@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from eth_account import Account
+from eth_utils import keccak
 
+from belmont.chain.client import ChainClient
 from belmont.lab import Consortium, mean
 from belmont.lab.errors import HomeError, LabError, NotYet
 from belmont.lab.temporary import temporary_directory
@@ -252,3 +255,12 @@ def test_the_table_has_to_be_the_one_that_the_chain_has(consortium: Consortium, 
         first = opened.hospitals[0]
         with pytest.raises(HomeError, match="not the dictionary"):
             opened.node(first.dataset_id)
+
+
+def test_a_stranger_who_announces_another_consortium_does_not_come_between(consortium: Consortium, home: Path) -> None:
+    """Anybody can send transactions: 40 bytes of code that log the founding event, from an account without a role."""
+    topic = keccak(text="ConsortiumFounded(address,string,address,address,address,address)")
+    code = bytes.fromhex("7f") + topic + bytes.fromhex("33 90 5f 5f a2 00".replace(" ", ""))
+    ChainClient(consortium.url).transact(Account.create(), None, code)
+    with Consortium.connect(consortium.url, home) as connected:
+        assert connected.registry.addresses == consortium.registry.addresses

@@ -64,8 +64,9 @@ class Consortium:
         self._nodes: dict[DatasetId, HospitalNode] = {}
         self._chain: ChainProcess | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        people, self._source = home.read() if home else ([], None)
-        self._actors = [self._actor(person) for person in people]
+        record = home.read() if home else None
+        self._source = record.synthetic if record else None
+        self._actors = [self._actor(person) for person in record.people] if record else []
 
     @classmethod
     def local(
@@ -90,7 +91,7 @@ class Consortium:
             if not place.is_finished:
                 local.make(place, start_chain, wanted)
             else:
-                found = place.read()[1]
+                found = place.read().synthetic
                 if found != wanted:
                     raise HomeError(f"{place.path} holds {found}, not {wanted}: name another directory for the new one")
                 start_chain(place.chain)
@@ -110,10 +111,12 @@ class Consortium:
         """The consortium on the chain at ``url``, whose contracts are compared with our own sources first.
 
         ``home`` is the directory that holds the keys, vaults and nodes that this machine has; without it everything
-        can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain.
+        can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain;
+        a home names its own.
         """
-        registry = ChainRegistry.connect(url, members_address)
-        return cls(registry, url, Home(Path(home).expanduser()) if home else None)
+        place = Home(Path(home).expanduser()) if home else None
+        registry = ChainRegistry.connect(url, place.read().members_address if place else members_address)
+        return cls(registry, url, place)
 
     @property
     def registry(self) -> ChainRegistry:

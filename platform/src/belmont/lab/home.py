@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from belmont.lab.errors import HomeError
-from belmont.registry.types import Role
+from belmont.registry.types import Address, Role
 
 FORMAT = 1
 MARKER = "consortium.json"
@@ -43,6 +43,16 @@ class SyntheticSource:
     hospitals: int
     patients: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What ``consortium.json`` says."""
+
+    people: tuple[Person, ...]
+    members_address: Address
+    """Which consortium of the chain this is: its members contract."""
+    synthetic: SyntheticSource | None
 
 
 class Home:
@@ -92,12 +102,13 @@ class Home:
             )
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def finish(self, people: list[Person], synthetic: SyntheticSource | None) -> None:
+    def finish(self, record: Record) -> None:
         """Writes the marker, whole or not at all."""
         content = {
             "format": FORMAT,
-            "members": [asdict(person) | {"roles": int(person.roles)} for person in people],
-            "synthetic": asdict(synthetic) if synthetic else None,
+            "members_address": record.members_address,
+            "members": [asdict(person) | {"roles": int(person.roles)} for person in record.people],
+            "synthetic": asdict(record.synthetic) if record.synthetic else None,
         }
         draft = self.path / f".{MARKER}.{secrets.token_hex(4)}"
         draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -105,8 +116,8 @@ class Home:
             os.fsync(handle.fileno())
         draft.replace(self.path / MARKER)
 
-    def read(self) -> tuple[list[Person], SyntheticSource | None]:
-        """The people and the source of the records. Raises ``HomeError`` for anything but what ``finish`` wrote."""
+    def read(self) -> Record:
+        """What ``finish`` wrote. Raises ``HomeError`` for anything else."""
         marker = self.path / MARKER
         if not marker.exists():
             raise HomeError(f"{self.path} is not a consortium's directory: it has no {MARKER}")
@@ -114,14 +125,15 @@ class Home:
             content = json.loads(marker.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:
                 raise HomeError(f"{marker} has format {content['format']}; this release reads format {FORMAT}")
-            people = [
+            people = tuple(
                 Person(_slug(item["slug"]), str(item["name"]), Role(item["roles"]), str(item["address"]))
                 for item in content["members"]
-            ]
+            )
             source = SyntheticSource(**content["synthetic"]) if content["synthetic"] else None
+            address = Address(str(content["members_address"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise HomeError(f"{marker} is damaged ({error}): make the consortium again, or restore the file") from error
-        return people, source
+        return Record(people, address, source)
 
 
 def _slug(value: object) -> str:

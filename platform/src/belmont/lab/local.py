@@ -11,7 +11,7 @@ from pathlib import Path
 from belmont.ehr.synthetic import generate_population, write_fhir
 from belmont.identity.keys import Identity
 from belmont.lab import hospital_files
-from belmont.lab.home import Home, Person, SyntheticSource
+from belmont.lab.home import Home, Person, Record, SyntheticSource
 from belmont.lab.progress import progress_bar
 from belmont.registry.founding import found
 from belmont.registry.types import Address, MemberProfile, Role
@@ -47,7 +47,7 @@ def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource
             writes = registry.as_(identities[person.slug].account)
             hospital_files.register(home, person.slug, dataset_name(person), dictionary_file, writes)
             bar.advance(note=f"registered {person.name}")
-    home.finish(people, source)
+    home.finish(Record(tuple(people), registry.addresses["Members"], source))
 
 
 def dataset_name(person: Person) -> str:
