@@ -240,6 +240,14 @@ class Consortium:
             self.registry.as_(voter).support(proposal)
         assert self.registry.proposal(proposal).executed
 
+    def enlarge_board(self) -> None:
+        """Admit a fourth member to the board by vote: three are its quorum then."""
+        newcomer = self.profile(self.non_member, Role.ETHICS_BOARD)
+        proposal = self.registry.as_(self.auditor).propose_admission(newcomer)
+        for supporter in self.board:
+            self.registry.as_(supporter).support(proposal)
+        assert self.registry.member(Address(self.non_member.address)) is not None
+
     def events(self, *names: str) -> list[tuple[str, Any, dict[str, Any]]]:
         """Name, actor and details of every event with one of these names."""
         return [(each.name, each.actor, each.details) for each in self.registry.audit_events() if each.name in names]

@@ -25,12 +25,12 @@ def open_(consortium, kind, permit, n, participants, subject=MODEL, by=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_the_subject_and_the_participants_in_their_order(consortium, permit, datasets, kind):
-    backwards = (datasets[1], datasets[0])
-    open_(consortium, kind, permit, 1, backwards)
+    order = (datasets[1], datasets[0]) if kind is UseKind.ROUND else datasets
+    open_(consortium, kind, permit, 1, order)
     assert consortium.registry.opened(permit, kind, 1) == OpenedUse(
-        permit, kind, 1, MODEL, participants_hash(backwards), consortium.evm.now
+        permit, kind, 1, MODEL, participants_hash(order), consortium.evm.now
     )
-    assert participants_hash(backwards) != participants_hash(datasets)
+    assert participants_hash(datasets[::-1]) != participants_hash(datasets)
     found = consortium.registry.permit(permit)
     expected = (1, 0) if kind is UseKind.ROUND else (0, 1)
     assert (found.rounds_opened, found.queries_opened) == expected
@@ -102,6 +102,25 @@ def test_too_few_hospitals_are_refused(consortium, permit, datasets, refused):
     for participants in ((), datasets[:1]):
         with refused("TOO_FEW_HOSPITALS"):
             open_(consortium, UseKind.ROUND, permit, 1, participants)
+
+
+def test_one_hospitals_answer_is_not_the_difference_of_two_queries(consortium, datasets, refused):
+    """The same question with and without a hospital would give away its exact answer."""
+    permit = consortium.permit(datasets, min_hospitals=1)
+    open_(consortium, UseKind.QUERY, permit, 1, datasets)
+    for participants in (datasets[:1], datasets[1:], datasets[::-1]):
+        with refused("PARTICIPANTS_MISMATCH"):
+            open_(consortium, UseKind.QUERY, permit, 2, participants)
+    open_(consortium, UseKind.ROUND, permit, 1, datasets[:1])
+
+
+def test_a_query_is_over_what_is_left_after_a_withdrawal(consortium, datasets, refused):
+    permit = consortium.permit(datasets, min_hospitals=1)
+    consortium.registry.as_(consortium.holder).withdraw(permit, datasets[0])
+    with refused("DATASET_NOT_COVERED"):
+        open_(consortium, UseKind.QUERY, permit, 1, datasets)
+    open_(consortium, UseKind.QUERY, permit, 1, datasets[1:])
+    assert consortium.registry.permit(permit).queries_opened == 1
 
 
 def test_a_participant_named_twice_does_not_count_twice(consortium, permit, datasets, refused):

@@ -15,6 +15,7 @@
   6. Every active member supports a proposal at most once, and nobody supports their own removal.
   7. A proposal is carried out by the support that makes n // 2 + 1 of the n active members. Supporters are counted
      anew each time: only those count who are active then. The rules are checked again before it is carried out.
+     When fewer active members make the support that stands enough, anyone has it counted.
   8. A proposal is open for 30 days, and carried out once.
 """
 
@@ -148,28 +149,52 @@ def proposeRemoval(account: address) -> uint64:
 @external
 def support(proposal: uint64):
     assert self._isActive(msg.sender, 0), "NOT_MEMBER"
-    found: Proposal = self._proposals[proposal]
-    assert found.kind != 0, "PROPOSAL_UNKNOWN"
-    assert not found.executed, "PROPOSAL_CLOSED"  # 8
-    assert self._now() < found.proposedAt + PROPOSAL_SECONDS, "PROPOSAL_CLOSED"  # 8
-    assert msg.sender != found.account, "CONCERNS_ITSELF"  # 6
+    self._checkOpen(proposal)
+    assert msg.sender != self._proposals[proposal].account, "CONCERNS_ITSELF"  # 6
     assert msg.sender not in self._supporters[proposal], "ALREADY_VOTED"  # 6
     self._supporters[proposal].append(msg.sender)
     log ProposalSupported(actor=msg.sender, proposal=proposal)
+    if self._isCarried(proposal):  # 7
+        self._carryOut(proposal)
 
-    counted: uint64 = 0  # 7
+
+@external
+def tally(proposal: uint64):
+    """
+    @notice Carry out a proposal whose support is enough since the members changed.
+    """
+    self._checkOpen(proposal)
+    assert self._isCarried(proposal), "VOTE_UNDECIDED"  # 7
+    self._carryOut(proposal)
+
+
+@internal
+@view
+def _checkOpen(proposal: uint64):
+    assert self._proposals[proposal].kind != 0, "PROPOSAL_UNKNOWN"
+    assert not self._proposals[proposal].executed, "PROPOSAL_CLOSED"  # 8
+    assert self._now() < self._proposals[proposal].proposedAt + PROPOSAL_SECONDS, "PROPOSAL_CLOSED"  # 8
+
+
+@internal
+@view
+def _isCarried(proposal: uint64) -> bool:
+    counted: uint64 = 0
     for supporter: address in self._supporters[proposal]:
-        if self._isActive(supporter, 0):
+        if self._isActive(supporter, 0):  # 7
             counted += 1
-    if counted < self.activeCount // 2 + 1:
-        return
-    self._proposals[proposal].executed = True
-    if found.kind == ADMISSION:
+    return counted >= self.activeCount // 2 + 1  # 7
+
+
+@internal
+def _carryOut(proposal: uint64):
+    self._proposals[proposal].executed = True  # 8
+    if self._proposals[proposal].kind == ADMISSION:
         profile: Profile = self._profiles[proposal]
         self._checkProfile(profile)
         self._admit(profile)
     else:
-        self._remove(found.account)
+        self._remove(self._proposals[proposal].account)
 
 
 @internal

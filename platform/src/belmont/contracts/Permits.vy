@@ -14,7 +14,8 @@
      needs new votes.
   5. The quorum of the ethics board revokes a permit. Revoked is final.
   6. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
-     the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation.
+     the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation. When a smaller
+     board makes the votes that stand enough, anyone has them counted.
   7. The active holder of a covered dataset withdraws it from the permit, alone and for good.
   8. A permit is usable when it is issued, not revoked, not expired and not frozen.
 """
@@ -150,8 +151,7 @@ def voteLift(permit: uint64):
     self._lifts[permit][freeze].append(msg.sender)
     log LiftSupported(actor=msg.sender, permit=permit)
     if self._isCarried(self._lifts[permit][freeze]):  # 4
-        self._permits[permit].frozenUntil = 0
-        log FreezeLifted(actor=msg.sender, permit=permit)
+        self._lift(permit)
 
 
 @external
@@ -162,8 +162,29 @@ def voteRevoke(permit: uint64, reasonHash: bytes32):
     self._revocations[permit].append(msg.sender)
     log RevocationSupported(actor=msg.sender, permit=permit, reasonHash=reasonHash)
     if self._isCarried(self._revocations[permit]):  # 5
-        self._permits[permit].revoked = True
-        log PermitRevoked(actor=msg.sender, permit=permit)
+        self._revoke(permit)
+
+
+@external
+def tallyLift(permit: uint64):
+    """
+    @notice End the current freeze early, whose votes are enough since the board changed.
+    """
+    self._checkAlive(permit)
+    assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
+    freeze: uint64 = self._permits[permit].freezes
+    assert self._isCarried(self._lifts[permit][freeze]), "VOTE_UNDECIDED"  # 6
+    self._lift(permit)
+
+
+@external
+def tallyRevoke(permit: uint64):
+    """
+    @notice Revoke a permit whose votes are enough since the board changed.
+    """
+    self._checkAlive(permit)
+    assert self._isCarried(self._revocations[permit]), "VOTE_UNDECIDED"  # 6
+    self._revoke(permit)
 
 
 @external
@@ -175,6 +196,18 @@ def withdraw(permit: uint64, dataset: bytes32):
     assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
     self._withdrawn[permit].append(dataset)
     log DatasetWithdrawn(actor=msg.sender, permit=permit, dataset=dataset)
+
+
+@internal
+def _lift(permit: uint64):
+    self._permits[permit].frozenUntil = 0
+    log FreezeLifted(actor=msg.sender, permit=permit)
+
+
+@internal
+def _revoke(permit: uint64):
+    self._permits[permit].revoked = True
+    log PermitRevoked(actor=msg.sender, permit=permit)
 
 
 @internal
@@ -259,6 +292,19 @@ def places(permit: uint64, datasets: DynArray[bytes32, 16]) -> uint256:
         assert places & bit == 0, "PARTICIPANTS_MISMATCH"
         places |= bit
     return places
+
+
+@external
+@view
+def covered(id: uint64) -> DynArray[bytes32, 16]:
+    """
+    @notice The datasets that the permit still covers, in the order of the study's terms.
+    """
+    found: DynArray[bytes32, 16] = []
+    for dataset: bytes32 in staticcall STUDIES.datasets(id):
+        if dataset not in self._withdrawn[id]:
+            found.append(dataset)
+    return found
 
 
 @external

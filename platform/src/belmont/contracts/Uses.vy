@@ -11,9 +11,11 @@
   2. Rounds and queries are numbered from 1, each opened once, in order, up to the approved number.
   3. An opening binds the model or the query by its hash, and the participants: datasets that the permit covers, each
      once, at least the approved minimum of hospitals.
-  4. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
+  4. A query's participants are all datasets that the permit covers then, in the order of the study's terms: two exact
+     totals over different hospitals would give away one hospital's answer as their difference.
+  5. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
      permit is usable, its data user active, and the dataset still covered.
-  5. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
+  6. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
      the rules on the dataset itself. What is charged never exceeds either.
 """
 
@@ -122,25 +124,25 @@ def openQuery(permit: uint64, n: uint64, queryHash: bytes32, participants: DynAr
 
 @external
 def recordUse(permit: uint64, kind: uint8, n: uint64, dataset: bytes32, resultHash: bytes32, rho: uint64):
-    assert staticcall PERMITS.checkUsable(permit)  # 4
+    assert staticcall PERMITS.checkUsable(permit)  # 5
     assert kind == ROUND or kind == QUERY, "KIND_INVALID"
     limits: Studies.Limits = staticcall STUDIES.limits(permit)
-    assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 4
-    place: uint256 = staticcall PERMITS.places(permit, [dataset])  # 4
-    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 4
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 4
+    assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 5
+    place: uint256 = staticcall PERMITS.places(permit, [dataset])  # 5
+    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
+    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
     opened: Opened = self._opened[permit][kind][n]
     if opened.openedAt == 0:
-        assert kind != ROUND, "ROUND_NOT_OPEN"  # 4
-        assert kind != QUERY, "QUERY_NOT_OPEN"  # 4
-    assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 4
-    assert self._uses[permit][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 4
+        assert kind != ROUND, "ROUND_NOT_OPEN"  # 5
+        assert kind != QUERY, "QUERY_NOT_OPEN"  # 5
+    assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 5
+    assert self._uses[permit][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 5
     assert resultHash != empty(bytes32), "HASH_MISSING"
     spent: uint64 = self.rhoSpent[permit][dataset]
-    assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 5
+    assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 6
     self.rhoSpent[permit][dataset] = spent + rho
     self._uses[permit][kind][n][dataset] = Use(resultHash=resultHash, rho=rho, recordedAt=self._now())
-    extcall DATASETS.charge(dataset, rho)  # 5
+    extcall DATASETS.charge(dataset, rho)  # 6
     log UseRecorded(
         actor=msg.sender, permit=permit, dataset=dataset, kind=kind, n=n, resultHash=resultHash, rho=rho
     )
@@ -167,6 +169,9 @@ def _open(
     places: uint256 = staticcall PERMITS.places(permit, participants)  # 3
     assert convert(len(participants), uint64) >= limits.minHospitals, "TOO_FEW_HOSPITALS"  # 3
     digest: bytes32 = keccak256(abi_encode(participants))
+    if kind == QUERY:
+        covered: DynArray[bytes32, 16] = staticcall PERMITS.covered(permit)
+        assert digest == keccak256(abi_encode(covered)), "PARTICIPANTS_MISMATCH"  # 4
     self.openedCount[permit][kind] = n
     self._opened[permit][kind][n] = Opened(
         subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()

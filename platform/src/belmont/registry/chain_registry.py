@@ -245,6 +245,10 @@ class ChainRegistry:
         arguments.check_number("proposal_id", proposal_id, 64)
         self._write("Members", "support", proposal_id)
 
+    def tally_proposal(self, proposal_id: ProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        self._write("Members", "tally", proposal_id)
+
     # --- datasets ---
 
     def register_dataset(
@@ -327,6 +331,14 @@ class ChainRegistry:
     def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
         arguments.check_number("permit_id", permit_id, 64)
         self._write("Permits", "voteRevoke", permit_id, reason_hash(reason))
+
+    def tally_lift(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        self._write("Permits", "tallyLift", permit_id)
+
+    def tally_revoke(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        self._write("Permits", "tallyRevoke", permit_id)
 
     def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
         arguments.check_number("permit_id", permit_id, 64)

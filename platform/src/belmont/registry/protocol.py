@@ -131,6 +131,9 @@ class Registry(Protocol):
     def support(self, proposal_id: ProposalId) -> None:
         """Vote for an admission or removal; the vote that makes a majority of the active members carries it out."""
 
+    def tally_proposal(self, proposal_id: ProposalId) -> None:
+        """Carry out an admission or removal whose support became enough because the members changed."""
+
     # --- datasets ---
 
     def register_dataset(
@@ -196,6 +199,12 @@ class Registry(Protocol):
     def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
         """Vote to end a permit for good."""
 
+    def tally_lift(self, permit_id: PermitId) -> None:
+        """End a freeze early whose votes became enough because the board changed."""
+
+    def tally_revoke(self, permit_id: PermitId) -> None:
+        """End a permit for good whose votes became enough because the board changed."""
+
     def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
         """Take one's dataset out of a permit for good."""
 
@@ -205,7 +214,7 @@ class Registry(Protocol):
         """Open the next round, for these participants in this order."""
 
     def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
-        """Open the next query, for these participants in this order."""
+        """Open the next query, for all datasets that the permit covers, in the order of its terms."""
 
     def record_use(
         self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho

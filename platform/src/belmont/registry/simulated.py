@@ -238,6 +238,11 @@ class SimulatedRegistry:
         with self._writing() as (world, by):
             members.support(world, by, proposal_id)
 
+    def tally_proposal(self, proposal_id: ProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        with self._writing() as (world, by):
+            members.tally(world, by, proposal_id)
+
     # --- datasets ---
 
     def register_dataset(
@@ -336,6 +341,16 @@ class SimulatedRegistry:
         arguments.check_number("permit_id", permit_id, 64)
         with self._writing() as (world, by):
             permits.vote_revoke(world, by, permit_id, reason)
+
+    def tally_lift(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        with self._writing() as (world, by):
+            permits.tally_lift(world, by, permit_id)
+
+    def tally_revoke(self, permit_id: PermitId) -> None:
+        arguments.check_number("permit_id", permit_id, 64)
+        with self._writing() as (world, by):
+            permits.tally_revoke(world, by, permit_id)
 
     def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
         arguments.check_number("permit_id", permit_id, 64)

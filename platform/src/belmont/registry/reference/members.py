@@ -73,24 +73,42 @@ def propose_removal(world: World, by: Address, account: Address) -> ProposalId:
 
 def support(world: World, by: Address, proposal_id: ProposalId) -> None:
     require(is_active(world, by), W.NOT_MEMBER)
+    proposal = _open(world, proposal_id)
+    require(by != proposal.account, W.CONCERNS_ITSELF)
+    require(by not in proposal.supporters, W.ALREADY_VOTED)
+    proposal = world.proposals[proposal_id] = replace(proposal, supporters=(*proposal.supporters, by))
+    world.emit("Members", "ProposalSupported", by, proposal=proposal_id)
+    if _carried(world, proposal):
+        _carry_out(world, by, proposal)
+
+
+def tally(world: World, by: Address, proposal_id: ProposalId) -> None:
+    proposal = _open(world, proposal_id)
+    require(_carried(world, proposal), W.VOTE_UNDECIDED)
+    _carry_out(world, by, proposal)
+
+
+def _open(world: World, proposal_id: ProposalId) -> Proposal:
     proposal = known(world.proposals.get(proposal_id), W.PROPOSAL_UNKNOWN)
     in_time = world.now < proposal.proposed_at + PROPOSAL_SECONDS
     require(not proposal.executed and in_time, W.PROPOSAL_CLOSED)
-    require(by != proposal.account, W.CONCERNS_ITSELF)
-    require(by not in proposal.supporters, W.ALREADY_VOTED)
-    proposal = replace(proposal, supporters=(*proposal.supporters, by))
-    world.emit("Members", "ProposalSupported", by, proposal=proposal_id)
+    return proposal
+
+
+def _carried(world: World, proposal: Proposal) -> bool:
     counted = sum(is_active(world, each) for each in proposal.supporters)
     active = sum(is_active(world, each) for each in world.members)
-    if counted >= active // 2 + 1:
-        proposal = replace(proposal, executed=True)
-        if proposal.kind is ProposalKind.ADMISSION:
-            profile = world.profiles[proposal_id]
-            _check_profile(world, profile)
-            _admit(world, by, profile)
-        else:
-            _remove(world, by, proposal.account)
-    world.proposals[proposal_id] = proposal
+    return counted >= active // 2 + 1
+
+
+def _carry_out(world: World, by: Address, proposal: Proposal) -> None:
+    world.proposals[proposal.id] = replace(proposal, executed=True)
+    if proposal.kind is ProposalKind.ADMISSION:
+        profile = world.profiles[proposal.id]
+        _check_profile(world, profile)
+        _admit(world, by, profile)
+    else:
+        _remove(world, by, proposal.account)
 
 
 def _propose(world: World, by: Address, kind: ProposalKind, account: Address) -> ProposalId:

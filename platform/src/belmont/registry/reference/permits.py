@@ -45,10 +45,9 @@ def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
     require(by not in permit.lifts, W.ALREADY_VOTED)
     permit = replace(permit, lifts=(*permit.lifts, by))
     world.emit("Permits", "LiftSupported", by, permit=permit_id)
-    if _carried(world, permit.lifts):
-        permit = replace(permit, frozen_until=0)
-        world.emit("Permits", "FreezeLifted", by, permit=permit_id)
     world.permits[permit_id] = permit
+    if _carried(world, permit.lifts):
+        _lift(world, by, permit_id)
 
 
 def vote_revoke(world: World, by: Address, permit_id: PermitId, reason: str) -> None:
@@ -57,10 +56,22 @@ def vote_revoke(world: World, by: Address, permit_id: PermitId, reason: str) -> 
     require(by not in permit.revocations, W.ALREADY_VOTED)
     permit = replace(permit, revocations=(*permit.revocations, by))
     world.emit("Permits", "RevocationSupported", by, permit=permit_id, reason_hash=reason_hash(reason))
-    if _carried(world, permit.revocations):
-        permit = replace(permit, revoked=True)
-        world.emit("Permits", "PermitRevoked", by, permit=permit_id)
     world.permits[permit_id] = permit
+    if _carried(world, permit.revocations):
+        _revoke(world, by, permit_id)
+
+
+def tally_lift(world: World, by: Address, permit_id: PermitId) -> None:
+    permit = _alive(world, permit_id)
+    require(world.now < permit.frozen_until, W.PERMIT_NOT_FROZEN)
+    require(_carried(world, permit.lifts), W.VOTE_UNDECIDED)
+    _lift(world, by, permit_id)
+
+
+def tally_revoke(world: World, by: Address, permit_id: PermitId) -> None:
+    permit = _alive(world, permit_id)
+    require(_carried(world, permit.revocations), W.VOTE_UNDECIDED)
+    _revoke(world, by, permit_id)
 
 
 def withdraw(world: World, by: Address, permit_id: PermitId, id_: DatasetId) -> None:
@@ -78,10 +89,26 @@ def is_covered(world: World, permit_id: PermitId, id_: DatasetId) -> bool:
     return in_terms and id_ not in world.permits[permit_id].withdrawn
 
 
+def covered(world: World, permit_id: PermitId) -> tuple[DatasetId, ...]:
+    """The datasets that the permit still covers, in the order of the study's terms."""
+    named = world.studies[StudyId(permit_id)].terms.datasets
+    return tuple(id_ for id_ in named if is_covered(world, permit_id, id_))
+
+
 def require_usable(world: World, permit_id: PermitId) -> None:
     """The permit exists, is not revoked, not expired and not frozen."""
     permit = _alive(world, permit_id)
     require(world.now >= permit.frozen_until, Reason.PERMIT_FROZEN)
+
+
+def _lift(world: World, by: Address, permit_id: PermitId) -> None:
+    world.permits[permit_id] = replace(world.permits[permit_id], frozen_until=0)
+    world.emit("Permits", "FreezeLifted", by, permit=permit_id)
+
+
+def _revoke(world: World, by: Address, permit_id: PermitId) -> None:
+    world.permits[permit_id] = replace(world.permits[permit_id], revoked=True)
+    world.emit("Permits", "PermitRevoked", by, permit=permit_id)
 
 
 def _alive(world: World, permit_id: PermitId) -> PermitRecord:

@@ -45,6 +45,7 @@ def open_use(
     require(n == count + 1, W.NOT_NEXT)
     _check_participants(world, permit_id, participants)
     require(len(participants) >= terms.min_hospitals, Reason.TOO_FEW_HOSPITALS)
+    require(is_round or participants == permits.covered(world, permit_id), Reason.PARTICIPANTS_MISMATCH)
     digest = participants_hash(participants)
     world.opened[permit_id, kind, n] = OpenedUse(permit_id, kind, n, subject_hash, digest, world.now)
     world.participants[permit_id, kind, n] = participants
