@@ -195,10 +195,22 @@ def test_a_mean_needs_enough_rows_that_have_a_value(scene, key):
 
 def test_two_hospitals_are_too_few_even_where_the_permit_allows_it(scene, key, refused):
     pair = scene.participants[:2]
-    permit = scene.issue(min_hospitals=2)
+    permit = scene.issue(datasets=pair, min_hospitals=2)
     open_query(scene, permit, count(), key, participants=pair)
     reply = send(scene, permit, count(), key.public_context, participants=pair)
     assert refused(reply).reason is Reason.TOO_FEW_HOSPITALS
+
+
+def test_one_hospitals_answer_is_not_the_difference_of_two_queries(scene, key, refused):
+    """Masks and encryption do not help against this: each total is exact, and only one hospital is between them."""
+    permit, query = scene.issue(), mean("hba1c")
+    asked(scene, permit, query, key)
+    for left_out in range(4):
+        fewer = tuple(each for place, each in enumerate(scene.participants) if place != left_out)
+        with pytest.raises(QueryRefused) as refusal:
+            asked(scene, permit, query, key, participants=fewer)
+        assert refusal.value.reasons == (Reason.PARTICIPANTS_MISMATCH,)
+    assert len(scene.registry.uses(permit)) == len(scene.participants)
 
 
 def test_fewer_hospitals_than_the_permit_says(study, key, refused):

@@ -18,14 +18,15 @@ The checks, in this order; the first that fails gives the reason:
 11. the permit allows this kind of computation, for this purpose          COMPUTATION_NOT_PERMITTED, PURPOSE_MISMATCH
 12. for a round: this code with this configuration. A query runs no code
     of the data user; its subject hash binds all of it                    CODE_MISMATCH, CONFIG_MISMATCH
-13. enough participants, each of them covered                             TOO_FEW_HOSPITALS, DATASET_NOT_COVERED
+13. enough participants, each of them covered; for a query all datasets
+    that the permit covers, in the order of its terms                     TOO_FEW_HOSPITALS, DATASET_NOT_COVERED,
+                                                                          PARTICIPANTS_MISMATCH
 14. enough rows here                                                      COHORT_TOO_SMALL
 15. n is within the approved number                                       ROUNDS_EXHAUSTED, QUERIES_EXHAUSTED
 16. the data user opened n on chain                                       ROUND_NOT_OPEN, QUERY_NOT_OPEN
 17. with this model or query                                              MODEL_MISMATCH, QUERY_MISMATCH
 18. and with these participants, in this order, this dataset among them,
-    none of them twice; for a query: all datasets that the permit covers,
-    in the order of its terms                                             PARTICIPANTS_MISMATCH
+    none of them twice                                                    PARTICIPANTS_MISMATCH
 19. this dataset has no use recorded for n yet                            ALREADY_SERVED
 20. rho fits what is left of the permit's and of the dataset's budget     BUDGET_EXHAUSTED
 
@@ -205,6 +206,12 @@ def _terms(permit: Permit, request: Request) -> Refused | None:
         return Refused(Reason.TOO_FEW_HOSPITALS, f"{hospitals} of at least {terms.min_hospitals} hospitals")
     if any(participant not in permit.covered for participant in request.participants):
         return Refused(Reason.DATASET_NOT_COVERED, f"permit {permit.id} does not cover every participant")
+    if request.kind is UseKind.QUERY and request.participants != permit.covered:
+        # Two exact totals over different hospitals would give away one hospital's answer as their difference.
+        return Refused(
+            Reason.PARTICIPANTS_MISMATCH,
+            f"a query is over all {len(permit.covered)} datasets that the permit covers, in the order of its terms",
+        )
     if request.cohort_rows < terms.min_cohort:
         # The number itself is the hospital's secret.
         return Refused(Reason.COHORT_TOO_SMALL, f"fewer than the approved minimum of {terms.min_cohort} rows")
@@ -235,12 +242,6 @@ def _opened(permit: Permit, request: Request, opened: OpenedUse | None) -> Refus
     ):
         return Refused(
             Reason.PARTICIPANTS_MISMATCH, f"not the participants that {kind.name.lower()} {n} was opened with"
-        )
-    if not is_round and request.participants != permit.covered:
-        # Two exact totals over different hospitals would give away one hospital's answer as their difference.
-        return Refused(
-            Reason.PARTICIPANTS_MISMATCH,
-            f"a query is over all {len(permit.covered)} datasets that the permit covers, in the order of its terms",
         )
     return None
 
