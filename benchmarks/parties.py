@@ -101,7 +101,10 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
         permit_id = user.issue(study)
         nodes = []
         for i, (account, dataset) in enumerate(zip(hospitals, datasets, strict=True)):
-            node = HospitalNode(registry.as_(account), dataset, tables[i], keys[i], folder / f"ledger-{i}", now)
+            table = tables[i]
+            node = HospitalNode(
+                registry.as_(account), dataset, lambda _, table=table: table, keys[i], folder / f"ledger-{i}", now
+            )
             stack.callback(node.close)
             nodes.append(node)
         yield Parties(user, permit_id, datasets, nodes, config, bundle)

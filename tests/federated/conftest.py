@@ -1,11 +1,13 @@
 """A consortium of four hospitals, a data user and a board of two, on either registry."""
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -194,6 +196,7 @@ class Scene:
     model: Arrays
     registry: Any = None
     seconds_ahead: float = 0.0
+    permit: Any = None
     nodes: list[HospitalNode] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -209,10 +212,13 @@ class Scene:
         return self.registry.as_(self.consortium.researcher)
 
     def new_node(self, i: int, registry: Any = None, **changes: Any) -> HospitalNode:
-        """The node of hospital ``i``, on the ledger it always has."""
+        """The node of hospital ``i``, on the ledger it always has; ``table`` is one to be every version."""
+        if "table" in changes:
+            table = changes.pop("table")
+            changes["open_version"] = lambda number: table
         arguments = {
             "dataset_id": self.consortium.datasets[i],
-            "table": self.consortium.tables[i],
+            "open_version": lambda number: self.consortium.tables[i],
             "mask_private_key": self.consortium.mask_keys[i],
             "ledger_path": self.folder / f"ledger-{i}.sqlite",
             "clock": lambda: self.consortium.now() + self.seconds_ahead,
@@ -337,6 +343,36 @@ def own_chain(tables: list[Any], tmp_path: Path) -> Iterator[tuple[Any, Scene]]:
         yield chain, made
         for node in made.nodes:
             node.close()
+
+
+HOOKED_APP = """
+import hook_for_test
+from flwr.app import Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+app = ClientApp()
+@app.train()
+def train(message, context):
+    hook_for_test.while_computing()
+    content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
+    return Message(content, reply_to=message)
+"""
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``while_computing`` of this module is what happens in the world while the hooked study's code computes."""
+    module = ModuleType("hook_for_test")
+    monkeypatch.setitem(sys.modules, "hook_for_test", module)
+    return module
+
+
+@pytest.fixture
+def hooked(scene: Scene, hook: ModuleType, app_builder: Callable[..., bytes]) -> Scene:
+    """A scene whose study's code runs the hook, with a permit and an open round."""
+    scene.bundle = app_builder(HOOKED_APP)
+    scene.permit = scene.issue()
+    scene.open_round(scene.permit)
+    return scene
 
 
 @pytest.fixture

@@ -1,41 +1,8 @@
 """Between computing and releasing: whatever changes there stops the result, and the round stays consumed."""
 
-import sys
-from types import ModuleType
-
-import pytest
-
 from belmont.federated.errors import NODE_FAULT
 from belmont.registry.reasons import Reason
 from belmont.registry.types import PermitId, UseKind
-
-APP = """
-import hook_for_test
-from flwr.app import Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-app = ClientApp()
-@app.train()
-def train(message, context):
-    hook_for_test.while_computing()
-    content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
-    return Message(content, reply_to=message)
-"""
-
-
-@pytest.fixture
-def hook(monkeypatch):
-    """What happens in the world while the code computes."""
-    module = ModuleType("hook_for_test")
-    monkeypatch.setitem(sys.modules, "hook_for_test", module)
-    return module
-
-
-@pytest.fixture
-def hooked(scene, app_builder):
-    scene.bundle = app_builder(APP)
-    scene.permit = scene.issue()
-    scene.open_round(scene.permit)
-    return scene
 
 
 def revoke(scene):

@@ -106,6 +106,7 @@ REQUEST = Request(
     subject_hash=MODEL,
     participants=(HERE, THERE),
     cohort_rows=20,
+    version=2,
     rho=MicroRho(40),
 )
 QUERY = replace(REQUEST, kind=UseKind.QUERY, n=2, code_hash=OTHER, config_hash=OTHER)
@@ -142,6 +143,7 @@ REFUSALS = [
     (Reason.REQUEST_MALFORMED, asking(n=True), VIEW),
     (Reason.REQUEST_MALFORMED, asking(rho=-1), VIEW),
     (Reason.REQUEST_MALFORMED, asking(cohort_rows="20"), VIEW),
+    (Reason.REQUEST_MALFORMED, asking(version=None), VIEW),
     (Reason.REQUEST_MALFORMED, asking(code_hash=CODE[:31]), VIEW),
     (Reason.REQUEST_MALFORMED, asking(subject_hash=MODEL.hex()), VIEW),
     (Reason.REQUEST_MALFORMED, asking(participants=[HERE, THERE]), VIEW),
@@ -177,6 +179,9 @@ REFUSALS = [
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(dataset_id=THERE)),
     (Reason.CONSENT_STALE, REQUEST, with_dataset(consent_root=OTHER)),
     (Reason.CONSENT_STALE, REQUEST, with_version(consent_root=OTHER)),
+    (Reason.VERSION_STALE, asking(version=1), VIEW),
+    (Reason.VERSION_STALE, asking(version=3), VIEW),
+    (Reason.VERSION_STALE, asking(version=0), VIEW),
     # terms
     (Reason.COMPUTATION_NOT_PERMITTED, REQUEST, with_terms(computations=Computation.QUERY)),
     (Reason.COMPUTATION_NOT_PERMITTED, QUERY, with_terms(QUERY_VIEW, computations=Computation.TRAINING)),

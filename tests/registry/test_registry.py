@@ -42,6 +42,7 @@ def request_for(permit, here, participants, n=1, **changes):
         "subject_hash": MODEL,
         "participants": participants,
         "cohort_rows": 50,
+        "version": 1,
         "rho": MicroRho(10),
     }
     return Request(**{**fields, **changes})

@@ -71,11 +71,16 @@ def _wrapping_key(path: Path) -> WrappingKey:
     return WrappingKey.load(path) if path.exists() else WrappingKey.create(path)
 
 
-def registered_table(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> CodedTable:
-    """The table of the newest version that the chain has, out of the vault. Raises ``HomeError`` where they differ."""
+def registered_table(
+    home: Home, slug: str, registry: Registry, dataset_id: DatasetId, number: int | None = None
+) -> CodedTable:
+    """The table of one version that the chain has (by default the newest), out of the vault.
+
+    Raises ``HomeError`` where they differ.
+    """
     dictionary = Dictionary.load(home.dictionary(slug))
     dataset = registry.dataset(dataset_id)
-    version = registry.version(dataset_id, dataset.versions) if dataset else None
+    version = registry.version(dataset_id, number or dataset.versions) if dataset else None
     if dataset is None or version is None:
         raise HomeError(f"the chain has no version of the dataset of {slug}: register one first")
     if dataset.dictionary_hash != dictionary.hash:

@@ -8,9 +8,16 @@ from belmont.registry.protocol import Registry
 
 
 def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNode:
-    """The node of ``hospital``: it signs as the hospital, reads its vault, and keeps its own ledger."""
+    """The node of ``hospital``: it signs as the hospital, reads its vault, and keeps its own ledger.
+
+    It opens the newest registered version, and a newer one when the chain has it. Raises ``HomeError`` where vault and
+    chain differ.
+    """
     writes = registry.as_(hospital.identity.account)
-    table = registered_table(home, hospital.slug, registry, hospital.dataset_id)
     return HospitalNode(
-        writes, hospital.dataset_id, table, hospital.identity.mask_private_key, home.ledger(hospital.slug)
+        writes,
+        hospital.dataset_id,
+        lambda number: registered_table(home, hospital.slug, registry, hospital.dataset_id, number),
+        hospital.identity.mask_private_key,
+        home.ledger(hospital.slug),
     )

@@ -14,7 +14,9 @@ The checks, in this order; the first that fails gives the reason:
  8. the dataset's holder is an active member                              DATA_HOLDER_INACTIVE
  9. the dataset is not frozen, not destroyed, not past its retention date DATASET_FROZEN, DATASET_DESTROYED,
                                                                           RETENTION_OVER
-10. its newest version is usable, and built at the current consent root   DATASET_UNPROVEN, CONSENT_STALE
+10. its newest version is usable, built at the current consent root, and
+    the one that this node has open                                       DATASET_UNPROVEN, CONSENT_STALE,
+                                                                          VERSION_STALE
 11. the permit allows this kind of computation, for this purpose          COMPUTATION_NOT_PERMITTED, PURPOSE_MISMATCH
 12. for a round: this code with this configuration. A query runs no code
     of the data user; its subject hash binds all of it                    CODE_MISMATCH, CONFIG_MISMATCH
@@ -119,7 +121,7 @@ def _malformed(request: Request) -> str | None:
     """Check 1: what is wrong with the form of a request, if anything."""
     if not isinstance(request.kind, UseKind):
         return "kind is neither a round nor a query"
-    for name in ("permit_id", "n", "purpose", "cohort_rows", "rho"):
+    for name in ("permit_id", "n", "purpose", "cohort_rows", "version", "rho"):
         value = getattr(request, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             return f"{name} is not a whole number of at least 0"
@@ -175,10 +177,10 @@ def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refuse
         return Refused(Reason.DATASET_DESTROYED, f"dataset {dataset.name} is {dataset.status.name.lower()}")
     if later >= dataset.retention_until:
         return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {_utc(dataset.retention_until)}")
-    return _version(dataset, view.version)
+    return _version(dataset, view.version, request.version)
 
 
-def _version(dataset: Dataset, version: DatasetVersion | None) -> Refused | None:
+def _version(dataset: Dataset, version: DatasetVersion | None, opened: int) -> Refused | None:
     """Check 10."""
     if version is None or (version.dataset_id, version.number) != (dataset.id, dataset.versions):
         return Refused(Reason.DATASET_UNPROVEN, f"dataset {dataset.name} has no version")
@@ -186,6 +188,8 @@ def _version(dataset: Dataset, version: DatasetVersion | None) -> Refused | None
         return Refused(Reason.DATASET_UNPROVEN, f"version {version.number} is {version.status.name.lower()}")
     if version.consent_root != dataset.consent_root:
         return Refused(Reason.CONSENT_STALE, f"version {version.number} was built before consents changed")
+    if opened != version.number:
+        return Refused(Reason.VERSION_STALE, f"the node has version {opened} open, and {version.number} is the newest")
     return None
 
 

@@ -301,6 +301,8 @@ class Request:
     participants: tuple[DatasetId, ...]
     cohort_rows: int
     """Rows this hospital would compute on."""
+    version: int
+    """Number of the dataset version that those rows are; 0 if the node could open none."""
     rho: MicroRho = field(default=MicroRho(0))
 
 

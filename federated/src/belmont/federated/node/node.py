@@ -21,8 +21,8 @@ from belmont.federated.gate.ledger import Ledger
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.rounds import RoundServer
+from belmont.federated.node.versions import NewestVersion, OpenVersion
 from belmont.federated.query.aggregate import SMALLEST_CELL
-from belmont.federated.table import NodeTable
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId
@@ -40,13 +40,17 @@ def node_id_of(dataset_id: DatasetId) -> int:
 
 
 class HospitalNode:
-    """``registry`` is bound to the data holder's account; ``ledger_path`` is this node's own file."""
+    """``registry`` is bound to the data holder's account; ``ledger_path`` is this node's own file.
+
+    ``open_version`` gives the table of a registered version. The newest is opened here, where what is raised reaches
+    the operator, and again whenever a request meets a newer one.
+    """
 
     def __init__(
         self,
         registry: Registry,
         dataset_id: DatasetId,
-        table: NodeTable,
+        open_version: OpenVersion,
         mask_private_key: X25519PrivateKey,
         ledger_path: Path,
         clock: Callable[[], float] = time.time,
@@ -57,9 +61,13 @@ class HospitalNode:
         self._ledger = Ledger(ledger_path, registry.name, dataset_id)
         self._bundles: OrderedDict[int, bytes] = OrderedDict()
         gate = Gate(registry, self._ledger, clock)
-        self._rounds = RoundServer(gate, dataset_id, self.node_id, table, self._bundles.get)
-        self._queries = QueryServer(gate, registry, dataset_id, table, mask_private_key, smallest_cell)
-        self._table_rows = table.rows
+        try:
+            self._versions = NewestVersion(registry, dataset_id, open_version)
+        except BaseException:
+            self._ledger.close()
+            raise
+        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get)
+        self._queries = QueryServer(gate, registry, dataset_id, self._versions, mask_private_key, smallest_cell)
 
     @property
     def ledger(self) -> Ledger:
@@ -96,7 +104,7 @@ class HospitalNode:
         self._ledger.close()
 
     def __repr__(self) -> str:
-        return f"HospitalNode(dataset {self.dataset_id.hex()[:12]}..., {self._table_rows} rows)"
+        return f"HospitalNode(dataset {self.dataset_id.hex()[:12]}..., version {self._versions.number})"
 
     def _serve(self, message: Message) -> RecordDict:
         metadata = message.metadata

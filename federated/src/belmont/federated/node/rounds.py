@@ -22,6 +22,7 @@ from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash,
 from belmont.federated.node.bundle import LoadedApp
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 from belmont.federated.node.requests import RoundMessage, read_round
+from belmont.federated.node.versions import NewestVersion
 from belmont.federated.table import NodeTable
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, Request, UseKind
@@ -36,7 +37,7 @@ class RoundServer:
     gate: Gate
     dataset_id: DatasetId
     node_id: int
-    table: NodeTable
+    versions: NewestVersion
     bundle: Callable[[int], bytes | None]
 
     def serve(self, message: Message) -> RecordDict:
@@ -44,28 +45,33 @@ class RoundServer:
         bundle = self.bundle(message.metadata.run_id) or b""
         try:
             asked = read_round(message.content)
-            request = Request(
+            hashes = code_hash(bundle), config_hash(asked.config), model_hash(asked.arrays)
+        except FederatedError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+
+        def request(version: int, rows: int) -> Request:
+            return Request(
                 kind=UseKind.ROUND,
                 permit_id=asked.claim.permit_id,
                 n=asked.claim.n,
                 dataset_id=self.dataset_id,
                 purpose=asked.claim.purpose,
-                code_hash=code_hash(bundle),
-                config_hash=config_hash(asked.config),
-                subject_hash=model_hash(asked.arrays),
+                code_hash=hashes[0],
+                config_hash=hashes[1],
+                subject_hash=hashes[2],
                 participants=asked.claim.participants,
-                cohort_rows=self.table.rows,
+                cohort_rows=rows,
+                version=version,
             )
-        except FederatedError as error:
-            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
-        admission = self.gate.admit(request, message.metadata.message_id)
-        arrays, metrics = self._compute(bundle, asked)
+
+        admission, table = self.versions.admit(self.gate, request, message.metadata.message_id)
+        arrays, metrics = self._compute(bundle, asked, table)
         self.gate.release(admission, update_hash(arrays, metrics))
         return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
 
-    def _compute(self, bundle: bytes, asked: RoundMessage) -> tuple[Arrays, dict[str, float]]:
+    def _compute(self, bundle: bytes, asked: RoundMessage, table: NodeTable) -> tuple[Arrays, dict[str, float]]:
         try:
-            with LoadedApp(bundle) as app, offered(self.table) as ticket:
+            with LoadedApp(bundle) as app, offered(table) as ticket:
                 context = Context(
                     run_id=asked.claim.permit_id,
                     node_id=self.node_id,

@@ -39,14 +39,19 @@ class ResearcherKey:
         return f"ResearcherKey(BFV, ring dimension {RING_DIMENSION}, {len(self.public_context)} bytes public)"
 
 
+def check_context_size(data: bytes) -> None:
+    """Raise QueryError if this is longer than a public context can be."""
+    if len(data) > MAX_CONTEXT_BYTES:
+        raise QueryError(f"the encryption context is larger than {MAX_CONTEXT_BYTES} bytes: send the public part only")
+
+
 def open_public_context(data: bytes) -> Any:
     """The TenSEAL context that a researcher sent, for encryption. Raises QueryError unless it is as it has to be.
 
     It has exactly this module's parameters (SEAL's own hash of scheme, ring dimension, coefficient modulus and
     plaintext modulus is compared), a public key, and no other key.
     """
-    if len(data) > MAX_CONTEXT_BYTES:
-        raise QueryError(f"the encryption context is larger than {MAX_CONTEXT_BYTES} bytes: send the public part only")
+    check_context_size(data)
     try:
         context = tenseal.context_from(data, n_threads=1)
         parameters = context.seal_context().data.key_parms_id()

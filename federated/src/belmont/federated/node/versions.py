@@ -1,0 +1,97 @@
+"""The one version of a dataset that its node computes on: always the newest that the chain has.
+
+Every request says which version the node has open, and ``decide`` compares that with the chain at admission and again
+at release. A node that is behind opens the newest version and asks once more; whoever is not admitted otherwise makes
+it open nothing.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from belmont.federated.errors import NodeFault, Refusal
+from belmont.federated.gate.gate import Admission, Gate, chain_read
+from belmont.federated.local_log import place_of
+from belmont.federated.table import NodeTable
+from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason
+from belmont.registry.types import DatasetId, Request
+
+OpenVersion: TypeAlias = Callable[[int], NodeTable]
+"""From the number of a registered version to its table. Raises what it likes if the hospital does not have it."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenedVersion:
+    """A table with the number of the version that it is."""
+
+    number: int
+    table: NodeTable
+
+
+class NewestVersion:
+    """Keeps the newest version open; nothing is open before the dataset has a version. Safe for several threads."""
+
+    def __init__(self, registry: Registry, dataset_id: DatasetId, open_version: OpenVersion) -> None:
+        self._registry = registry
+        self._dataset_id = dataset_id
+        self._open_version = open_version
+        self._lock = threading.Lock()
+        self._opened: OpenedVersion | None = None
+        self._renew()
+
+    @property
+    def number(self) -> int:
+        """Number of the version that is open, 0 if none is."""
+        return 0 if self._opened is None else self._opened.number
+
+    def admit(
+        self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int = 1
+    ) -> tuple[Admission, NodeTable]:
+        """Admit what ``request`` says of a version's number and rows, and give the table it was admitted for.
+
+        Raises Refusal; VERSION_STALE only if this hospital could not open the newest version.
+        """
+        try:
+            return self._admit(gate, request, message_id, least_hospitals)
+        except Refusal as refusal:
+            if refusal.reason is not Reason.VERSION_STALE:
+                raise
+            try:
+                self._renew()
+            except Refusal:
+                raise
+            except Exception as error:  # whatever the hospital's storage raises
+                _log.error("the newest version of the dataset could not be opened: %s", place_of(error))
+                raise refusal from None
+        return self._admit(gate, request, message_id, least_hospitals)
+
+    def _admit(
+        self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int
+    ) -> tuple[Admission, NodeTable]:
+        opened = self._opened
+        if opened is None:
+            gate.admit(request(0, 0), message_id, least_hospitals)
+            raise NodeFault("this node has no version of its dataset open")
+        admission = gate.admit(request(opened.number, opened.table.rows), message_id, least_hospitals)
+        return admission, opened.table
+
+    def _renew(self) -> None:
+        with self._lock:
+            with chain_read():
+                dataset = self._registry.dataset(self._dataset_id)
+                number = 0 if dataset is None else dataset.versions
+                version = self._registry.version(self._dataset_id, number) if number else None
+            if version is None or version.number == self.number:
+                return
+            table = self._open_version(version.number)
+            if table.rows != version.rows:
+                raise NodeFault(
+                    f"version {version.number} has {table.rows} rows here and {version.rows} on chain: "
+                    "open the table that was registered"
+                )
+            self._opened = OpenedVersion(version.number, table)
