@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+from eth_account import Account
 
 from belmont.chain.process import ChainProcess
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.contract_set import contract
 from belmont.registry.errors import ConsortiumNotFound, RegistryRefused, RegistryUnreachable, SeveralConsortia
 from belmont.registry.founding import found
 from belmont.registry.types import DatasetId, MicroRho, PermitId, UseKind
@@ -68,6 +70,26 @@ def test_contracts_that_answer_with_nothing_are_unreachable(on_chain):
     ):
         with pytest.raises(RegistryUnreachable, match="unreadable"):
             read()
+
+
+def test_a_list_longer_than_a_server_answers_at_once_is_read_in_parts(on_chain):
+    """One data user can propose any number of studies; the others still read all of them."""
+    registry = on_chain.registry
+    call = (registry.addresses["Members"], contract("Members").interface.encode_call("activeCount"))
+    answers = registry._chain.calls([call] * 1_001)
+    assert answers == [answers[0]] * 1_001
+
+
+def test_strangers_who_announce_consortia_do_not_keep_anybody_from_a_named_one(tmp_path, founders):
+    topic = contract("Members").interface.events["ConsortiumFounded"].topic
+    announce = b"\x5f\x7f" + topic + b"\x5f\x5f\xa2"
+    with ChainProcess.start(tmp_path) as process:
+        registry = found(process.url, "Ours", founders)
+        for _ in range(5):
+            registry._chain.send(Account.create(), None, announce)
+        with pytest.raises(SeveralConsortia, match=r"and more\. Give members_address"):
+            ChainRegistry.connect(process.url)
+        assert ChainRegistry.connect(process.url, registry.addresses["Members"]).name == "Ours"
 
 
 def test_two_holders_record_at_the_same_time(on_chain):

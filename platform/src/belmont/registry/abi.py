@@ -2,6 +2,9 @@
 
 Structs become dictionaries under the contract's own field names, addresses are EIP-55 checksummed, bytes32 are 32 raw
 bytes. Events come out in snake_case, as the audit trail shows them.
+
+Text on a chain is whatever bytes somebody sent: what is not printable UTF-8 comes out as U+FFFD, so that one member's
+strange name never keeps the others from reading.
 """
 
 import re
@@ -9,11 +12,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import StringDecoder
+from eth_abi.encoding import TextStringEncoder
+from eth_abi.registry import BaseEquals
+from eth_abi.registry import registry as default_registry
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from belmont.registry.limits import DID_MAX_BYTES, TEXT_MAX_BYTES
+
 Entry = Mapping[str, Any]
+TEXT_BYTES_MAX = max(TEXT_MAX_BYTES, DID_MAX_BYTES)
+"""No record holds more text; what a stranger's event holds beyond it is left out."""
+
+
+class ForeignTextDecoder(StringDecoder):
+    """Decodes text that anybody may have written; never fails, never gives what a terminal would obey."""
+
+    @staticmethod
+    def decoder_fn(data: bytes, handle_string_errors: str = "replace") -> str:
+        text = data[:TEXT_BYTES_MAX].decode("utf-8", errors="replace")
+        return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _codec() -> ABICodec:
+    types = default_registry.copy()  # type: ignore[no-untyped-call]
+    types.unregister("string")
+    is_text = BaseEquals("string")  # type: ignore[no-untyped-call]
+    types.register(is_text, TextStringEncoder, ForeignTextDecoder, label="string")
+    return ABICodec(types)
+
+
+decode = _codec().decode
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,14 @@
-"""The registry on a chain: reads through view functions, writes through signed transactions.
-
-Reads of several records happen at one block, so that they fit together. Only what the contracts never change is
-remembered between reads: the terms of a study, a dataset's registration, and a version's contents. Everything that a
-decision can turn on and that can change is read anew each time.
-"""
+"""The registry on a chain: reads through view functions (``chain_reads``), writes through signed transactions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any
-
-from eth_abi.exceptions import DecodingError
 
 from belmont.chain.client import ChainClient
 from belmont.registry import arguments, records
-from belmont.registry.chain_port import ChainPort, Log
-from belmont.registry.contract_set import NAMES, contract
+from belmont.registry.chain_port import ChainPort
+from belmont.registry.chain_reads import ChainReads, Unchanging
+from belmont.registry.contract_set import contract
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
 from belmont.registry.hashes import reason_hash
@@ -25,46 +16,20 @@ from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.protocol import Account
 from belmont.registry.rpc_chain import RpcChain
 from belmont.registry.types import (
-    ZERO_HASH,
     Address,
-    AuditEvent,
-    Dataset,
     DatasetId,
-    DatasetVersion,
-    Head,
-    Member,
     MemberProfile,
     MicroRho,
-    OpenedUse,
-    Permit,
     PermitId,
-    Proposal,
     ProposalId,
-    RecordedUse,
-    Study,
     StudyId,
     StudyTerms,
     UseKind,
-    VersionStatus,
-    View,
 )
 from belmont.registry.verification import verify
 
-_NO_DATASET = DatasetId(ZERO_HASH)
-Call = tuple[str, str, tuple[object, ...]]
-"""A contract's name, a view function of it, and arguments."""
 
-
-@dataclass
-class Unchanging:
-    """Records that the contracts never change once written; shared by all handles of one registry."""
-
-    terms: dict[PermitId, tuple[Address, StudyTerms]] = field(default_factory=dict)
-    datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
-    versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
-
-
-class ChainRegistry:
+class ChainRegistry(ChainReads):
     """Implements ``belmont.registry.protocol.Registry`` on a chain; safe to share between threads."""
 
     def __init__(
@@ -75,11 +40,8 @@ class ChainRegistry:
         unchanging: Unchanging | None = None,
     ) -> None:
         """``addresses`` are those of a verified consortium: use ``connect`` or ``belmont.registry.founding.found``."""
-        self._chain = chain
+        super().__init__(chain, addresses, unchanging)
         self._account = account
-        self._unchanging = Unchanging() if unchanging is None else unchanging
-        self.addresses = dict(addresses)
-        self._names = {address: name for name, address in addresses.items()}
 
     @classmethod
     def connect(cls, url: str, members_address: Address | None = None) -> ChainRegistry:
@@ -102,133 +64,6 @@ class ChainRegistry:
     @property
     def address(self) -> Address | None:
         return Address(self._account.address) if self._account else None
-
-    # --- reads ---
-
-    @property
-    def name(self) -> str:
-        return str(self._read("Members", "name"))
-
-    def head(self) -> Head:
-        return self._chain.head()
-
-    def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
-        arguments.check_use(permit_id, kind, n, dataset_id, ZERO_HASH, 0)
-        head = self.head()
-        struct = self._read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
-        with _readable():
-            state = struct["dataset"]
-            dataset = version = None
-            if state["status"]:
-                dataset = records.newest(self._registration(dataset_id, head.number), state)
-            if state["versionStatus"]:
-                version = self._version(dataset_id, state["versions"], state["versionStatus"], head.number)
-            permit = self._permit(permit_id, struct, head.number)
-            return View(
-                head=head,
-                permit=permit,
-                dataset=dataset,
-                version=version,
-                opened=records.opened(permit_id, kind, n, struct["opened"]),
-                rho_spent=struct["rhoSpent"],
-                recorded=struct["recorded"],
-                holder_active=struct["holderActive"],
-                data_user_active=permit is not None and struct["dataUserActive"],
-            )
-
-    def member(self, address: Address) -> Member | None:
-        struct = self._read("Members", "member", address)
-        with _readable():
-            return records.member(struct)
-
-    def members(self) -> list[Member]:
-        block = self.head().number
-        accounts = self._read("Members", "accounts", block=block)
-        structs = self._read_all([("Members", "member", (account,)) for account in accounts], block)
-        with _readable():
-            return [member for struct in structs if (member := records.member(struct))]
-
-    def proposal(self, proposal_id: ProposalId) -> Proposal | None:
-        arguments.check_number("proposal_id", proposal_id, 64)
-        return next(iter(self._proposals([proposal_id], self.head().number)), None)
-
-    def proposals(self) -> list[Proposal]:
-        block = self.head().number
-        count = self._read("Members", "proposalCount", block=block)
-        return self._proposals(range(1, count + 1), block)
-
-    def dataset(self, dataset_id: DatasetId) -> Dataset | None:
-        arguments.check_hash("dataset_id", dataset_id)
-        struct = self._read("Datasets", "dataset", dataset_id)
-        with _readable():
-            return records.dataset(dataset_id, struct)
-
-    def datasets(self) -> list[Dataset]:
-        block = self.head().number
-        count = self._read("Datasets", "count", block=block)
-        ids = self._read_all([("Datasets", "idAt", (place,)) for place in range(count)], block)
-        structs = self._read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
-        with _readable():
-            pairs = zip(ids, structs, strict=True)
-            return [dataset for id_, struct in pairs if (dataset := records.dataset(DatasetId(id_), struct))]
-
-    def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
-        arguments.check_hash("dataset_id", dataset_id)
-        arguments.check_number("number", number, 64)
-        struct = self._read("Datasets", "version", dataset_id, number)
-        with _readable():
-            return records.version(dataset_id, number, struct)
-
-    def study(self, study_id: StudyId) -> Study | None:
-        arguments.check_number("study_id", study_id, 64)
-        return next(iter(self._studies([study_id], self.head().number)), None)
-
-    def studies(self) -> list[Study]:
-        block = self.head().number
-        return self._studies(range(1, self._read("Studies", "count", block=block) + 1), block)
-
-    def permit(self, permit_id: PermitId) -> Permit | None:
-        arguments.check_number("permit_id", permit_id, 64)
-        return next(iter(self._permits([permit_id], self.head().number)), None)
-
-    def permits(self) -> list[Permit]:
-        block = self.head().number
-        return self._permits(range(1, self._read("Studies", "count", block=block) + 1), block)
-
-    def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
-        arguments.check_use(permit_id, kind, n, ZERO_HASH, ZERO_HASH, 0)
-        struct = self._read("Uses", "opened", permit_id, int(kind), n)
-        with _readable():
-            return records.opened(permit_id, kind, n, struct)
-
-    def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
-        arguments.check_number("permit_id", permit_id, 64)
-        arguments.check_hash("dataset_id", dataset_id)
-        return MicroRho(self._read("Uses", "rhoSpent", permit_id, dataset_id))
-
-    def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
-        topic = contract("Uses").interface.events["UseRecorded"].topic
-        with _readable():
-            found = [
-                RecordedUse(
-                    permit_id=PermitId(event.details["permit"]),
-                    kind=UseKind(event.details["kind"]),
-                    n=event.details["n"],
-                    dataset_id=event.details["dataset"],
-                    holder=event.actor,
-                    result_hash=event.details["result_hash"],
-                    rho=MicroRho(event.details["rho"]),
-                    block=event.block,
-                    timestamp=event.timestamp,
-                )
-                for event in self._audit(self._chain.logs([self.addresses["Uses"]], [topic]))
-            ]
-        return [use for use in found if permit_id in (None, use.permit_id)]
-
-    def audit_events(self) -> list[AuditEvent]:
-        logs = self._chain.logs([self.addresses[name] for name in NAMES])
-        with _readable():
-            return self._audit(logs)
 
     # --- members ---
 
@@ -363,23 +198,6 @@ class ChainRegistry:
 
     # --- how ---
 
-    def _read(self, name: str, function: str, *args: object, block: int | None = None) -> Any:
-        return self._read_all([(name, function, args)], block)[0]
-
-    def _read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
-        """The answers of several view functions at one block, in one round trip."""
-        interfaces = [contract(name).interface for name, _, _ in calls]
-        sent = [
-            (self.addresses[name], interface.encode_call(function, *args))
-            for interface, (name, function, args) in zip(interfaces, calls, strict=True)
-        ]
-        answers = self._chain.calls(sent, block)
-        with _readable():
-            return [
-                interface.decode_answer(function, answer)
-                for interface, (_, function, _), answer in zip(interfaces, calls, answers, strict=True)
-            ]
-
     def _write(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
         """Send a transaction; returns the fields of its ``event``, where one is asked for."""
         data = contract(name).interface.encode_call(function, *args)
@@ -396,74 +214,3 @@ class ChainRegistry:
         if self._account is None:
             raise RegistryArgumentError("This registry only reads; bind it to an account with as_(account) first.")
         return self._account
-
-    def _proposals(self, numbers: Sequence[int], block: int) -> list[Proposal]:
-        structs = self._read_all([("Members", "proposal", (number,)) for number in numbers], block)
-        supporters = self._read_all([("Members", "supporters", (number,)) for number in numbers], block)
-        with _readable():
-            rows = zip(numbers, structs, supporters, strict=True)
-            return [proposal for row in rows if (proposal := records.proposal(*row))]
-
-    def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
-        parts = ("study", "terms", "votes", "accepted")
-        answers = self._read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
-        with _readable():
-            rows = [(StudyId(number), *answers[4 * place : 4 * place + 4]) for place, number in enumerate(numbers)]
-            return [study for row in rows if (study := records.study(*row))]
-
-    def _permits(self, numbers: Sequence[int], block: int) -> list[Permit]:
-        calls: list[Call] = [("Uses", "nodeView", (number, _NO_DATASET, int(UseKind.ROUND), 0)) for number in numbers]
-        answers = self._read_all(calls, block)
-        with _readable():
-            rows = zip(numbers, answers, strict=True)
-            return [permit for number, struct in rows if (permit := self._permit(PermitId(number), struct, block))]
-
-    def _permit(self, permit_id: PermitId, view: Any, block: int) -> Permit | None:
-        if not view["permit"]["issuedAt"]:
-            return None
-        known = self._unchanging.terms.get(permit_id)
-        if known is None:
-            calls: list[Call] = [("Studies", "dataUser", (permit_id,)), ("Studies", "terms", (permit_id,))]
-            data_user, struct = self._read_all(calls, block)
-            known = self._unchanging.terms[permit_id] = data_user, records.terms(struct)
-        return records.permit(permit_id, *known, view)
-
-    def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
-        known = self._unchanging.datasets.get(dataset_id)
-        if known is None:
-            known = records.dataset(dataset_id, self._read("Datasets", "dataset", dataset_id, block=block))
-            if known is None:
-                raise ValueError("a dataset has a state and no registration")
-            self._unchanging.datasets[dataset_id] = known
-        return known
-
-    def _version(self, dataset_id: DatasetId, number: int, status: int, block: int) -> DatasetVersion:
-        known = self._unchanging.versions.get((dataset_id, number))
-        if known is None:
-            struct = self._read("Datasets", "version", dataset_id, number, block=block)
-            known = records.version(dataset_id, number, struct)
-            if known is None:
-                raise ValueError("a version has a status and no contents")
-            self._unchanging.versions[dataset_id, number] = known
-        return replace(known, status=VersionStatus(status))
-
-    def _audit(self, logs: Sequence[Log]) -> list[AuditEvent]:
-        events = []
-        for log in logs:
-            name = self._names[log.address]
-            decoded = contract(name).interface.decode_event(log.topics, log.data)
-            if decoded is None:
-                raise ValueError(f"{name} emitted an event that it does not declare")
-            event, details = decoded
-            actor = details.pop("actor")
-            events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
-        return events
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """An answer that does not decode counts as no answer: nothing is decided on it."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, OverflowError, DecodingError) as error:
-        raise RegistryUnreachable(f"the chain answered with something unreadable ({error})") from error

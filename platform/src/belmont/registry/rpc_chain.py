@@ -16,6 +16,9 @@ from belmont.registry.errors import RegistryArgumentError, RegistryRefused, Regi
 from belmont.registry.protocol import Account
 from belmont.registry.types import Address, Head
 
+BATCH = 100
+"""Calls in one round trip: servers refuse larger batches at some point, and time runs out over them."""
+
 
 class RpcChain:
     """Implements ``ChainPort`` over a ``ChainClient``; safe to share between threads."""
@@ -34,14 +37,8 @@ class RpcChain:
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         tag = "latest" if block is None else hex(block)
         requests = [("eth_call", [{"to": to, "data": "0x" + data.hex()}, tag]) for to, data in calls]
-        if not requests:
-            return []
         with _registry_errors():
-            answers = self._client.transport.batch(requests)
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            return [_raw(answer) for answer in answers]
+            return [_raw(answer) for answer in self._batches(requests)]
 
     def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         if not isinstance(account, LocalAccount):
@@ -73,12 +70,9 @@ class RpcChain:
     def creation(self, transaction: bytes) -> Creation | None:
         digest = "0x" + transaction.hex()
         with _registry_errors():
-            sent, receipt = self._client.transport.batch(
+            sent, receipt = self._batches(
                 [("eth_getTransactionByHash", [digest]), ("eth_getTransactionReceipt", [digest])]
             )
-            for answer in (sent, receipt):
-                if isinstance(answer, Exception):
-                    raise answer
             if not sent or not receipt or sent.get("to") or not receipt.get("contractAddress"):
                 return None
             return Creation(
@@ -87,15 +81,20 @@ class RpcChain:
                 code=_raw(sent["input"]),
             )
 
+    def _batches(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """The results of any number of requests, or the first refusal among them."""
+        answers: list[Any] = []
+        for start in range(0, len(requests), BATCH):
+            answers += self._client.transport.batch(requests[start : start + BATCH])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
     def _timestamps(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         """Block times for a server that does not give them with each event."""
         missing = sorted({entry["blockNumber"] for entry in entries if not entry.get("blockTimestamp")})
-        if not missing:
-            return {}
-        blocks = self._client.transport.batch([("eth_getBlockByNumber", [number, False]) for number in missing])
-        for block in blocks:
-            if isinstance(block, Exception):
-                raise block
+        blocks = self._batches([("eth_getBlockByNumber", [number, False]) for number in missing])
         return {number: int(block["timestamp"], 16) for number, block in zip(missing, blocks, strict=True)}
 
 

@@ -15,6 +15,7 @@ from belmont.registry.contract_set import NAMES, contract, deployed_code, wired_
 from belmont.registry.errors import ConsortiumForged, ConsortiumNotFound, SeveralConsortia
 from belmont.registry.types import Address
 
+NAMED_AT_MOST = 4
 _OTHERS = tuple(each for each in NAMES if each != "Members")
 
 
@@ -48,7 +49,8 @@ def _announcement(chain: ChainPort, members_address: Address | None) -> Log:
         where = f"at {members_address}" if members_address else "on this chain"
         raise ConsortiumNotFound(f"No consortium was founded {where}. Check the chain's address, or found one.")
     if len(announced) > 1:
-        found_at = ", ".join(sorted({log.address for log in announced}))
+        addresses = sorted({log.address for log in announced})
+        found_at = ", ".join(addresses[:NAMED_AT_MOST]) + (" and more" if len(addresses) > NAMED_AT_MOST else "")
         raise SeveralConsortia(f"{len(announced)} foundings are announced, at {found_at}. Give members_address.")
     return announced[0]
 
