@@ -1,100 +1,188 @@
-"""What a patient's FHIR R4 Consent resources say about research use.
+"""What a patient's FHIR R4 Consent resources say about research use, and which of several statements decides.
 
 R4 leaves open what the root provision means. Here, as in the German broad consent: **the root provision denies, and
 nested provisions permit.** In order:
 
-1. Only Consents of scope `research` matter. Drafts, proposals and entries in error say nothing.
+1. Only Consents of scope `research` matter; of another known scope, or as drafts, proposals and entries in error, they
+   say nothing. A scope that is neither is not understood.
 2. A rejected or inactive Consent denies as of its date.
 3. An active one permits where a nested provision of type `permit` names the purpose, its period (or the root's) holds
-   the day of ingest, and nothing else limits it; a nested `deny` that names the purpose, or no purpose, outweighs it.
-4. A root that permits, a limit we do not know (actor, data, class, deeper provisions): not understood, so it denies.
-5. The newest Consent decides; of two on one day the one that denies. One that denies without a date always counts, one
-   that permits without a date only where no other speaks.
+   the day of ingest, and nothing else limits it. A nested `deny` outweighs it, unless each of its purposes is by system
+   and code a known one that is not research.
+4. What is not understood denies: a modifierExtension anywhere or implicit rules, an element that R4 does not have, a
+   root that permits or has any limit but a period, a type that is neither, provisions nested deeper, a period with more
+   than start and end, a verification that failed, a policy rule that opts out.
+5. The newest statement decides; of two on one day the one that denies. The day is the one written or the one in UTC,
+   whichever favours the denial. One that denies without a date always counts, one that permits without a date only
+   where no other speaks, and one that permits as of a day after today not at all: a mistyped year outranks no
+   withdrawal.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
-from belmont.ehr.fhir_values import BadValue, moment, word
+from belmont.ehr.fhir_values import EPOCH_DAY, SECONDS_A_DAY, BadValue, moment, word
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+CONSENT_SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 
 _SILENT = frozenset({"draft", "proposed", "entered-in-error"})
 _ENDED = frozenset({"rejected", "inactive"})
-_UNDERSTOOD = frozenset({"id", "type", "period", "purpose"})
+_OTHER_SCOPES = frozenset({"adr", "treatment", "patient-privacy"})
+_OPTS_OUT = frozenset({"OPTOUT", "OPTOUTE", "NOCONSENT", "NOAUTH"})
+_ELEMENTS = frozenset({
+    "resourceType", "id", "meta", "language", "text", "contained", "extension", "identifier", "status", "scope",
+    "category", "patient", "dateTime", "performer", "organization", "sourceAttachment", "sourceReference",
+    "policy", "policyRule", "verification", "provision"
+})  # fmt: skip
+_ROOT_UNDERSTOOD = frozenset({"id", "type", "period", "provision"})
+_NESTED_UNDERSTOOD = frozenset({"id", "type", "period", "purpose"})
+_PERIOD_UNDERSTOOD = frozenset({"id", "start", "end"})
+_RESEARCH = frozenset({
+    "HRESCH", "BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH", "DSRCH", "POARCH", "TRANSRCH"
+})  # fmt: skip
+_NOT_RESEARCH = frozenset({
+    "TREAT", "ETREAT", "BTG", "ERTREAT", "CAREMGT", "COC", "HPAYMT", "CLMATTCH", "COVAUTH", "COVERAGE",
+    "ELIGDTRM", "ELIGVER", "ENROLLM", "REMITADV", "HOPERAT", "HACCRED", "HCOMPL", "HDECD", "HDIRECT", "HLEGAL",
+    "HSYSADMIN", "MEMADMIN", "PATADMIN", "HMARKT", "PATRQT", "FAMRQT", "PWATRNY", "SUPNWK", "PUBHLTH",
+    "DISASTER", "THREAT"
+})  # fmt: skip
 _NEVER = float("-inf")
 _ALWAYS = float("inf")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Statement:
-    """One Consent's word: `when` in seconds since 1970, then whether it denies (sorts after permitting)."""
+class Statement(NamedTuple):
+    """One statement about consent; the greatest decides. `day` is a proleptic ordinal, `seconds` count from 1970."""
 
-    when: float
+    day: float
     denies: bool
+    seconds: float
+
+
+def dated(given: Any, denies: bool, today: date) -> Statement | None:
+    """A statement by its date (None: it has none), None where it permits as of a day to come. Raises BadValue."""
+    if given is None:
+        return Statement(_ALWAYS if denies else _NEVER, denies, 0.0)
+    when = moment(given)
+    in_utc = int(when.seconds // SECONDS_A_DAY) + EPOCH_DAY
+    if denies:
+        return Statement(max(when.day, in_utc), True, when.seconds)
+    day = min(when.day, in_utc)
+    return Statement(day, False, when.seconds) if day <= today.toordinal() else None
 
 
 def statement(consent: Mapping[str, Any], purpose: str, today: date) -> Statement | None:
     """What one Consent says, None where it says nothing about research. Raises BadValue where it cannot be read."""
     status = word(consent, "status")
-    if status in _SILENT or not _is_research(consent):
-        return None
-    if status == "active":
-        permits = _permits(consent.get("provision"), purpose, today)
-    elif status in _ENDED:
-        permits = False
-    else:
+    if status not in _SILENT and status not in _ENDED and status != "active":
         raise BadValue("malformed line", f"status {status!r} is not one of FHIR R4")
-    given = consent.get("dateTime")
-    if given is not None:
-        return Statement(moment(given).seconds, not permits)
-    return Statement(_NEVER if permits else _ALWAYS, not permits)
+    understood = _ELEMENTS.issuperset(consent) and not _is_modified(consent)
+    if understood:
+        research = None if status in _SILENT else _is_research(consent)
+        if status in _SILENT or research is False:
+            return None
+        understood = research is True
+    permits = (
+        understood
+        and status == "active"
+        and not _is_disowned(consent)
+        and _permits(consent.get("provision"), purpose, today)
+    )
+    return dated(consent.get("dateTime"), not permits, today)
 
 
-def _is_research(consent: Mapping[str, Any]) -> bool:
+def _is_modified(element: Any) -> bool:
+    """Whether a modifierExtension is anywhere within, which may turn the meaning round."""
+    if isinstance(element, dict):
+        return "modifierExtension" in element or any(map(_is_modified, element.values()))
+    return isinstance(element, list) and any(map(_is_modified, element))
+
+
+def _is_research(consent: Mapping[str, Any]) -> bool | None:
+    """Whether the scope is research, None where it is not understood."""
     scope = consent.get("scope")
     if not isinstance(scope, dict):
         raise BadValue("malformed line", "scope is missing")
     codings = scope.get("coding")
-    if not isinstance(codings, list):
+    if not isinstance(codings, list) or not codings:
         raise BadValue("malformed line", "scope has no coding")
-    return any(isinstance(coding, dict) and coding.get("code") == "research" for coding in codings)
+    named = [(each.get("system"), each.get("code")) if isinstance(each, dict) else (None, None) for each in codings]
+    if any(code == "research" for _, code in named):
+        return True
+    other = [(system, code) for system in (None, CONSENT_SCOPE) for code in _OTHER_SCOPES]
+    return False if any(each in other for each in named) else None
+
+
+def _is_disowned(consent: Mapping[str, Any]) -> bool:
+    """Whether a verification failed, or the policy rule is to opt out."""
+    checks = consent.get("verification", [])
+    if not isinstance(checks, list):
+        raise BadValue("malformed line", "verification is not a list")
+    if any(not isinstance(each, dict) or each.get("verified") is not True for each in checks):
+        return True
+    rule = consent.get("policyRule", {})
+    codings = rule.get("coding", []) if isinstance(rule, dict) else None
+    if not isinstance(codings, list):
+        raise BadValue("malformed line", "policyRule is no CodeableConcept")
+    return any(not isinstance(each, dict) or str(each.get("code")).upper() in _OPTS_OUT for each in codings)
 
 
 def _permits(root: Any, purpose: str, today: date) -> bool:
-    if not isinstance(root, dict) or root.get("type", "deny") != "deny" or not _in_period(root, today):
+    if not isinstance(root, dict):
         return False
     nested = root.get("provision", [])
     if not isinstance(nested, list) or not all(isinstance(each, dict) for each in nested):
         raise BadValue("malformed line", "provision.provision is not a list of provisions")
+    if not _ROOT_UNDERSTOOD.issuperset(root) or root.get("type", "deny") != "deny" or not _in_period(root, today):
+        return False
     permitted = False
     for provision in nested:
-        named = _names(provision, purpose)
-        if provision.get("type") == "deny" and (named or not provision.get("purpose")):
+        purposes = provision.get("purpose", [])
+        if not isinstance(purposes, list):
+            raise BadValue("malformed line", "purpose is not a list")
+        kind = provision.get("type")
+        if kind == "permit" and "provision" not in provision:
+            if _NESTED_UNDERSTOOD.issuperset(provision) and _names(purposes, purpose):
+                permitted = _in_period(provision, today) or permitted
+        elif kind != "deny" or "provision" in provision or not _only_others(purposes, purpose):
             return False
-        if provision.get("type") == "permit" and named and set(provision) <= _UNDERSTOOD:
-            permitted = permitted or _in_period(provision, today)
     return permitted
 
 
-def _names(provision: Mapping[str, Any], purpose: str) -> bool:
-    purposes = provision.get("purpose", [])
-    if not isinstance(purposes, list):
-        raise BadValue("malformed line", "purpose is not a list")
+def _names(purposes: list[Any], purpose: str) -> bool:
     return any(
         isinstance(coding, dict) and coding.get("code") == purpose and coding.get("system") == ACT_REASON
         for coding in purposes
     )
 
 
+def _only_others(purposes: list[Any], purpose: str) -> bool:
+    """Whether every purpose is a known one without bearing on ours; certain only where ours is research."""
+    return bool(purposes) and purpose in _RESEARCH and all(map(_is_not_research, purposes))
+
+
+def _is_not_research(coding: Any) -> bool:
+    if not isinstance(coding, dict):
+        return False
+    system, code = coding.get("system"), coding.get("code")
+    return (
+        isinstance(system, str)
+        and system.partition("|")[0] == ACT_REASON
+        and isinstance(code, str)
+        and code in _NOT_RESEARCH
+    )
+
+
 def _in_period(provision: Mapping[str, Any], today: date) -> bool:
-    period = provision.get("period")
-    if period is None:
+    if "period" not in provision:
         return True
+    period = provision["period"]
     if not isinstance(period, dict):
         raise BadValue("malformed line", "period is not a Period")
-    start, end = period.get("start"), period.get("end")
+    if not _PERIOD_UNDERSTOOD.issuperset(period):
+        return False
     ordinal = today.toordinal()
-    return (start is None or moment(start).day <= ordinal) and (end is None or ordinal <= moment(end).day)
+    return ("start" not in period or moment(period["start"]).day <= ordinal) and (
+        "end" not in period or ordinal <= moment(period["end"]).day
+    )

@@ -14,7 +14,8 @@ EhrError
     ├── LineTooLong       one line passes the limit
     ├── HeaderRefused     a CSV header that is missing a column or has one twice
     ├── RecordRefused     a bad line or value where the dictionary says `refuse_file`
-    └── ConsentUnreadable a Consent that cannot be read: nobody may guess what it said
+    └── ConsentUnreadable a consent record that cannot be read: nobody may guess what it said
+        └── DenialUnplaced somebody denies consent, and it cannot be told who
 """
 
 from pathlib import Path
@@ -88,3 +89,7 @@ class RecordRefused(InputRefused):
 
 class ConsentUnreadable(InputRefused):
     """A consent record cannot be read, so the file is refused: consent is never guessed."""
+
+
+class DenialUnplaced(ConsentUnreadable):
+    """Somebody denies consent, and no patient of these files can be told to be the one; so nobody is coded."""

@@ -2,15 +2,16 @@
 
 Files are named by resource type as bulk data is: `Patient.ndjson`, `Observation.0001.ndjson.gz`. The order of work is
 
-1. Patient: who there is. Two Patients with the same identifier are one person.
+1. Patient: who there is (`fhir_persons`). Two Patients with the same identifier are one person.
 2. Consent: who may be used. The others are counted, and nothing more of them is read.
 3. Encounter: each patient's baseline day.
 4. Condition, MedicationRequest, Observation: values, each inside its window around the baseline.
 
 A line that cannot be read is refused by the dictionary's `on_malformed_line`, except a Consent's, which always refuses
-the file. A mistyped code (its check digit is wrong) follows the same policy, but costs only its value. A file with more
-unreadable lines than readable ones is refused whatever the dictionary says. Nothing is returned unless everything was
-read.
+the file, as does a denial that names no known patient, and a file that seems to hold Consents but is not named so that
+it is read. A mistyped code (its check digit is wrong) follows the same policy, but costs only its value. A file with
+more unreadable lines than readable ones is refused whatever the dictionary says. Nothing is returned unless everything
+was read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from typing import Any, NoReturn
 from belmont.ehr.check_digits import mistyped
 from belmont.ehr.codebook import CategoryBook
 from belmont.ehr.coded import CodedTable
-from belmont.ehr.consent import Statement, statement
+from belmont.ehr.consent import statement
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import (
     ConsentUnreadable,
@@ -32,6 +33,7 @@ from belmont.ehr.errors import (
     WrongDictionary,
 )
 from belmont.ehr.fhir_files import Resource, files_by_type, is_json, model_validator, parse
+from belmont.ehr.fhir_persons import Person, Persons
 from belmont.ehr.fhir_values import (
     BadValue,
     Moment,
@@ -39,7 +41,6 @@ from belmont.ehr.fhir_values import (
     birth_date,
     codings,
     moment,
-    patient_reference,
     quantity,
     resource_id,
     shown,
@@ -68,22 +69,6 @@ class Ingested:
     quality: QualityReport
 
 
-@dataclass(slots=True)
-class _Person:
-    """One person under one or more Patient resources."""
-
-    identifier: str
-    place: Place
-    updated: str
-    patient_id: str
-    birth: Any
-    gender: Any
-    row: int = -1
-    baseline: int | None = None
-    baseline_place: Place | None = None
-    consent: Statement | None = None
-
-
 def read_fhir(
     source: Path | str | Iterable[Path | str],
     dictionary: Dictionary,
@@ -103,6 +88,8 @@ def read_fhir(
     for column in dictionary:
         if column.source is None:
             raise DictionaryError(f"column {column.name} has no FHIR source; give it one, or code a CSV instead")
+    if dictionary.consent is not None:
+        _refuse_hidden_consents(unused)
     reader = _Reader(dictionary, QualityCounts(name), as_of or datetime.now(UTC).date(), strict, files, progress)
     return reader.read(pseudonym_key, unused)
 
@@ -123,8 +110,7 @@ class _Reader:
         self._strict = strict
         self._files = files
         self._rows = Rows(dictionary, counts)
-        self._persons: dict[tuple[str, str], _Person] = {}
-        self._by_id: dict[str, _Person] = {}
+        self._persons = Persons(dictionary.identifier_system)
         self._columns = _columns_by_code(dictionary)
         self._words = {column.name: _words(column) for column in dictionary}
         self._mistyped: dict[tuple[str, str], bool] = {}
@@ -141,9 +127,11 @@ class _Reader:
         self._progress = told
 
     def read(self, key: bytes, unused: list[str]) -> Ingested:
-        self._each("Patient", self._patient)
+        self._each("Patient", self._persons.admit)
+        self._counts.duplicate_patients = self._persons.duplicates
         if self._dictionary.consent is not None:
             self._each("Consent", self._consent)
+            self._persons.share_denials()
         self._begin_rows()
         if self._dictionary.baseline is not None:
             self._each("Encounter", self._encounter)
@@ -152,7 +140,7 @@ class _Reader:
         self._each("MedicationRequest", self._medication)
         self._each("Observation", self._observation)
         observed = any(source.resource == "Observation" for source in self._sources())
-        if observed and self._counts.resources["Observation"] and not self._codes_met:
+        if observed and self._rows.identifiers and self._counts.resources["Observation"] and not self._codes_met:
             raise WrongDictionary(
                 f"{self._files['Observation'][0]}: no Observation has a code of dictionary {self._dictionary.name}"
             )
@@ -194,62 +182,7 @@ class _Reader:
             refuse_file(place, error.reason)
         self._counts.refuse("line", str(place), None, error.category, error.reason)
 
-    # Who
-
-    def _patient(self, resource: Resource, place: Place) -> None:
-        patient_id = resource_id(resource)
-        system, value = self._identifier(resource, patient_id)
-        meta = resource.get("meta")
-        updated = meta.get("lastUpdated", "") if isinstance(meta, dict) else ""
-        if not isinstance(updated, str):
-            raise BadValue("malformed line", f"meta.lastUpdated {shown(updated)} is no instant")
-        birth, gender = resource.get("birthDate"), resource.get("gender")
-        known = self._by_id.get(patient_id)
-        if known is not None and known is not self._persons.get((system, value)):
-            raise BadValue("malformed line", f"Patient id {patient_id} is already another patient's")
-        person = self._persons.get((system, value))
-        if person is None:
-            person = _Person(value, place, updated, patient_id, birth, gender)
-            self._persons[system, value] = person
-        else:
-            self._counts.duplicate_patients += 1
-            if (updated, person.patient_id) > (person.updated, patient_id):
-                person.updated, person.patient_id, person.place = updated, patient_id, place
-                person.birth, person.gender = birth, gender
-        self._by_id[patient_id] = person
-
-    def _identifier(self, resource: Resource, patient_id: str) -> tuple[str, str]:
-        """(system, value) that names the person: of the dictionary's system if it has one, else official, else any."""
-        listed = resource.get("identifier", [])
-        if not isinstance(listed, list):
-            raise BadValue("malformed line", "identifier is no list")
-        wanted = self._dictionary.identifier_system
-        best: tuple[bool, str, str] | None = None
-        for each in listed:
-            if not isinstance(each, dict) or not isinstance(each.get("value"), str):
-                continue
-            system, value = str(each.get("system", "")), each["value"].strip()
-            if not value or each.get("use") in ("old", "temp") or (wanted is not None and system != wanted):
-                continue
-            if not value.isprintable():
-                raise BadValue("no identifier", f"identifier {shown(value)} has characters that no identifier has")
-            official = each.get("use") == "official"
-            if best is None or (official and not best[0]):
-                best = (official, system, value)
-        if best is not None:
-            return best[1], best[2]
-        if wanted is not None:
-            raise BadValue("no identifier", f"the patient has no identifier of system {wanted}")
-        return "", patient_id
-
-    def _person(self, resource: Resource, element: str = "subject") -> _Person:
-        patient_id = patient_reference(resource, element)
-        person = self._by_id.get(patient_id)
-        if person is None:
-            raise BadValue("unknown patient", f"there is no Patient {shown(patient_id)} in these files")
-        return person
-
-    # May we
+    # Who may be used
 
     def _consent(self, resource: Resource, place: Place) -> None:
         rule = self._dictionary.consent
@@ -257,29 +190,24 @@ class _Reader:
             return
         said = statement(resource, rule.purpose, self._as_of)
         try:
-            person = self._person(resource, "patient")
+            self._persons.say(resource, said, place)
         except BadValue as error:
             if error.category != "unknown patient":
                 raise
             self._counts.refuse("line", str(place), None, error.category, error.reason)
-            return
-        if said is not None and (person.consent is None or said > person.consent):
-            person.consent = said
 
     def _begin_rows(self) -> None:
         rule = self._dictionary.consent
-        for person in self._persons.values():
-            if rule is not None:
-                allowed = not rule.required if person.consent is None else not person.consent.denies
-                if not allowed:
-                    self._counts.consent_denied += 1
-                    continue
+        for person in self._persons:
+            if rule is not None and not person.allows(rule.required):
+                self._counts.consent_denied += 1
+                continue
             person.row = self._rows.begin(person.identifier, person.place)
             for column in self._dictionary:
                 if column.source is not None and column.source.field == "gender":
                     self._gender(person, column)
 
-    def _gender(self, person: _Person, column: Column) -> None:
+    def _gender(self, person: Person, column: Column) -> None:
         if person.gender is None or person.gender == "unknown":
             return
         code = self._words[column.name].get(person.gender) if isinstance(person.gender, str) else None
@@ -293,7 +221,7 @@ class _Reader:
 
     def _encounter(self, resource: Resource, place: Place) -> None:
         rule = self._dictionary.baseline
-        person = self._person(resource)
+        person = self._persons.of(resource)
         if rule is None or person.row < 0 or word(resource, "status") not in _ENCOUNTERS_THAT_TOOK_PLACE:
             return
         wanted = {(coding.system, coding.code) for coding in rule.codes}
@@ -309,7 +237,7 @@ class _Reader:
             person.baseline, person.baseline_place = day, place
 
     def _settle_baselines(self) -> None:
-        begun = [person for person in self._persons.values() if person.row >= 0]
+        begun = [person for person in self._persons if person.row >= 0]
         if begun and all(person.baseline is None for person in begun):
             where = (self._files["Encounter"] or self._files["Patient"])[0]
             raise WrongDictionary(
@@ -324,7 +252,7 @@ class _Reader:
             for column in ages:
                 self._age(person, column, date.fromordinal(person.baseline))
 
-    def _age(self, person: _Person, column: Column, baseline: date) -> None:
+    def _age(self, person: Person, column: Column, baseline: date) -> None:
         if person.birth is None:
             return
         try:
@@ -337,7 +265,7 @@ class _Reader:
     # What
 
     def _condition(self, resource: Resource, place: Place) -> None:
-        person = self._person(resource)
+        person = self._persons.of(resource)
         status = codings(resource.get("verificationStatus", {}), "verificationStatus")
         if person.row < 0 or any(code in _RULED_OUT for _, code in status):
             return
@@ -351,7 +279,7 @@ class _Reader:
         self._event(person, columns, resource.get("recordedDate") if onset is None else onset, place)
 
     def _medication(self, resource: Resource, place: Place) -> None:
-        person = self._person(resource)
+        person = self._persons.of(resource)
         if (
             person.row < 0
             or word(resource, "status") in _NOT_PRESCRIBED
@@ -366,7 +294,7 @@ class _Reader:
         if columns:
             self._event(person, columns, resource.get("authoredOn"), place)
 
-    def _event(self, person: _Person, columns: list[Column], when: Any, place: Place) -> None:
+    def _event(self, person: Person, columns: list[Column], when: Any, place: Place) -> None:
         for column in columns:
             try:
                 if self._in_window(person, column, moment(when)):
@@ -375,7 +303,7 @@ class _Reader:
                 self._rows.bad(person.row, column, place, error)
 
     def _observation(self, resource: Resource, place: Place) -> None:
-        person = self._person(resource)
+        person = self._persons.of(resource)
         if person.row < 0 or word(resource, "status") not in _FINAL:
             return
         issued = resource.get("issued", "")
@@ -417,7 +345,7 @@ class _Reader:
             raise BadValue("unknown code", f"{given} is not read; use valueQuantity or valueCodeableConcept")
         return 0
 
-    def _in_window(self, person: _Person, column: Column, when: Moment) -> bool:
+    def _in_window(self, person: Person, column: Column, when: Moment) -> bool:
         if column.source is None or person.baseline is None:
             return column.source is not None and self._dictionary.baseline is None
         return column.source.window.holds(when.day - person.baseline)
@@ -468,3 +396,12 @@ def _words(column: Column) -> dict[str, int]:
 
 def _refuse_consent(place: Place, error: BadValue) -> NoReturn:
     raise ConsentUnreadable(place.path, place.line, f"{error.reason}; a Consent is never guessed, so correct it first")
+
+
+def _refuse_hidden_consents(unused: list[str]) -> None:
+    """Raise ConsentUnreadable where the name of a file that is not read says it holds Consents."""
+    for name in unused:
+        folded = name.casefold()
+        if "consent" in folded and any(each in folded for each in (".ndjson", ".json", ".jsonl")):
+            reason = "looks like Consents and would not be read; name it Consent.ndjson, or Consent.0002.ndjson"
+            raise ConsentUnreadable(name, None, reason)

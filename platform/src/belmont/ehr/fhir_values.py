@@ -11,8 +11,8 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _SHOWN = 60
-_SECONDS_A_DAY = 86_400.0
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+SECONDS_A_DAY = 86_400.0
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class BadValue(Exception):
@@ -42,7 +42,7 @@ def _moment(text: str) -> Moment | None:
     try:
         if _DATE.fullmatch(text):
             day = date.fromisoformat(text).toordinal()
-            return Moment(day, (day - _EPOCH_DAY) * _SECONDS_A_DAY)
+            return Moment(day, (day - EPOCH_DAY) * SECONDS_A_DAY)
         if _DATE_TIME.fullmatch(text):
             when = datetime.fromisoformat(text)
             return Moment(when.date().toordinal(), when.timestamp())
