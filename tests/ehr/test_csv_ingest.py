@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import (
+    ConsentUnreadable,
+    DenialUnplaced,
     DictionaryError,
     EhrError,
     HeaderRefused,
@@ -18,7 +21,7 @@ from belmont.ehr.errors import (
     RecordRefused,
     WrongDictionary,
 )
-from belmont.ehr.ingest import Ingested, read_csv
+from belmont.ehr.ingest import Ingested, read_csv, read_records
 from belmont.ehr.synthetic import HospitalCohort, write_csv
 
 KEY = b"k" * 32
@@ -215,6 +218,81 @@ def test_a_dictionary_that_requires_consent_needs_a_consent_column(read: Callabl
     )
     quality = read(HEADER, GOOD, GOOD.replace("17;", "18;").replace("unauffällig", "ja"), dictionary=named).quality
     assert (quality.rows, quality.consent_denied) == (1, 1)
+
+
+ASKING = SEPSIS.replace(
+    "csv:\n  identifier: Fallnummer",
+    "consent: {purpose: HRESCH}\ncsv:\n  identifier: Fallnummer\n  consent: Bemerkung\n  consent_yes: [ja]",
+)
+YES = GOOD.replace("unauffällig", "ja")
+NO = GOOD.replace("unauffällig", "nein")
+DAY = "2024-01-05"
+
+
+@pytest.mark.parametrize(
+    ("rows", "coded"),
+    [
+        ([YES, YES], 1),
+        ([YES, NO], 0),
+        ([YES, NO.replace("nein", "")], 0),
+        ([YES, NO.replace(DAY, "2024-01-04")], 1),
+        ([YES, NO.replace(DAY, "2024-01-06")], 0),
+        ([YES.replace(DAY, DAY + "T09:00:00Z"), NO.replace(DAY, DAY + "T08:00:00Z")], 0),
+        ([YES, NO.replace(DAY, "6.1.2024")], 0),
+        ([YES, YES.replace(DAY, "6.1.2024")], 1),
+        ([YES.replace(DAY, "2062-01-01"), NO], 0),
+        ([YES.replace(DAY, "2062-01-01")], 0),
+        ([YES, NO.replace(DAY, "2062-01-01")], 0),
+    ],
+)
+def test_the_newest_row_decides_on_consent_and_of_two_alike_the_one_that_denies(
+    read: Callable[..., Ingested], rows: list[str], coded: int
+) -> None:
+    for order in (rows, rows[::-1]):
+        assert read(HEADER, *order, dictionary=ASKING).table.rows == coded
+
+
+def test_without_a_date_column_any_row_that_denies_counts(read: Callable[..., Ingested]) -> None:
+    undated = ASKING.replace("  date: Aufnahme\n", "")
+    assert read(HEADER, YES, YES, dictionary=undated).table.rows == 1
+    for rows in ([YES, NO], [NO, YES]):
+        quality = read(HEADER, *rows, dictionary=undated).quality
+        assert (quality.rows, quality.consent_denied) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (NO.replace(";nein", ";;nein"), "8 fields where the header has 7"),
+        ("17;nein", "2 fields"),
+        (NO.replace("2,4", '"2"4'), "not CSV"),
+    ],
+)
+def test_a_row_whose_fields_cannot_be_told_apart_refuses_a_file_with_consents(
+    read: Callable[..., Ingested], row: str, reason: str
+) -> None:
+    with pytest.raises(ConsentUnreadable, match=rf"sepsis\.csv:3: {reason}.* may deny consent"):
+        read(HEADER, YES, row, YES, dictionary=ASKING)
+    assert read(HEADER, YES, row, YES).table.rows == 1
+
+
+@pytest.mark.parametrize("identifier", ["", "n. b.", "17\u200b"])
+def test_a_denial_without_a_readable_identifier_refuses_the_file_and_a_yes_only_its_line(
+    read: Callable[..., Ingested], identifier: str
+) -> None:
+    with pytest.raises(DenialUnplaced, match=r"sepsis\.csv:3: the row denies consent"):
+        read(HEADER, YES, NO.replace("17", identifier, 1), dictionary=ASKING)
+    quality = read(HEADER, YES, YES.replace("17", identifier, 1), dictionary=ASKING).quality
+    assert (quality.rows, quality.refused_lines) == (1, 1)
+
+
+def test_a_csv_consent_counts_from_its_day(tmp_path: Path) -> None:
+    path = tmp_path / "sepsis.csv"
+    path.write_text(f"{HEADER}\n{YES}\n", encoding="utf-8")
+    dictionary = Dictionary.loads(ASKING)
+    assert read_csv(path, dictionary, KEY, as_of=date(2024, 1, 4)).table.rows == 0
+    assert read_csv(path, dictionary, KEY, as_of=date(2024, 1, 5)).table.rows == 1
+    assert read_records(path, dictionary, KEY, as_of=date(2024, 1, 4)).table.rows == 0
 
 
 def test_the_pseudonym_of_a_patient_is_the_same_from_every_file(read: Callable[..., Ingested]) -> None:

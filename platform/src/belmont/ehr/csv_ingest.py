@@ -4,17 +4,32 @@ The dictionary names the header of each column and, where a file holds several u
 which. Text is taken as it stands, without surrounding blanks: a number is a number in the dictionary's decimal sign, a
 category one of its listed words, a bit one of 0/1, no/yes, false/true. One row a patient: where there are more, the
 newest by the `date` column counts, or the first where the dictionary names none.
+
+Where the dictionary names a consent column, a row is also a statement about consent, and they rank as Consents do
+(`consent`): the newest decides, of two on one day the one that denies, and without a date column any row that denies.
+Anything but one of `consent_yes` denies. A row that denies counts even if its date cannot be read; if its identifier
+cannot, or if fields are missing or too many, so that no field is sure to be what its header says, the file is refused.
 """
 
 import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from belmont.ehr.codebook import CategoryBook, NumericBook
+from belmont.ehr.consent import Statement, dated
 from belmont.ehr.dictionary import Column, Dictionary
-from belmont.ehr.errors import DictionaryError, HeaderRefused, InputMissing, InputTruncated, WrongDictionary
+from belmont.ehr.errors import (
+    ConsentUnreadable,
+    DenialUnplaced,
+    DictionaryError,
+    HeaderRefused,
+    InputMissing,
+    InputTruncated,
+    WrongDictionary,
+)
 from belmont.ehr.fhir_ingest import Ingested
 from belmont.ehr.fhir_values import BadValue, moment, shown
 from belmont.ehr.lines import numbered_lines
@@ -41,9 +56,10 @@ def read_csv(
     dictionary: Dictionary,
     pseudonym_key: bytes,
     *,
+    as_of: date | None = None,
     progress: Progress | None = None,
 ) -> Ingested:
-    """Code one CSV file (or .csv.gz).
+    """Code one CSV file (or .csv.gz). A consent dated after `as_of` (today in UTC by default) does not count yet.
 
     Raises an InputRefused that names file and line, WrongDictionary, DictionaryError or PseudonymCollision.
     """
@@ -66,11 +82,11 @@ def read_csv(
     if header is None or where is None:
         raise InputMissing(path, None, "the file is empty")
     places = _header(header, dictionary, where)
-    patients = _patients(records, places, len(header), dictionary, counts)
+    consents = _Consents(dictionary, places, as_of or datetime.now(UTC).date()) if _asks(dictionary) else None
+    patients = _patients(records, places, dictionary, counts, consents)
     table_rows = Rows(dictionary, counts)
-    consent = dictionary.csv.consent if dictionary.consent is not None else None
     for identifier, record in patients.items():
-        if consent is not None and record.cells[places[consent]].strip() not in dictionary.csv.consent_yes:
+        if consents is not None and not consents.allow(identifier):
             counts.consent_denied += 1
             continue
         row = table_rows.begin(identifier, record.place)
@@ -103,7 +119,7 @@ def _records(
         except csv.Error as error:
             if "end of data" in str(error):
                 raise InputTruncated(path, begin, "a quoted field never ends; export the file again") from error
-            _bad_line(Place(path, last_line), dictionary, counts, f"not CSV: {error}")
+            _unreadable(Place(path, last_line), dictionary, counts, f"not CSV: {error}")
             continue
         counts.lines_read += 1
         place = Place(path, last_line)
@@ -112,9 +128,21 @@ def _records(
         elif len(cells) != width:
             if len(cells) < width and not ended:
                 raise InputTruncated(path, last_line, "the last line is cut off; export the file again")
-            _bad_line(place, dictionary, counts, f"{len(cells)} fields where the header has {width}")
+            _unreadable(place, dictionary, counts, f"{len(cells)} fields where the header has {width}")
             continue
         yield cells, place
+
+
+def _asks(dictionary: Dictionary) -> bool:
+    """Whether rows state consent."""
+    return dictionary.consent is not None and dictionary.csv.consent is not None
+
+
+def _unreadable(place: Place, dictionary: Dictionary, counts: QualityCounts, reason: str) -> None:
+    """A row whose fields cannot be told apart. Raises ConsentUnreadable where one of them is consent."""
+    if _asks(dictionary):
+        raise ConsentUnreadable(place.path, place.line, f"{reason}; the row may deny consent, so correct it first")
+    _bad_line(place, dictionary, counts, reason)
 
 
 def _bad_line(place: Place, dictionary: Dictionary, counts: QualityCounts, reason: str) -> None:
@@ -145,21 +173,57 @@ def _header(header: list[str], dictionary: Dictionary, place: Place) -> dict[str
     return {name: number for number, name in enumerate(names)}
 
 
+class _Consents:
+    """What the rows of each patient state about consent."""
+
+    def __init__(self, dictionary: Dictionary, places: dict[str, int], today: date) -> None:
+        self._column = places[dictionary.csv.consent or ""]
+        self._date = places[dictionary.csv.date] if dictionary.csv.date else None
+        self._yes = frozenset(dictionary.csv.consent_yes)
+        self._today = today
+        self._said: dict[str, Statement] = {}
+
+    def hear(self, identifier: str | None, cells: list[str], place: Place) -> None:
+        """A row's statement. Raises DenialUnplaced where it denies and its patient is unknown."""
+        denies = cells[self._column].strip() not in self._yes
+        if identifier is None:
+            if denies:
+                reason = "the row denies consent, and its identifier cannot be read; correct it first"
+                raise DenialUnplaced(place.path, place.line, reason)
+            return
+        try:
+            said = dated(None if self._date is None else cells[self._date].strip(), denies, self._today)
+        except BadValue:
+            said = dated(None, True, self._today) if denies else None
+        if said is not None:
+            before = self._said.get(identifier)
+            self._said[identifier] = said if before is None else max(before, said)
+
+    def allow(self, identifier: str) -> bool:
+        said = self._said.get(identifier)
+        return said is not None and not said.denies
+
+
 def _patients(
     records: Iterator[tuple[list[str], Place]],
     places: dict[str, int],
-    width: int,
     dictionary: Dictionary,
     counts: QualityCounts,
+    consents: _Consents | None,
 ) -> dict[str, _Record]:
     """The newest record of each patient, in the file's order."""
     patients: dict[str, _Record] = {}
+    identifier_place = places[dictionary.csv.identifier]
     date_place = places[dictionary.csv.date] if dictionary.csv.date else None
     for cells, place in records:
-        identifier = cells[places[dictionary.csv.identifier]].strip()
+        identifier = cells[identifier_place].strip()
+        known = bool(identifier) and identifier.isprintable() and identifier not in dictionary.csv.missing
+        if consents is not None:
+            consents.hear(identifier if known else None, cells, place)
         try:
-            if not identifier:
-                raise BadValue("no identifier", f"{dictionary.csv.identifier} is empty")
+            if not known:
+                what = f"{shown(identifier)}, which names nobody" if identifier else "empty"
+                raise BadValue("no identifier", f"{dictionary.csv.identifier} is {what}")
             when = 0.0 if date_place is None else moment(cells[date_place].strip()).seconds
         except BadValue as error:
             _bad_line(place, dictionary, counts, error.reason)

@@ -30,4 +30,4 @@ def read_records(
     """A folder is read as FHIR NDJSON, a file as CSV."""
     if Path(path).is_dir():
         return read_fhir(path, dictionary, pseudonym_key, as_of=as_of, strict=strict, progress=progress)
-    return read_csv(path, dictionary, pseudonym_key, progress=progress)
+    return read_csv(path, dictionary, pseudonym_key, as_of=as_of, progress=progress)
