@@ -67,7 +67,7 @@ class OpenNode:
 
     def handle(self, message: Message) -> Message:
         """Run the code."""
-        with offered(self._table) as ticket:
+        with offered(self._table) as (ticket, _):
             context = Context(1, self.node_id, {NODE_CONFIG_KEY: ticket}, RecordDict(), dict(self._config))
             return self._app(message, context)
 

@@ -7,6 +7,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, Metadata, MetricRecord, RecordDict
 from flwr.app.message.message import make_message
 
+from belmont.federated.errors import APP_FAILED
 from belmont.federated.grid.records import write_arrays
 from belmont.federated.node.requests import Claim, round_content
 from belmont.registry.reasons import Reason
@@ -242,16 +243,41 @@ def test_an_error_message_sent_to_a_node_gets_nothing(opened, refused):
     assert refused(node.handle(message)).reason is Reason.REQUEST_MALFORMED
 
 
-def test_what_an_exception_says_stays_at_the_hospital(scene, app_builder):
-    scene.bundle = app_builder(
-        "from flwr.clientapp import ClientApp\napp = ClientApp()\n"
-        "@app.train()\ndef train(message, context):\n    raise ValueError('patient 4711 has HbA1c 12.3')\n"
-    )
+FAILING = """
+import builtins
+from flwr.clientapp import ClientApp
+from belmont.federated.errors import APP_FAILED, Refusal
+from belmont.registry.reasons import Reason
+app = ClientApp()
+@app.train()
+def train(message, context):
+    raise {raised}
+"""
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "ValueError('patient 4711 has HbA1c 12.3')",
+        "type('patient_4711_', (Exception,), {})()",
+        "type('patient_4711_', (BaseException,), {'__module__': 'builtins'})()",
+        "type('patient_4711_', (KeyError,), {})('4711')",
+        "Refusal(Reason.PERMIT_FROZEN, 'patient 4711', 'patient 4711')",
+        "KeyboardInterrupt('4711')",
+        "SystemExit('4711')",
+        "GeneratorExit('4711')",
+    ],
+)
+def test_nothing_that_the_code_chose_leaves_in_an_error_or_stands_in_the_log(scene, app_builder, caplog, raised):
+    """A study that puts records into its exception's text or class name gets one fixed sentence."""
+    scene.bundle = app_builder(FAILING.format(raised=raised))
     permit = scene.issue()
     scene.open_round(permit)
     reply = scene.send_round(permit)
-    assert reply.has_error() and "ValueError" in reply.error.reason
-    assert "4711" not in reply.error.reason
+    assert reply.error.code == APP_FAILED
+    assert reply.error.reason == "the study's code failed; the hospital's log says where"
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("belmont")]
+    assert "4711" not in line and "client_app.py:9" in line
     assert scene.registry.uses(permit) == []
     assert len(scene.nodes[0].ledger.entries()) == 1, "the round is consumed"
 
@@ -269,6 +295,8 @@ def test_what_an_exception_says_stays_at_the_hospital(scene, app_builder):
         " reply_to=message)",
         "1 / 0",
         "exit(3)",
+        "Message(RecordDict({'arrays': ArrayRecord({'patient 4711 \\ud800': Array(np.zeros(3))}),"
+        " 'metrics': MetricRecord({})}), reply_to=message)",
     ],
 )
 def test_code_that_answers_what_a_node_may_not_release_releases_nothing(scene, app_builder, answer):
@@ -280,4 +308,5 @@ def test_code_that_answers_what_a_node_may_not_release_releases_nothing(scene, a
     scene.open_round(permit)
     reply = scene.send_round(permit)
     assert isinstance(reply, Message) and reply.has_error() and not reply.has_content()
+    assert reply.error.reason == "the study's code failed; the hospital's log says where"
     assert scene.registry.uses(permit) == []

@@ -25,7 +25,7 @@ REFUSED = 451
 """Flower error code of a refusal (Flower's own codes are small; 451 is HTTP's "unavailable for legal reasons")."""
 
 APP_FAILED = 452
-"""Flower error code for a study's code that raised. Only the type of the exception travels, never its text."""
+"""Flower error code for a study's code that failed. Nothing of the exception travels."""
 
 NODE_FAULT = 453
 """Flower error code of a node that cannot serve."""
@@ -72,7 +72,14 @@ class BundleError(FederatedError):
 
 
 class AppFailed(FederatedError):
-    """The study's code raised at a hospital. The text of the exception stays there: it may hold records."""
+    """The study's code raised at a hospital, or answered what cannot be released.
+
+    The text is always the same: an exception's text, and even the name of its class, is chosen by the study's code and
+    could hold records.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the study's code failed; the hospital's log says where")
 
 
 class QueryError(FederatedError):

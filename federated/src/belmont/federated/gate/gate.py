@@ -33,6 +33,9 @@ from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
 from belmont.registry.types import AnswerMode, Permit, Request, UseKind, View
 
+TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
+"""What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
+
 _EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
 
 
@@ -85,7 +88,7 @@ class Gate:
         """
         if cohort_rows < admission.permit.terms.min_cohort:
             minimum = admission.permit.terms.min_cohort
-            raise Refusal(Reason.COHORT_TOO_SMALL, f"fewer than the approved minimum of {minimum} rows")
+            raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(minimum))
         return replace(admission, request=replace(admission.request, cohort_rows=cohort_rows))
 
     def release(self, admission: Admission, result_hash: bytes) -> None:

@@ -167,5 +167,5 @@ class InProcessGrid(Grid):
             if reply.has_error():
                 return reply
             return make_message(metadata=reply.metadata, content=copy_records(reply.content))
-        except Exception as error:
-            return Message(Error(NODE_FAULT, f"the node failed with {type(error).__name__}"), reply_to=message)
+        except Exception:
+            return Message(Error(NODE_FAULT, "the node failed"), reply_to=message)

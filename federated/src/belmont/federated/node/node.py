@@ -2,7 +2,7 @@
 
 A node opens nothing by itself, trusts no coordinator, and answers every message: with a result that the gate released,
 or with a Flower error that carries a typed reason (`belmont.federated.errors`). What goes wrong inside stays in the
-hospital's log; the error names its kind only.
+hospital's log; the error is a fixed sentence.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from flwr.app import Error, Message, RecordDict
 from belmont.federated.errors import APP_FAILED, NODE_FAULT, REFUSED, AppFailed, BundleError, NodeFault, Refusal
 from belmont.federated.gate.gate import Gate
 from belmont.federated.gate.ledger import Ledger
+from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.rounds import RoundServer
@@ -66,7 +67,7 @@ class HospitalNode:
         except BaseException:
             self._ledger.close()
             raise
-        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get)
+        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get, smallest_cell)
         self._queries = QueryServer(gate, registry, dataset_id, self._versions, mask_private_key, smallest_cell)
 
     @property
@@ -95,8 +96,8 @@ class HospitalNode:
             _log.error("a message could not be served: %s", fault)
             error = Error(NODE_FAULT, str(fault))
         except Exception as fault:
-            _log.exception("a message could not be served")
-            error = Error(NODE_FAULT, f"this node failed with {type(fault).__name__}")
+            _log.error("a message could not be served: %s", place_of(fault))
+            error = Error(NODE_FAULT, "this node failed; its log says where")
         return Message(error, reply_to=message)
 
     def close(self) -> None:

@@ -5,6 +5,9 @@
 3. The bundle is loaded from the hashed bytes, and its code gets the approved configuration, the model, the round's
    number and the rows; nothing else that a coordinator wrote.
 4. What the code answers is read strictly, hashed, and released by the gate.
+
+Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence. What
+remains is whether it fails, whether it asks for too few rows, and how long it takes.
 """
 
 import logging
@@ -16,9 +19,10 @@ from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, M
 from flwr.app.message.message import make_message
 
 from belmont.federated.errors import AppFailed, FederatedError, Refusal
-from belmont.federated.gate.gate import Gate
+from belmont.federated.gate.gate import TOO_FEW_ROWS, Gate
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
+from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 from belmont.federated.node.requests import RoundMessage, read_round
@@ -39,6 +43,7 @@ class RoundServer:
     node_id: int
     versions: NewestVersion
     bundle: Callable[[int], bytes | None]
+    smallest_cell: int
 
     def serve(self, message: Message) -> RecordDict:
         """Answer one message of type ``train``. Raises Refusal, AppFailed or NodeFault; then nothing leaves."""
@@ -65,26 +70,38 @@ class RoundServer:
             )
 
         admission, table = self.versions.admit(self.gate, request, message.metadata.message_id)
-        arrays, metrics = self._compute(bundle, asked, table)
-        self.gate.release(admission, update_hash(arrays, metrics))
+        min_cohort = admission.permit.terms.min_cohort
+        arrays, metrics, hashed = self._compute(bundle, asked, table, min_cohort)
+        self.gate.release(admission, hashed)
         return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
 
-    def _compute(self, bundle: bytes, asked: RoundMessage, table: NodeTable) -> tuple[Arrays, dict[str, float]]:
-        try:
-            with LoadedApp(bundle) as app, offered(table) as ticket:
-                context = Context(
-                    run_id=asked.claim.permit_id,
-                    node_id=self.node_id,
-                    node_config={NODE_CONFIG_KEY: ticket},
-                    state=RecordDict(),
-                    run_config=dict(asked.config),
-                )
-                reply = app(self._message_for_app(asked), context)
-            return _read_reply(reply)
-        except (Exception, SystemExit) as error:
-            # The text of the exception may hold records: it stays in this hospital's log.
-            _log.exception("round %d of permit %d failed in the study's code", asked.claim.n, asked.claim.permit_id)
-            raise AppFailed(f"the study's code failed with {type(error).__name__[:100]}") from error
+    def _compute(
+        self, bundle: bytes, asked: RoundMessage, table: NodeTable, min_cohort: int
+    ) -> tuple[Arrays, dict[str, float], bytes]:
+        with offered(table, min_cohort, self.smallest_cell) as (ticket, offer):
+            try:
+                with LoadedApp(bundle) as app:
+                    context = Context(
+                        run_id=asked.claim.permit_id,
+                        node_id=self.node_id,
+                        node_config={NODE_CONFIG_KEY: ticket},
+                        state=RecordDict(),
+                        run_config=dict(asked.config),
+                    )
+                    reply = app(self._message_for_app(asked), context)
+                arrays, metrics = _read_reply(reply)
+                result = arrays, metrics, update_hash(arrays, metrics)
+            except BaseException as error:
+                place = place_of(error)
+                result = None
+        if offer.too_small:
+            raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort))
+        if result is None:
+            _log.error(
+                "round %d of permit %d: the study's code failed: %s", asked.claim.n, asked.claim.permit_id, place
+            )
+            raise AppFailed
+        return result
 
     def _message_for_app(self, asked: RoundMessage) -> Message:
         metadata = Metadata(
