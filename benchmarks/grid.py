@@ -9,8 +9,8 @@ gated       the same with gate and ledger (fsync), registry in memory
 chain       the same with the registry on a chain of its own process: each round is opened, read 8 times and recorded
 ray         Flower's Ray simulation of the same computation, in a process of its own; starting it is not counted
 
-Linear algebra has one thread for each hospital. Medians; ``times_plain`` is the ratio to plain numpy. Ray needs the
-extra ``bench``; without it, ``ray`` says why.
+Medians; ``times_plain`` is the ratio to plain numpy. With the extra ``bench``, linear algebra has one thread for each
+hospital; without it, it takes as many as it likes, and ``ray`` says why it is missing.
 """
 
 import argparse
@@ -21,13 +21,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Context, Message, RecordDict
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from belmont.ehr.coded import CodedTable
+from belmont.federated.errors import FederatedError
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.grid.records import read_arrays, read_metrics
 from belmont.federated.hashes import Arrays
@@ -103,6 +104,9 @@ def ungated(hospitals: list[CodedTable], rounds: int, made: Parties) -> list[flo
         nonlocal model
         content = round_content(claim, made.config, model)
         replies = grid.send_and_receive([grid.create_message(content, "train", n.node_id, "1") for n in nodes])
+        failed = [reply.error.reason for reply in replies if reply.has_error()]
+        if failed:
+            raise FederatedError(f"a node did not answer: {failed[0]}")
         contents = [reply.content for reply in replies]
         updates = [
             Update(read_arrays(c.array_records["arrays"]), read_metrics(c.metric_records["metrics"])) for c in contents
@@ -151,8 +155,18 @@ def ray(patients: int, rounds: int) -> dict[str, Any]:
 
 def run(quick: bool = False) -> dict[str, Any]:
     """Measure everything; ``quick`` takes fewer rounds and patients."""
-    with threadpool_limits(1, "blas"):
+    with _one_thread_of_linear_algebra():
         return _run(quick)
+
+
+def _one_thread_of_linear_algebra() -> AbstractContextManager[object]:
+    """A limit where the extra ``bench`` is installed, and nothing where it is not."""
+    try:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ModuleNotFoundError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _run(quick: bool) -> dict[str, Any]:

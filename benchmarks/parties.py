@@ -101,13 +101,16 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
         permit_id = user.issue(study)
         nodes = []
         for i, (account, dataset) in enumerate(zip(hospitals, datasets, strict=True)):
-            table = tables[i]
             node = HospitalNode(
-                registry.as_(account), dataset, lambda _, table=table: table, keys[i], folder / f"ledger-{i}", now
+                registry.as_(account), dataset, _always(tables[i]), keys[i], folder / f"ledger-{i}", now
             )
             stack.callback(node.close)
             nodes.append(node)
         yield Parties(user, permit_id, datasets, nodes, config, bundle)
+
+
+def _always(table: CodedTable) -> Callable[[int], CodedTable]:
+    return lambda number: table
 
 
 def _profile(account: Any, name: str, roles: Role, mask_key: bytes = ZERO_HASH) -> MemberProfile:

@@ -184,6 +184,28 @@ def on_chain(tables: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield consortium
 
 
+class WatchedTable:
+    """A table that notes every look at its rows; names, widths and the number of rows are no secrets."""
+
+    def __init__(self, table: Any, looks: list[str]) -> None:
+        self._table, self._looks = table, looks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def codes(self, column: str) -> Any:
+        self._looks.append(f"codes of {column}")
+        return self._table.codes(column)
+
+    def observed(self, column: str) -> Any:
+        self._looks.append(f"observed of {column}")
+        return self._table.observed(column)
+
+    def values(self, column: str) -> Any:
+        self._looks.append(f"values of {column}")
+        return self._table.values(column)
+
+
 @dataclass
 class Scene:
     """One study on a consortium, with an app that leaves a trace of being imported and of computing."""
@@ -198,6 +220,8 @@ class Scene:
     seconds_ahead: float = 0.0
     permit: Any = None
     nodes: list[HospitalNode] = field(default_factory=list)
+    looks: list[list[str]] = field(default_factory=lambda: [[], [], [], []])
+    """Of each hospital's node at the rows of its table."""
 
     def __post_init__(self) -> None:
         self.registry = self.consortium.registry
@@ -218,7 +242,7 @@ class Scene:
             changes["open_version"] = lambda number: table
         arguments = {
             "dataset_id": self.consortium.datasets[i],
-            "open_version": lambda number: self.consortium.tables[i],
+            "open_version": lambda number: WatchedTable(self.consortium.tables[i], self.looks[i]),
             "mask_private_key": self.consortium.mask_keys[i],
             "ledger_path": self.folder / f"ledger-{i}.sqlite",
             "clock": lambda: self.consortium.now() + self.seconds_ahead,

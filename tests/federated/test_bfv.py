@@ -1,5 +1,8 @@
 """Encryption: exact totals, refused contexts and ciphertexts, and the wrap that the library does not notice."""
 
+import subprocess
+import sys
+
 import pytest
 import tenseal
 from flint import fmpz
@@ -110,3 +113,58 @@ def test_malformed_ciphertexts_are_refused_and_named(key):
             add(context, [good, bad], 3)
     with pytest.raises(QueryError, match="nothing"):
         add(context, [], 3)
+
+
+BOMBS = """
+import resource, struct, sys, zlib
+from belmont.federated.errors import QueryError
+from belmont.federated.query.bfv import ResearcherKey, encrypt, open_public_context
+
+def field(number, data):
+    size, length = len(data), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + data
+
+def seal(mode, body):
+    return struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, mode, 0, 16 + len(body)) + body
+
+def zstd(start, megabytes):
+    block = lambda kind, size, last: (size << 3 | kind << 1 | last).to_bytes(3, "little")
+    zeros = b"".join(block(1, 1 << 17, i == megabytes * 8 - 1) + bytes(1) for i in range(megabytes * 8))
+    return bytes.fromhex("28b52ffd0038") + block(0, len(start), 0) + start + zeros
+
+public = ResearcherKey().public_context
+context = open_public_context(public)
+encrypt(context, [1])
+parameters, n = public[: 2 + public[1]], 2 * 5 * 8192
+key = struct.pack("<4QBQQQdQ", *context.seal_context().data.key_parms_id(), 1, 2, 8192, 5, 1.0, 1)
+whole = key + seal(0, struct.pack("<Q", n) + bytes(8 * n))[: 16 + 8]
+
+def deflated(start):
+    packer = zlib.compressobj()
+    return packer.compress(start) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for bomb in (
+    field(1, seal(1, deflated(b""))),
+    field(1, seal(2, zstd(b"", 4000))),
+    parameters + field(2, field(1, seal(1, deflated(b"")))),
+    parameters + field(2, field(1, seal(1, deflated(whole)))),
+    parameters + field(2, field(1, seal(2, zstd(whole, 4000)))),
+    parameters + field(2, field(1, seal(2, zstd(key + seal(2, zstd(b"", 4000))[:60_000], 4000)))),
+):
+    try:
+        assert len(bomb) < 700_000
+        open_public_context(bomb)
+    except QueryError:
+        pass
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_small_context_that_inflates_to_gigabytes_takes_no_memory():
+    """SEAL reads compressed streams piece by piece, and no further than the sizes of its own parameters."""
+    done = subprocess.run([sys.executable, "-c", BOMBS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64, "megabytes"

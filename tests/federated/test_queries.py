@@ -1,12 +1,14 @@
 """Encrypted queries through real nodes: exact totals, every refusal, and what the coordinator cannot do."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import tenseal
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
 
-from belmont.federated.errors import NODE_FAULT, FederatedError, QueryError, QueryRefused
+from belmont.federated.errors import NODE_FAULT, REFUSED, FederatedError, QueryError, QueryRefused
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import answer_hash, query_hash
 from belmont.federated.node.requests import Claim, query_content
@@ -31,7 +33,22 @@ def key():
 def asked(study, permit, query, key, **changes):
     width = 0 if query.column is None else study.consortium.tables[0].width(query.column)
     arguments = {"width": width, "participants": study.participants, "key": key} | changes
-    return ask(study.by_researcher, study.grid(), permit, query, **arguments)
+    with no_look_before_a_refusal(study):
+        return ask(study.by_researcher, study.grid(), permit, query, **arguments)
+
+
+@contextmanager
+def no_look_before_a_refusal(study):
+    """Whoever refuses, for any reason but a cohort that it had to count, has not looked at a single row."""
+    for looks in study.looks:
+        looks.clear()
+    try:
+        yield
+    except QueryRefused as refusal:
+        for looks, hospital in zip(study.looks, refusal.hospitals, strict=False):
+            counted = hospital.answered or hospital.reason in (None, Reason.COHORT_TOO_SMALL)
+            assert counted or looks == [], hospital
+        raise
 
 
 def open_query(study, permit, query, key, n=1, participants=None):
@@ -48,8 +65,11 @@ def send(study, permit, query, context, n=1, participants=None, purpose=PURPOSE,
     message = grid.create_message(
         content or query_content(claim, canonical, context), "query", study.nodes[hospital].node_id, str(n)
     )
+    study.looks[hospital].clear()
     (reply,) = grid.send_and_receive([message])
     grid.close()
+    if reply.has_error() and reply.error.code == REFUSED and "COHORT_TOO_SMALL" not in reply.error.reason:
+        assert study.looks[hospital] == [], "rows were looked at before the query was refused"
     return reply
 
 
@@ -173,8 +193,22 @@ def test_a_cohort_too_small_stops_the_whole_query_and_does_not_say_how_small(stu
     with pytest.raises(QueryRefused) as refusal:
         asked(study, permit, count(between("age", 1, 4)), key)
     assert refusal.value.reasons == (Reason.COHORT_TOO_SMALL,)
+    assert all(study.looks), "each hospital had to count"
     assert study.registry.uses(permit) == []
     assert {hospital.detail for hospital in refusal.value.hospitals} == {"fewer than the approved minimum of 100 rows"}
+
+
+def test_what_cohorts_that_are_too_small_give_away_is_bounded_by_the_approved_queries(scene, key):
+    """Each threshold that a researcher finds out about costs a query: on chain, and at every hospital."""
+    permit = scene.issue(min_cohort=100, queries=3)
+    bits = []
+    for highest in (4, 20, 60, 90):
+        with pytest.raises(QueryRefused) as refusal:
+            asked(scene, permit, count(between("age", 1, highest), between("hba1c", 1, 3)), key)
+        bits.append(refusal.value.reasons)
+    assert bits == [(Reason.COHORT_TOO_SMALL,)] * 3 + [(Reason.QUERIES_EXHAUSTED,)]
+    assert scene.registry.permit(permit).queries_opened == 3
+    assert [[entry.n for entry in node.ledger.entries()] for node in scene.nodes] == [[1, 2, 3]] * 4
 
 
 def test_nobody_learns_about_a_cohort_from_a_query_that_was_not_opened(scene, key, refused):

@@ -1,5 +1,7 @@
 """Between computing and releasing: whatever changes there stops the result, and the round stays consumed."""
 
+import pytest
+
 from belmont.federated.errors import NODE_FAULT
 from belmont.registry.reasons import Reason
 from belmont.registry.types import PermitId, UseKind
@@ -35,6 +37,61 @@ def test_a_chain_that_goes_away_while_the_code_computes_stops_the_result(hooked,
     assert unreleased(hooked)
     hook.while_computing = lambda: None
     assert refused(hooked.send_round(hooked.permit)).reason is Reason.ALREADY_SERVED
+
+
+def clock_jumps(scene):
+    scene.seconds_ahead = 90
+
+
+def permit_expires_by_the_nodes_clock_only(scene):
+    scene.seconds_ahead = 25
+
+
+def chain_is_behind_what_this_node_acted_on(scene):
+    with scene.nodes[0].ledger._transaction():
+        scene.nodes[0].ledger._raise_head(scene.registry.head().number + 1_000)
+
+
+def another_participant_withdraws(scene):
+    scene.registry.as_(scene.consortium.hospitals[2]).withdraw(scene.permit, scene.participants[2])
+
+
+def holder_freezes_the_dataset(scene):
+    scene.registry.as_(scene.consortium.hospitals[0]).freeze_dataset(scene.participants[0])
+
+
+def board_member_freezes_the_permit(scene):
+    scene.registry.as_(scene.consortium.board[0]).freeze_permit(scene.permit, reason="a question")
+
+
+def consents_change(scene):
+    scene.registry.as_(scene.consortium.hospitals[0]).set_consent_root(scene.participants[0], b"\7" * 32)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (clock_jumps, Reason.CHAIN_STALE),
+        (permit_expires_by_the_nodes_clock_only, Reason.PERMIT_EXPIRED),
+        (chain_is_behind_what_this_node_acted_on, Reason.CHAIN_STALE),
+        (another_participant_withdraws, Reason.DATASET_NOT_COVERED),
+        (holder_freezes_the_dataset, Reason.DATASET_FROZEN),
+        (board_member_freezes_the_permit, Reason.PERMIT_FROZEN),
+        (consents_change, Reason.CONSENT_STALE),
+        (revoke, Reason.PERMIT_REVOKED),
+    ],
+)
+def test_the_nodes_own_second_look_stops_the_result_before_the_contract_is_asked(hooked, hook, refused, event, reason):
+    """Only the node can see the first four: the contract knows no other clock, no ledger and no participants."""
+    hooked.permit = hooked.issue(duration_seconds=20 if event is permit_expires_by_the_nodes_clock_only else 9_999)
+    hooked.open_round(hooked.permit)
+    hook.while_computing = lambda: event(hooked)
+    asked_the_contract = []
+    hooked.nodes[0].close()
+    watched = Meddled(hooked.registry, lambda: asked_the_contract.append(True))
+    hooked.nodes[0] = hooked.new_node(0, registry=watched)
+    assert refused(hooked.send_round(hooked.permit)).reason is reason
+    assert asked_the_contract == [] and unreleased(hooked)
 
 
 class Meddled:
