@@ -72,7 +72,7 @@ _REMEDIES = {
     Reason.TOO_FEW_HOSPITALS: "Include at least the approved minimum of hospitals.",
     Reason.COHORT_TOO_SMALL: "Widen the filter: this hospital has too few matching patients to answer safely.",
     Reason.CONSENT_STALE: "Wait until the data holder registers a version at the current consent root.",
-    Reason.VERSION_STALE: "The hospital's node holds an older version of its table; the hospital has to open its newest.",
+    Reason.VERSION_STALE: "The hospital's node holds an older version of its table; it has to open the newest.",
     Reason.CHAIN_STALE: "The node's view of the chain is old or went backwards; check the chain node and its clock.",
     Reason.CHAIN_UNREACHABLE: "The node cannot reach its chain node; start it or correct its address.",
     Reason.REQUEST_MALFORMED: "Send a request of the documented form.",
