@@ -32,7 +32,7 @@ def post(chain: ChainProcess) -> Post:
             connection.request(method, "/", body, {"Content-Type": "application/json"} | (headers or {}))
             response = connection.getresponse()
             raw = response.read()
-            return response.status, json.loads(raw) if raw else None
+            return response.status, json.loads(raw, parse_constant=pytest.fail) if raw else None
         finally:
             connection.close()
 
@@ -82,6 +82,11 @@ def test_constant_answers_are_the_standards(rpc: Any, method: str, result: Any) 
         (b"[" * 100_000, -32700),
         (b"[" * 100_000 + b"]" * 100_000, -32700),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, -32700),
+        (b'{"jsonrpc":"2.0","id":NaN,"method":"eth_chainId"}', -32700),
+        (b'{"jsonrpc":"2.0","id":-Infinity,"method":"eth_chainId"}', -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[Infinity]}', -32700),
+        (b'{"jsonrpc":"2.0","id":1e999,"method":"eth_chainId"}', -32600),
+        (b'{"jsonrpc":"2.0","id":true,"method":"eth_chainId"}', -32600),
         (b"[]", -32600),
         (b"1", -32600),
         (b'"text"', -32600),
@@ -99,6 +104,7 @@ def test_constant_answers_are_the_standards(rpc: Any, method: str, result: Any) 
 def test_what_is_no_request_gets_the_standards_error(post: Post, body: bytes, code: int) -> None:
     status, answer = post(body)
     assert status == 200
+    assert answer["id"] in (None, 1)
     assert answer["error"]["code"] == code
     assert alive(post)
 
@@ -178,7 +184,7 @@ def test_invalid_parameters_are_named(rpc: Any, post: Post, method: str, paramet
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )

@@ -5,7 +5,6 @@ A call at block N runs in the state after N and in N's own context (number, time
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +19,11 @@ from eth_utils.exceptions import ValidationError
 from trie import HexaryTrie
 
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
+from belmont.chain.limits import CALL_SECONDS_MAX, ExecutionStopped, TimeIsOver, TimeLimit
 from belmont.chain.store import StateNodes
 from belmont.chain.transactions import gas_min
-from belmont.chain.vm import CallTimedOut
 
 CALL_GAS_MAX: Final = 50_000_000
-CALL_SECONDS_MAX: Final = 5.0
 TRANSFER_GAS: Final = 21_000
 STIPEND_GAS: Final = 2_300
 
@@ -57,16 +55,16 @@ class CallImpossible(Exception):
     """The call cannot begin or end: no balance for the value, not enough gas for its data, no time left."""
 
 
-def execute(engine: Engine, header: Any, call: Call, deadline: float | None = None) -> CallResult:
-    """Run one call against the state of `header`, five seconds at most unless a `deadline` (monotonic) is given.
+def execute(engine: Engine, header: Any, call: Call, limit: TimeLimit | None = None) -> CallResult:
+    """Run one call against the state of `header`, five seconds at most unless a `limit` is given.
 
-    Raises `CallImpossible`, also when the time is over.
+    Raises `CallImpossible`, also when a step would take too long here, and `TimeIsOver`.
     """
     needed = gas_min(call.data, call.to is None)
     if call.gas < needed:
         raise CallImpossible(f"intrinsic gas too low: have {call.gas}, want {needed}")
     state = engine.state(header)
-    state.deadline = time.monotonic() + CALL_SECONDS_MAX if deadline is None else deadline
+    state.limit = TimeLimit(CALL_SECONDS_MAX) if limit is None else limit
     unsigned = PragueTransactionBuilder.create_unsigned_transaction(
         nonce=state.get_nonce(call.sender),
         gas_price=0,
@@ -77,8 +75,10 @@ def execute(engine: Engine, header: Any, call: Call, deadline: float | None = No
     )
     try:
         computation = state.apply_transaction(SpoofTransaction(unsigned, from_=call.sender, is_simulation=True))
-    except CallTimedOut:
-        raise CallImpossible(f"execution aborted (timeout = {CALL_SECONDS_MAX:.0f}s)") from None
+    except TimeIsOver:
+        raise
+    except ExecutionStopped as stopped:
+        raise CallImpossible(f"execution aborted: {stopped}") from None
     except ValidationError as error:
         raise CallImpossible(f"insufficient funds for transfer: {error}") from error
     spent = call.gas - computation.get_gas_remaining()
@@ -93,25 +93,26 @@ def execute(engine: Engine, header: Any, call: Call, deadline: float | None = No
     return CallResult(False, reverted, computation.output if reverted else b"", used, spent, failure)
 
 
-def estimate_gas(engine: Engine, header: Any, call: Call) -> tuple[int, CallResult]:
+def estimate_gas(engine: Engine, header: Any, call: Call, limit: TimeLimit | None = None) -> tuple[int, CallResult]:
     """A gas limit with which the call succeeds, checked by executing it, at most about 2 % above what is needed.
 
-    When the call fails at the largest limit, the limit is 0 and the result says why.
+    When the call fails at the largest gas limit, it is 0 and the result says why. All attempts share one `limit` on
+    time. Raises what `execute` does.
     """
     largest = min(call.gas, BLOCK_GAS_SPENDABLE)
-    deadline = time.monotonic() + CALL_SECONDS_MAX
+    limit = TimeLimit(CALL_SECONDS_MAX) if limit is None else limit
     if call.to is not None and not call.data and not engine.state(header).get_code(call.to):
-        result = execute(engine, header, Call(call.sender, call.to, b"", call.value, TRANSFER_GAS))
+        result = execute(engine, header, Call(call.sender, call.to, b"", call.value, TRANSFER_GAS), limit)
         return (TRANSFER_GAS, result) if result.success else (0, result)
-    result = execute(engine, header, Call(call.sender, call.to, call.data, call.value, largest), deadline)
+    result = execute(engine, header, Call(call.sender, call.to, call.data, call.value, largest), limit)
     if not result.success:
         return 0, result
-    limit = result.gas_spent + result.gas_spent // 63 + STIPEND_GAS
-    while limit < largest:
-        attempt = execute(engine, header, Call(call.sender, call.to, call.data, call.value, limit), deadline)
+    gas = result.gas_spent + result.gas_spent // 63 + STIPEND_GAS
+    while gas < largest:
+        attempt = execute(engine, header, Call(call.sender, call.to, call.data, call.value, gas), limit)
         if attempt.success:
-            return limit, attempt
-        limit = limit * 3 // 2
+            return gas, attempt
+        gas = gas * 3 // 2
     return largest, result
 
 

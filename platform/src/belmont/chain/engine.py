@@ -4,9 +4,13 @@ Rules:
 1. One block, one durable SQLite transaction. What `seal` reports as included is on disk.
 2. The base fee is zero at genesis and stays zero: a block spends at most half its gas limit, which is EIP-1559's
    target, so the rule that raises the fee never applies. Everyone can transact with a balance of zero.
-3. Transactions of one sender go in by nonce, senders in order of arrival.
-4. A transaction that makes the engine itself fail is refused alone; the others of its batch are sealed without it.
-5. `seal` runs in one thread at a time; calls and reads run in any thread and see the last committed block.
+3. Transactions go in as they are given, those of one sender by nonce.
+4. A transaction that makes the engine itself fail, or passes a limit of `belmont.chain.limits`, is refused alone; the
+   others of its batch are sealed without it.
+5. A block is closed to further transactions after one second of execution, or with 4,096 logs. With the last one's two
+   seconds, and what went before a refused one executed again, a block takes four seconds at most; what is left over
+   is deferred to the next one. So the head moves whatever is sent.
+6. `seal` runs in one thread at a time; calls and reads run in any thread and see the last committed block.
 """
 
 from __future__ import annotations
@@ -32,12 +36,14 @@ from eth_utils.exceptions import ValidationError
 
 from belmont.chain import documents
 from belmont.chain.errors import ChainDirectoryError
+from belmont.chain.limits import LOGS_MAX, TRANSACTION_SECONDS_MAX, ExecutionStopped, TimeLimit, Unlimited
 from belmont.chain.store import FORMAT_VERSION, BlockRow, StateNodes, Store
 from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
-from belmont.chain.vm import Block, CallVM, EmbeddedVM, Header
+from belmont.chain.vm import Block, EmbeddedVM, Header
 
 BLOCK_GAS_LIMIT: Final = 60_000_000
 BLOCK_GAS_SPENDABLE: Final = BLOCK_GAS_LIMIT // 2
+BLOCK_SECONDS: Final = 1.0
 DEFAULT_CHAIN_ID: Final = 1337
 GENESIS_EXTRA: Final = b"belmont embedded chain"
 
@@ -70,11 +76,13 @@ class Outcome:
     """What became of one transaction given to `seal`.
 
     included: on disk in the new block. refused: never valid here. early: its nonce is still to come.
-    deferred: no gas left in this block, give it to the next one.
+    deferred: no room or time left in this block, give it to the next one.
+    `wasted_seconds` of execution went into a transaction that is not included.
     """
 
     status: Literal["included", "refused", "early", "deferred"]
     reason: str = ""
+    wasted_seconds: float = 0.0
 
 
 class Engine:
@@ -132,18 +140,21 @@ class Engine:
         Nothing is written when transactions are given and none can be included.
         """
         with self._sealing:
+            closing = time.monotonic() + BLOCK_SECONDS
             poisoned: dict[bytes, Outcome] = {}
+            settled: frozenset[bytes] = frozenset()
             while True:
                 candidates = [t for t in transactions if t.hash not in poisoned]
                 if transactions and not candidates:
                     return poisoned
                 try:
-                    return {**self._seal(candidates), **poisoned}
-                except _EngineFailure as failure:
-                    reason = f"the engine failed on this transaction: {failure.error!r}"
-                    poisoned[failure.transaction_hash] = Outcome("refused", reason)
+                    return {**self._seal(candidates, closing, settled), **poisoned}
+                except _Excluded as excluded:
+                    poisoned[excluded.transaction_hash] = excluded.outcome
+                    settled = excluded.before
 
-    def _seal(self, candidates: Sequence[Any]) -> dict[bytes, Outcome]:
+    def _seal(self, candidates: Sequence[Any], closing: float, settled: frozenset[bytes]) -> dict[bytes, Outcome]:
+        """One attempt. The block takes nothing new after `closing`; `settled` went in before, and are no new ones."""
         parent = self.head.header
         header = Header(
             difficulty=0,
@@ -165,22 +176,39 @@ class Engine:
         included: list[Any] = []
         receipts: list[Any] = []
         computations: list[Any] = []
-        for transaction in _by_sender_and_nonce(candidates):
+        log_count = 0
+        deferred_senders: set[bytes] = set()
+        for transaction in _by_nonce(candidates):
             outcome = _admissible(vm, header, transaction)
+            if outcome.status in ("included", "early") and transaction.sender in deferred_senders:
+                outcome = Outcome("deferred", "after a deferred one")
+            elif outcome.status == "included" and transaction.hash not in settled:
+                if time.monotonic() > closing:
+                    outcome = Outcome("deferred", "no time left in this block")
+                elif log_count >= LOGS_MAX:
+                    outcome = Outcome("deferred", "no room for logs in this block")
             if outcome.status == "included":
+                began = time.monotonic()
+                vm.state.limit = TimeLimit(TRANSACTION_SECONDS_MAX)
                 try:
                     receipt, computation = vm.apply_transaction(header, transaction)
                 except ValidationError as error:
                     outcome = Outcome("refused", str(error))
                 except Exception as error:
-                    raise _EngineFailure(transaction.hash, error) from error
+                    why = str(error) if isinstance(error, ExecutionStopped) else f"the engine failed on it: {error!r}"
+                    refusal = Outcome("refused", f"transaction not included: {why}", time.monotonic() - began)
+                    raise _Excluded(transaction.hash, refusal, frozenset(t.hash for t in included)) from error
                 else:
                     bloom = int(BloomFilter(header.bloom) | receipt.bloom)
                     header = header.copy(gas_used=receipt.gas_used, bloom=bloom)
+                    log_count += len(receipt.logs)
                     included.append(transaction)
                     receipts.append(receipt)
                     computations.append(computation)
+            elif outcome.status == "deferred":
+                deferred_senders.add(transaction.sender)
             outcomes[transaction.hash] = outcome
+        vm.state.limit = Unlimited()
         if candidates and not included:
             return outcomes
         block = vm.set_block_transactions_and_withdrawals(empty_block, header, included, receipts)
@@ -210,8 +238,8 @@ class Engine:
     def state(self, header: Any) -> Any:
         """py-evm's state after the block of `header`, in that block's own context; writes to it go nowhere."""
         nodes = StateNodes(self.store)
-        previous = CallVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
-        return CallVM.build_state(nodes, header, self.context, previous or ())
+        previous = EmbeddedVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
+        return EmbeddedVM.build_state(nodes, header, self.context, previous or ())
 
 
 class VmChainDatabase:
@@ -236,18 +264,24 @@ class VmChainDatabase:
         """The tries of transactions and receipts are not kept: their contents are, and give the same roots."""
 
 
-class _EngineFailure(Exception):
-    def __init__(self, transaction_hash: bytes, error: Exception) -> None:
-        super().__init__(str(error))
+class _Excluded(Exception):
+    """One transaction's execution did not end; `before` were executed before it and can be included."""
+
+    def __init__(self, transaction_hash: bytes, outcome: Outcome, before: frozenset[bytes]) -> None:
+        super().__init__(outcome.reason)
         self.transaction_hash = transaction_hash
-        self.error = error
+        self.outcome = outcome
+        self.before = before
 
 
-def _by_sender_and_nonce(transactions: Sequence[Any]) -> list[Any]:
-    arrival: dict[bytes, int] = {}
-    for position, transaction in enumerate(transactions):
-        arrival.setdefault(transaction.sender, position)
-    return sorted(transactions, key=lambda t: (arrival[t.sender], t.nonce))
+def _by_nonce(transactions: Sequence[Any]) -> list[Any]:
+    """The given order, in which each sender's places are taken by its own transactions in order of their nonces."""
+    waiting: dict[bytes, list[Any]] = {}
+    for transaction in transactions:
+        waiting.setdefault(transaction.sender, []).append(transaction)
+    for own in waiting.values():
+        own.sort(key=lambda t: t.nonce, reverse=True)
+    return [waiting[transaction.sender].pop() for transaction in transactions]
 
 
 def _admissible(vm: Any, header: Any, transaction: Any) -> Outcome:

@@ -18,6 +18,8 @@ from belmont.chain.calls import CALL_GAS_MAX, Call, CallImpossible, CallResult, 
 from belmont.chain.documents import Document, block_document, hex_bytes
 from belmont.chain.errors import TransactionRefused
 from belmont.chain.filters import Filters, LogQuery, find_logs
+from belmont.chain.lanes import Share
+from belmont.chain.limits import TimeLimit
 from belmont.chain.node import Node
 from belmont.chain.parameters import RpcError
 from belmont.chain.reverts import revert_message
@@ -34,7 +36,7 @@ class Methods:
         self.node = node
         self.engine = node.engine
         self.filters = Filters(node.engine)
-        # `at_once` answers from memory on the event loop; `in_thread` reads the disk or runs the EVM
+        # `at_once` answers from memory on the event loop, `in_thread` reads the disk, `in_lanes` runs the EVM
         self._at_once: dict[str, Callable[[list[Any]], Any]] = {
             "eth_chainId": lambda p: hex(self.engine.chain_id),
             "eth_blockNumber": lambda p: hex(self.engine.head.number),
@@ -62,8 +64,6 @@ class Methods:
             "eth_getCode": lambda p: hex_bytes(self._account_state(p, 1).get_code(self._address(p))),
             "eth_getStorageAt": self._storage,
             "eth_getProof": self._proof,
-            "eth_call": self._call,
-            "eth_estimateGas": self._estimate,
             "eth_feeHistory": self._fee_history,
             "eth_getLogs": lambda p: find_logs(self.engine, LogQuery.read(read.needed(p, 0, "filter"), self.engine)),
             "eth_newFilter": lambda p: self.filters.add_logs(read.needed(p, 0, "filter")),
@@ -74,19 +74,27 @@ class Methods:
             "eth_uninstallFilter": lambda p: self.filters.remove(read.needed(p, 0, "filter id")),
         }
 
-    async def call(self, method: str, parameters: list[Any]) -> Any:
-        """The result of one method. Raises `RpcError`."""
+        self._in_lanes: dict[str, Callable[[list[Any], TimeLimit], Any]] = {
+            "eth_call": self._call,
+            "eth_estimateGas": self._estimate,
+        }
+
+    async def call(self, method: str, parameters: list[Any], share: Share) -> Any:
+        """The result of one method, within its request's `share` of the server. Raises `RpcError`."""
         if method == "eth_sendRawTransaction":
             return await self._send(parameters)
         handler = self._at_once.get(method)
         if handler is not None:
             return handler(parameters)
+        execution = self._in_lanes.get(method)
+        if execution is not None:
+            return await self.node.lanes.run(share, execution, parameters)
         handler = self._in_thread.get(method)
         if handler is None:
             raise RpcError(read.METHOD_NOT_FOUND, f"the method {method} does not exist/is not available")
-        executor = self.node.callers if method in ("eth_call", "eth_estimateGas") else self.node.readers
-        answer: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(executor, handler, parameters)
-        return await answer
+        async with share.reading:
+            answer: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(self.node.readers, handler, parameters)
+            return await answer
 
     async def _send(self, p: list[Any]) -> str:
         raw = read.data(read.needed(p, 0, "raw transaction"), "raw transaction")
@@ -236,22 +244,22 @@ class Methods:
             gas=min(read.quantity(fields.get("gas") or CALL_GAS_MAX, "gas"), CALL_GAS_MAX),
         )
 
-    def _call(self, p: list[Any]) -> str:
+    def _call(self, p: list[Any], limit: TimeLimit) -> str:
         call, header = self._read_call(p), self._header(read.item(p, 1, "latest"))
         try:
-            result = execute(self.engine, header, call)
+            result = execute(self.engine, header, call, limit)
         except CallImpossible as error:
             raise RpcError(read.SERVER_ERROR, str(error)) from error
         return hex_bytes(_successful(result).output)
 
-    def _estimate(self, p: list[Any]) -> str:
+    def _estimate(self, p: list[Any], limit: TimeLimit) -> str:
         call, header = self._read_call(p), self._header(read.item(p, 1, "latest"))
         try:
-            limit, result = estimate_gas(self.engine, header, call)
+            gas, result = estimate_gas(self.engine, header, call, limit)
         except CallImpossible as error:
             raise RpcError(read.SERVER_ERROR, str(error)) from error
         _successful(result)
-        return hex(limit)
+        return hex(gas)
 
     def _fee_history(self, p: list[Any]) -> Document:
         count = min(read.quantity(read.needed(p, 0, "block count"), "block count"), FEE_HISTORY_MAX)

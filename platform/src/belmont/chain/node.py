@@ -4,8 +4,14 @@
    sealing thread becomes free goes into one block).
 2. A transaction whose nonce is still to come is held for at most two seconds, so that a sender's transactions may
    arrive in any order; then it is refused with the nonce that was expected.
-3. Without transactions an empty block is sealed every `heartbeat_seconds`, so a live chain's head is never old.
-4. A failed write refuses the batch and nothing else: the node goes on.
+3. When no block came for `heartbeat_seconds`, an empty one is sealed before anything else, so a live chain's head is
+   never old: it is at most that and the four seconds that a block can take (`belmont.chain.engine`).
+4. Small transactions go first, by their gas limit. One over 3,000,000 gas, and what its sender sends after it, waits in
+   a second queue that has every other block while both have something; after 30 s there it is refused. So a small
+   transaction waits for one large one at most, and gas limits near what is needed are rewarded.
+5. A sender whose transaction was executed and not included (it ran too long) is held back fifteen times as long as that
+   took: what it has waiting is refused, and what it sends until then.
+6. A failed write refuses the batch and nothing else: the node goes on.
 """
 
 from __future__ import annotations
@@ -14,22 +20,26 @@ import asyncio
 import contextlib
 import logging
 import sys
-import threading
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine, Outcome
 from belmont.chain.errors import TransactionRefused
+from belmont.chain.lanes import Lanes
+from belmont.chain.threads import deep_stack_executor
 from belmont.chain.transactions import admit
 
 HOLD_EARLY_SECONDS: Final = 2.0
 PENDING_MAX: Final = 4096
 PENDING_PER_SENDER_MAX: Final = 256
+LARGE_GAS: Final = 3_000_000
+LARGE_WAIT_SECONDS: Final = 30.0
+HELD_BACK_FACTOR: Final = 15.0
+HELD_BACK_MAX: Final = 4096
+STOP_SECONDS: Final = 5.0
 READER_THREADS: Final = 4
-CALLER_THREADS: Final = 4
-THREAD_STACK_BYTES: Final = 64 * 1024 * 1024
 SWITCH_INTERVAL_SECONDS: Final = 0.001
 
 log = logging.getLogger("belmont.chain")
@@ -55,12 +65,14 @@ class Node:
         self.heartbeat_seconds = heartbeat_seconds
         self.waiting: dict[bytes, Waiting] = {}
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stop_by = float("inf")
+        self._held_back: dict[bytes, float] = {}
+        self._large_turn = False
         self._task: asyncio.Task[None] | None = None
         self._last_block = time.monotonic()
         self.readers: Executor = deep_stack_executor("chain-read", READER_THREADS)
         # apart, so that long calls hold up neither reads nor the admission of transactions
-        self.callers: Executor = deep_stack_executor("chain-call", CALLER_THREADS)
+        self.lanes = Lanes()
         self._sealer: Executor = deep_stack_executor("chain-seal", 1)
 
     async def start(self) -> None:
@@ -71,14 +83,18 @@ class Node:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Seal what has arrived, refuse what is too early, and end."""
-        self._stopping = True
+        """Seal what has arrived, for five seconds at most, refuse what is too early, and end."""
+        self._stop_by = time.monotonic() + STOP_SECONDS
         self._wake.set()
         if self._task is not None:
             await self._task
         self.readers.shutdown(wait=True)
-        self.callers.shutdown(wait=True)
+        self.lanes.stop()
         self._sealer.shutdown(wait=True)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stop_by < float("inf")
 
     async def submit(self, raw: bytes) -> bytes:
         """Admit a raw transaction and wait for its block; its hash. Raises `TransactionRefused`."""
@@ -90,6 +106,9 @@ class Node:
             raise TransactionRefused("already known")
         if self._stopping:
             raise TransactionRefused("the server is stopping: send the transaction again later")
+        held_back = self._why_held_back(transaction.sender)
+        if held_back:
+            raise TransactionRefused(held_back)
         if len(self.waiting) >= PENDING_MAX:
             raise TransactionRefused("txpool is full: send the transaction again later")
         if sum(w.transaction.sender == transaction.sender for w in self.waiting.values()) >= PENDING_PER_SENDER_MAX:
@@ -114,13 +133,30 @@ class Node:
             await self._sleep()
             self._wake.clear()
             self._expire()
-            batch = list(self.waiting.values())
-            if not batch:
-                if self._stopping:
-                    return
-                if time.monotonic() - self._last_block < self.heartbeat_seconds:
-                    continue
-            await self._seal(batch)
+            if not self.waiting and self._stopping:
+                return
+            if time.monotonic() - self._last_block >= self.heartbeat_seconds:
+                await self._seal([])
+            if self.waiting:
+                await self._seal(self._next_batch())
+
+    def _next_batch(self) -> list[Waiting]:
+        """Those whose turn it is, in their order (rule 4)."""
+        small: list[Waiting] = []
+        large: list[Waiting] = []
+        most_gas: dict[bytes, int] = {}
+        ranked: list[tuple[int, float, int, Waiting]] = []
+        for entry in sorted(self.waiting.values(), key=lambda w: w.transaction.nonce):
+            transaction = entry.transaction
+            gas = most_gas[transaction.sender] = max(most_gas.get(transaction.sender, 0), transaction.gas)
+            ranked.append((gas, entry.arrived, len(ranked), entry))
+        for gas, _, _, entry in sorted(ranked):
+            (large if gas > LARGE_GAS else small).append(entry)
+        if large and (self._large_turn or not small):
+            self._large_turn = False
+            return large
+        self._large_turn = True
+        return small
 
     async def _sleep(self) -> None:
         """Until something arrives, a held transaction's time is over, or a heartbeat is due."""
@@ -135,8 +171,16 @@ class Node:
     def _expire(self) -> None:
         now = time.monotonic()
         for entry in list(self.waiting.values()):
-            if entry.early_reason and (self._stopping or now - entry.arrived >= HOLD_EARLY_SECONDS):
+            age = now - entry.arrived
+            if entry.early_reason and (self._stopping or age >= HOLD_EARLY_SECONDS):
                 self._finish(entry, Outcome("refused", entry.early_reason))
+            elif now >= self._stop_by:
+                self._finish(entry, Outcome("refused", "the server is stopping: send the transaction again later"))
+            elif age >= LARGE_WAIT_SECONDS and entry.transaction.gas > LARGE_GAS:
+                reason = (
+                    f"no block had time for it in {LARGE_WAIT_SECONDS:.0f} s: send it again, with less gas if it can"
+                )
+                self._finish(entry, Outcome("refused", reason))
 
     async def _seal(self, batch: list[Waiting]) -> None:
         try:
@@ -148,17 +192,44 @@ class Node:
             # a heartbeat that fails is tried again after the usual time, not at once
             self._last_block = time.monotonic()
             return
-        statuses = {outcome.status for outcome in outcomes.values()}
-        if not batch or "included" in statuses:
+        included = any(outcome.status == "included" for outcome in outcomes.values())
+        if not batch or included:
             self._last_block = time.monotonic()
+        if included:
+            for entry in self.waiting.values():
+                entry.early_reason = None
         for entry in batch:
             outcome = outcomes[entry.transaction.hash]
             if outcome.status in ("included", "refused"):
                 self._finish(entry, outcome)
             else:
                 entry.early_reason = outcome.reason if outcome.status == "early" else None
-        if "deferred" in statuses:
+        for entry in batch:
+            self._hold_back(entry.transaction.sender, outcomes[entry.transaction.hash].wasted_seconds)
+        if any(entry.early_reason is None for entry in self.waiting.values()):
             self._wake.set()
+
+    def _hold_back(self, sender: bytes, wasted_seconds: float) -> None:
+        """Rule 5. The longest held are forgotten first when they are too many."""
+        if not wasted_seconds:
+            return
+        now = time.monotonic()
+        self._held_back = {held: until for held, until in self._held_back.items() if until > now}
+        while len(self._held_back) >= HELD_BACK_MAX:
+            del self._held_back[next(iter(self._held_back))]
+        self._held_back[sender] = now + HELD_BACK_FACTOR * wasted_seconds
+        for entry in [w for w in self.waiting.values() if w.transaction.sender == sender]:
+            self._finish(entry, Outcome("refused", self._why_held_back(sender)))
+
+    def _why_held_back(self, sender: bytes) -> str:
+        """Empty when it is not."""
+        seconds = self._held_back.get(sender, 0.0) - time.monotonic()
+        return (
+            f"the sender is held back for {seconds:.1f} s more, because a transaction of it took too long here: "
+            "send again after that, and only what takes less"
+            if seconds > 0
+            else ""
+        )
 
     def _finish(self, entry: Waiting, outcome: Outcome) -> None:
         transaction_hash = entry.transaction.hash
@@ -169,17 +240,3 @@ class Node:
             entry.done.set_result(transaction_hash)
         else:
             entry.done.set_exception(TransactionRefused(outcome.reason))
-
-
-def deep_stack_executor(name: str, threads: int) -> Executor:
-    """Threads whose C stack takes the EVM's 1024 nested calls; all are started here, where the size is set."""
-    executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-    previous = threading.stack_size(THREAD_STACK_BYTES)
-    try:
-        barrier = threading.Barrier(threads + 1)
-        for _ in range(threads):
-            executor.submit(barrier.wait)
-        barrier.wait()
-    finally:
-        threading.stack_size(previous)
-    return executor

@@ -2,7 +2,8 @@
 
 What is refused before a method runs: other methods than POST, other content types than JSON (so that no web page can
 post to a node on the reader's own machine), unknown Host names (DNS rebinding), bodies over 5 MiB, text that is not
-JSON, batches over 1000, objects that are not requests. Each refusal is a JSON-RPC error object; the server goes on.
+JSON (`NaN` and `Infinity` are not), batches over 1000, objects that are not requests. Each refusal is a JSON-RPC error
+object; the server goes on. What one request may use of the server, however many calls it holds, is its `Share`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import asyncio
 import ipaddress
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from belmont.chain.lanes import Share
 from belmont.chain.methods import Methods
 from belmont.chain.node import Node
 from belmont.chain.parameters import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError
@@ -104,28 +107,29 @@ class RpcApplication:
         try:
             if body.count(b"[") + body.count(b"{") > NESTING_ON_LOOP_MAX:
                 # deep nesting needs the readers' large stacks: on this thread's it would end the process
-                request = await asyncio.get_running_loop().run_in_executor(self.node.readers, json.loads, body)
+                request = await asyncio.get_running_loop().run_in_executor(self.node.readers, _parse, body)
             else:
-                request = json.loads(body)
+                request = _parse(body)
         except (ValueError, RecursionError):
             return _failure(PARSE_ERROR, "parse error: the body is not JSON")
+        share = Share()
         if not isinstance(request, list):
-            answer = await self._one(request)
+            answer = await self._one(request, share)
             return b"" if answer is None else _encode(answer)
         if not request:
             return _failure(INVALID_REQUEST, "empty batch")
         if len(request) > BATCH_MAX:
             return _failure(INVALID_REQUEST, f"batch too large: at most {BATCH_MAX} requests")
-        answers = await asyncio.gather(*(self._one(entry) for entry in request))
+        answers = await asyncio.gather(*(self._one(entry, share) for entry in request))
         kept = [answer for answer in answers if answer is not None]
         return _encode(kept) if kept else b""
 
-    async def _one(self, request: Any) -> dict[str, Any] | None:
+    async def _one(self, request: Any, share: Share) -> dict[str, Any] | None:
         """The answer to one request; None to a notification."""
         if not isinstance(request, dict):
             return _error(None, RpcError(INVALID_REQUEST, "invalid request: expected an object"))
         identifier = request.get("id")
-        if not isinstance(identifier, str | int | float | None):
+        if not _is_identifier(identifier):
             return _error(None, RpcError(INVALID_REQUEST, "invalid request: id must be a string, a number or null"))
         method, parameters = request.get("method"), request.get("params", [])
         if request.get("jsonrpc") != "2.0" or not isinstance(method, str):
@@ -133,7 +137,7 @@ class RpcApplication:
         try:
             if not isinstance(parameters, list | None):
                 raise RpcError(INVALID_PARAMS, "non-array args")
-            result = await self.methods.call(method, parameters or [])
+            result = await self.methods.call(method, parameters or [], share)
         except RpcError as error:
             answer = _error(identifier, error)
         except Exception as error:
@@ -142,6 +146,21 @@ class RpcApplication:
         else:
             answer = {"jsonrpc": "2.0", "id": identifier, "result": result}
         return answer if "id" in request else None
+
+
+def _parse(body: bytes) -> Any:
+    return json.loads(body, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_identifier(value: Any) -> bool:
+    """Numbers too large for a float are infinite once parsed: they could not be sent back."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
 
 
 def _error(identifier: Any, error: RpcError) -> dict[str, Any]:
@@ -153,4 +172,4 @@ def _failure(code: int, message: str) -> bytes:
 
 
 def _encode(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

@@ -10,7 +10,9 @@
 5. BLS12-381 and KZG precompiles run natively (`belmont.chain.precompiles`), bit for bit and gas for gas as the EIPs.
 6. Genesis holds the system contracts of `belmont.chain.system_contracts`; the fork sets none of its own. A deposit
    contract cannot exist here, so no receipt is searched for deposits.
-7. No proof of work or stake: the one sequencer's order is final. `prevrandao` is zero; contracts must not use it.
+7. An execution ends at its state's time limit, and steps that would take too long are refused: both raise
+   `ExecutionStopped`, which ends the execution without a result and is no outcome in the EVM (`belmont.chain.limits`).
+8. No proof of work or stake: the one sequencer's order is final. `prevrandao` is zero; contracts must not use it.
 """
 
 from __future__ import annotations
@@ -26,15 +28,33 @@ from eth.vm.forks.prague.constants import DELEGATION_DESIGNATION_PREFIX
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth_utils.exceptions import ValidationError
 
+from belmont.chain.limits import LOGS_MAX, TimeLimit, TooCostly, Unlimited, bounded_precompiles
 from belmont.chain.precompiles import NATIVE_PRECOMPILES
 
 DELEGATION_LENGTH = 23
 
 
 class EmbeddedComputation(PragueComputation):  # type: ignore[misc]
-    """Prague's opcodes with native precompiles (change 5)."""
+    """Prague's opcodes with native precompiles (change 5) and limits on time (change 7)."""
 
-    _precompiles: ClassVar[dict[bytes, Any]] = {**PragueComputation.get_precompiles(), **NATIVE_PRECOMPILES}
+    _precompiles: ClassVar[dict[bytes, Any]] = {
+        **PragueComputation.get_precompiles(),
+        **bounded_precompiles(PragueComputation.get_precompiles()),
+        **NATIVE_PRECOMPILES,
+    }
+
+    def consume_gas(self, amount: int, reason: str) -> None:
+        """Every opcode passes here; a clock reading is a twentieth of its cost."""
+        self._gas_meter.consume_gas(amount, reason)
+        limit = self.state.limit
+        if time.monotonic() > limit.next_look:
+            limit.look()
+
+    def add_log_entry(self, account: bytes, topics: tuple[int, ...], data: bytes) -> None:
+        """Refused beyond what a block can well hold; reverted logs count."""
+        super().add_log_entry(account, topics, data)
+        if self._log_entries[-1][0] >= LOGS_MAX:
+            raise TooCostly(f"one transaction emits at most {LOGS_MAX} logs here: emit them in several transactions")
 
 
 class EmbeddedTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
@@ -46,9 +66,10 @@ class EmbeddedTransactionExecutor(PragueTransactionExecutor):  # type: ignore[mi
 
 
 class EmbeddedState(PragueState):  # type: ignore[misc]
-    """Prague's state with changes 3 and 6."""
+    """Prague's state with changes 3, 6 and 7. `limit` is set before each execution that has one."""
 
     computation_class = EmbeddedComputation
+    limit: TimeLimit = Unlimited()
     transaction_executor_class = EmbeddedTransactionExecutor
 
     def set_system_contracts(self) -> None:
@@ -90,33 +111,6 @@ class EmbeddedVM(PragueVM):  # type: ignore[misc]
 
     def process_deposit_request_data(self, block: Any) -> None:
         """No deposit contract exists on this chain (change 6)."""
-
-
-class CallTimedOut(Exception):
-    """A simulated call ran past its state's deadline; not an error of the EVM, so no contract can catch it."""
-
-
-class CallComputation(EmbeddedComputation):
-    """The same opcodes for simulated calls, with a limit on time besides the one on gas."""
-
-    def consume_gas(self, amount: int, reason: str) -> None:
-        """Every opcode passes here; a clock reading is a twentieth of its cost."""
-        self._gas_meter.consume_gas(amount, reason)
-        if time.monotonic() > self.state.deadline:
-            raise CallTimedOut
-
-
-class CallState(EmbeddedState):
-    """The state for simulated calls. `deadline` is of `time.monotonic`."""
-
-    computation_class = CallComputation
-    deadline = float("inf")
-
-
-class CallVM(EmbeddedVM):
-    """The VM whose states take simulated calls; it makes no blocks."""
-
-    _state_class = CallState
 
 
 Header = PragueBlockHeader
