@@ -58,6 +58,10 @@ class EvmInMemory:
         self.entries: list[Log] = []
         self.creations: dict[bytes, Creation] = {}
 
+    @property
+    def chain_id(self) -> int:
+        return 1337
+
     def head(self) -> Head:
         return Head(self.number, keccak(self.number.to_bytes(8, "big")), self.now)
 

@@ -124,7 +124,7 @@ def test_with_every_message_and_all_keys_but_those_of_two_hospitals_their_answer
     hashed = open_query(scene, permit, query, key)
     messages = decrypted_messages(scene, permit, query, key, 2)
     answers = [aggregate(table, query).cells for table in scene.consortium.tables]
-    context = MaskContext(scene.registry.name, permit, 1, hashed, scene.participants)
+    context = MaskContext(scene.registry.identity, permit, 1, hashed, scene.participants)
     public = [k.public_key().public_bytes_raw() for k in scene.consortium.mask_keys]
 
     def strip(honest):

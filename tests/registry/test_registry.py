@@ -9,6 +9,7 @@ from belmont.registry.errors import RegistryArgumentError, RegistryRefused
 from belmont.registry.hashes import dataset_id
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason, WriteRefusal
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -53,6 +54,13 @@ def test_is_a_registry(any_world):
     assert any_world.registry.name == "Consortium"
     assert any_world.registry.address is None
     assert any_world.registry.as_(any_world.data_user).address == any_world.data_user.address
+
+
+def test_two_consortia_of_one_name_have_two_identities(any_world, founders):
+    registry = any_world.registry
+    namesake = SimulatedRegistry.found(registry.name, founders)
+    assert namesake.name == registry.name
+    assert namesake.identity != registry.identity == registry.as_(any_world.holders[0]).identity
 
 
 def test_knows_its_members(any_world, founders):

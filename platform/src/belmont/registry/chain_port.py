@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: six calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and six calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -35,6 +35,10 @@ class Creation:
 
 class ChainPort(Protocol):
     """Reads and writes of one chain."""
+
+    @property
+    def chain_id(self) -> int:
+        """EIP-155 chain id."""
 
     def head(self) -> Head:
         """The newest block."""

@@ -70,6 +70,10 @@ class ChainReads:
     def name(self) -> str:
         return str(self._read("Members", "name"))
 
+    @property
+    def identity(self) -> str:
+        return f"eip155:{self._chain.chain_id}:{self.addresses['Members']}"
+
     def head(self) -> Head:
         return self._chain.head()
 

@@ -63,7 +63,14 @@ class Registry(Protocol):
 
     @property
     def name(self) -> str:
-        """The consortium's name."""
+        """The consortium's name, which another consortium may have as well."""
+
+    @property
+    def identity(self) -> str:
+        """Which consortium this is, and no other: its chain and members contract as a CAIP-10 account identifier.
+
+        What belongs to one consortium only (masks, a node's ledger) is bound to this.
+        """
 
     def head(self) -> Head:
         """The newest block."""

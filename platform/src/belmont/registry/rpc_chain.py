@@ -29,6 +29,11 @@ class RpcChain:
     def __repr__(self) -> str:
         return f"RpcChain({self._client.url!r})"
 
+    @property
+    def chain_id(self) -> int:
+        with _registry_errors():
+            return self._client.chain_id
+
     def head(self) -> Head:
         with _registry_errors():
             head = self._client.head()

@@ -111,6 +111,10 @@ class SimulatedRegistry:
     def name(self) -> str:
         return self._world.name
 
+    @property
+    def identity(self) -> str:
+        return self._world.identity
+
     def head(self) -> Head:
         with self._reading() as world:
             return world.head

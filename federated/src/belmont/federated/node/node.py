@@ -59,7 +59,7 @@ class HospitalNode:
     ) -> None:
         self.dataset_id = dataset_id
         self.node_id = node_id_of(dataset_id)
-        self._ledger = Ledger(ledger_path, registry.name, dataset_id)
+        self._ledger = Ledger(ledger_path, registry.identity, dataset_id)
         self._bundles: OrderedDict[int, bytes] = OrderedDict()
         gate = Gate(registry, self._ledger, clock)
         try:

@@ -105,14 +105,14 @@ class QueryServer:
         claim = asked.claim
         keys = []
         with chain_read():
-            name = self.registry.name
+            identity = self.registry.identity
             for participant in claim.participants:
                 dataset = self.registry.dataset(participant)
                 member = None if dataset is None else self.registry.member(dataset.holder)
                 if member is None:
                     raise Refusal(Reason.DATASET_NOT_COVERED, "a participant has no holder on chain")
                 keys.append(member.mask_key)
-        context = MaskContext(name, claim.permit_id, claim.n, hashed, claim.participants)
+        context = MaskContext(identity, claim.permit_id, claim.n, hashed, claim.participants)
         position = claim.participants.index(self.dataset_id)
         try:
             own_mask = mask(context, position, self.mask_private_key, keys, cells, PLAINTEXT_MODULUS)

@@ -31,6 +31,7 @@ class MaskContext:
     """Everything a mask is bound to. Any change gives unrelated masks."""
 
     consortium: str
+    """The registry's ``identity``; a name would not do, since two consortia can have one."""
     permit_id: PermitId
     n: int
     query_hash: bytes

@@ -4,6 +4,7 @@ A write either happens as a whole or, when a rule refuses it, leaves no trace; e
 """
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,7 @@ class World:
     recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
     events: list[AuditEvent] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    identity: str = field(default_factory=lambda: f"simulated:{secrets.token_hex(16)}")
 
     @property
     def head(self) -> Head:
