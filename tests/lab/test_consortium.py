@@ -48,14 +48,14 @@ def test_connect_with_a_home_differs_from_local_only_in_who_started_the_chain(
 
 def test_a_home_is_continued_after_its_chain_was_stopped(tmp_path: Path) -> None:
     place = tmp_path / "kept"
-    with Consortium.local(hospitals=3, patients=300, seed=1, home=place) as first:
+    with Consortium.local(hospitals=3, patients=450, seed=1, home=place) as first:
         study = first.propose("Kept", rounds=2, queries=1, min_cohort=5)
         events = len(first.audit())
-    with Consortium.local(hospitals=3, patients=300, seed=1, home=place) as second:
+    with Consortium.local(hospitals=3, patients=450, seed=1, home=place) as second:
         assert len(second.audit()) == events
         assert second.registry.study(study.id) is not None
     with pytest.raises(HomeError, match="name another directory"):
-        Consortium.local(hospitals=3, patients=300, seed=2, home=place)
+        Consortium.local(hospitals=3, patients=450, seed=2, home=place)
 
 
 @pytest.mark.parametrize(("hospitals", "patients"), [(2, 1000), (17, 5000), (4, 199), (0, 0), (-1, 400)])
@@ -70,7 +70,7 @@ def test_sizes_that_no_study_could_run_on_are_refused_before_anything_is_made(
 def test_a_directory_that_holds_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("do not touch")
     with pytest.raises(HomeError, match="not a finished consortium"):
-        Consortium.local(hospitals=3, patients=300, home=tmp_path)
+        Consortium.local(hospitals=3, patients=450, home=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -217,7 +217,7 @@ def test_natural_slips_are_answered_with_the_right_call(consortium: Consortium) 
 
 
 def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> None:
-    made = Consortium.local(hospitals=3, patients=300, seed=1, home=tmp_path / "kept")
+    made = Consortium.local(hospitals=3, patients=450, seed=1, home=tmp_path / "kept")
     study = made.propose("Interrupted", rounds=2, queries=1, min_cohort=5)
     assert made._chain is not None
     made._chain.kill()
@@ -228,7 +228,7 @@ def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> 
     made.close()
     with pytest.raises(LabError, match="is closed"):
         made.audit()
-    with Consortium.local(hospitals=3, patients=300, seed=1, home=tmp_path / "kept") as again:
+    with Consortium.local(hospitals=3, patients=450, seed=1, home=tmp_path / "kept") as again:
         assert again.study(study.id).status == "proposed"
 
 

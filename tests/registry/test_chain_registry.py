@@ -6,6 +6,7 @@ import pytest
 from eth_account import Account
 
 from belmont.chain.process import ChainProcess
+from belmont.registry import verification
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.contract_set import contract
 from belmont.registry.errors import ConsortiumNotFound, RegistryRefused, RegistryUnreachable, SeveralConsortia
@@ -80,13 +81,15 @@ def test_a_list_longer_than_a_server_answers_at_once_is_read_in_parts(on_chain):
     assert answers == [answers[0]] * 1_001
 
 
-def test_strangers_who_announce_consortia_do_not_keep_anybody_from_a_named_one(tmp_path, founders):
+def test_strangers_who_announce_consortia_do_not_keep_anybody_from_the_real_one(tmp_path, founders, monkeypatch):
     topic = contract("Members").interface.events["ConsortiumFounded"].topic
     announce = b"\x5f\x7f" + topic + b"\x5f\x5f\xa2"
     with ChainProcess.start(tmp_path) as process:
         registry = found(process.url, "Ours", founders)
         for _ in range(5):
             registry._chain.send(Account.create(), None, announce)
+        assert ChainRegistry.connect(process.url).addresses == registry.addresses
+        monkeypatch.setattr(verification, "VERIFIED_AT_MOST", 5)
         with pytest.raises(SeveralConsortia, match=r"and more\. Give members_address"):
             ChainRegistry.connect(process.url)
         assert ChainRegistry.connect(process.url, registry.addresses["Members"]).name == "Ours"

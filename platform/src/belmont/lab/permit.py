@@ -94,11 +94,11 @@ class Permit:
                     result.rounds.append(finished)
         return result
 
-    def query(self, question: Question, *, datasets: tuple[DatasetId, ...] | None = None) -> Answer:
-        """Asks all hospitals together; only the total can be read. Raises ``QueryRefused`` with each reason."""
+    def query(self, question: Question) -> Answer:
+        """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``."""
         if not isinstance(question, Question):
             raise LabError("ask with count(), total(...), mean(...) or histogram(...) of belmont.lab")
-        participants = datasets or self.record.covered
+        participants = self.record.covered
         dictionary = self.consortium.dictionary
         query = question.query(dictionary)
         width = dictionary.column(query.column).width if query.column else 1

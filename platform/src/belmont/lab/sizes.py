@@ -4,7 +4,8 @@ from belmont.lab.errors import LabError
 from belmont.lab.home import SyntheticSource
 
 FEWEST_HOSPITALS, MOST_HOSPITALS = 3, 16
-FEWEST_PATIENTS_EACH = 50
+FEWEST_PATIENTS_EACH = 150
+"""With fewer, a hospital may have too few cases for its node to let them be trained on."""
 
 
 def refuse_sizes(source: SyntheticSource) -> None:

@@ -1,12 +1,16 @@
 """Making sure that what is on a chain is a consortium of this release.
 
-1. Exactly one consortium is announced (or the caller names the one it means).
+1. Exactly one consortium is announced, or the caller names the one it means. Of several announcements those count that
+   pass 2 and 3: anybody can log an event that looks like one.
 2. The code of each of the five contracts is what this release compiles to, wired to the other four.
 3. Each was created by a transaction with this release's creation code, so nothing was put into its storage by other
    means before it began to keep its rules.
 
 What the chain's server answers is believed here: a node asks its own.
 """
+
+import contextlib
+from collections.abc import Sequence
 
 from eth_abi.exceptions import DecodingError
 
@@ -16,12 +20,41 @@ from belmont.registry.errors import ConsortiumForged, ConsortiumNotFound, Severa
 from belmont.registry.types import Address
 
 NAMED_AT_MOST = 4
+VERIFIED_AT_MOST = 64
+"""Beyond so many announcements a stranger is flooding the chain, and looking at each would take too long."""
 _OTHERS = tuple(each for each in NAMES if each != "Members")
 
 
 def verify(chain: ChainPort, members_address: Address | None = None) -> dict[str, Address]:
-    """The addresses of the five contracts by name, once everything about them is as it should be."""
-    announcement = _announcement(chain, members_address)
+    """The addresses of the five contracts by name, once everything about them is as it should be.
+
+    Raises ``ConsortiumNotFound``, ``ConsortiumForged``, or ``SeveralConsortia``.
+    """
+    topic = contract("Members").interface.events["ConsortiumFounded"].topic
+    announced = chain.logs([members_address] if members_address else [], [topic])
+    if not announced:
+        where = f"at {members_address}" if members_address else "on this chain"
+        raise ConsortiumNotFound(f"No consortium was founded {where}. Check the chain's address, or found one.")
+    if len(announced) == 1:
+        return _verified(chain, announced[0])
+    genuine = _genuine(chain, announced) if len(announced) <= VERIFIED_AT_MOST else []
+    if len(genuine) == 1:
+        return genuine[0]
+    addresses = sorted({each["Members"] for each in genuine} or {log.address for log in announced})
+    found_at = ", ".join(addresses[:NAMED_AT_MOST]) + (" and more" if len(addresses) > NAMED_AT_MOST else "")
+    raise SeveralConsortia(f"{len(announced)} foundings are announced, at {found_at}. Give members_address.")
+
+
+def _genuine(chain: ChainPort, announced: Sequence[Log]) -> list[dict[str, Address]]:
+    """The announcements behind which everything is as it should be."""
+    found = []
+    for announcement in announced:
+        with contextlib.suppress(ConsortiumForged):
+            found.append(_verified(chain, announcement))
+    return found
+
+
+def _verified(chain: ChainPort, announcement: Log) -> dict[str, Address]:
     addresses = _addresses(announcement)
     created_by = _creations(chain, addresses, announcement)
     for each in NAMES:
@@ -40,19 +73,6 @@ def verify(chain: ChainPort, members_address: Address | None = None) -> dict[str
                 "made up. Do not use this consortium."
             )
     return addresses
-
-
-def _announcement(chain: ChainPort, members_address: Address | None) -> Log:
-    topic = contract("Members").interface.events["ConsortiumFounded"].topic
-    announced = chain.logs([members_address] if members_address else [], [topic])
-    if not announced:
-        where = f"at {members_address}" if members_address else "on this chain"
-        raise ConsortiumNotFound(f"No consortium was founded {where}. Check the chain's address, or found one.")
-    if len(announced) > 1:
-        addresses = sorted({log.address for log in announced})
-        found_at = ", ".join(addresses[:NAMED_AT_MOST]) + (" and more" if len(addresses) > NAMED_AT_MOST else "")
-        raise SeveralConsortia(f"{len(announced)} foundings are announced, at {found_at}. Give members_address.")
-    return announced[0]
 
 
 def _addresses(announcement: Log) -> dict[str, Address]:
