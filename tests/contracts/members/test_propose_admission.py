@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from belmont.registry.types import Address, ProposalKind, Role
 
 
@@ -15,6 +17,7 @@ def test_announces_who_is_proposed_and_by_whom(consortium):
     newcomer = consortium.profile(consortium.non_member, Role.DATA_HOLDER, "New hospital")
     number = consortium.registry.as_(consortium.auditor).propose_admission(newcomer)
     details = {"proposal": number, "account": newcomer.address, "name": "New hospital", "roles": 1}
+    details |= {"did": newcomer.did, "mask_key": newcomer.mask_key, "node_key_hash": newcomer.node_key_hash}
     assert consortium.events("AdmissionProposed") == [("AdmissionProposed", consortium.auditor.address, details)]
 
 
@@ -57,3 +60,24 @@ def test_the_zero_address_is_refused(consortium, refused):
     nobody = type("Nobody", (), {"address": Address("0x" + "0" * 40)})
     with refused("ACCOUNT_MISSING"):
         consortium.registry.as_(consortium.auditor).propose_admission(consortium.profile(nobody, Role.AUDITOR))
+
+
+def test_a_mask_key_with_its_top_bit_set_is_refused(consortium, refused):
+    alias = bytes(31) + b"\x80"
+    with refused("MASK_KEY_INVALID"):
+        consortium.registry.as_(consortium.auditor).propose_admission(
+            replace(consortium.profile(consortium.non_member, Role.DATA_HOLDER), mask_key=alias)
+        )
+
+
+def test_a_mask_key_belongs_to_one_member_ever(consortium, refused):
+    registry = consortium.registry.as_(consortium.auditor)
+    newcomer = replace(consortium.profile(consortium.non_member, Role.DATA_HOLDER), mask_key=b"\x07" * 32)
+    proposal = registry.propose_admission(newcomer)
+    for voter in (*consortium.board, consortium.holder):
+        if not registry.proposal(proposal).executed:
+            registry.as_(voter).support(proposal)
+    assert consortium.registry.member(newcomer.address).mask_key == b"\x07" * 32
+    later = type("Later", (), {"address": Address("0x" + "11" * 20)})
+    with refused("MASK_KEY_TAKEN"):
+        registry.propose_admission(replace(consortium.profile(later, Role.DATA_HOLDER), mask_key=newcomer.mask_key))

@@ -9,6 +9,8 @@
      addresses from the start: nothing is set later.
   2. Every account is admitted once. A removed account can do nothing, and is never admitted again.
   3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board.
+     A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, removed ones included:
+     two masks under one key would not cancel.
   4. The ethics board has at least two active members, at the founding and after every removal. Its quorum is
      n // 2 + 1 of its n active members.
   5. An active member proposes an admission or a removal, and supports it by proposing.
@@ -80,6 +82,9 @@ event AdmissionProposed:
     account: indexed(address)
     name: String[64]
     roles: uint8
+    did: String[96]
+    maskKey: bytes32
+    nodeKeyHash: bytes32
 
 
 event RemovalProposed:
@@ -101,6 +106,7 @@ _accounts: DynArray[address, 256]
 _members: HashMap[address, Member]
 _proposals: HashMap[uint64, Proposal]
 _profiles: HashMap[uint64, Profile]
+_maskKeys: HashMap[bytes32, bool]
 _supporters: HashMap[uint64, DynArray[address, 256]]
 
 
@@ -131,7 +137,14 @@ def proposeAdmission(profile: Profile) -> uint64:
     proposal: uint64 = self._propose(ADMISSION, profile.account)
     self._profiles[proposal] = profile
     log AdmissionProposed(
-        actor=msg.sender, proposal=proposal, account=profile.account, name=profile.name, roles=profile.roles
+        actor=msg.sender,
+        proposal=proposal,
+        account=profile.account,
+        name=profile.name,
+        roles=profile.roles,
+        did=profile.did,
+        maskKey=profile.maskKey,
+        nodeKeyHash=profile.nodeKeyHash,
     )
     return proposal
 
@@ -217,6 +230,9 @@ def _checkProfile(profile: Profile):
     assert profile.roles != 0 and profile.roles <= ROLES, "ROLES_INVALID"  # 3
     both: uint8 = DATA_USER | ETHICS_BOARD
     assert profile.roles & both != both, "ROLES_CONFLICT"  # 3
+    if profile.maskKey != empty(bytes32):
+        assert convert(profile.maskKey, uint256) & 128 == 0, "MASK_KEY_INVALID"  # 3
+        assert not self._maskKeys[profile.maskKey], "MASK_KEY_TAKEN"  # 3
     assert len(self._accounts) < MEMBERS_MAX, "MEMBERS_FULL"
 
 
@@ -224,6 +240,7 @@ def _checkProfile(profile: Profile):
 def _admit(profile: Profile):
     self._members[profile.account] = Member(profile=profile, status=ACTIVE)
     self._accounts.append(profile.account)
+    self._maskKeys[profile.maskKey] = True
     self.activeCount += 1
     if profile.roles & ETHICS_BOARD != 0:
         self.boardSize += 1

@@ -95,6 +95,8 @@ class WriteRefusal(StrEnum):
     DID_MISSING = "DID_MISSING"
     ROLES_INVALID = "ROLES_INVALID"
     ROLES_CONFLICT = "ROLES_CONFLICT"
+    MASK_KEY_INVALID = "MASK_KEY_INVALID"
+    MASK_KEY_TAKEN = "MASK_KEY_TAKEN"
     BOARD_TOO_SMALL = "BOARD_TOO_SMALL"
     MEMBER_EXISTS = "MEMBER_EXISTS"
     MEMBER_UNKNOWN = "MEMBER_UNKNOWN"
@@ -155,6 +157,8 @@ _WRITE_REMEDIES = {
     WriteRefusal.NAME_MISSING: "Give a name of 1 to 64 bytes.",
     WriteRefusal.DID_MISSING: "Give a decentralised identifier, such as did:ethr:0x7a69:0x....",
     WriteRefusal.ROLES_INVALID: "Give at least one role, and only roles that exist.",
+    WriteRefusal.MASK_KEY_INVALID: "Give the 32 bytes of an X25519 public key as RFC 7748 writes it: the top bit is 0.",
+    WriteRefusal.MASK_KEY_TAKEN: "Make a new mask key: this one is, or was, another member's.",
     WriteRefusal.ROLES_CONFLICT: "A data user cannot sit on the ethics board; give one of the two roles.",
     WriteRefusal.BOARD_TOO_SMALL: "The ethics board needs at least two members; admit another first.",
     WriteRefusal.MEMBER_EXISTS: "This account was admitted before; every account is admitted once, so use a new one.",

@@ -6,6 +6,7 @@ from belmont.registry.limits import BOARD_MIN, MEMBERS_MAX, PROPOSAL_SECONDS
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference.world import World, known, require
 from belmont.registry.types import (
+    ZERO_HASH,
     Address,
     Member,
     MemberProfile,
@@ -58,6 +59,9 @@ def propose_admission(world: World, by: Address, profile: MemberProfile) -> Prop
         account=profile.address,
         name=profile.name,
         roles=int(profile.roles),
+        did=profile.did,
+        mask_key=profile.mask_key,
+        node_key_hash=profile.node_key_hash,
     )
     return proposal_id
 
@@ -125,6 +129,9 @@ def _check_profile(world: World, profile: MemberProfile) -> None:
     require(1 <= int(profile.roles) <= _ALL_ROLES, W.ROLES_INVALID)
     both = Role.DATA_USER | Role.ETHICS_BOARD
     require(profile.roles & both != both, W.ROLES_CONFLICT)
+    if profile.mask_key != ZERO_HASH:
+        require(profile.mask_key[-1] & 128 == 0, W.MASK_KEY_INVALID)
+        require(all(each.mask_key != profile.mask_key for each in world.members.values()), W.MASK_KEY_TAKEN)
     require(len(world.members) < MEMBERS_MAX, W.MEMBERS_FULL)
 
 
