@@ -136,3 +136,15 @@ def test_units_are_exact():
     assert coding.codes(-100, 3.0) == (1, 1)
     with pytest.raises(QueryError):
         coding.codes(3.11, 3.14)
+
+
+@pytest.mark.parametrize(
+    ("query", "most"),
+    [
+        (count(), (100,)),
+        (mean("hba1c"), (100, 2000)),
+        (histogram("hba1c", codes_per_cell=10), (100, 100, 100, 4, 4, 4)),
+    ],
+)
+def test_no_cell_can_be_larger_than_its_own_bound(query, most):
+    assert query.cell_bounds(100, 20, 4) == most

@@ -63,7 +63,8 @@ class QueryServer:
             check_columns(table, query)
             width = 0 if query.column is None else table.width(query.column)
             cells = query.cells(width)
-            refuse_wrap(sum(query.cell_bound(rows, width) for rows in self._rows_of(claim.participants)))
+            rows = sum(self._rows_of(claim.participants))
+            refuse_wrap(max(query.cell_bounds(rows, width, len(claim.participants))))
         except QueryError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         answer = aggregate(table, query, self.smallest_cell)

@@ -152,5 +152,6 @@ def _check_plausible(exchange: Exchange, query: Query, width: int, cells: list[i
         dataset = exchange.registry.dataset(dataset_id)
         version = None if dataset is None else exchange.registry.version(dataset_id, dataset.versions)
         rows += 0 if version is None else version.rows
-    if max(cells) > min(query.cell_bound(rows, width), LARGEST_TOTAL):
+    bounds = query.cell_bounds(rows, width, len(exchange.participants))
+    if any(cell > min(bound, LARGEST_TOTAL) for cell, bound in zip(cells, bounds, strict=True)):
         raise QueryError("the decrypted total is impossible: a hospital or the coordinator did not follow the protocol")

@@ -105,9 +105,14 @@ class Query:
             raise QueryError(f"the histogram has {cells // 2} cells; raise codes_per_cell")
         return cells
 
-    def cell_bound(self, rows: int, width: int) -> int:
-        """No cell of a table with ``rows`` rows can be larger."""
-        return rows * (max(width, 1) if self.aggregate in (Aggregate.SUM, Aggregate.MEAN) else 1)
+    def cell_bounds(self, rows: int, width: int, hospitals: int = 1) -> tuple[int, ...]:
+        """The most that each cell can be, over ``hospitals`` tables with ``rows`` rows together."""
+        if self.aggregate is Aggregate.COUNT:
+            return (rows,)
+        if self.aggregate is not Aggregate.HISTOGRAM:
+            return (rows, rows * max(width, 1))
+        half = self.cells(width) // 2
+        return (rows,) * half + (hospitals,) * half
 
     def selected(self, table: NodeTable) -> NDArray[np.bool_]:
         """The rows that the filter selects."""
