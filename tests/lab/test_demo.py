@@ -88,6 +88,16 @@ def test_help_has_examples_and_needs_no_heavy_library() -> None:
         assert f"'{heavy}'" not in loaded
 
 
+def test_the_code_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    script = block + "\nprint(len(consortium.audit()), permit.status)\nconsortium.close()\n"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    events, status = done.stdout.split()[-2:]
+    assert int(events) > 60 and status == "revoked"
+    assert list(tmp_path.iterdir()) == []
+
+
 class CountingClient(NotebookClient):
     """Counts how often a cell changed what it had already shown: progress that is live changes it at every step."""
 
