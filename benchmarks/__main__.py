@@ -4,8 +4,18 @@ import argparse
 import importlib
 import json
 import sys
+from collections.abc import Iterator, Mapping
 
 NAMES = ("generator", "chain", "grid", "query")
+
+
+def flat(figures: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """One row for each number, however deep it stands."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     for name, figures in results.items():
         table = Table("figure", "value", title=f"benchmarks.{name}", title_justify="left")
-        for figure, value in figures.items():
+        for figure, value in flat(figures):
             table.add_row(figure, f"{value:.4g}" if isinstance(value, float) else str(value))
         Console().print(table)
     return 0
