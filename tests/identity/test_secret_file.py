@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from belmont.identity import secret_file
 from belmont.identity.errors import KeyFileExists, KeyFileMalformed, KeyFileMissing, KeyFileUnsafe, KeyFileUnwritable
 from belmont.identity.secret_file import create_secret_file, read_secret_file
-from belmont.vault import secret_file as vault_secret_file
-
-
-def test_the_copies_in_identity_and_vault_are_equal() -> None:
-    ours, theirs = (Path(str(module.__file__)).read_text() for module in (secret_file, vault_secret_file))
-    assert ours.replace("belmont.identity", "belmont.vault") == theirs
 
 
 def test_a_secret_file_is_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from eth_utils import keccak
 from belmont.chain.client import ChainClient
 from belmont.lab import Consortium, mean
 from belmont.lab.errors import HomeError, LabError, NotYet
-from belmont.lab.temporary import temporary_directory
+from belmont.lab.temporary import TemporaryDirectory
 from belmont.registry.errors import RegistryError, RegistryRefused
 from belmont.registry.types import Role
 
@@ -234,16 +234,18 @@ def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> 
 
 def test_a_temporary_consortium_leaves_nothing_and_sweeps_up_after_a_killed_one() -> None:
     script = (
-        "import os, signal; from belmont.lab.temporary import temporary_directory; "
-        "made = temporary_directory(); print(made.name, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal; from belmont.lab.temporary import TemporaryDirectory; "
+        "made = TemporaryDirectory(); print(made.path, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     left = Path(killed.stdout.split()[-1])
     assert left.is_dir()
-    with temporary_directory() as mine:
+    with TemporaryDirectory() as mine:
         assert not left.exists()
-        assert Path(mine).stat().st_mode & 0o077 == 0
-    assert not Path(mine).exists()
+        assert mine.stat().st_mode & 0o077 == 0
+        with TemporaryDirectory() as other:
+            assert mine.exists() and other != mine
+    assert not mine.exists() and not other.exists()
 
 
 def test_the_table_has_to_be_the_one_that_the_chain_has(consortium: Consortium, home: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from belmont.ehr.errors import EhrError
 from belmont.ehr.synthetic import generate_population, write_fhir
+from belmont.identity.errors import KeyFileMissing, KeyFileUnsafe
 from belmont.identity.keys import Identity
 from belmont.lab import hospital_files
 from belmont.lab.errors import HomeError
@@ -15,6 +16,8 @@ from belmont.lab.home import Home
 from belmont.registry.errors import RegistryError
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import Address, MemberProfile, Role
+from belmont.vault.errors import VaultMissing
+from belmont.vault.wrapping_key import WrappingKey
 
 SLUG = "hospital-1"
 
@@ -111,3 +114,26 @@ def test_a_version_with_another_number_of_rows_than_the_vaults_is_refused(
     registry.add_version(dataset.id, version.cid, version.rows + 1, version.commitments_root, version.consent_root)
     with pytest.raises(HomeError, match="where the chain says"):
         hospital_files.registered_table(home, SLUG, registry, dataset.id)
+
+
+def test_a_wrapping_key_that_is_gone_or_open_to_others_opens_no_vault_and_is_not_made_anew(
+    place: tuple[Home, SimulatedRegistry, Path],
+) -> None:
+    home, registry, dictionary = place
+    hospital_files.register(home, SLUG, "Diabetes", dictionary, registry)
+    (dataset,) = registry.datasets()
+    key = home.wrapping_key(SLUG)
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.chmod(0o640)
+    with pytest.raises(KeyFileUnsafe, match="chmod 600"):
+        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+    key.unlink()
+    with pytest.raises(KeyFileMissing):
+        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+    assert not key.exists()
+    home.vault(SLUG).unlink()
+    key.write_bytes(WrappingKey.generate().to_bytes())
+    key.chmod(0o600)
+    with pytest.raises(VaultMissing):
+        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+    assert not home.vault(SLUG).exists()

@@ -52,15 +52,15 @@ def demo(options: argparse.Namespace) -> int:
 
     from belmont.lab.demo import run_demo
     from belmont.lab.report import write_report
-    from belmont.lab.temporary import temporary_directory
+    from belmont.lab.temporary import TemporaryDirectory
 
-    with temporary_directory() as home:
+    with TemporaryDirectory() as home:
         result = run_demo(
             options.hospitals,
             options.patients,
             options.rounds,
             options.seed,
-            Path(home) / "consortium",
+            home / "consortium",
             tell=lambda line: print(f"* {line}", file=sys.stderr, flush=True),
         )
         with result.consortium:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from belmont.lab.people import Actor, Hospital
 from belmont.lab.permit import Permit
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.study import Study
-from belmont.lab.temporary import temporary_directory
+from belmont.lab.temporary import TemporaryDirectory
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
@@ -63,7 +62,7 @@ class Consortium:
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
         self._chain: ChainProcess | None = None
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
         self._source = record.synthetic if record else None
         self._actors = [self._actor(person) for person in record.people] if record else []
@@ -79,8 +78,8 @@ class Consortium:
         """
         wanted = SyntheticSource(hospitals, patients, seed)
         refuse_sizes(wanted)
-        temporary = None if home else temporary_directory()
-        place = Home(Path(temporary.name if temporary else home or ".").expanduser())
+        temporary = None if home else TemporaryDirectory()
+        place = Home(temporary.path / "consortium" if temporary else Path(home or ".").expanduser())
         started: list[ChainProcess] = []
 
         def start_chain(directory: Path) -> str:

@@ -17,7 +17,7 @@ from belmont.registry.protocol import Registry
 from belmont.registry.types import ZERO_HASH, DatasetId, MicroRho
 from belmont.vault.cid import Cid
 from belmont.vault.vault import Vault
-from belmont.vault.wrapping_key import WrappingKey
+from belmont.vault.wrapping_key import MAX_FILE_BYTES, WrappingKey
 
 RETENTION_SECONDS = 5 * 365 * 86400
 LIFETIME_RHO = MicroRho(20_000_000)
@@ -68,7 +68,9 @@ def _pseudonym_key(path: Path) -> bytes:
 
 
 def _wrapping_key(path: Path) -> WrappingKey:
-    return WrappingKey.load(path) if path.exists() else WrappingKey.create(path)
+    if not path.exists():
+        create_secret_file(path, WrappingKey.generate().to_bytes())
+    return WrappingKey.from_bytes(read_secret_file(path, MAX_FILE_BYTES))
 
 
 def registered_table(
@@ -85,7 +87,8 @@ def registered_table(
         raise HomeError(f"the chain has no version of the dataset of {slug}: register one first")
     if dataset.dictionary_hash != dictionary.hash:
         raise HomeError(f"{home.dictionary(slug)} is not the dictionary that the dataset was registered under")
-    with Vault.open(home.vault(slug), WrappingKey.load(home.wrapping_key(slug))) as vault:
+    wrapping_key = WrappingKey.from_bytes(read_secret_file(home.wrapping_key(slug), MAX_FILE_BYTES))
+    with Vault.open(home.vault(slug), wrapping_key, create=False) as vault:
         table = CodedTable.from_bytes(dictionary, vault.get(Cid(version.cid)))
     if table.rows != version.rows:
         raise HomeError(f"the vault of {slug} holds {table.rows} rows where the chain says {version.rows}")

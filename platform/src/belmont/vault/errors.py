@@ -9,12 +9,7 @@ VaultError
 ├── DatasetShredded             its key was destroyed: nothing brings it back
 ├── ShredIncomplete             destroyed, but another reader keeps old bytes in the log for now
 ├── WrappingKeyWrong            not the key that this vault is wrapped with
-├── KeyFileError
-│   ├── KeyFileMissing          nothing at that path
-│   ├── KeyFileExists           saving would overwrite a key
-│   ├── KeyFileUnsafe           a link, not a regular file, or readable by others
-│   ├── KeyFileUnwritable       the folder is missing, read-only or full
-│   └── KeyFileMalformed        foreign, damaged, truncated or too large
+├── KeyFileMalformed            a wrapping key that is foreign, damaged, truncated or too large
 ├── VaultUnusable               the database as a whole
 │   ├── VaultMissing            asked for an existing one, and there is none
 │   ├── VaultNotWritable        missing or read-only folder or file
@@ -74,27 +69,7 @@ class WrappingKeyWrong(VaultError):
     pass
 
 
-class KeyFileError(VaultError):
-    pass
-
-
-class KeyFileMissing(KeyFileError):
-    pass
-
-
-class KeyFileExists(KeyFileError):
-    pass
-
-
-class KeyFileUnsafe(KeyFileError):
-    pass
-
-
-class KeyFileUnwritable(KeyFileError):
-    pass
-
-
-class KeyFileMalformed(KeyFileError):
+class KeyFileMalformed(VaultError):
     pass
 
 
