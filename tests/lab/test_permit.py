@@ -7,6 +7,7 @@ from belmont.federated.errors import QueryRefused, RoundRefused
 from belmont.federated.models.training import RoundResult, Training
 from belmont.lab import Consortium, count, histogram, mean, total
 from belmont.lab.attempts import attempts
+from belmont.lab.demo import one_round_more, refused_query
 from belmont.lab.errors import LabError
 from belmont.lab.permit import Permit
 from belmont.registry.errors import RegistryRefused
@@ -149,3 +150,12 @@ def test_a_question_that_is_no_question_is_answered_with_how_to_ask(permit: Perm
     with pytest.raises(LabError, match=r"mean\(\.\.\.\)"):
         permit.query("mean hba1c")  # type: ignore[arg-type]
     assert permit.record.queries_opened == 0
+
+
+def test_what_was_answered_never_counts_as_refused(consortium: Consortium, permit: Permit) -> None:
+    training = permit.train(rounds=1)
+    assert not refused_query(permit, mean("hba1c")).refused_by_all
+    assert not one_round_more(permit, training).refused_by_all
+    permit.freeze(consortium.board[0])
+    assert refused_query(permit, mean("hba1c")).refused_by_all
+    assert one_round_more(permit, training).refused_by_all

@@ -7,6 +7,8 @@ Files are named by resource type as bulk data is: `Patient.ndjson`, `Observation
 3. Encounter: each patient's baseline day.
 4. Condition, MedicationRequest, Observation: values, each inside its window around the baseline.
 
+The steps stand in one file because they share what was read so far; people, files and consents have their own.
+
 A line that cannot be read is refused by the dictionary's `on_malformed_line`, except a Consent's, which always refuses
 the file, as does a denial that names no known patient, and a file that seems to hold Consents but is not named so that
 it is read. A mistyped code (its check digit is wrong) follows the same policy, but costs only its value. A file with

@@ -50,7 +50,8 @@ class Attempt:
 
     @property
     def refused_by_all(self) -> bool:
-        return all(hospital.reason is not None for hospital in self.hospitals)
+        """Whether somebody was asked, and every hospital's node refused."""
+        return bool(self.hospitals) and all(hospital.reason is not None for hospital in self.hospitals)
 
     @property
     def reasons(self) -> list[str]:

@@ -102,13 +102,16 @@ def _query(result: "DemoResult") -> str:
 
 
 def _refusals(result: "DemoResult") -> str:
+    tried = (*result.attempts, result.revoked_round)
     rows = []
-    for attempt in (*result.attempts, result.revoked_round):
+    for attempt in tried:
         said = next((f"{h.name}: {h.detail or h.remedy}" for h in attempt.hospitals if h.reason), "answered")
         good = attempt.refused_by_all
         verdict = cards.Html(f'<span class="{"yes" if good else "no"}">{", ".join(attempt.reasons) or "none"}</span>')
         rows.append([attempt.what, verdict, said])
-    return cards.card("Tried, and refused by every hospital", cards.table(["tried", "reason", "said"], rows))
+    held = all(attempt.refused_by_all for attempt in tried)
+    title = "Tried, and refused by every hospital" if held else "Tried, and NOT refused by every hospital"
+    return cards.card(title, cards.table(["tried", "reason", "said"], rows))
 
 
 def _audit(result: "DemoResult") -> str:
