@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from belmont.zk import evaluations
 from belmont.zk.curve import G1, multiply_sum
 from belmont.zk.errors import WitnessError
-from belmont.zk.field import A, B, ORDER, ROOTS, combine, coset_points, inverse
+from belmont.zk.field import ORDER, ROOTS, A, B, combine, coset_points, inverse
 from belmont.zk.linearisation import Challenges
 from belmont.zk.relation import Linear, Lookup, Product, Relation, Step, Table
 from belmont.zk.srs import reference_string
@@ -50,7 +50,8 @@ class Openings:
 class ChunkProver:
     """Holds one chunk's columns. ``before`` is the column `s` of the chunk before, None for a dataset's chunk 0.
 
-    With ``check`` a tuple that is in no table is a WitnessError; without, the proof goes on and no verifier believes it.
+    With ``check`` a tuple that is in no table is a WitnessError; without, the proof goes on, and no verifier
+    believes it.
     """
 
     def __init__(self, relation: Relation, index: int, chunk: Chunk, before: Column | None, check: bool = True) -> None:
@@ -123,15 +124,13 @@ class ChunkProver:
                 lookup += 1
             else:
                 rise = self._rise(identity, extended)
-                total = [
-                    t + power * ((x - 1) * r % ORDER) for t, x, r in zip(total, points, rise, strict=True)
-                ]
+                total = [t + power * ((x - 1) * r % ORDER) for t, x, r in zip(total, points, rise, strict=True)]
             power = power * drawn.beta % ORDER
         for left, right in factors.items():
-            total = [
-                t + a * (b % ORDER) for t, a, b in zip(total, _linear(left, extended, 1), right, strict=True)
-            ]
-        return Parts([t % ORDER for t in total], self._by_rho(drawn.rho, extended), self._border(extended, borders_power))
+            total = [t + a * (b % ORDER) for t, a, b in zip(total, _linear(left, extended, 1), right, strict=True)]
+        return Parts(
+            [t % ORDER for t in total], self._by_rho(drawn.rho, extended), self._border(extended, borders_power)
+        )
 
     # --- round 4 and after ---
 
@@ -240,9 +239,7 @@ class ChunkProver:
             coset = evaluations.on_coset(self._before.values())
             before = [*coset[A - 1 :], *coset[: A - 1]]
         rise = _linear(step.rise, extended, 1)
-        return [
-            power * ((s - b - r) % ORDER) for s, b, r in zip(extended[step.s], before, rise, strict=False)
-        ]
+        return [power * ((s - b - r) % ORDER) for s, b, r in zip(extended[step.s], before, rise, strict=False)]
 
 
 def _extended(values: Vector) -> Vector:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from belmont.zk.curve import G1, add_all, wide
 from belmont.zk.errors import CommitmentMismatch, WitnessError
 from belmont.zk.evaluations import open_at
-from belmont.zk.field import A, N, ORDER, word
+from belmont.zk.field import ORDER, A, N, word
 from belmont.zk.layout import LIMB_BITS, LIMB_VALUES, LIMBS, Kind, Layout
 from belmont.zk.witness import SEED_BYTES, Chunk, Column, new_seed, zero_sum_blinding
 
@@ -83,16 +83,20 @@ class CommittedTable:
 
         Who has the opening can test guesses of the total: mask it (`belmont.zk.totals`) before it leaves.
         """
-        parts = [chunk[column] for chunk in self.witness]
-        values = [sum(each) % ORDER for each in zip(*(part.values() for part in parts), strict=True)]
-        opening, at_zero = open_at(values, 0)
-        total = sum(part.sum() for part in parts)
-        if at_zero * N % ORDER != total % ORDER:
-            raise WitnessError("the blinding does not add up to zero")
-        return total, opening
+        return open_columns([chunk[column] for chunk in self.witness])
 
     def __repr__(self) -> str:
         return f"CommittedTable({self.rows} rows, {len(self.commitments)} columns of {self.chunks} chunks)"
+
+
+def open_columns(parts: Sequence[Column]) -> tuple[int, G1]:
+    """The total over some columns' data rows, and the opening at 0 of the sum of their commitments."""
+    values = [sum(each) % ORDER for each in zip(*(part.values() for part in parts), strict=True)]
+    opening, at_zero = open_at(values, 0)
+    total = sum(part.sum() for part in parts)
+    if at_zero * N % ORDER != total % ORDER:
+        raise WitnessError("the blinding does not add up to zero")
+    return total, opening
 
 
 def commit_table(

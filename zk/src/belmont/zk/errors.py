@@ -4,6 +4,7 @@ ZkError
 ├── SetupError            the ceremony's file is missing or not the pinned one
 ├── LayoutError           column kinds and widths that no proof can be made for
 ├── WitnessError          the rows are not what the layout allows: there is nothing to prove
+├── CohortError           a filter or total that the layout has no columns or codes for
 ├── ProofMalformed        bytes that are no proof, or more or less than one
 ├── ProofRefused          a proof that does not hold; `.step` is the step of docs/protocol.md
 ├── CommitmentMismatch    rows, blinding and commitments do not belong together
@@ -40,6 +41,13 @@ class WitnessError(ZkError):
 
     def diagnostics(self) -> str:
         return "Code the records again with the dictionary: a value lies outside what it allows."
+
+
+class CohortError(ZkError):
+    """A filter or a total that cannot be proved."""
+
+    def diagnostics(self) -> str:
+        return "Name columns and codes of the data dictionary."
 
 
 class ProofMalformed(ZkError):

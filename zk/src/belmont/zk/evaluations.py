@@ -11,7 +11,7 @@ from typing import Final
 from py_arkworks_bls12381 import G1Point
 
 from belmont.zk.curve import G1
-from belmont.zk.field import N, WORD_BYTES, word
+from belmont.zk.field import WORD_BYTES, N, word
 from belmont.zk.srs import reference_string
 
 _BITS: Final = N.bit_length() - 1

@@ -1,8 +1,8 @@
 """The scalar field of BLS12-381, the domain H of 4096 roots of unity, and transforms over them.
 
 Names as in docs/protocol.md: N rows, of which the last B are blinding rows and A carry data; `ROOTS[i]` is w^i. The
-coset eta·H, with eta of order 2N, is where a prover computes quotients: two polynomials of degree below N have a product
-that its values on H and on eta·H determine.
+coset eta·H, with eta of order 2N, is where a prover computes quotients: its values on H and on eta·H determine the
+product of two polynomials of degree below N.
 
 Numbers are Python integers; polynomial arithmetic is FLINT's. Bluestein's algorithm (1970) makes one product of a
 Fourier transform, since FLINT has no transform over this field.

@@ -1,4 +1,4 @@
-"""V6: the linearisation r(X), as a constant and one coefficient for each committed polynomial that is not opened itself.
+"""V6: the linearisation r(X), as a constant and a coefficient for each committed polynomial that is not opened itself.
 
 Prover and native verifier share it. The powers of beta follow docs/protocol.md: V-a for each chunk, V-b, V-c, V-d, V-e,
 V-f.
@@ -6,7 +6,7 @@ V-f.
 
 from dataclasses import dataclass
 
-from belmont.zk.field import A, N, ORDER, Point
+from belmont.zk.field import ORDER, A, N, Point
 from belmont.zk.proof import Argument
 from belmont.zk.relation import Lookup, Product, Relation
 

@@ -55,7 +55,12 @@ class Argument:
     def lengths(self) -> Lengths:
         """How many of everything are here."""
         return Lengths(
-            len(self.m), len(self.h), len(self.columns_at_zeta), len(self.s_before), len(self.s_linked), len(self.openings)
+            len(self.m),
+            len(self.h),
+            len(self.columns_at_zeta),
+            len(self.s_before),
+            len(self.s_linked),
+            len(self.openings),
         )
 
     @property

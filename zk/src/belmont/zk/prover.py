@@ -9,17 +9,15 @@ from typing import Any, Protocol
 
 from belmont.zk import evaluations
 from belmont.zk.chunk_prover import ChunkProver, Openings, Parts
-from belmont.zk.curve import G1, add_all, multiply, multiply_sum
+from belmont.zk.curve import G1, multiply_sum
 from belmont.zk.errors import WitnessError
 from belmont.zk.field import (
-    A,
-    B,
-    ETA,
-    N,
-    N_INVERSE,
     OMEGA,
     ORDER,
     ROOTS,
+    A,
+    B,
+    N,
     Point,
     blinding_factors,
     combine,
@@ -71,7 +69,6 @@ def prove(
 
     ``columns`` are the commitments C_k. Raises WitnessError, unless ``check`` is off: tests make dishonest proofs so.
     """
-    count = chunks.count
     rho = transcript.draw("rho")  # P1
     blinding = [sum(each) % ORDER for each in zip(*chunks.each(ChunkProver.blinding_by_rho, (rho,)), strict=True)]
     u = _running_blinding(blinding)
@@ -202,7 +199,8 @@ class _Quotient:
         at_a = inverses([N * (x - ROOTS[A]) * pow(ROOTS[A], -1, ORDER) % ORDER for x in points])
         z_b_inverse = inverses([*z_b])
         rest = [
-            power_u * ((n - x - f) % ORDER) % ORDER * b for n, x, f, b in zip(u_next, u, by_rho, z_b_inverse, strict=True)
+            power_u * ((n - x - f) % ORDER) % ORDER * b
+            for n, x, f, b in zip(u_next, u, by_rho, z_b_inverse, strict=True)
         ]
         borders = [0] * N
         if relation.step is not None:

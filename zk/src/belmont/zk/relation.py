@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from belmont.zk.curve import G1
-from belmont.zk.field import N, ORDER
+from belmont.zk.field import ORDER, N
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Linear:
         return (self.constant + sum(columns[j] * c for j, c in self.terms)) % ORDER
 
     def __sub__(self, other: "Linear") -> "Linear":
-        return Linear(
-            (*self.terms, *((j, -c) for j, c in other.terms)), self.constant - other.constant
-        )
+        return Linear((*self.terms, *((j, -c) for j, c in other.terms)), self.constant - other.constant)
 
 
 def column(j: int) -> Linear:

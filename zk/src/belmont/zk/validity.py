@@ -1,8 +1,8 @@
 """Validity proofs: their statement, prover, and encoding. Verify one with `belmont.zk.verifiers.native`.
 
-    table = commit_table(layout, codes, pseudonyms)
-    for proof in prove_table(table, chain_id, contract, owner, dataset, version):
-        ...                                  # each covers some chunks; together they cover the table
+table = commit_table(layout, codes, pseudonyms)
+for proof in prove_table(table, chain_id, contract, owner, dataset, version):
+    ...                                  # each covers some chunks; together they cover the table
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +112,9 @@ def prove_part(
     s = layout.pseudonym
     previous = [table.commitments[s][first - 1]] if first else []
     provers = [
-        ChunkProver(layout.relation, c, table.witness[first + c], table.witness[first + c - 1][s] if first + c else None, check)
+        ChunkProver(
+            layout.relation, c, table.witness[first + c], table.witness[first + c - 1][s] if first + c else None, check
+        )
         for c in range(count)
     ]
     transcript = start_transcript(statement, columns, previous)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from belmont.zk.curve import G1, GENERATOR, add_all, is_infinity, multiply_sum, pairing_holds
+from belmont.zk.curve import G1, GENERATOR, is_infinity, multiply_sum, pairing_holds
 from belmont.zk.errors import ProofRefused
-from belmont.zk.field import A, N, N_INVERSE, OMEGA, ORDER, ROOTS, Point
+from belmont.zk.field import N_INVERSE, OMEGA, ORDER, ROOTS, A, N, Point
 from belmont.zk.linearisation import Challenges, linearise
 from belmont.zk.proof import Argument, Lengths, scalar_words, wide_points
 from belmont.zk.relation import Relation
@@ -29,9 +29,13 @@ def verify(
     if chunks < 1 or len(columns) != relation.columns * chunks:  # V2
         raise ProofRefused("V2", "not as many commitments as the statement has columns")
     linked_from_outside = relation.step is not None and first > 0
-    if len(previous) != linked_from_outside or proof.lengths != Lengths.of(relation, chunks, first) or len(proof.g) != len(
-        proof.m
-    ) or len(proof.tables_at_zeta) != len(proof.m) or len(proof.q) != 2:
+    if (
+        len(previous) != linked_from_outside
+        or proof.lengths != Lengths.of(relation, chunks, first)
+        or len(proof.g) != len(proof.m)
+        or len(proof.tables_at_zeta) != len(proof.m)
+        or len(proof.q) != 2
+    ):
         raise ProofRefused("V2", "a list is longer or shorter than the statement implies")
     if any(not 0 <= value < ORDER for value in proof.evaluations):  # V3
         raise ProofRefused("V3", "a scalar is not below r")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belmont.zk.curve import G1, multiply_sum
-from belmont.zk.field import A, B, ORDER
+from belmont.zk.field import ORDER, A, B
 from belmont.zk.srs import reference_string
 
 SEED_BYTES: Final = 32

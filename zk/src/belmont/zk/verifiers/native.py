@@ -5,8 +5,8 @@
 1. V1: the statement is exactly the one that the caller expects, from its own view of the chain.
 2. V2 to V8: `belmont.zk.verification`.
 
-Points were checked when the proof was parsed (`ValidityProof.from_bytes`); a proof made of points by other means, as from
-a transaction's words, has to go through `belmont.zk.curve.parse_wide`.
+Points were checked when the proof was parsed (`ValidityProof.from_bytes`); a proof made of points by other means, as
+from a transaction's words, has to go through `belmont.zk.curve.parse_wide`.
 """
 
 from belmont.zk.errors import ProofRefused

@@ -1,7 +1,7 @@
 """The slow verifier of a validity proof, to be read beside docs/protocol.md, whose steps it keeps by number:
 
-- **V1** The statement is sound in itself: sizes, at least one chunk, no more rows than the chunks hold, a layout that the
-  page allows. The tables' commitments are computed from the layout and the ceremony's file.
+- **V1** The statement is sound in itself: sizes, at least one chunk, no more rows than the chunks hold, a layout that
+  the page allows. The tables' commitments are computed from the layout and the ceremony's file.
 - **V2** Every list has exactly the length that statement and layout imply; nothing else is in the vector.
 - **V3** Every scalar is below r. Every point is canonical, on the curve and in the subgroup. No column is at infinity.
 - **V4** Every challenge is derived from the vector's own bytes.
@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ try:
         pairing,
     )
 except ImportError as missing:  # pragma: no cover
-    raise ImportError("the reference verifier needs py-ecc, which Belmont does not install: pip install py-ecc") from missing
+    raise ImportError("the reference verifier needs py-ecc: pip install py-ecc") from missing
 
 R: int = curve_order  # the order of the curve's subgroup, r
 P: int = field_modulus  # the field of the points' coordinates
