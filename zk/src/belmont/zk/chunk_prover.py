@@ -21,7 +21,7 @@ from belmont.zk.relation import Linear, Lookup, Product, Relation, Step, Table
 from belmont.zk.srs import reference_string
 from belmont.zk.witness import Chunk, Column, random_scalars, sum_by_key, tally
 
-DISTINCT_MOST = 1_400
+DISTINCT_MOST = 2_400
 """With more distinct table rows in a chunk, one fixed-base commitment by c-kzg is faster than one by rows."""
 _KEY_BITS = 20
 
@@ -206,13 +206,24 @@ class ChunkProver:
         return data
 
     def _commit_h(self, k: int, data: Vector) -> G1:
-        lagrange = reference_string().lagrange
-        sums = {} if self._unknown[k] else sum_by_key(self._rows[k].tolist(), lagrange)
+        sums = [] if self._unknown[k] else self._points_by_row(k)
         if not 0 < len(sums) <= DISTINCT_MOST:
             return evaluations.commit([*data, *self._h_blinding[k]])
         table = self._inverses[self._relation.lookups[k].table]
-        by_rows = multiply_sum(list(sums.values()), [table[row] for row in sums])
-        return by_rows + multiply_sum(lagrange[A:], self._h_blinding[k])
+        by_rows = multiply_sum([point for _, point in sums], [table[row] for row, _ in sums])
+        return by_rows + multiply_sum(reference_string().lagrange[A:], self._h_blinding[k])
+
+    def _points_by_row(self, k: int) -> list[tuple[int, G1]]:
+        """(table row, sum of [L_i] over data rows that look it up); a table row may come more than once.
+
+        Where the code decides the table row, which it does in an honest witness, the column has these sums already.
+        """
+        column = self._chunk[self._relation.lookups[k].parts[0].terms[0][0]]
+        codes, first, place = np.unique(column.codes, return_index=True, return_inverse=True)
+        by_code = self._rows[k][first]
+        if np.array_equal(by_code[place], self._rows[k]):
+            return [(row, column.points_by_code[c]) for c, row in zip(codes.tolist(), by_code.tolist(), strict=True)]
+        return list(sum_by_key(self._rows[k].tolist(), reference_string().lagrange).items())
 
     def _rise(self, step: Step, extended: Sequence[Vector]) -> Vector:
         """s - s(X/w) - rise on the extended points."""

@@ -2,8 +2,8 @@
 
 docs/protocol.md, "Cohort totals". From the registered columns the hospital derives new ones and commits to them: for
 each condition a bit b (by a lookup of (code, b)), the conjunction e of all of them with `present`, and for each total
-the product of e with the columns it sums. The proof shows that they are derived so; a total is then an opening at 0 like
-any other (`belmont.zk.totals`), and is masked like any other before it leaves.
+the product of e with the columns it sums. The proof shows that they are derived so; a total is then an opening at 0
+like any other (`belmont.zk.totals`), and is masked like any other before it leaves.
 
     proof, derived = prove_cohort(table, Cohort((Condition(3, ((10, 20),)),), ((), (5,))), context)
     commitments = verify_cohort(proof, layout, root, chunks, context)     # one for each total

@@ -179,3 +179,8 @@ def committed_columns(
     rise = padded(np.diff(np.asarray(pseudonyms, np.uint64), prepend=np.uint64(0)) - np.uint64(1))
     limbs = [(rise >> np.uint64(LIMB_BITS * i)) & np.uint64(LIMB_VALUES - 1) for i in range(LIMBS)]
     return [*columns, s, *limbs]
+
+
+def chunks_of(rows: int) -> int:
+    """How many chunks a table of so many rows has."""
+    return -(-rows // A)
