@@ -124,7 +124,7 @@ def prove_cohort(
     CohortError.
     """
     planned = plan(table.layout, cohort)
-    witness = _witness(table, cohort, planned, new_seed())
+    witness = derive(table, cohort, planned, new_seed())
     return prove_witness(table, cohort, planned, witness, context, tell, check)
 
 
@@ -199,7 +199,7 @@ def _start(
     return transcript
 
 
-def _witness(table: CommittedTable, cohort: Cohort, planned: Plan, seed: bytes) -> list[Chunk]:
+def derive(table: CommittedTable, cohort: Cohort, planned: Plan, seed: bytes) -> list[Chunk]:
     """The registered columns of the plan and the derived ones, chunk by chunk."""
     chunks = []
     for c, chunk in enumerate(table.witness):

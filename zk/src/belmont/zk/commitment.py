@@ -22,6 +22,7 @@ from belmont.zk.errors import CommitmentMismatch, WitnessError
 from belmont.zk.evaluations import open_at
 from belmont.zk.field import ORDER, A, N, word
 from belmont.zk.layout import LIMB_BITS, LIMB_VALUES, LIMBS, Kind, Layout
+from belmont.zk.processes import spread
 from belmont.zk.witness import SEED_BYTES, Chunk, Column, new_seed, zero_sum_blinding
 
 Codes: TypeAlias = NDArray[Any]
@@ -105,6 +106,7 @@ def commit_table(
     pseudonyms: NDArray[np.uint64],
     seed: bytes | None = None,
     tell: Tell = lambda done, of: None,
+    processes: int = 1,
 ) -> CommittedTable:
     """Commit to rows. ``codes`` has one array for each column of the layout, in its order; all are of one length.
 
@@ -113,7 +115,7 @@ def commit_table(
     """
     refuse_rows(layout, codes, pseudonyms)
     columns = committed_columns(layout, codes, pseudonyms)
-    return commit_columns(layout, len(pseudonyms), columns, new_seed() if seed is None else seed, tell)
+    return commit_columns(layout, len(pseudonyms), columns, new_seed() if seed is None else seed, tell, processes)
 
 
 def commit_columns(
@@ -122,6 +124,7 @@ def commit_columns(
     columns: Sequence[NDArray[np.uint64]],
     seed: bytes,
     tell: Tell = lambda done, of: None,
+    processes: int = 1,
 ) -> CommittedTable:
     """Commit to committed columns as they are, ``chunks * A`` codes each, without a look at them."""
     if len(seed) != SEED_BYTES:
@@ -131,12 +134,13 @@ def commit_columns(
         tuple(Column(codes[c * A : (c + 1) * A], zero_sum_blinding(seed, j, c)) for j, codes in enumerate(columns))
         for c in range(chunks)
     )
-    found: list[list[G1]] = [[] for _ in columns]
-    for c, chunk in enumerate(witness):
-        for j, column in enumerate(chunk):
-            found[j].append(column.commitment())
-            tell(c * len(columns) + j + 1, chunks * len(columns))
-    return CommittedTable(layout, rows, seed, witness, tuple(map(tuple, found)))
+    with spread(witness, processes, lambda done: tell(done * len(columns), chunks * len(columns))) as spread_out:
+        found = spread_out.each(_commit_chunk, ())
+    return CommittedTable(layout, rows, seed, witness, tuple(zip(*found, strict=True)))
+
+
+def _commit_chunk(chunk: Chunk) -> list[G1]:
+    return [column.commitment() for column in chunk]
 
 
 def refuse_rows(layout: Layout, codes: Sequence[Codes], pseudonyms: NDArray[np.uint64]) -> None:

@@ -8,6 +8,7 @@ ZkError
 ├── ProofMalformed        bytes that are no proof, or more or less than one
 ├── ProofRefused          a proof that does not hold; `.step` is the step of docs/protocol.md
 ├── CommitmentMismatch    rows, blinding and commitments do not belong together
+├── WorkerLost            a process that computed a part of a proof has ended
 ├── OpeningsExhausted     a commitment has no evaluation left to give: refresh it
 └── TotalError            a total, opening or mask that cannot be used
     └── TotalRefuted      the openings do not add up to the total: somebody lied
@@ -73,6 +74,13 @@ class CommitmentMismatch(ZkError):
 
     def diagnostics(self) -> str:
         return "Restore the stored table from the vault, or register a new version."
+
+
+class WorkerLost(ZkError):
+    """A process that computed a part of a proof has ended, or could not say what went wrong in it."""
+
+    def diagnostics(self) -> str:
+        return "Make the proof again, with fewer processes if the machine ran out of memory."
 
 
 class OpeningsExhausted(ZkError):

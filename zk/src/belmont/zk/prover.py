@@ -48,16 +48,16 @@ class Chunks(Protocol):
 class LocalChunks:
     """All chunks in this process."""
 
-    def __init__(self, provers: Sequence[ChunkProver], tell: Callable[[int], None] = lambda done: None) -> None:
-        self._provers = provers
+    def __init__(self, held: Sequence[Any], tell: Callable[[int], None] = lambda done: None) -> None:
+        self._held = held
         self._tell = tell
-        self.count = len(provers)
+        self.count = len(held)
 
     def each(self, method: Callable[..., Any], arguments: Sequence[tuple[Any, ...]] | tuple[Any, ...]) -> list[Any]:
         """``arguments`` is one tuple for all chunks, or a list of one for each."""
         found = []
-        for c, prover in enumerate(self._provers):
-            found.append(method(prover, *(arguments[c] if isinstance(arguments, list) else arguments)))
+        for c, each in enumerate(self._held):
+            found.append(method(each, *(arguments[c] if isinstance(arguments, list) else arguments)))
             self._tell(c + 1)
         return found
 

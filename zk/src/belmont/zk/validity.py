@@ -15,8 +15,9 @@ from belmont.zk.curve import COMPRESSED_BYTES, G1, compressed, wide
 from belmont.zk.errors import LayoutError, ProofMalformed, ProofRefused
 from belmont.zk.field import word
 from belmont.zk.layout import MAX_LAYOUT_BYTES, Layout
+from belmont.zk.processes import spread
 from belmont.zk.proof import Argument, Lengths, Reader, wide_points
-from belmont.zk.prover import LocalChunks, prove
+from belmont.zk.prover import prove
 from belmont.zk.statement import ADDRESS_BYTES, HASH_BYTES, LABEL, Statement
 from belmont.zk.transcript import Transcript
 
@@ -104,9 +105,13 @@ def start_transcript(statement: Statement, columns: Sequence[G1], previous: Sequ
 
 
 def prove_part(
-    table: CommittedTable, statement: Statement, tell: Callable[[int], None] = lambda done: None, check: bool = True
+    table: CommittedTable,
+    statement: Statement,
+    tell: Callable[[int], None] = lambda done: None,
+    check: bool = True,
+    processes: int = 1,
 ) -> ValidityProof:
-    """The proof of one part of a table. Raises WitnessError (see `prover.prove`)."""
+    """The proof of one part of a table. Raises WitnessError (see `prover.prove`) and WorkerLost."""
     layout, first, count = table.layout, statement.first, statement.chunks
     columns = table.of_chunks(first, count)
     s = layout.pseudonym
@@ -118,7 +123,8 @@ def prove_part(
         for c in range(count)
     ]
     transcript = start_transcript(statement, columns, previous)
-    argument = prove(layout.relation, LocalChunks(provers, tell), first, columns, transcript, check)
+    with spread(provers, processes, tell) as chunks:
+        argument = prove(layout.relation, chunks, first, columns, transcript, check)
     return ValidityProof(statement, tuple(columns), tuple(previous), argument)
 
 
@@ -142,8 +148,9 @@ def prove_table(
     version: int,
     most_columns: int = MOST_COLUMNS,
     tell: Callable[[int], None] = lambda done: None,
+    processes: int = 1,
 ) -> Iterator[ValidityProof]:
     """Every part of a table, in order."""
     for first, count, rows in parts_of(table, most_columns):
         statement = Statement(chain_id, contract, owner, dataset, version, table.layout, first, count, rows)
-        yield prove_part(table, statement, tell)
+        yield prove_part(table, statement, tell, processes=processes)
