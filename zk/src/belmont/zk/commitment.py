@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from belmont.zk.field import ORDER, A, N, word
 from belmont.zk.layout import LIMB_BITS, LIMB_VALUES, LIMBS, Kind, Layout
 from belmont.zk.processes import spread
 from belmont.zk.witness import SEED_BYTES, Chunk, Column, new_seed, zero_sum_blinding
+
+COMMIT_SECONDS: Final = 0.008
+"""About what it takes to commit to one column of one chunk."""
 
 Codes: TypeAlias = NDArray[Any]
 Tell: TypeAlias = Callable[[int, int], None]
@@ -134,8 +137,11 @@ def commit_columns(
         tuple(Column(codes[c * A : (c + 1) * A], zero_sum_blinding(seed, j, c)) for j, codes in enumerate(columns))
         for c in range(chunks)
     )
-    with spread(witness, processes, lambda done: tell(done * len(columns), chunks * len(columns))) as spread_out:
-        found = spread_out.each(_commit_chunk, ())
+    seconds = COMMIT_SECONDS * len(columns)
+    with spread(
+        witness, processes, lambda done: tell(done * len(columns), chunks * len(columns)), seconds
+    ) as everywhere:
+        found = everywhere.each(_commit_chunk, ())
     return CommittedTable(layout, rows, seed, witness, tuple(zip(*found, strict=True)))
 
 

@@ -9,6 +9,7 @@ ZkError
 ├── ProofRefused          a proof that does not hold; `.step` is the step of docs/protocol.md
 ├── CommitmentMismatch    rows, blinding and commitments do not belong together
 ├── WorkerLost            a process that computed a part of a proof has ended
+├── BudgetError           the file that counts evaluations cannot be used
 ├── OpeningsExhausted     a commitment has no evaluation left to give: refresh it
 └── TotalError            a total, opening or mask that cannot be used
     └── TotalRefuted      the openings do not add up to the total: somebody lied
@@ -81,6 +82,13 @@ class WorkerLost(ZkError):
 
     def diagnostics(self) -> str:
         return "Make the proof again, with fewer processes if the machine ran out of memory."
+
+
+class BudgetError(ZkError):
+    """The file that counts evaluations cannot be used, or was asked to count nothing."""
+
+    def diagnostics(self) -> str:
+        return "Send no proof. If the file is lost, register a new version of the same rows: it begins a budget anew."
 
 
 class OpeningsExhausted(ZkError):

@@ -10,13 +10,15 @@ from typing import Final
 
 from py_arkworks_bls12381 import G1Point
 
-from belmont.zk.curve import G1
+from belmont.zk.curve import G1, multiply_sum
 from belmont.zk.field import WORD_BYTES, N, word
 from belmont.zk.srs import reference_string
 
 _BITS: Final = N.bit_length() - 1
 _REVERSED: Final = itemgetter(*(int(format(i, f"0{_BITS}b")[::-1], 2) for i in range(N)))
 _CELLS_OF_H: Final = 64
+SPARSE_MOST: Final = 2_400
+"""With more values that are not 0, c-kzg's tables are faster than a sum over the Lagrange points of the others."""
 
 
 def to_blob(values: Sequence[int]) -> bytes:
@@ -28,6 +30,10 @@ def commit(values: Sequence[int]) -> G1:
     """[f] from the N values of f on H."""
     import ckzg
 
+    rows = [i for i, value in enumerate(values) if value]
+    if len(rows) <= SPARSE_MOST:
+        lagrange = reference_string().lagrange
+        return multiply_sum([lagrange[i] for i in rows], [values[i] for i in rows])
     return _own(ckzg.blob_to_kzg_commitment(to_blob(values), reference_string().kzg))
 
 

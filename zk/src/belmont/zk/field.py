@@ -124,6 +124,15 @@ def blinding_factors() -> tuple[tuple[int, ...], tuple[int, ...]]:
     )
 
 
+@cache
+def divisors_on_coset() -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """On the coset: 1 / Z_B, L_0 / Z_H and L_A / Z_H."""
+    points = coset_points()
+    ends = (inverses([N * (x - ROOTS[row]) * ROOTS[-row % N] % ORDER for x in points]) for row in (0, A))
+    at_0, at_a = map(tuple, ends)
+    return tuple(inverses(blinding_factors()[0])), at_0, at_a
+
+
 def _derivative_at(roots: Sequence[int], i: int) -> int:
     value = 1
     for j, root in enumerate(roots):

@@ -3,9 +3,9 @@
     with spread(provers, processes, tell) as chunks:
         chunks.each(ChunkProver.tallies, ())
 
-1. A process with one thread forks: workers inherit rows, points and c-kzg's tables, and start at once. Where there are
-   other threads (notebooks, gRPC) a fork may inherit a lock that nobody will release, so fresh interpreters are started
-   and sent the rows; that costs each of them about three seconds, once a proof.
+1. A process with one Python thread forks: workers inherit rows, points and c-kzg's tables, and start at once. Where
+   there are others (notebooks, gRPC) a fork may inherit a lock that nobody will release, so fresh interpreters are
+   started and sent the rows; that costs each of them about three seconds, so it is done only where it saves more.
 2. A worker ends with its parent, however that ends: its channel closes, and it looks every half second whether it has
    been orphaned. Ctrl-C reaches the parent only. Leaving the block kills the workers; they keep nothing.
 3. An exception in a worker is raised here as it is. A worker that dies (memory, a signal) is a WorkerLost.
@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from py_arkworks_bls12381 import G1Point
@@ -35,20 +34,24 @@ from belmont.zk.relation import Table
 from belmont.zk.srs import reference_string
 from belmont.zk.witness import Column
 
+START_SECONDS: Final = 3.0
+"""What it takes until a fresh interpreter begins to work."""
 LOOK_SECONDS: Final = 0.5
-"""How often a worker looks whether its parent is there."""
-_THREADS: Final = Path("/proc/self/task")
+"""How often a worker looks whether its parent is there, and the parent whether it was interrupted."""
 
 
 @contextmanager
 def spread(
-    held: Sequence[Any], processes: int = 1, tell: Callable[[int], None] = lambda done: None
+    held: Sequence[Any], processes: int, tell: Callable[[int], None] = lambda done: None, seconds: float = 1.0
 ) -> Iterator[Chunks]:
-    """``held`` in so many processes, or in this one if that is enough."""
-    if min(processes, len(held)) < 2:
+    """``held`` in so many processes, or in this one if that is quicker. ``seconds`` is about what one of them takes."""
+    number = min(processes, len(held))
+    fork = _may_fork()
+    saved = seconds * len(held) * (1 - 1 / max(number, 1))
+    if number < 2 or not (fork or saved > START_SECONDS):
         yield LocalChunks(held, tell)
         return
-    chunks = ProcessChunks(held, processes, tell)
+    chunks = ProcessChunks(held, processes, tell, fork)
     try:
         yield chunks
     finally:
@@ -58,24 +61,19 @@ def spread(
 class ProcessChunks:
     """Chunks in other processes: number c is with worker c modulo their number. ``close`` it.
 
-    ``fork`` says how to start workers; without it, as in 1.
+    Workers are forked, or else fresh interpreters: see 1.
     """
 
-    def __init__(
-        self,
-        held: Sequence[Any],
-        processes: int,
-        tell: Callable[[int], None] = lambda done: None,
-        fork: bool | None = None,
-    ) -> None:
+    def __init__(self, held: Sequence[Any], processes: int, tell: Callable[[int], None], fork: bool) -> None:
         self.count = len(held)
         self._tell = tell
         self._workers: list[_Worker] = []
         number = min(processes, len(held))
-        start = _Forked if (_has_one_thread() if fork is None else fork) else _Fresh
+        start = _Forked if fork else _Fresh
         try:
             for k in range(number):
                 self._workers.append(start(held[k::number], self._workers))
+            _ = reference_string().kzg  # while fresh workers load it too
         except BaseException:
             self.close()
             raise
@@ -112,7 +110,7 @@ class ProcessChunks:
         replies: dict[int, tuple[bool, Any]] = {}
         due = {worker.channel: list(range(k, self.count, number)) for k, worker in enumerate(self._workers)}
         while due:
-            ready = wait(list(due))
+            ready = wait(list(due), LOOK_SECONDS)  # a signal just before a call that waits is seen only after it
             for channel in [each for each in due if each in ready]:
                 replies[due[channel].pop(0)] = _loads(channel.recv_bytes())
                 if not due[channel]:
@@ -123,6 +121,8 @@ class ProcessChunks:
 
 class _Worker:
     """The parent's end of one worker."""
+
+    pid: int
 
     def __init__(self, channel: Connection) -> None:
         self.channel = channel
@@ -142,8 +142,8 @@ class _Forked(_Worker):
         super().__init__(ours)
         parent = os.getpid()
         try:
-            self._pid = os.fork()
-            if self._pid == 0:
+            self.pid = os.fork()
+            if self.pid == 0:
                 for channel in (ours, *(worker.channel for worker in earlier)):
                     channel.close()  # or it would not be noticed that the parent has gone
                 _serve(theirs, held, parent)
@@ -155,8 +155,8 @@ class _Forked(_Worker):
     def end(self) -> None:
         self.channel.close()
         with suppress(ProcessLookupError, ChildProcessError):  # whoever ignores SIGCHLD has no children left
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 class _Fresh(_Worker):
@@ -169,8 +169,10 @@ class _Fresh(_Worker):
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is not for it, not even while it starts
         )
         theirs.close()
+        self.pid = self._process.pid
         self._held: list[Any] | None = list(held)
 
     def send(self, message: object) -> None:
@@ -188,6 +190,7 @@ class _Fresh(_Worker):
 def main() -> NoReturn:
     """A fresh worker's life."""
     channel = Connection(int(sys.argv[1]))
+    _ = reference_string().kzg
     _serve(channel, None, int(sys.argv[2]))
 
 
@@ -227,12 +230,12 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _has_one_thread() -> bool:
-    """Whether a fork copies everything that runs here. Not known: no."""
-    try:
-        return len(list(_THREADS.iterdir())) == 1
-    except OSError:
-        return False
+def _may_fork() -> bool:
+    """Whether no other thread can hold a lock of Python's; threads that never run Python, such as BLAS's, do not count.
+
+    On macOS forking is not safe once system libraries are in use.
+    """
+    return sys.platform == "linux" and len(sys._current_frames()) == 1
 
 
 class _Pickler(pickle.Pickler):

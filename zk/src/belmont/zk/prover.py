@@ -21,7 +21,7 @@ from belmont.zk.field import (
     Point,
     blinding_factors,
     combine,
-    coset_points,
+    divisors_on_coset,
     evaluate_on_domain,
     interpolate_on_blinding_rows,
     interpolate_on_coset,
@@ -163,7 +163,7 @@ class _Quotient:
         minus_half = -pow(2, -1, ORDER) % ORDER
         quotient = [t % ORDER * b % ORDER * minus_half % ORDER for t, b in zip(on_data, z_b, strict=False)]
         on_blinding = [t % ORDER * a % ORDER for t, a in zip(on_data[N:], z_a_inverse, strict=True)]
-        rest = self._rest(parts, phi[:N], evaluations.on_coset(u), power_u, power_ends, relation, z_b)
+        rest = self._rest(parts, phi[:N], evaluations.on_coset(u), power_u, power_ends, relation)
         # quotient determines Q only up to multiples of X^N + 1, whose factor has degree below B: w^(i+1) is eta^2·w^i.
         moved = evaluations.on_coset(quotient)
         wrapped = [moved[i - 1] for i in range(A, N)]
@@ -189,15 +189,11 @@ class _Quotient:
         power_u: int,
         power_ends: list[int],
         relation: Relation,
-        z_b: Sequence[int],
     ) -> Vector:
         """V-d, V-e and V-f divided by Z_H, on the coset; each has a degree below N."""
         by_rho = [sum(each) for each in zip(*(p.columns_by_rho for p in parts), strict=True)]
         u_next = [*u[1:], u[0]]
-        points = coset_points()
-        at_0 = inverses([N * (x - 1) % ORDER for x in points])
-        at_a = inverses([N * (x - ROOTS[A]) * pow(ROOTS[A], -1, ORDER) % ORDER for x in points])
-        z_b_inverse = inverses([*z_b])
+        z_b_inverse, at_0, at_a = divisors_on_coset()
         rest = [
             power_u * ((n - x - f) % ORDER) % ORDER * b
             for n, x, f, b in zip(u_next, u, by_rho, z_b_inverse, strict=True)

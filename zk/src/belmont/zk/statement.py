@@ -11,7 +11,7 @@ from belmont.zk.srs import CEREMONY_DIGEST
 LABEL: Final = "belmont/validity/v1"
 ADDRESS_BYTES: Final = 20
 HASH_BYTES: Final = 32
-MAX_CHUNKS: Final = 1 << 16
+CHUNKS_BELOW: Final = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Statement:
     rows: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.chunks <= MAX_CHUNKS or not 0 <= self.first <= MAX_CHUNKS:
-            raise ProofRefused("V1", f"a proof is about at least one chunk and at most {MAX_CHUNKS}")
+        if self.chunks < 1 or self.first < 0 or self.first + self.chunks > CHUNKS_BELOW:
+            raise ProofRefused("V1", "a proof is about at least one chunk, and chunks are numbered in four bytes")
         if not 0 <= self.rows <= A * self.chunks:
             raise ProofRefused("V1", f"{self.chunks} chunks do not hold {self.rows} rows")
         if not (0 <= self.chain_id < 1 << 256 and 0 <= self.version < 1 << 64):

@@ -5,7 +5,8 @@ for proof in prove_table(table, chain_id, contract, owner, dataset, version):
     ...                                  # each covers some chunks; together they cover the table
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,8 @@ VERSION: Final = 1
 MOST_COLUMNS: Final = 256
 """Column chunks in one proof, as the contract takes them."""
 MAX_PROOF_BYTES: Final = 1 << 20
+PROVE_SECONDS: Final = 0.03
+"""About what one column of one chunk takes to be proven."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,21 @@ def prove_part(
         for c in range(count)
     ]
     transcript = start_transcript(statement, columns, previous)
-    with spread(provers, processes, tell) as chunks:
+    with spread(provers, processes, tell, PROVE_SECONDS * layout.committed) as chunks:
         argument = prove(layout.relation, chunks, first, columns, transcript, check)
     return ValidityProof(statement, tuple(columns), tuple(previous), argument)
+
+
+def evaluations_given(statement: Statement) -> Mapping[tuple[int, int], int]:
+    """How many evaluations of each (committed column, chunk) a proof of this statement gives away (P5)."""
+    layout, s = statement.layout, statement.layout.pseudonym
+    found: Counter[tuple[int, int]] = Counter()
+    for c in range(statement.first, statement.first + statement.chunks):
+        found.update((column, c) for column in range(layout.committed))  # at zeta
+        found[s, c] += 1  # at zeta / w
+        if c:
+            found[s, c - 1] += 1  # at w^(A-1)·zeta: for the first chunk, of one that another proof covers
+    return found
 
 
 def parts_of(table: CommittedTable, most_columns: int = MOST_COLUMNS) -> list[tuple[int, int, int]]:
