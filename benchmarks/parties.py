@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from belmont.ehr.synthetic import coded_tables, generate_population
 from belmont.federated.hashes import code_hash, config_hash
 from belmont.federated.models.logistic import logistic_bundle, logistic_config
 from belmont.federated.node.node import HospitalNode
+from belmont.federated.node.stored import StoredVersion
+from belmont.registry.proving import prove_on_chain
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     ZERO_HASH,
@@ -30,6 +33,8 @@ from belmont.registry.types import (
     Role,
     StudyTerms,
 )
+from belmont.zk.commitment import CommittedTable, commit_table
+from belmont.zk.layout import Layout
 
 HOSPITALS = 4
 SEED = 7
@@ -102,15 +107,29 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
         nodes = []
         for i, (account, dataset) in enumerate(zip(hospitals, datasets, strict=True)):
             node = HospitalNode(
-                registry.as_(account), dataset, _always(tables[i]), keys[i], folder / f"ledger-{i}", now
+                registry.as_(account),
+                dataset,
+                _always(StoredVersion(tables[i], committed_to(tables[i]))),
+                keys[i],
+                folder / f"ledger-{i}",
+                now,
+                account=account,
+                openings_path=folder / f"openings-{i}",
             )
             stack.callback(node.close)
             nodes.append(node)
         yield Parties(user, permit_id, datasets, nodes, config, bundle)
 
 
-def _always(table: CodedTable) -> Callable[[int], CodedTable]:
-    return lambda number: table
+def _always(stored: StoredVersion) -> Callable[[int], StoredVersion]:
+    return lambda number: stored
+
+
+@lru_cache(maxsize=16)
+def committed_to(table: CodedTable) -> CommittedTable:
+    """The commitments of a table."""
+    layout, codes = Layout.from_bytes(table.dictionary.layout), [table.codes(name) for name in table.columns]
+    return commit_table(layout, codes, table.pseudonyms)
 
 
 def _profile(account: Any, name: str, roles: Role, mask_key: bytes = ZERO_HASH) -> MemberProfile:
@@ -123,7 +142,9 @@ def _register(registry: Any, table: CodedTable, now: Callable[[], float]) -> Dat
     dataset: DatasetId = registry.register_dataset(
         "records", 1 << 4, table.dictionary.hash, 1, until, MicroRho(0), root
     )
-    registry.add_version(dataset, b"\x01\x71\x12\x20" + bytes(32), table.rows, ZERO_HASH, root)
+    committed = committed_to(table)
+    number = registry.add_version(dataset, b"\x01\x71\x12\x20" + bytes(32), table.rows, committed.root, root)
+    prove_on_chain(registry, dataset, number, committed, table.dictionary.text_hash)
     return dataset
 
 

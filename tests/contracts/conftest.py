@@ -19,7 +19,9 @@ from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from belmont.chain.deployment import predict_address
 from belmont.chain.reverts import revert_message
+from belmont.chain.transactions import gas_min
 from belmont.chain.vm import EmbeddedVM, Header
+from belmont.registry import founding
 from belmont.registry.chain_port import Creation, Log
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.contract_set import contract
@@ -43,6 +45,8 @@ from belmont.registry.types import (
 GAS = 30_000_000
 START = 1_750_000_000
 HASH = b"\x11" * 32
+ROWS = 100
+"""Of every usable version."""
 CONSENT = b"\x22" * 32
 YEAR = 365 * 24 * 3600
 
@@ -57,6 +61,8 @@ class EvmInMemory:
         self.now = START
         self.entries: list[Log] = []
         self.creations: dict[bytes, Creation] = {}
+        self.gas_used = self.data_bytes = 0
+        """By and of the newest transaction."""
 
     @property
     def chain_id(self) -> int:
@@ -83,6 +89,8 @@ class EvmInMemory:
             self.state.set_nonce(sender, nonce + 1)
             created = None if to else Address(predict_address(account.address, nonce))
             computation = self._execute(sender, to, data, created)
+            executed = GAS - computation.get_gas_remaining()
+            self.gas_used, self.data_bytes = gas_of(data, to is None, executed), len(data)
         except RegistryRefused:
             self.state.revert(snapshot)
             self.number -= 1
@@ -150,6 +158,12 @@ class EvmInMemory:
         return back
 
 
+def gas_of(data: bytes, creates: bool, executed: int) -> int:
+    """Gas of a transaction: for its data and what they did, and at least for its data (EIP-7623)."""
+    tokens = data.count(0) + 4 * (len(data) - data.count(0))
+    return max(21_000 + 4 * tokens + 32_000 * creates + executed, gas_min(data, creates))
+
+
 def account(number: int) -> Any:
     """Somebody with an address and no key: this EVM asks for no signatures."""
     return SimpleNamespace(address=to_checksum_address(keccak(number.to_bytes(4, "big"))[12:]))
@@ -167,25 +181,34 @@ class Consortium:
     board: tuple[Any, Any, Any]
     auditor: Any
     non_member: Any
+    shelf: Any
+    """Proofs (``tests/conftest.py``), and the one table whose versions are usable."""
     made: int = field(default=0)
 
     def profile(self, account: Any, roles: Role, name: str = "Newcomer") -> MemberProfile:
         return MemberProfile(Address(account.address), name, f"did:ethr:0x539:{account.address}", roles)
 
-    def dataset(self, holder: Any = None, versions: int = 1, rho_cap: int = 1_000) -> DatasetId:
-        """A dataset, by default of the first holder and with one usable version."""
+    def dataset(self, holder: Any = None, versions: int = 1, rho_cap: int = 1_000, proven: bool = False) -> DatasetId:
+        """A dataset, by default of the first holder and with one version; a proven version is usable."""
         self.made += 1
         registry = self.registry.as_(holder or self.holder)
-        id_ = registry.register_dataset(
-            f"dataset {self.made}", 1 << 4, HASH, 1, self.evm.now + 5 * YEAR, MicroRho(rho_cap), CONSENT
-        )
+        name, until = f"dataset {self.made}", self.evm.now + 5 * YEAR
+        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, until, MicroRho(rho_cap), CONSENT)
         for _ in range(versions):
-            registry.add_version(id_, b"cid", 100, HASH, CONSENT)
+            self.version(id_, proven=proven)
         return id_
 
-    def datasets(self) -> tuple[DatasetId, DatasetId]:
-        """One usable dataset of each holder."""
-        return self.dataset(self.holder), self.dataset(self.other_holder)
+    def version(self, id_: DatasetId, consent: bytes = CONSENT, rows: int = ROWS, proven: bool = False) -> int:
+        """A further version of a dataset."""
+        holder = SimpleNamespace(address=self.registry.dataset(id_).holder)
+        number = self.registry.as_(holder).add_version(id_, b"cid", rows, self.shelf.table(rows).root, consent)
+        if proven:
+            self.shelf.prove_version(self.registry.as_(self.non_member), id_, number, rows)
+        return number
+
+    def datasets(self, proven: bool = False) -> tuple[DatasetId, DatasetId]:
+        """One dataset of each holder."""
+        return self.dataset(self.holder, proven=proven), self.dataset(self.other_holder, proven=proven)
 
     def terms(self, datasets: tuple[DatasetId, ...], **changes: Any) -> StudyTerms:
         fields: dict[str, Any] = {
@@ -268,7 +291,7 @@ def refused() -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def founded() -> Consortium:
+def founded(shelf: Any) -> Consortium:
     evm = EvmInMemory()
     holder, other_holder, data_user, auditor, *board = (account(number) for number in range(1, 8))
     roles = {
@@ -282,8 +305,13 @@ def founded() -> Consortium:
         for role, accounts in roles.items()
         for place, each in enumerate(accounts)
     ]
-    registry = found_on(evm, "Test consortium", founders)
-    return Consortium(evm, registry, holder, other_holder, data_user, tuple(board), auditor, account(99))
+    deployer = account(98)
+    with pytest.MonkeyPatch.context() as patch:
+        # The same addresses in every run, so that proofs from the last one hold.
+        patch.setattr(founding, "EthAccount", SimpleNamespace(create=lambda: deployer))
+        registry = found_on(evm, "Test consortium", founders)
+    registry.as_(deployer).register_tables(shelf.layout)
+    return Consortium(evm, registry, holder, other_holder, data_user, tuple(board), auditor, account(99), shelf)
 
 
 @pytest.fixture

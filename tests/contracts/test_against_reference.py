@@ -1,5 +1,7 @@
 """The contracts and the reference model, side by side: the same writes have the same effect, or the same refusal."""
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -7,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryRefused
+from belmont.registry.proofs import reached_by
+from belmont.registry.reference.members import NOBODY
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     Address,
@@ -15,6 +19,7 @@ from belmont.registry.types import (
     DatasetId,
     MemberProfile,
     MicroRho,
+    PartStart,
     PermitId,
     ProposalId,
     Request,
@@ -23,9 +28,14 @@ from belmont.registry.types import (
     StudyTerms,
     UseKind,
 )
+from belmont.zk.layout import ColumnKind, Kind, Layout
+from belmont.zk.statement import Statement
+from belmont.zk.validity import parts_of
 
 HASHES = [bytes([number]) * 32 for number in range(4)]
 """The first is no hash at all."""
+TWO_CHUNKS = 4_040
+OTHER_LAYOUT = Layout((ColumnKind(Kind.RANGE, 3), ColumnKind(Kind.RANGE_OR_MISSING, 7)))
 YEAR, WEEK = 365 * 24 * 3600, 7 * 24 * 3600
 
 HOLDERS, DATA_USER, BOARD, NEWCOMERS = (0, 1), 2, (4, 5, 6), (7, 8)
@@ -52,7 +62,11 @@ class SideBySide(RuleBasedStateMachine):
         founders = [
             MemberProfile(each.address, each.name, each.did, each.roles) for each in consortium.registry.members()
         ]
-        self.model = SimulatedRegistry.found(consortium.registry.name, founders, self.evm.now)
+        domain = self.chain.proof_domain
+        self.model = SimulatedRegistry.found(consortium.registry.name, founders, self.evm.now, domain)
+        # As the chain's founder did: without a story.
+        self.shelf = consortium.shelf
+        self.model.as_(type("Founder", (), {"address": NOBODY})).register_tables(self.shelf.layout)
         self.newcomers = [consortium.non_member, type("Other", (), {"address": Address("0x" + "22" * 20)})]
         members = [
             consortium.holder,
@@ -107,11 +121,31 @@ class SideBySide(RuleBasedStateMachine):
         return DatasetId(HASHES[1])
 
     def register(self, by, name, consent):
-        fields = (name, 1 << 4, HASHES[1], 1, self.evm.now + 2 * YEAR, MicroRho(100), consent)
+        fields = (name, 1 << 4, self.shelf.dictionary_hash, 1, self.evm.now + 2 * YEAR, MicroRho(100), consent)
         id_ = self.both(by, "register_dataset", *fields)
         if id_ is not None:
             self.datasets.append(id_)
-            self.both(by, "add_version", id_, b"cid", 10, HASHES[0], consent)
+            self.both(by, "add_version", id_, b"cid", 10, self.shelf.table(10).root, consent)
+            if name == "a":
+                self.prove(by, id_, 1)
+
+    def prove(self, by, id_, number, rows=10, proven=None, text=None, layout=None, parts=(0, 1), start=None):
+        """Send the parts of a table's proof; every argument that is given makes it the proof of something else."""
+        dataset = self.model.dataset(id_)
+        owner = bytes.fromhex(dataset.holder[2:]) if dataset else bytes(20)
+        domain, table, at = self.chain.proof_domain, self.shelf.table(rows), PartStart()
+        for place, (first, chunks, of_part) in enumerate(parts_of(table, table.layout.committed)):
+            about = proven or (id_, number)
+            statement = Statement(
+                domain.chain_id, domain.contract, owner, about[0], about[1], table.layout, first, chunks, of_part
+            )
+            proof = self.shelf.prove(table, statement)
+            if layout is not None:
+                proof = replace(proof, statement=replace(statement, layout=layout))
+            if place in parts:
+                self.both(by, "prove_version", id_, number, text or self.shelf.text_hash, proof, start or at)
+                assert self.chain.is_reached(id_, number, at) == self.model.is_reached(id_, number, at)
+            at = reached_by(proof, at)
 
     def apply(self, by, places, computations=3, rounds=2, queries=1, min_hospitals=1, duration=YEAR):
         terms = StudyTerms(
@@ -183,8 +217,39 @@ class SideBySide(RuleBasedStateMachine):
             case 6:
                 self.both(by, "set_consent_root", id_, consent)
             case _:
-                cid, rows = mostly(chance, [b"cid"], [b""]), mostly(chance, [5], [0])
-                self.both(by, "add_version", id_, cid, rows, HASHES[1], consent)
+                cid, rows = mostly(chance, [b"cid"], [b""]), mostly(chance, [10, TWO_CHUNKS], [0])
+                self.both(by, "add_version", id_, cid, rows, self.shelf.table(rows or 10).root, consent)
+
+    @rule(chance=chances)
+    def prove_version(self, chance):
+        """Rightly most of the time, and in one of the wrong ways otherwise."""
+        id_ = self.dataset_id(mostly(chance, (0, 1), range(4)))
+        dataset = self.model.dataset(id_)
+        number = mostly(chance, [dataset.versions if dataset else 1], range(3))
+        version = self.model.version(id_, number)
+        changes = {"rows": version.rows if version else 10}
+        match chance.randrange(12):
+            case 0:
+                changes["rows"] = chance.choice([10, TWO_CHUNKS])
+            case 1:
+                changes["proven"] = self.dataset_id(0), 1
+            case 2:
+                changes["text"] = HASHES[2]
+            case 3:
+                changes["layout"] = OTHER_LAYOUT
+            case 4:
+                changes["parts"] = chance.choice([(0,), (1,), (0, 0, 1)])
+            case 5:
+                changes["start"] = chance.choice(
+                    [PartStart(0, 1), PartStart(0, 0, (HASHES[1],)), PartStart(1, 4032, (HASHES[1],) * 9, bytes(128))]
+                )
+        self.prove(chance.choice(ANYONE), id_, number, **changes)
+
+    @rule(chance=chances)
+    def register_tables(self, chance):
+        layout = chance.choice([OTHER_LAYOUT, self.shelf.layout])
+        self.both(chance.choice(ANYONE), "register_tables", layout)
+        assert self.chain.has_tables(layout.hash) and self.model.has_tables(layout.hash)
 
     @rule(chance=chances)
     def propose_study(self, chance):

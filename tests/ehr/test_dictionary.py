@@ -1,5 +1,6 @@
 """The data dictionary: what it accepts, what it refuses, and its hash."""
 
+import hashlib
 from importlib import resources
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from belmont.ehr.dictionary import LOOKUP_TABLE_SIZE, Dictionary
 from belmont.ehr.errors import DictionaryError
+from belmont.zk.layout import Kind, Layout
 
 MINIMAL = """
 format: belmont-dictionary/1
@@ -63,6 +65,23 @@ def test_two_files_that_say_the_same_have_one_hash_and_any_change_gives_another(
         ("unit: a", "unit: y"),
     ):
         assert Dictionary.loads(MINIMAL.replace(before, after)).hash != Dictionary.loads(MINIMAL).hash
+
+
+def test_the_hash_holds_the_layout_and_the_text_apart() -> None:
+    dictionary, relabelled = Dictionary.loads(MINIMAL), Dictionary.loads(MINIMAL.replace("Died", "Dead"))
+    assert dictionary.hash == hashlib.sha256(dictionary.layout_hash + dictionary.text_hash).digest()
+    assert relabelled.layout_hash == dictionary.layout_hash
+    assert relabelled.text_hash != dictionary.text_hash
+
+
+@pytest.mark.parametrize("dictionary", [Dictionary.loads(MINIMAL), Dictionary.builtin()])
+def test_the_layout_is_the_one_that_proofs_read(dictionary: Dictionary) -> None:
+    layout = Layout.from_bytes(dictionary.layout)
+    assert layout.hash == dictionary.layout_hash
+    kinds = {(False, False): Kind.RANGE, (False, True): Kind.RANGE_OR_MISSING, (True, False): Kind.BIT}
+    assert [(each.kind, each.width) for each in layout.columns] == [
+        (kinds[column.kind == "bit", column.allows_missing], column.width) for column in dictionary
+    ]
 
 
 @pytest.mark.parametrize(

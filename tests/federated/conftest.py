@@ -1,13 +1,16 @@
 """A consortium of four hospitals, a data user and a board of two, on either registry."""
 
+import hashlib
 import itertools
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,15 @@ from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash
 from belmont.federated.models.logistic import initial_model, logistic_config
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.node.node import HospitalNode
+from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.requests import Claim, round_content
+from belmont.federated.node.stored import StoredVersion
+from belmont.federated.query.answer import Answer, ask
+from belmont.federated.query.columns import Columns
+from belmont.federated.query.question import Query
+from belmont.registry.proving import prove_on_chain
+from belmont.registry.reference.world import World
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -33,9 +44,12 @@ from belmont.registry.types import (
     MemberProfile,
     MicroRho,
     PermitId,
+    ProofDomain,
     Role,
     StudyTerms,
 )
+from belmont.zk.commitment import CommittedTable, commit_table
+from belmont.zk.layout import Layout
 
 DISEASE_RESEARCH = 1 << 37 | 1 << 38
 FEATURES = ("age", "hba1c", "systolic")
@@ -95,6 +109,24 @@ def tables() -> list[Any]:
     return coded_tables(generate_population(4, 1_200, 7))
 
 
+CID = b"\x01\x71\x12\x20" + bytes(32)
+CONSENT = b"\2" * 32
+
+
+def columns_of(table: Any) -> Columns:
+    """The layout of a coded table's dictionary, as a researcher or the board has it."""
+    dictionary = table.dictionary
+    return Columns(tuple(table.columns), Layout.from_bytes(dictionary.layout), dictionary.text_hash)
+
+
+@lru_cache(maxsize=64)
+def committed_to(table: Any) -> CommittedTable:
+    """A coded table's commitments, the same in every run, so that their proof is found on the shelf."""
+    codes = [table.codes(name) for name in table.columns]
+    seed = hashlib.sha256(table.to_bytes()).digest()
+    return commit_table(columns_of(table).layout, codes, table.pseudonyms, seed)
+
+
 @dataclass
 class Consortium:
     """The parties, registered on a registry. ``seconds_ahead`` puts the nodes' clock before the chain's."""
@@ -107,8 +139,22 @@ class Consortium:
     mask_keys: list[X25519PrivateKey]
     datasets: list[DatasetId]
     tables: list[Any]
+    shelf: Any
+    """Proofs (``tests/conftest.py``)."""
+    rows: dict[tuple[DatasetId, int], Any] = field(default_factory=dict)
+    """The table of every version."""
     url: str = ""
     """Of the chain, where there is one."""
+
+    def add_version(self, i: int, table: Any, consent: bytes = CONSENT, dataset: DatasetId | None = None) -> int:
+        """A further version of hospital ``i``'s dataset, proven."""
+        mine, dataset_id = self.registry.as_(self.hospitals[i]), dataset or self.datasets[i]
+        committed = committed_to(table)
+        number = mine.add_version(dataset_id, CID, table.rows, committed.root, consent)
+        text_hash = table.dictionary.text_hash
+        prove_on_chain(mine, dataset_id, number, committed, text_hash, prove=self.shelf.prove)
+        self.rows[dataset_id, number] = table
+        return int(number)
 
     def issue(self, terms: StudyTerms) -> PermitId:
         """A permit by the whole procedure."""
@@ -122,12 +168,9 @@ class Consortium:
 
 
 def new_accounts() -> tuple[Any, list[Any], list[Any], list[X25519PrivateKey]]:
-    return (
-        Account.create(),
-        [Account.create() for _ in range(2)],
-        [Account.create() for _ in range(4)],
-        [X25519PrivateKey.generate() for _ in range(4)],
-    )
+    """The same accounts in every run; mask keys are new."""
+    accounts = [Account.from_key(hashlib.sha256(b"federated tests" + bytes([i])).digest()) for i in range(7)]
+    return accounts[0], accounts[1:3], accounts[3:], [X25519PrivateKey.generate() for _ in range(4)]
 
 
 def founders_of(researcher: Any, board: list[Any], hospitals: list[Any], keys: list[X25519PrivateKey]) -> list[Any]:
@@ -144,43 +187,55 @@ def founders_of(researcher: Any, board: list[Any], hospitals: list[Any], keys: l
     ]
 
 
-def with_datasets(registry: Any, accounts: Any, tables: list[Any], now: Callable[[], float]) -> Consortium:
+def with_datasets(registry: Any, accounts: Any, tables: list[Any], now: Callable[[], float], shelf: Any) -> Consortium:
     researcher, board, hospitals, keys = accounts
-    datasets = []
-    for account, table in zip(hospitals, tables, strict=True):
-        mine = registry.as_(account)
-        dataset = mine.register_dataset(
-            "records", 1 << 4, b"\1" * 32, 1, int(now()) + 5 * YEARS, MicroRho(10_000_000), b"\2" * 32
+    consortium = Consortium(registry, now, researcher, board, hospitals, keys, [], tables, shelf)
+    for i, (account, table) in enumerate(zip(hospitals, tables, strict=True)):
+        until = int(now()) + 5 * YEARS
+        dataset = registry.as_(account).register_dataset(
+            "records", 1 << 4, table.dictionary.hash, 1, until, MicroRho(10_000_000), CONSENT
         )
-        mine.add_version(dataset, b"\x01\x71\x12\x20" + bytes(32), table.rows, ZERO_HASH, b"\2" * 32)
-        datasets.append(dataset)
-    return Consortium(registry, now, researcher, board, hospitals, keys, datasets, tables)
+        consortium.datasets.append(dataset)
+        consortium.add_version(i, table)
+    return consortium
+
+
+@pytest.fixture(scope="session")
+def founded(tables: list[Any], shelf: Any) -> Consortium:
+    """A simulated consortium as it was founded. Proofs are for one stated chain, so that the shelf has them."""
+    accounts = new_accounts()
+    domain = ProofDomain(0, b"\5" * 20)
+    registry = SimulatedRegistry.found("simulated consortium", founders_of(*accounts), proof_domain=domain)
+    return with_datasets(registry, accounts, tables, registry.clock, shelf)
 
 
 @pytest.fixture
-def simulated(tables: list[Any]) -> Consortium:
-    from belmont.registry.simulated import SimulatedRegistry
-
-    accounts = new_accounts()
-    registry = SimulatedRegistry.found("simulated consortium", founders_of(*accounts))
-    return with_datasets(registry, accounts, tables, registry.clock)
+def simulated(founded: Consortium) -> Consortium:
+    """A copy of it."""
+    kept = {each.name: getattr(founded.registry._world, each.name) for each in fields(World)}
+    copies = {name: value.copy() if isinstance(value, dict | list) else value for name, value in kept.items()}
+    registry = SimulatedRegistry(World(**(copies | {"lock": threading.RLock()})))
+    return replace(founded, registry=registry, now=registry.clock, rows=dict(founded.rows))
 
 
 @contextmanager
-def chain_consortium(directory: Path, tables: list[Any]) -> Iterator[tuple[Any, Consortium]]:
-    """A chain process and a consortium on it."""
+def chain_consortium(directory: Path, tables: list[Any], shelf: Any) -> Iterator[tuple[Any, Consortium]]:
+    """A chain process and a consortium on it, with the same addresses in every run."""
     process = pytest.importorskip("belmont.chain.process")
     founding = pytest.importorskip("belmont.registry.founding")
     with process.ChainProcess.start(directory, heartbeat_seconds=1) as chain:
         accounts = new_accounts()
-        registry = founding.found(chain.url, "chain consortium", founders_of(*accounts))
-        yield chain, replace(with_datasets(registry, accounts, tables, time.time), url=chain.url)
+        with pytest.MonkeyPatch.context() as patch:
+            deployer = Account.from_key(hashlib.sha256(b"deployer of federated tests").digest())
+            patch.setattr(founding, "EthAccount", SimpleNamespace(create=lambda: deployer))
+            registry = founding.found(chain.url, "chain consortium", founders_of(*accounts))
+        yield chain, replace(with_datasets(registry, accounts, tables, time.time, shelf), url=chain.url)
 
 
 @pytest.fixture(scope="session")
-def on_chain(tables: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+def on_chain(tables: list[Any], shelf: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     """The same consortium on a chain of its own process."""
-    with chain_consortium(tmp_path_factory.mktemp("chain"), tables) as (_, consortium):
+    with chain_consortium(tmp_path_factory.mktemp("chain"), tables, shelf) as (_, consortium):
         yield consortium
 
 
@@ -221,7 +276,7 @@ class Scene:
     permit: Any = None
     nodes: list[HospitalNode] = field(default_factory=list)
     looks: list[list[str]] = field(default_factory=lambda: [[], [], [], []])
-    """Of each hospital's node at the rows of its table."""
+    """Of each hospital's node at the rows of its table, since it opened and checked them."""
 
     def __post_init__(self) -> None:
         self.registry = self.consortium.registry
@@ -235,19 +290,28 @@ class Scene:
     def by_researcher(self) -> Any:
         return self.registry.as_(self.consortium.researcher)
 
+    def stored(self, i: int, number: int = 1, dataset: DatasetId | None = None) -> StoredVersion:
+        """A registered version of hospital ``i``, with every look at its rows noted."""
+        table = self.consortium.rows[dataset or self.consortium.datasets[i], number]
+        return StoredVersion(WatchedTable(table, self.looks[i]), committed_to(table))
+
     def new_node(self, i: int, registry: Any = None, **changes: Any) -> HospitalNode:
-        """The node of hospital ``i``, on the ledger it always has; ``table`` is one to be every version."""
+        """The node of hospital ``i``, on the ledger it always has; ``table`` is one that it registers first."""
         if "table" in changes:
-            table = changes.pop("table")
-            changes["open_version"] = lambda number: table
+            self.consortium.add_version(i, changes.pop("table"))
+        dataset = changes.get("dataset_id")
         arguments = {
             "dataset_id": self.consortium.datasets[i],
-            "open_version": lambda number: WatchedTable(self.consortium.tables[i], self.looks[i]),
+            "open_version": lambda number: self.stored(i, number, dataset),
             "mask_private_key": self.consortium.mask_keys[i],
             "ledger_path": self.folder / f"ledger-{i}.sqlite",
             "clock": lambda: self.consortium.now() + self.seconds_ahead,
+            "account": self.consortium.hospitals[i],
+            "openings_path": self.folder / f"openings-{i}.sqlite",
         } | changes
-        return HospitalNode((registry or self.registry).as_(self.consortium.hospitals[i]), **arguments)
+        node = HospitalNode((registry or self.registry).as_(self.consortium.hospitals[i]), **arguments)
+        self.looks[i].clear()
+        return node
 
     def terms(self, **changes: Any) -> StudyTerms:
         return replace(
@@ -303,6 +367,32 @@ class Scene:
         (reply,) = grid.send_and_receive([grid.create_message(content, "train", target.node_id, str(n))])
         grid.close()
         return reply
+
+    def ask(self, permit: PermitId, query: Query, key: Any, columns: Any, grid: Any = None, **arguments: Any) -> Answer:
+        """The researcher's next query, over all hospitals, with the dictionary's layout to check its proof."""
+        width = 0 if query.column is None else self.consortium.tables[0].width(query.column)
+        with closing(grid or self.grid()) as open_grid:
+            return ask(
+                self.by_researcher,
+                open_grid,
+                permit,
+                query,
+                width=width,
+                participants=self.participants,
+                key=key,
+                columns=columns,
+                **arguments,
+            )
+
+    def turn(self, i: int, composing: Callable[..., Any]) -> None:
+        """Hospital ``i`` composes its answers with ``composing(server, how it should, *what it is made of)``."""
+
+        class Turned(QueryServer):
+            def compose(self, *parts: Any) -> Any:
+                return composing(self, super().compose, *parts)
+
+        given = self.nodes[i]._queries
+        self.nodes[i]._queries = Turned(**{each.name: getattr(given, each.name) for each in fields(given)})
 
     def traces(self) -> list[str]:
         return self.trace.read_text().split() if self.trace.exists() else []
@@ -360,9 +450,9 @@ def on_chain_study(on_chain: Consortium, tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def own_chain(tables: list[Any], tmp_path: Path) -> Iterator[tuple[Any, Scene]]:
+def own_chain(tables: list[Any], shelf: Any, tmp_path: Path) -> Iterator[tuple[Any, Scene]]:
     """A chain process that the test may kill, and a study on it."""
-    with chain_consortium(tmp_path / "chain", tables) as (chain, consortium):
+    with chain_consortium(tmp_path / "chain", tables, shelf) as (chain, consortium):
         made = new_scene(consortium, tmp_path)
         yield chain, made
         for node in made.nodes:
@@ -402,3 +492,9 @@ def hooked(scene: Scene, hook: ModuleType, app_builder: Callable[..., bytes]) ->
 @pytest.fixture
 def changed_model() -> Arrays:
     return {"coefficients": np.ones(len(FEATURES) + 1)}
+
+
+@pytest.fixture
+def layout(tables: list[Any]) -> Columns:
+    """The researcher's and the board's copy of the dictionary's layout."""
+    return columns_of(tables[0])

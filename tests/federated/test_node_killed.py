@@ -16,17 +16,28 @@ from belmont.federated.hashes import Arrays
 from belmont.federated.models.logistic import initial_model, logistic_config
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.requests import Claim, round_content
+from belmont.federated.node.stored import StoredVersion
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import DatasetId, PermitId
 from belmont.ehr.synthetic import coded_tables, generate_population
+from belmont.zk.commitment import commit_table
+from belmont.zk.layout import Layout
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account import Account
 
-url, key, permit, participants, ledger, bundle = sys.argv[1:]
+url, key, permit, participants, ledger, bundle, layout, seed = sys.argv[1:]
 datasets = tuple(DatasetId(bytes.fromhex(each)) for each in participants.split(","))
 table = coded_tables(generate_population(4, 1_200, 7))[0]
-registry = ChainRegistry.connect(url).as_(Account.from_key(key))
-node = HospitalNode(registry, datasets[0], lambda number: table, X25519PrivateKey.generate(), Path(ledger))
+account = Account.from_key(key)
+registry = ChainRegistry.connect(url).as_(account)
+mask_key = X25519PrivateKey.generate()
+codes = [table.codes(name) for name in table.columns]
+committed = commit_table(Layout.from_bytes(bytes.fromhex(layout)), codes, table.pseudonyms, bytes.fromhex(seed))
+stored = StoredVersion(table, committed)
+paths = Path(ledger), Path(ledger + "-openings")
+node = HospitalNode(
+    registry, datasets[0], lambda number: stored, mask_key, paths[0], account=account, openings_path=paths[1]
+)
 features = ("age", "hba1c", "systolic")
 claim = Claim(PermitId(int(permit)), 1, 1 << 37, datasets)
 content = round_content(claim, logistic_config(features, "cvd_event"), initial_model(features))
@@ -54,6 +65,8 @@ def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_
     study.open_round(permit)
     study.nodes[0].close()
     (study.folder / "bundle").write_bytes(study.bundle)
+    committed = study.stored(0).committed
+    assert committed is not None
     arguments = [
         study.consortium.url,
         study.consortium.hospitals[0].key.hex(),
@@ -61,6 +74,8 @@ def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_
         ",".join(dataset.hex() for dataset in study.participants),
         str(study.folder / "ledger-0.sqlite"),
         str(study.folder / "bundle"),
+        committed.layout.to_bytes().hex(),
+        committed.seed.hex(),
     ]
     process = subprocess.Popen([sys.executable, "-c", NODE, *arguments])
     deadline = time.monotonic() + 40

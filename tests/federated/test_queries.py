@@ -10,7 +10,7 @@ from flwr.app import ConfigRecord, RecordDict
 
 from belmont.federated.errors import NODE_FAULT, REFUSED, FederatedError, QueryError, QueryRefused
 from belmont.federated.grid.in_process import InProcessGrid
-from belmont.federated.hashes import answer_hash, query_hash
+from belmont.federated.hashes import query_hash
 from belmont.federated.node.requests import Claim, query_content
 from belmont.federated.query.aggregate import aggregate, clear_totals
 from belmont.federated.query.answer import ask
@@ -18,6 +18,7 @@ from belmont.federated.query.bfv import PLAINTEXT_MODULUS as T
 from belmont.federated.query.bfv import ResearcherKey
 from belmont.federated.query.masks import MaskContext, expand, pair_seed
 from belmont.federated.query.question import between, count, histogram, mean, total
+from belmont.federated.query.signed_answer import SignedAnswer
 from belmont.federated.query.units import LinearCoding
 from belmont.registry.reasons import Reason
 from belmont.registry.types import AnswerMode, Computation, UseKind
@@ -88,7 +89,7 @@ def test_totals_over_all_hospitals_equal_the_clear_ones(study, key):
     assert answer.mean(LinearCoding(book.minimum, book.step)) == pytest.approx(values.mean(), rel=1e-12)
     uses = study.registry.uses(permit)
     assert len(uses) == 5 * 4 and {use.kind for use in uses} == {UseKind.QUERY}
-    assert set(answer.milliseconds) == {"key", "open", "hospitals", "check", "add", "decrypt"}
+    assert set(answer.milliseconds) == {"key", "open", "hospitals", "check", "add", "decrypt", "verify"}
 
 
 def test_a_histogram_says_how_many_hospitals_are_behind_each_cell(scene, key):
@@ -103,11 +104,12 @@ def test_one_hospitals_message_is_not_its_answer(scene, key):
     open_query(scene, permit, count(), key)
     reply = send(scene, permit, count(), key.public_context)
     ciphertext = reply.content["answer"]["ciphertext"]
+    answer = SignedAnswer.from_record(reply.content, 4)
     rows = scene.consortium.tables[0].rows
     (cell,) = key.decrypt(ciphertext, 1)
     assert cell != rows and cell > 1_000_000
     (use,) = scene.registry.uses(permit)
-    assert use.result_hash == answer_hash(ciphertext)
+    assert use.result_hash == answer.hash and answer.ciphertext == ciphertext
 
 
 def decrypted_messages(scene, permit, query, key, cells):
@@ -149,7 +151,7 @@ def test_without_masks_the_same_attack_reads_every_answer(scene, key, monkeypatc
     permit, query = scene.issue(), mean("hba1c")
     answers = [aggregate(table, query).cells for table in scene.consortium.tables]
     open_query(scene, permit, query, key)
-    monkeypatch.setattr("belmont.federated.node.queries.mask", lambda *arguments: [0, 0])
+    monkeypatch.setattr("belmont.federated.query.disclosure.cell_mask", lambda *arguments: [0, 0])
     assert decrypted_messages(scene, permit, query, key, 2) == answers
 
 
@@ -323,7 +325,7 @@ def test_totals_that_could_wrap_are_refused_before_anything_is_encrypted(scene, 
         asked(scene, permit, total("age"), key)
     outcomes = refusal.value.hospitals
     assert [o.reason for o in outcomes if o is not outcomes[1]] == [Reason.REQUEST_MALFORMED] * 3
-    assert outcomes[1].reason is Reason.VERSION_STALE, "nobody has so long a table"
+    assert outcomes[1].reason is Reason.DATASET_UNPROVEN, "nobody can prove so long a table"
     assert "could reach" in outcomes[0].detail
     assert scene.registry.uses(permit) == []
 

@@ -199,9 +199,7 @@ def test_stale_consents(study, refused):
     hospital = study.registry.as_(study.consortium.hospitals[0])
     hospital.set_consent_root(study.participants[0], b"\7" * 32)
     refusal = refused(study.send_round(permit))
-    hospital.add_version(
-        study.participants[0], b"\x01\x71\x12\x20" + bytes(32), study.consortium.tables[0].rows, bytes(32), b"\7" * 32
-    )
+    study.consortium.add_version(0, study.consortium.tables[0], consent=b"\7" * 32)
     assert refusal.reason is Reason.CONSENT_STALE
     assert nothing_happened(study)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from belmont.ehr.coded import CodedTable
 from belmont.federated.errors import RoundRefused
 from belmont.federated.hashes import code_hash, config_hash
 from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton
@@ -14,38 +15,20 @@ FEATURES = ("age", "ldl", "systolic")
 MIN_COHORT = 50
 
 
-class Rare:
+def rare(table, column, rows):
     """A table in which ``column`` is observed in the given rows only."""
-
-    def __init__(self, table, column, rows):
-        self._table, self._column = table, column
-        self._seen = np.isin(np.arange(table.rows), rows)
-
-    def __getattr__(self, name):
-        return getattr(self._table, name)
-
-    def observed(self, column):
-        seen = self._table.observed(column)
-        return seen & self._seen if column == self._column else seen
-
-    def values(self, column):
-        return np.where(self.observed(column), self._table.values(column), np.nan)
-
-    def codes(self, column):
-        return np.where(self.observed(column), self._table.codes(column), 0)
+    seen = np.isin(np.arange(table.rows), rows)
+    return with_codes(table, column, np.where(seen, table.codes(column), 0))
 
 
-class Changed(Rare):
+def changed(table, column, rows):
     """A table in which a column of two values is 1 in the given rows only."""
+    return with_codes(table, column, np.isin(np.arange(table.rows), rows))
 
-    def observed(self, column):
-        return self._table.observed(column)
 
-    def values(self, column):
-        return self._seen.astype(float) if column == self._column else self._table.values(column)
-
-    def codes(self, column):
-        return self._seen.astype(int) if column == self._column else self._table.codes(column)
+def with_codes(table, column, codes):
+    all_codes = {name: table.codes(name) for name in table.columns} | {column: codes.astype(np.uint16)}
+    return CodedTable(table.dictionary, all_codes, table.pseudonyms)
 
 
 @pytest.fixture
@@ -88,34 +71,35 @@ def refused_at_hospital_0(scene, run):
 @pytest.mark.parametrize("column", ["hba1c", "ldl"])
 def test_an_outcome_or_feature_observed_for_too_few_patients_is_refused(scene, one_round, column, rows):
     """With one row, gradient and Hessian would be that patient's row."""
-    rare = Rare(scene.consortium.tables[0], column, np.flatnonzero(scene.consortium.tables[0].observed(column))[:rows])
+    few = rare(scene.consortium.tables[0], column, np.flatnonzero(scene.consortium.tables[0].observed(column))[:rows])
     outcome = column if column == "hba1c" else "cvd_event"
-    assert refused_at_hospital_0(scene, lambda: one_round(rare, outcome))
+    assert refused_at_hospital_0(scene, lambda: one_round(few, outcome))
 
 
 def test_exactly_the_minimum_is_enough(scene, one_round):
     table = scene.consortium.tables[0]
-    one_round(Rare(table, "ldl", np.flatnonzero(table.observed("ldl"))[:MIN_COHORT]))
+    one_round(rare(table, "ldl", np.flatnonzero(table.observed("ldl"))[:MIN_COHORT]))
 
 
 @pytest.mark.parametrize("column", ["cvd_event", "prior_event"])
 @pytest.mark.parametrize("rows", [[5], range(7)])
 def test_a_value_of_two_that_only_a_few_patients_have_is_refused(scene, one_round, column, rows):
     """The sums over one value's rows stand in gradient and Hessian: of one case they are the case's own row."""
-    changed = Changed(scene.consortium.tables[0], column, rows)
-    assert refused_at_hospital_0(scene, lambda: one_round(changed, features=(*FEATURES, "prior_event")))
+    other = changed(scene.consortium.tables[0], column, rows)
+    assert refused_at_hospital_0(scene, lambda: one_round(other, features=(*FEATURES, "prior_event")))
 
 
 @pytest.mark.parametrize("rows", [[], range(8)])
 def test_a_value_that_nobody_or_enough_patients_have_is_answered(scene, one_round, rows):
-    one_round(Changed(scene.consortium.tables[0], "prior_event", rows), features=(*FEATURES, "prior_event"))
+    one_round(changed(scene.consortium.tables[0], "prior_event", rows), features=(*FEATURES, "prior_event"))
 
 
 def test_an_indicator_of_a_few_missing_values_is_zero_throughout(tables):
     for missing, shown in ((1, 0), (7, 0), (8, 8)):
-        table = Rare(tables[0], "age", range(missing, tables[0].rows))
-        data = design(table, ("age",), "cvd_event", ("age",))
-        assert data.columns[-1] == "age missing" and data.design[:, -1].sum() == shown
+        table = rare(tables[0], "bmi", range(missing, tables[0].rows))
+        table = with_codes(table, "bmi", np.maximum(table.codes("bmi"), np.arange(table.rows) >= missing))
+        data = design(table, ("bmi",), "cvd_event", ("bmi",))
+        assert data.columns[-1] == "bmi missing" and data.design[:, -1].sum() == shown
 
 
 STUBBORN = """
@@ -135,5 +119,5 @@ def train(message, context):
 
 
 def test_code_that_goes_on_after_it_asked_for_too_few_rows_releases_nothing(scene, one_round, app_builder):
-    rare = Rare(scene.consortium.tables[0], "hba1c", [5])
-    assert refused_at_hospital_0(scene, lambda: one_round(rare, bundle=app_builder(STUBBORN)))
+    few = rare(scene.consortium.tables[0], "hba1c", [5])
+    assert refused_at_hospital_0(scene, lambda: one_round(few, bundle=app_builder(STUBBORN)))

@@ -1,5 +1,6 @@
 """A node computes on the newest version that the chain has, however long it has been running."""
 
+import numpy as np
 import pytest
 
 from belmont.federated.errors import NodeFault, QueryRefused
@@ -8,28 +9,7 @@ from belmont.federated.query.bfv import ResearcherKey
 from belmont.federated.query.question import count
 from belmont.registry.reasons import Reason
 
-CID = b"\x01\x71\x12\x20" + bytes(32)
 REVOKED = 100
-
-
-class Without:
-    """A table without its first rows: those of patients who revoked."""
-
-    def __init__(self, table, left_out):
-        self._table, self._left_out = table, left_out
-        self.rows = table.rows - left_out
-
-    def __getattr__(self, name):
-        return getattr(self._table, name)
-
-    def codes(self, column):
-        return self._table.codes(column)[self._left_out :]
-
-    def observed(self, column):
-        return self._table.observed(column)[self._left_out :]
-
-    def values(self, column):
-        return self._table.values(column)[self._left_out :]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +19,9 @@ def key():
 
 def revoke(scene, rows=REVOKED):
     """Patients of hospital 0 revoke, and it registers a version without them."""
-    hospital = scene.registry.as_(scene.consortium.hospitals[0])
-    hospital.set_consent_root(scene.participants[0], b"\7" * 32)
-    hospital.add_version(scene.participants[0], CID, scene.consortium.tables[0].rows - rows, bytes(32), b"\7" * 32)
+    table = scene.consortium.tables[0]
+    scene.registry.as_(scene.consortium.hospitals[0]).set_consent_root(scene.participants[0], b"\7" * 32)
+    scene.consortium.add_version(0, table.select(np.arange(table.rows) >= rows), consent=b"\7" * 32)
 
 
 def reopened(scene, open_version):
@@ -62,7 +42,7 @@ def test_rows_of_patients_who_revoked_are_out_of_the_next_answer_of_a_node_that_
 
     def open_version(number):
         opened.append(number)
-        return {1: tables[0], 2: Without(tables[0], REVOKED)}[number]
+        return scene.stored(0, number)
 
     reopened(scene, open_version)
     permit = scene.issue()
@@ -78,7 +58,7 @@ def only_the_first(scene):
     def open_version(number):
         if number != 1:
             raise OSError("the vault has no such version")
-        return scene.consortium.tables[0]
+        return scene.stored(0)
 
     return open_version
 
@@ -99,18 +79,19 @@ def test_a_node_that_cannot_open_the_newest_version_refuses_rounds_and_queries(s
 
 def test_a_table_of_other_rows_than_were_registered_is_not_computed_on(scene, refused):
     """The loader gives the old table for every version."""
+    reopened(scene, lambda number: scene.stored(0))
     permit = scene.issue()
     scene.open_round(permit)
     revoke(scene)
     assert refused(scene.send_round(permit)).reason is Reason.VERSION_STALE
     with pytest.raises(NodeFault, match="open the table that was registered"):
-        scene.new_node(0, ledger_path=scene.folder / "other.sqlite")
+        scene.new_node(0, ledger_path=scene.folder / "other.sqlite", open_version=lambda number: scene.stored(0))
     assert scene.traces() == []
 
 
 def test_whoever_is_not_admitted_makes_a_node_open_nothing(scene, refused):
     opened = []
-    reopened(scene, lambda number: opened.append(number) or scene.consortium.tables[0])
+    reopened(scene, lambda number: opened.append(number) or scene.stored(0))
     permit = scene.issue()
     revoke(scene, rows=0)
     assert refused(scene.send_round(999)).reason is Reason.PERMIT_MISSING
@@ -127,10 +108,9 @@ def test_a_version_that_is_registered_while_the_code_computes_stops_the_result(h
 
 
 def test_a_node_may_start_before_its_dataset_has_a_version(scene, refused):
-    hospital = scene.registry.as_(scene.consortium.hospitals[0])
-    empty = hospital.register_dataset(
-        "later", 1 << 4, b"\1" * 32, 1, int(scene.registry.clock()) + 9_999, 0, b"\2" * 32
-    )
+    hospital, hashed = scene.registry.as_(scene.consortium.hospitals[0]), scene.consortium.tables[0].dictionary.hash
+    until = int(scene.registry.clock()) + 9_999
+    empty = hospital.register_dataset("later", 1 << 4, hashed, 1, until, 0, b"\2" * 32)
     datasets = (empty, *scene.participants[1:])
     node = scene.new_node(0, dataset_id=empty, ledger_path=scene.folder / "later.sqlite")
     study = scene.by_researcher.propose(scene.terms(datasets=datasets))
@@ -141,7 +121,6 @@ def test_a_node_may_start_before_its_dataset_has_a_version(scene, refused):
     permit = scene.by_researcher.issue(study)
     scene.open_round(permit, participants=datasets)
     assert refused(scene.send_round(permit, node=node, participants=datasets)).reason is Reason.DATASET_UNPROVEN
-    table = scene.consortium.tables[0]
-    hospital.add_version(empty, CID, table.rows, bytes(32), b"\2" * 32)
+    scene.consortium.add_version(0, scene.consortium.tables[0], dataset=empty)
     assert scene.send_round(permit, node=node, participants=datasets).has_content()
     node.close()

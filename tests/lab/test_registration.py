@@ -61,7 +61,7 @@ def test_damaged_records_register_nothing_and_the_repaired_ones_everything(
     hospital_files.register(home, SLUG, "Diabetes", dictionary, registry)
     (dataset,) = registry.datasets()
     assert dataset.versions == 1
-    table = hospital_files.registered_table(home, SLUG, registry, dataset.id)
+    table = hospital_files.stored_rows(home, SLUG, registry, dataset.id).table
     version = registry.version(dataset.id, 1)
     assert version is not None and table.rows == version.rows > 40
 
@@ -83,7 +83,7 @@ def test_a_chain_that_fails_between_the_two_writes_leaves_nothing_usable_and_the
     (half,) = registry.datasets()
     assert half.versions == 0
     with pytest.raises(HomeError, match="no version"):
-        hospital_files.registered_table(home, SLUG, registry, half.id)
+        hospital_files.stored_rows(home, SLUG, registry, half.id)
     monkeypatch.undo()
     hospital_files.register(home, SLUG, "Diabetes", dictionary, registry)
     (complete,) = registry.datasets()
@@ -113,7 +113,7 @@ def test_a_version_with_another_number_of_rows_than_the_vaults_is_refused(
     assert version is not None
     registry.add_version(dataset.id, version.cid, version.rows + 1, version.commitments_root, version.consent_root)
     with pytest.raises(HomeError, match="where the chain says"):
-        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+        hospital_files.stored_rows(home, SLUG, registry, dataset.id)
 
 
 def test_a_wrapping_key_that_is_gone_or_open_to_others_opens_no_vault_and_is_not_made_anew(
@@ -126,14 +126,14 @@ def test_a_wrapping_key_that_is_gone_or_open_to_others_opens_no_vault_and_is_not
     assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o640)
     with pytest.raises(KeyFileUnsafe, match="chmod 600"):
-        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+        hospital_files.stored_rows(home, SLUG, registry, dataset.id)
     key.unlink()
     with pytest.raises(KeyFileMissing):
-        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+        hospital_files.stored_rows(home, SLUG, registry, dataset.id)
     assert not key.exists()
     home.vault(SLUG).unlink()
     key.write_bytes(WrappingKey.generate().to_bytes())
     key.chmod(0o600)
     with pytest.raises(VaultMissing):
-        hospital_files.registered_table(home, SLUG, registry, dataset.id)
+        hospital_files.stored_rows(home, SLUG, registry, dataset.id)
     assert not home.vault(SLUG).exists()

@@ -1,15 +1,19 @@
 """One consortium, twice: in memory, and on the embedded chain in a process of its own."""
 
-import itertools
+import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_utils import to_canonical_address
 
+from belmont.chain.deployment import predict_address
 from belmont.chain.process import ChainProcess
+from belmont.registry import founding
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.founding import found
 from belmont.registry.protocol import Registry
@@ -22,6 +26,7 @@ from belmont.registry.types import (
     MemberProfile,
     MicroRho,
     PermitId,
+    ProofDomain,
     Role,
     StudyId,
     StudyTerms,
@@ -29,7 +34,8 @@ from belmont.registry.types import (
 
 HASH, CONSENT = b"\x11" * 32, b"\x22" * 32
 YEAR = 365 * 24 * 3600
-_serial = itertools.count(1)
+ROWS = 100
+CHAIN_ID = 1337
 
 
 @dataclass
@@ -43,18 +49,24 @@ class World:
     non_member: Any
     now: Callable[[], int]
     wait: Callable[[int], None]
+    shelf: Any
+    """Proofs (``tests/conftest.py``)."""
+    serials: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
 
-    def dataset(self, holder: Any) -> DatasetId:
+    def dataset(self, holder: Any, proven: bool = False) -> DatasetId:
         """A dataset of its own for each test, with one version."""
         registry = self.registry.as_(holder)
-        id_ = registry.register_dataset(
-            f"dataset {next(_serial)}", 1 << 4, HASH, 1, self.now() + YEAR, MicroRho(100), CONSENT
-        )
-        registry.add_version(id_, b"cid", 100, HASH, CONSENT)
+        self.serials[proven] += 1
+        name = f"{'proven' if proven else 'registered'} dataset {self.serials[proven]}"
+        until = self.now() + YEAR
+        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, until, MicroRho(100), CONSENT)
+        number = registry.add_version(id_, b"cid", ROWS, self.shelf.table(ROWS).root, CONSENT)
+        if proven:
+            self.shelf.prove_version(self.registry.as_(self.non_member), id_, number, ROWS)
         return id_
 
-    def datasets(self) -> tuple[DatasetId, ...]:
-        return tuple(self.dataset(holder) for holder in self.holders)
+    def datasets(self, proven: bool = False) -> tuple[DatasetId, ...]:
+        return tuple(self.dataset(holder, proven) for holder in self.holders)
 
     def terms(self, datasets: tuple[DatasetId, ...], **changes: Any) -> StudyTerms:
         fields: dict[str, Any] = {
@@ -90,7 +102,8 @@ class World:
 
 @pytest.fixture(scope="session")
 def accounts() -> list[Any]:
-    return [Account.create() for _ in range(6)]
+    """The same in every run, so that proofs from the last one hold."""
+    return [Account.from_key(hashlib.sha256(b"member %d" % place).digest()) for place in range(6)]
 
 
 @pytest.fixture(scope="session")
@@ -102,26 +115,38 @@ def founders(accounts: list[Any]) -> list[MemberProfile]:
     ]
 
 
-def world(registry: Registry, accounts: list[Any], now: Callable[[], int], wait: Callable[[int], None]) -> World:
-    return World(registry, tuple(accounts[:2]), accounts[2], tuple(accounts[3:5]), accounts[5], now, wait)
+def world(
+    registry: Registry, accounts: list[Any], now: Callable[[], int], wait: Callable[[int], None], shelf: Any
+) -> World:
+    return World(registry, tuple(accounts[:2]), accounts[2], tuple(accounts[3:5]), accounts[5], now, wait, shelf)
 
 
 @pytest.fixture(scope="session")
-def simulated(accounts: list[Any], founders: list[MemberProfile]) -> World:
-    registry = SimulatedRegistry.found("Consortium", founders)
-    return world(registry, accounts, registry.clock, registry.clock.advance)
+def deployer() -> Any:
+    return Account.from_key(hashlib.sha256(b"deployer").digest())
+
+
+@pytest.fixture(scope="session")
+def simulated(accounts: list[Any], founders: list[MemberProfile], deployer: Any, shelf: Any) -> World:
+    domain = ProofDomain(CHAIN_ID, to_canonical_address(predict_address(deployer.address, 0)))
+    registry = SimulatedRegistry.found("Consortium", founders, proof_domain=domain)
+    return world(registry, accounts, registry.clock, registry.clock.advance, shelf)
 
 
 @pytest.fixture(scope="session")
 def chain_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
-    with ChainProcess.start(tmp_path_factory.mktemp("chain"), heartbeat_seconds=0.5) as process:
+    with ChainProcess.start(tmp_path_factory.mktemp("chain"), heartbeat_seconds=0.5, chain_id=CHAIN_ID) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
-def on_chain(chain_process: ChainProcess, accounts: list[Any], founders: list[MemberProfile]) -> World:
-    registry = found(chain_process.url, "Consortium", founders)
-    return world(registry, accounts, lambda: registry.head().timestamp, lambda seconds: time.sleep(seconds + 1))
+def on_chain(
+    chain_process: ChainProcess, accounts: list[Any], founders: list[MemberProfile], deployer: Any, shelf: Any
+) -> World:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(founding, "EthAccount", SimpleNamespace(create=lambda: deployer))
+        registry = found(chain_process.url, "Consortium", founders)
+    return world(registry, accounts, lambda: registry.head().timestamp, lambda seconds: time.sleep(seconds + 1), shelf)
 
 
 @pytest.fixture(params=["simulated", "on_chain"])

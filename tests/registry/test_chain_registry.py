@@ -96,7 +96,7 @@ def test_strangers_who_announce_consortia_do_not_keep_anybody_from_the_real_one(
 
 
 def test_two_holders_record_at_the_same_time(on_chain):
-    datasets = on_chain.datasets()
+    datasets = on_chain.datasets(proven=True)
     permit = on_chain.permit(datasets)
     on_chain.registry.as_(on_chain.data_user).open_round(permit, 1, HASH, datasets)
     failures = []
@@ -117,7 +117,7 @@ def test_two_holders_record_at_the_same_time(on_chain):
 
 
 def test_one_use_recorded_from_two_threads_is_charged_once(on_chain):
-    datasets = on_chain.datasets()
+    datasets = on_chain.datasets(proven=True)
     permit = on_chain.permit(datasets)
     on_chain.registry.as_(on_chain.data_user).open_round(permit, 1, HASH, datasets)
     outcomes = []

@@ -81,7 +81,7 @@ DATASET = Dataset(
     status=DatasetStatus.ACTIVE,
     versions=2,
 )
-VERSION = DatasetVersion(HERE, 2, b"cid", 100, OTHER, CONSENT, VersionStatus.REGISTERED, NOW - 600)
+VERSION = DatasetVersion(HERE, 2, b"cid", 100, OTHER, CONSENT, VersionStatus.PROVEN, NOW - 600)
 OPENED = OpenedUse(PermitId(1), UseKind.ROUND, 3, MODEL, participants_hash((HERE, THERE)), NOW - 10)
 VIEW = View(
     head=Head(100, OTHER, NOW),
@@ -175,6 +175,7 @@ REFUSALS = [
     (Reason.RETENTION_OVER, REQUEST, with_dataset(retention_until=NOW)),
     (Reason.DATASET_UNPROVEN, REQUEST, replace(VIEW, version=None)),
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(status=VersionStatus.UNKNOWN)),
+    (Reason.DATASET_UNPROVEN, REQUEST, with_version(status=VersionStatus.REGISTERED)),
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(number=1)),
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(dataset_id=THERE)),
     (Reason.CONSENT_STALE, REQUEST, with_dataset(consent_root=OTHER)),
@@ -197,6 +198,7 @@ REFUSALS = [
     (Reason.DATASET_NOT_COVERED, asking(participants=(HERE, ELSEWHERE)), VIEW),
     (Reason.DATASET_NOT_COVERED, asking(participants=(HERE, DatasetId(OTHER))), VIEW),
     (Reason.COHORT_TOO_SMALL, asking(cohort_rows=19), VIEW),
+    (Reason.COHORT_TOO_SMALL, REQUEST, with_version(rows=19)),
     # what was opened
     (Reason.ROUNDS_EXHAUSTED, asking(n=11), VIEW),
     (Reason.QUERIES_EXHAUSTED, asking(QUERY, n=6), QUERY_VIEW),
@@ -426,14 +428,14 @@ def test_what_is_permitted_fulfils_every_condition(request_, view, now):
     assert request_.dataset_id == dataset.id == version.dataset_id
     assert dataset.id in terms.datasets and dataset.id not in permit.withdrawn
     assert dataset.status is DatasetStatus.ACTIVE and now < dataset.retention_until
-    assert version.status >= VersionStatus.REGISTERED and version.number == dataset.versions
+    assert version.status >= VersionStatus.PROVEN and version.number == dataset.versions
     assert version.consent_root == dataset.consent_root
     assert (Computation.TRAINING if is_round else Computation.QUERY) in terms.computations
     assert request_.purpose and request_.purpose | terms.purpose == terms.purpose
     assert not is_round or (request_.code_hash, request_.config_hash) == (terms.code_hash, terms.config_hash)
     assert len(set(request_.participants)) == len(request_.participants) >= terms.min_hospitals
     assert set(request_.participants) <= set(permit.covered) and dataset.id in request_.participants
-    assert request_.cohort_rows >= terms.min_cohort
+    assert min(request_.cohort_rows, version.rows) >= terms.min_cohort
     assert opened.kind is request_.kind and opened.n == request_.n
     assert 1 <= request_.n <= (terms.rounds if is_round else terms.queries)
     assert request_.n <= (permit.rounds_opened if is_round else permit.queries_opened)

@@ -8,6 +8,7 @@ from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryArgumentError, RegistryRefused
 from belmont.registry.hashes import dataset_id
 from belmont.registry.protocol import Registry
+from belmont.registry.proving import ensure_tables
 from belmont.registry.reasons import Reason, WriteRefusal
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
@@ -17,6 +18,7 @@ from belmont.registry.types import (
     DatasetStatus,
     MemberStatus,
     MicroRho,
+    PartStart,
     PermitId,
     PermitStatus,
     ProposalId,
@@ -25,8 +27,11 @@ from belmont.registry.types import (
     StudyId,
     StudyStatus,
     UseKind,
+    VersionStatus,
     View,
 )
+from belmont.zk.layout import ColumnKind, Kind, Layout
+from belmont.zk.statement import Statement
 
 MODEL, RESULT = b"\x33" * 32, b"\x44" * 32
 
@@ -74,7 +79,7 @@ def test_knows_its_members(any_world, founders):
 
 
 def test_one_approved_study_is_decided_on_at_every_step(any_world):
-    registry, datasets = any_world.registry, any_world.datasets()
+    registry, datasets = any_world.registry, any_world.datasets(proven=True)
     here = datasets[0]
     study = any_world.approved(datasets)
     assert registry.study(study).status is StudyStatus.APPROVED
@@ -170,6 +175,60 @@ def test_a_dataset_changes_only_as_its_holder_says(any_world, refused):
     as_holder.destroy_dataset(id_)
     assert as_holder.dataset(id_).status is DatasetStatus.DESTROYED
     assert id_ in [dataset.id for dataset in as_holder.datasets()]
+
+
+def test_a_version_is_usable_once_its_proof_was_accepted(any_world, refused):
+    registry, datasets = any_world.registry, any_world.datasets()
+    here, permit_id = datasets[0], any_world.permit(datasets)
+    registry.as_(any_world.data_user).open_round(permit_id, 1, MODEL, datasets)
+
+    def ask():
+        view = registry.view(permit_id, here, UseKind.ROUND, 1)
+        decision = decide(view.permit, request_for(view.permit, here, datasets), view, view.head.timestamp)
+        return "permitted" if isinstance(decision, Permitted) else decision.reason
+
+    assert ask() is Reason.DATASET_UNPROVEN
+    with refused("DATASET_UNPROVEN"):
+        registry.as_(any_world.holders[0]).record_use(permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(1))
+    any_world.shelf.prove_version(registry.as_(any_world.non_member), here, 1, 100)
+    assert registry.version(here, 1).status is VersionStatus.PROVEN
+    assert ask() == "permitted"
+    assert [event.name for event in registry.audit_events()][-2:] == ["PartAccepted", "VersionProven"]
+
+
+def test_a_proof_of_another_dataset_proves_nothing(any_world, refused):
+    registry, table = any_world.registry.as_(any_world.non_member), any_world.shelf.table(100)
+    ours, theirs = any_world.datasets()
+    domain, owner = registry.proof_domain, bytes.fromhex(any_world.holders[1].address[2:])
+    statement = Statement(domain.chain_id, domain.contract, owner, theirs, 1, table.layout, 0, 1, 100)
+    proof = any_world.shelf.prove(table, statement)
+    ensure_tables(registry, table.layout)
+    with refused("PROOF_INVALID"):
+        registry.prove_version(ours, 1, any_world.shelf.text_hash, proof, PartStart())
+    with refused("VERSION_UNKNOWN"):
+        registry.prove_version(theirs, 2, any_world.shelf.text_hash, proof, PartStart())
+    with refused("PART_OUT_OF_PLACE"):
+        registry.prove_version(theirs, 1, any_world.shelf.text_hash, proof, PartStart(rows=1))
+    assert registry.version(ours, 1).status is VersionStatus.REGISTERED
+    registry.prove_version(theirs, 1, any_world.shelf.text_hash, proof, PartStart())
+    assert registry.version(theirs, 1).status is VersionStatus.PROVEN
+
+
+def test_tables_are_registered_once_by_anybody(any_world, refused):
+    registry, layout = any_world.registry.as_(any_world.non_member), Layout((ColumnKind(Kind.RANGE, 1234),))
+    assert not registry.has_tables(layout.hash)
+    ensure_tables(registry, layout)
+    assert registry.has_tables(layout.hash)
+    ensure_tables(registry, layout)
+    with refused("TABLES_EXIST"):
+        registry.register_tables(layout)
+
+
+def test_a_layout_that_no_part_of_a_proof_holds_is_an_argument_error(any_world):
+    with pytest.raises(RegistryArgumentError, match="258 columns"):
+        any_world.registry.as_(any_world.holders[0]).register_tables(
+            Layout((ColumnKind(Kind.RANGE_OR_MISSING, 2),) * 125)
+        )
 
 
 def test_identifiers_are_those_that_python_computes(any_world):

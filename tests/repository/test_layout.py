@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "chain": {"identity", "contracts"},
     "registry": {"chain", "zk", "contracts", "identity"},
     "audit": {"registry", "identity", "chain"},
-    "federated": {"registry"},
+    "federated": {"registry", "zk"},
 }
 TOP = {"service", "lab", "cli"}
 

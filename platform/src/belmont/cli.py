@@ -14,6 +14,8 @@ from importlib.metadata import version
 
 GROUPS = {
     "demo": ("belmont.lab.commands", "run one approved study from start to audit, and write a report"),
+    "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
+    "verify": ("belmont.lab.verify_command", "verify proofs offline"),
     "data": ("belmont.ehr.commands", "generate synthetic records; code records by a data dictionary"),
     "chain": ("belmont.chain.commands", "serve the embedded chain"),
 }
@@ -21,6 +23,8 @@ GROUPS = {
 EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end
   belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
+  belmont prove hospital-1 --home consortium --url http://127.0.0.1:8545
+  belmont verify proofs/*.proof                    offline, believing nobody
   belmont chain serve --dir chain --port 8545
 
 every command explains itself: belmont demo --help

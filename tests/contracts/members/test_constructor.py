@@ -33,7 +33,10 @@ def test_announces_every_founder_and_the_addresses_of_all_contracts(consortium, 
     (announced,) = (each.details for each in events if each.name == "ConsortiumFounded")
     assert announced == {
         "name": "Second",
-        **{name: registry.addresses[name.title()] for name in ("datasets", "studies", "permits", "uses")},
+        **{
+            name: registry.addresses[name.title()]
+            for name in ("datasets", "studies", "permits", "uses", "verifier", "proofs")
+        },
     }
 
 

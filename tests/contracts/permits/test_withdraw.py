@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def datasets(consortium):
-    return consortium.datasets()
+    return consortium.datasets(proven=True)
 
 
 @pytest.fixture

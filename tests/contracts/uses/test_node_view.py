@@ -5,7 +5,7 @@ from belmont.registry.types import DatasetId, UseKind, View
 
 @pytest.fixture
 def datasets(consortium):
-    return consortium.datasets()
+    return consortium.datasets(proven=True)
 
 
 def test_holds_what_the_separate_reads_hold(consortium, datasets):

@@ -7,7 +7,7 @@ RESULT = b"\x66" * 32
 
 @pytest.fixture
 def datasets(consortium):
-    return consortium.datasets()
+    return consortium.datasets(proven=True)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_largest_number_does_not_wrap_around(consortium, permit, datasets, r
 
 
 def test_the_lifetime_cap_holds_over_all_permits(consortium, refused):
-    datasets = consortium.dataset(rho_cap=150), consortium.dataset(consortium.other_holder)
+    datasets = consortium.dataset(rho_cap=150, proven=True), consortium.dataset(consortium.other_holder)
     first, second = consortium.permit(datasets), consortium.permit(datasets)
     consortium.round(first)
     consortium.round(second)
@@ -127,13 +127,30 @@ def test_a_dataset_without_a_version_is_refused(consortium, refused):
         consortium.record(permit, datasets[0])
 
 
+def test_a_newest_version_that_is_not_proven_is_refused(consortium, permit, datasets, refused):
+    consortium.version(datasets[0])
+    with refused("DATASET_UNPROVEN"):
+        consortium.record(permit, datasets[0])
+    consortium.shelf.prove_version(consortium.registry.as_(consortium.holder), datasets[0], 2, 100)
+    consortium.record(permit, datasets[0])
+
+
+def test_a_version_with_fewer_rows_than_the_minimum_cohort_is_refused(consortium, datasets, refused):
+    permits = [consortium.permit(datasets, min_cohort=least) for least in (100, 101)]
+    for permit in permits:
+        consortium.round(permit)
+    consortium.record(permits[0], datasets[0])
+    with refused("COHORT_TOO_SMALL"):
+        consortium.record(permits[1], datasets[0])
+
+
 def test_a_version_from_before_the_consents_changed_is_refused(consortium, permit, datasets, refused):
     changed = b"\x33" * 32
     as_holder = consortium.registry.as_(consortium.holder)
     as_holder.set_consent_root(datasets[0], changed)
     with refused("CONSENT_STALE"):
         consortium.record(permit, datasets[0])
-    as_holder.add_version(datasets[0], b"cid", 99, RESULT, changed)
+    consortium.version(datasets[0], changed, proven=True)
     consortium.record(permit, datasets[0])
 
 

@@ -3,10 +3,14 @@
     FederatedError
     ├── Refusal            a node will not compute or release, with the typed reason
     ├── NodeFault          a node cannot serve: nothing leaves, and its operator has to act
-    │   └── LedgerError    its ledger cannot be used
+    │   ├── LedgerError    its ledger cannot be used
+    │   └── NotRegistered  the stored rows are not those whose commitments are on chain
     ├── BundleError        a Flower App Bundle cannot be built or loaded
     ├── AppFailed          the study's code raised, or answered what a node may not release
     ├── QueryError         a query, key or answer that cannot be used
+    │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
+    │   ├── NotProved      an answer that had to be proved, and cannot be
+    │   └── TotalRefuted   the proof does not hold for the total: somebody lied; has what the board needs
     ├── RoundRefused       a round ended because hospitals refused
     └── QueryRefused       a query ended because hospitals refused
 
@@ -17,9 +21,12 @@ import json
 from typing import TYPE_CHECKING
 
 from belmont.registry.reasons import Reason
+from belmont.zk import errors as zk_errors
 
 if TYPE_CHECKING:
     from belmont.federated.outcome import HospitalOutcome
+    from belmont.federated.query.case import Case, Place
+    from belmont.registry.types import DatasetId
 
 REFUSED = 451
 """Flower error code of a refusal (Flower's own codes are small; 451 is HTTP's "unavailable for legal reasons")."""
@@ -67,6 +74,10 @@ class LedgerError(NodeFault):
     """The ledger file belongs to another dataset, or cannot be read or written."""
 
 
+class NotRegistered(NodeFault):
+    """The rows of a version are not those whose commitments the chain has; nothing is computed on them."""
+
+
 class BundleError(FederatedError):
     """The app folder or the bundle's bytes are not a Flower app that a node can load."""
 
@@ -84,6 +95,30 @@ class AppFailed(FederatedError):
 
 class QueryError(FederatedError):
     """A query that is not well formed, a key that does not fit, or an answer that cannot be decrypted."""
+
+
+class AnswerRejected(QueryError):
+    """One hospital's answer is malformed, unsigned, or rests on other commitments than it registered."""
+
+    def __init__(self, dataset_id: "DatasetId", name: str, place: "Place", why: str) -> None:
+        self.dataset_id = dataset_id
+        self.place = place
+        super().__init__(f"{name}: {why}")
+
+
+class NotProved(QueryError):
+    """The caller asked for a proved answer, and this one cannot be proved; the text says why."""
+
+
+class TotalRefuted(QueryError, zk_errors.TotalRefuted):
+    """The decrypted total is not the true one: a hospital lied. ``case`` is what the ethics board needs to find it."""
+
+    def __init__(self, why: str, case: "Case") -> None:
+        self.case = case
+        super().__init__(
+            f"{why}. Give `error.case` to the ethics board: each hospital discloses its part to it, and "
+            "`belmont.federated.query.blame.investigate` names who lied."
+        )
 
 
 class _Refused(FederatedError):

@@ -6,7 +6,7 @@ All are SHA-256 over a domain label, a zero byte, and an unambiguous encoding:
 - config: canonical JSON (sorted keys, no spaces, ASCII) of the run configuration, scalars only;
 - model: for each array in order its name, dtype, shape and little-endian bytes, all with lengths;
 - query: canonical JSON of the query, SHA-256 of the BFV public context, permit, number, participants in order;
-- result: what a node is about to release, in the model's encoding, or the ciphertext's bytes.
+- result: what a node is about to release, in the model's encoding, or a signed answer's content and signature.
 """
 
 import hashlib
@@ -62,9 +62,9 @@ def update_hash(arrays: Arrays, metrics: Mapping[str, float]) -> bytes:
     return _labelled(b"belmont/update/1", _encode_arrays(arrays) + canonical_json(dict(metrics)))
 
 
-def answer_hash(ciphertext: bytes) -> bytes:
-    """Hash of what a node releases after a query."""
-    return _labelled(b"belmont/answer/1", ciphertext)
+def answer_hash(signed_answer: bytes) -> bytes:
+    """Hash of what a node releases after a query: content and signature (``query.signed_answer``)."""
+    return _labelled(b"belmont/answer/2", signed_answer)
 
 
 def query_hash(

@@ -13,8 +13,11 @@
      time; versions built at an older one are stale from then on.
   5. Freezing stops every use, until the holder unfreezes.
   6. Only the contract Uses charges rho, and only for a use that is possible now: the dataset is active and within
-     its retention date, and its newest version is usable and built at the current consent root.
+     its retention date, and its newest version is usable, built at the current consent root, and has the rows of the
+     permit's minimum cohort at least.
   7. What is charged never exceeds the lifetime cap, over all permits.
+  8. Only the contract Proofs makes a registered version proven, once it accepted a proof of all of it. Proven is final,
+     and only proven versions are usable.
 """
 
 import Members
@@ -26,7 +29,7 @@ DESTROYED: constant(uint8) = 3
 REGISTERED: constant(uint8) = 1
 PROVEN: constant(uint8) = 2
 # The least status of a version that can be computed on; the same constant stands in registry/decide.py.
-USABLE_FROM: constant(uint8) = REGISTERED
+USABLE_FROM: constant(uint8) = PROVEN
 # DUO:0000004 is bit 4, and so on: 4 6 7 11 12 15 16 18 19 20 21 22 24 25 26 27 28 29 42 43 44 45 46.
 DUO_TERMS: constant(uint64) = 136340507039952
 
@@ -52,6 +55,15 @@ struct Version:
     consentRoot: bytes32
     status: uint8
     registeredAt: uint64
+
+
+# What a proof of a version is about.
+struct Registered:
+    holder: address
+    dictionaryHash: bytes32
+    rows: uint64
+    commitmentsRoot: bytes32
+    status: uint8
 
 
 # What changes about a dataset and its newest version.
@@ -111,6 +123,7 @@ event DatasetDestroyed:
 
 MEMBERS: immutable(Members.__interface__)
 USES: immutable(address)
+PROOFS: immutable(address)
 
 count: public(uint64)
 idAt: public(HashMap[uint64, bytes32])
@@ -119,9 +132,10 @@ _versions: HashMap[bytes32, HashMap[uint64, Version]]
 
 
 @deploy
-def __init__(members: address, uses: address):
+def __init__(members: address, uses: address, proofs: address):
     MEMBERS = Members.__interface__(members)
     USES = uses
+    PROOFS = proofs
     log ContractDeployed(actor=msg.sender)
 
 
@@ -231,19 +245,29 @@ def destroy(dataset: bytes32):
 
 
 @external
-def charge(dataset: bytes32, rho: uint64):
+def charge(dataset: bytes32, rho: uint64, minCohort: uint64):
     """
     @notice Charge a use that is recorded in the same transaction.
     """
     assert msg.sender == USES, "NOT_USES_CONTRACT"  # 6
     self._checkOpen(dataset)  # 6
     number: uint64 = self._datasets[dataset].versions
-    assert self._versions[dataset][number].status >= USABLE_FROM, "DATASET_UNPROVEN"  # 6
+    assert self._versions[dataset][number].status >= USABLE_FROM, "DATASET_UNPROVEN"  # 8
     current: bytes32 = self._datasets[dataset].consentRoot
     assert self._versions[dataset][number].consentRoot == current, "CONSENT_STALE"  # 6
+    assert self._versions[dataset][number].rows >= minCohort, "COHORT_TOO_SMALL"  # 6
     spent: uint64 = self._datasets[dataset].rhoSpent
     assert rho <= self._datasets[dataset].rhoCap - spent, "BUDGET_EXHAUSTED"  # 7
     self._datasets[dataset].rhoSpent = spent + rho
+
+
+@external
+def markProven(dataset: bytes32, number: uint64):
+    """
+    @notice Record that a proof of all of a registered version was accepted in the same transaction.
+    """
+    assert msg.sender == PROOFS, "NOT_PROOFS_CONTRACT"  # 8
+    self._versions[dataset][number].status = PROVEN
 
 
 @internal
@@ -316,3 +340,15 @@ def state(id: bytes32) -> State:
 @view
 def version(id: bytes32, number: uint64) -> Version:
     return self._versions[id][number]
+
+
+@external
+@view
+def registered(id: bytes32, number: uint64) -> Registered:
+    return Registered(
+        holder=self._datasets[id].holder,
+        dictionaryHash=self._datasets[id].dictionaryHash,
+        rows=self._versions[id][number].rows,
+        commitmentsRoot=self._versions[id][number].commitmentsRoot,
+        status=self._versions[id][number].status,
+    )

@@ -62,6 +62,8 @@ event ConsortiumFounded:
     studies: address
     permits: address
     uses: address
+    verifier: address
+    proofs: address
 
 
 event MemberAdmitted:
@@ -118,6 +120,8 @@ def __init__(
     studies: address,
     permits: address,
     uses: address,
+    verifier: address,
+    proofs: address,
 ):
     assert len(name) > 0, "NAME_MISSING"
     self.name = name
@@ -126,7 +130,14 @@ def __init__(
         self._admit(founder)
     assert self.boardSize >= BOARD_MIN, "BOARD_TOO_SMALL"  # 4
     log ConsortiumFounded(
-        actor=msg.sender, name=name, datasets=datasets, studies=studies, permits=permits, uses=uses
+        actor=msg.sender,
+        name=name,
+        datasets=datasets,
+        studies=studies,
+        permits=permits,
+        uses=uses,
+        verifier=verifier,
+        proofs=proofs,
     )
 
 

@@ -72,6 +72,7 @@ struct Limits:
     queries: uint64
     rhoPerDataset: uint64
     minHospitals: uint64
+    minCohort: uint64
 
 
 struct Ballot:
@@ -339,6 +340,7 @@ def limits(id: uint64) -> Limits:
         queries=self._terms[id].queries,
         rhoPerDataset=self._terms[id].rhoPerDataset,
         minHospitals=self._terms[id].minHospitals,
+        minCohort=self._terms[id].minCohort,
     )
 
 

@@ -16,7 +16,7 @@
   5. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
      permit is usable, its data user active, and the dataset still covered.
   6. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
-     the rules on the dataset itself. What is charged never exceeds either.
+     the rules on the dataset itself, the permit's minimum cohort among them. What is charged never exceeds either.
 """
 
 import Members
@@ -142,7 +142,7 @@ def recordUse(permit: uint64, kind: uint8, n: uint64, dataset: bytes32, resultHa
     assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 6
     self.rhoSpent[permit][dataset] = spent + rho
     self._uses[permit][kind][n][dataset] = Use(resultHash=resultHash, rho=rho, recordedAt=self._now())
-    extcall DATASETS.charge(dataset, rho)  # 6
+    extcall DATASETS.charge(dataset, rho, limits.minCohort)  # 6
     log UseRecorded(
         actor=msg.sender, permit=permit, dataset=dataset, kind=kind, n=n, resultHash=resultHash, rho=rho
     )

@@ -9,7 +9,9 @@ Rules kept here, in order:
 4. A bad value may be dropped (`drop_value`) only where the column allows missing; otherwise it drops the row
    (`drop_row`) or refuses the file (`refuse_file`).
 5. Only listed units convert. A unit that is not listed is a bad value, never a guess.
-6. `hash` is the SHA-256 of the dictionary as canonical JSON: two YAML files that say the same have one hash.
+6. `hash` is the SHA-256 of two hashes: of the `layout`, which is all that a proof of validity knows of a dictionary,
+   and of the dictionary as canonical JSON. Two YAML files that say the same have one hash, and a contract that is given
+   the second hash can check that a layout belongs to the first.
 """
 
 import hashlib
@@ -29,6 +31,10 @@ LOOKUP_TABLE_SIZE = 4032
 """Rows of the lookup table (4096 less 64 blinding rows): all (value, class) pairs have to fit."""
 
 MAX_COLUMNS = 512
+
+LAYOUT_VERSION = 1
+LAYOUT_BIT, LAYOUT_RANGE, LAYOUT_RANGE_OR_MISSING = 1, 2, 3
+"""Kinds of columns in a layout (docs/protocol.md, "Layout")."""
 
 Policy = Literal["drop_value", "drop_row", "refuse_file"]
 LinePolicy = Literal["drop_line", "refuse_file"]
@@ -107,6 +113,13 @@ class Column:
     def width(self) -> int:
         """The highest code: 1 for a bit, W for a range."""
         return 1 if self.codebook is None else self.codebook.width
+
+    @property
+    def layout_kind(self) -> int:
+        """What kind of column a layout calls it."""
+        if self.kind == "bit":
+            return LAYOUT_BIT
+        return LAYOUT_RANGE_OR_MISSING if self.allows_missing else LAYOUT_RANGE
 
     def convert(self, value: float, unit: str | None) -> float | None:
         """`value` in the column's unit; None where the dictionary does not list `unit`."""
@@ -240,11 +253,28 @@ class Dictionary:
         return iter(self.columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything the dictionary says, as plain values; what `hash` is taken over."""
+        """Everything the dictionary says, as plain values; what `text_hash` is taken over."""
         return {"format": FORMAT, **asdict(self)}
 
     @cached_property
+    def layout(self) -> bytes:
+        """Kinds and widths of the columns in their order, as docs/protocol.md encodes them."""
+        parts = [bytes([LAYOUT_VERSION]), len(self.columns).to_bytes(2, "big")]
+        parts += [bytes([column.layout_kind]) + column.width.to_bytes(2, "big") for column in self.columns]
+        return b"".join(parts)
+
+    @cached_property
+    def layout_hash(self) -> bytes:
+        """32 bytes: SHA-256 of `layout`."""
+        return hashlib.sha256(self.layout).digest()
+
+    @cached_property
     def hash(self) -> bytes:
+        """32 bytes: SHA-256 of `layout_hash` and `text_hash`."""
+        return hashlib.sha256(self.layout_hash + self.text_hash).digest()
+
+    @cached_property
+    def text_hash(self) -> bytes:
         """32 bytes: SHA-256 of `to_dict()` as JSON with sorted keys, no spaces, ASCII only."""
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode("ascii")).digest()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.query.answer import Answer as EncryptedAnswer
+from belmont.federated.query.proof import AnswerProof
 from belmont.federated.query.question import Aggregate
 from belmont.lab import cards, plots
 from belmont.lab.errors import LabError
@@ -63,6 +64,15 @@ class Answer:
         return plots.bars(frame.index.tolist(), frame["patients"].tolist(), column.label, unit)
 
     @property
+    def proof(self) -> AnswerProof | None:
+        """That the total is the total of what the hospitals registered; None where there is no proof."""
+        return self.encrypted.proof
+
+    def verify(self) -> AnswerProof:
+        """Check the proof again. Raises ``NotProved`` where there is none, ``TotalRefuted`` where it does not hold."""
+        return self.encrypted.verify()
+
+    @property
     def unit(self) -> str:
         """Of ``value``."""
         column = self._dictionary.column(self.question.column) if self.question.column else None
@@ -77,11 +87,16 @@ class Answer:
         facts: dict[str, object] = {
             "patients": f"{self.patients:,}",
             "hospitals": len(self.encrypted.hospitals),
+            "proved": f"no: {self.encrypted.not_proved}" if self.proof is None else f"yes, by {self.proof.source}",
             "query": cards.short(self.encrypted.query_hash),
             "took": f"{sum(self.encrypted.milliseconds.values()):.0f} ms",
         }
         if self.encrypted.query.aggregate is Aggregate.HISTOGRAM:
             frame = self.to_frame().reset_index()
             cells = cards.table(list(frame.columns), frame.itertuples(index=False))
-            return cards.card(str(self.question), cards.facts(facts), cells)
-        return cards.card(f"{self.question} = {self.value:.4g} {self.unit}", cards.facts(facts))
+            return cards.card(str(self.question), cards.facts(facts), cells, mark=self._mark())
+        title = f"{self.question} = {self.value:.4g} {self.unit}"
+        return cards.card(title, cards.facts(facts), mark=self._mark())
+
+    def _mark(self) -> cards.Html:
+        return cards.badge("not proved", cards.WAITING) if self.proof is None else cards.badge("proved", cards.GOOD)

@@ -13,11 +13,14 @@ from belmont.ehr.dictionary import Dictionary
 from belmont.identity.keys import Identity
 from belmont.lab import cards, hospital_files, local
 from belmont.lab.audit import audit_frame
+from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.home import Home, Person, SyntheticSource
 from belmont.lab.nodes import open_node
-from belmont.lab.people import Actor, Hospital
+from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
+from belmont.lab.proofs import VersionProof
+from belmont.lab.proving import saved_proof
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.study import Study
 from belmont.lab.temporary import TemporaryDirectory
@@ -169,6 +172,30 @@ class Consortium:
             self._nodes[dataset_id] = open_node(self.home, hospital, self.registry)
         return self._nodes[dataset_id]
 
+    @property
+    def home_here(self) -> Home:
+        """The directory of keys and vaults. Raises ``LabError`` where there is none."""
+        if self.home is None:
+            raise LabError("no hospital's files are on this machine: connect with home=...")
+        return self.home
+
+    # --- data ---
+
+    def proof(self, hospital: Hospital) -> VersionProof:
+        """The proof of the newest version of a hospital's dataset, from its files: a card, and ``verify()``."""
+        refuse_others(Hospital, (hospital,), "consortium.proof(consortium.hospitals[0])")
+        return saved_proof(self.home_here, hospital.slug, self.registry, hospital.dataset_id)
+
+    def new_version(self, hospital: Hospital) -> Version:
+        """Registers a hospital's rows once more, with fresh blinding; ``prove()`` what is returned.
+
+        Until then its node refuses to compute: the newest version is not proven.
+        """
+        refuse_others(Hospital, (hospital,), "consortium.new_version(consortium.hospitals[0])")
+        writes = self.registry.as_(hospital.identity.account)
+        number = hospital_files.renew(self.home_here, hospital.slug, writes, hospital.dataset_id)
+        return Version(self, hospital, number)
+
     # --- what ---
 
     def propose(
@@ -249,9 +276,11 @@ class Consortium:
         rows = []
         for dataset in self.registry.datasets():
             version = self.registry.version(dataset.id, dataset.versions)
-            status = dataset.status.name.lower()
-            rows.append((dataset.name, version.rows if version else 0, dataset.versions, status, dataset.id.hex()))
-        return pd.DataFrame(rows, columns=["dataset", "rows", "version", "status", "id"]).set_index("dataset")
+            status, proof = dataset.status.name.lower(), version.status.name.lower() if version else "no version"
+            rows.append(
+                (dataset.name, version.rows if version else 0, dataset.versions, proof, status, dataset.id.hex())
+            )
+        return pd.DataFrame(rows, columns=["dataset", "rows", "version", "proof", "status", "id"]).set_index("dataset")
 
     def quality(self) -> "pd.DataFrame":
         """What each hospital here found in its own records when it coded them; it never leaves the hospital."""
@@ -301,7 +330,7 @@ class Consortium:
         if self._source is None or self.home is None:
             raise LabError("there is no yardstick for real records: pooling them is what a study must not do")
         tables = [
-            hospital_files.registered_table(self.home, hospital.slug, self.registry, hospital.dataset_id)
+            hospital_files.stored_rows(self.home, hospital.slug, self.registry, hospital.dataset_id).table
             for hospital in self.hospitals
         ]
         return Yardstick(self._source, tables)

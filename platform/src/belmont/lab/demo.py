@@ -13,6 +13,7 @@ from belmont.lab.answers import Answer
 from belmont.lab.attempts import Attempt, attempts
 from belmont.lab.consortium import Consortium
 from belmont.lab.permit import Permit
+from belmont.lab.proofs import VersionProof
 from belmont.lab.questions import Question, coding_of, count, mean
 from belmont.lab.study import Study
 from belmont.lab.training import TrainingResult
@@ -32,6 +33,8 @@ class DemoResult:
     """What happened. ``refusals`` holds every distinct reason that a hospital's node gave, in the order met."""
 
     consortium: Consortium
+    proofs: tuple[VersionProof, ...]
+    """Of each hospital's dataset, as the contract accepted them."""
     study: Study
     permit: Permit
     training: TrainingResult
@@ -54,8 +57,16 @@ class DemoResult:
 
     @property
     def as_approved(self) -> bool:
-        """Whether everything went as it has to: exact, every attempt refused, nothing after the revocation."""
-        return self.query_exact and self.revoked_round_refused and all(a.refused_by_all for a in self.attempts)
+        """Whether everything went as it has to: proven, exact, every attempt refused, nothing after the revocation."""
+        proven = self.datasets_proven == len(self.consortium.hospitals) and self.answer.proof is not None
+        return (
+            proven and self.query_exact and self.revoked_round_refused and all(a.refused_by_all for a in self.attempts)
+        )
+
+    @property
+    def datasets_proven(self) -> int:
+        """Datasets whose proof the contract accepted and this process verified again."""
+        return sum(bool(proof.accepted_by and proof.verify()) for proof in self.proofs)
 
     def summary(self) -> dict[str, object]:
         """The object that ``belmont demo --json`` prints."""
@@ -63,6 +74,7 @@ class DemoResult:
             "hospitals": len(self.consortium.hospitals),
             "patients": self.patients,
             "rows": sum(hospital.rows for hospital in self.consortium.hospitals),
+            "datasets_proven": self.datasets_proven,
             "rounds_run": len(self.training.rounds),
             "auc_federated": round(self.training.auc, 6),
             "auc_pooled": round(self.training.auc_pooled, 6),
@@ -70,6 +82,7 @@ class DemoResult:
             "query": str(self.answer.question),
             "query_value": self.answer.value,
             "query_exact": self.query_exact,
+            "query_proved": self.answer.proof is not None,
             "refusals": self.refusals,
             "revoked_round_refused": self.revoked_round_refused,
             "audit_events": len(self.audit),
@@ -86,6 +99,11 @@ def run_demo(
     try:
         rows = sum(hospital.rows for hospital in consortium.hospitals)
         tell(f"{hospitals} hospitals registered {rows:,} consenting patients on a chain at {consortium.url}")
+        proofs = tuple(consortium.proof(hospital) for hospital in consortium.hospitals)
+        tell(
+            f"the contract accepted a proof of each dataset: only allowed values, exact rows, no copies; "
+            f"{proofs[0].column_chunks} columns in {proofs[0].size:,} bytes"
+        )
         study = consortium.propose(TITLE, rounds=rounds + 1, queries=2, protocol=TITLE)
         tell(
             f"application {study.id}: {rounds} rounds and one more, which will be stopped; 2 queries; code by its hash"
@@ -98,7 +116,8 @@ def run_demo(
         tell(f"{rounds} federated rounds, each checked by each hospital: AUC {training.auc:.3f}")
         answer = permit.query(mean(ASKED))
         exact = is_exact(answer, consortium.yardstick.tables)
-        tell(f"encrypted query: {answer}, {'exactly the clear total' if exact else 'NOT the clear total'}")
+        proved = "with proof" if answer.proof else "WITHOUT proof"
+        tell(f"encrypted query: {answer}, {'exactly the clear total' if exact else 'NOT the clear total'}, {proved}")
         tried = (*attempts(permit, training.model, model_before_last(training)), small_cohort(permit))
         tell(f"{len(tried)} things that the permit does not allow were tried; refused with {_reasons(tried)}")
         permit.revoke(*consortium.board, reason="the study question has been answered")
@@ -111,7 +130,18 @@ def run_demo(
         raise
     seconds = time.perf_counter() - started
     return DemoResult(
-        consortium, study, permit, training, answer, exact, tried, stopped, audit, patients=patients, seconds=seconds
+        consortium,
+        proofs,
+        study,
+        permit,
+        training,
+        answer,
+        exact,
+        tried,
+        stopped,
+        audit,
+        patients=patients,
+        seconds=seconds,
     )
 
 

@@ -9,6 +9,8 @@
     members/<slug>/vault.sqlite         a hospital's: encrypted dataset versions
     members/<slug>/ledger.sqlite        a hospital's: rounds and queries it served
     members/<slug>/dictionary.yaml      a hospital's: what its columns mean
+    members/<slug>/openings.sqlite      a hospital's: how much of each commitment has been given away
+    members/<slug>/proofs/              a hospital's: the proofs of its versions, nothing secret
     members/<slug>/quality.json         a hospital's: what was found wrong with its records when they were coded
     members/<slug>/records/             a hospital's own records
 """
@@ -85,6 +87,12 @@ class Home:
 
     def quality(self, slug: str) -> Path:
         return self.member(slug) / "quality.json"
+
+    def openings(self, slug: str) -> Path:
+        return self.member(slug) / "openings.sqlite"
+
+    def proofs(self, slug: str) -> Path:
+        return self.member(slug) / "proofs"
 
     def records(self, slug: str) -> Path:
         return self.member(slug) / "records"

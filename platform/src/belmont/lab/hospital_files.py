@@ -13,8 +13,9 @@ from belmont.ehr.ingest import read_fhir
 from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
+from belmont.lab.stored_rows import StoredRows
 from belmont.registry.protocol import Registry
-from belmont.registry.types import ZERO_HASH, DatasetId, MicroRho
+from belmont.registry.types import DatasetId, DatasetVersion, MicroRho
 from belmont.vault.cid import Cid
 from belmont.vault.vault import Vault
 from belmont.vault.wrapping_key import MAX_FILE_BYTES, WrappingKey
@@ -32,8 +33,9 @@ def consent_root(key: bytes, table: CodedTable) -> bytes:
     return hmac.new(key, b"belmont/consent-root/v1" + table.pseudonyms.astype("<u8").tobytes(), hashlib.sha256).digest()
 
 
-def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> None:
-    """Codes a hospital's FHIR records, encrypts the table into its vault and registers it; ``registry`` writes for it.
+def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> DatasetId:
+    """Codes a hospital's FHIR records, encrypts the table into its vault, commits to it and registers it; ``registry``
+    writes for it. The version can be used once it is proven (`belmont.lab.proving`).
 
     Bad records stop it before the chain hears of anything. What an earlier attempt left is used again: the keys, and a
     dataset that was registered and has no version yet, which no node can use. Raises ``HomeError`` for a dataset that
@@ -48,8 +50,10 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
     ingested = read_fhir(home.records(slug), dictionary, key)
     home.quality(slug).write_text(json.dumps(ingested.quality.to_dict()), encoding="utf-8")
     root = consent_root(key, ingested.table)
+    rows = StoredRows.fresh(ingested.table)
+    committed = rows.commit()
     with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
-        cid = vault.put(dataset_name, ingested.table.to_bytes())
+        cid = vault.put(dataset_name, rows.to_bytes())
     if earlier is None:
         dataset_id = registry.register_dataset(
             dataset_name, DUO_TERMS, dictionary.hash, 2, int(time.time()) + RETENTION_SECONDS, LIFETIME_RHO, root
@@ -58,7 +62,23 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
         dataset_id = earlier.id
         if earlier.consent_root != root:
             registry.set_consent_root(dataset_id, root)
-    registry.add_version(dataset_id, cid.binary, ingested.table.rows, ZERO_HASH, root)
+    registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, root)
+    return dataset_id
+
+
+def renew(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> int:
+    """Registers the newest version's rows once more, with fresh blinding, and returns the new version's number.
+
+    That gives a new budget of openings. The version has to be proven like any other.
+    """
+    dataset = registry.dataset(dataset_id)
+    if dataset is None:
+        raise HomeError(f"the chain has no dataset of {slug}")
+    rows = StoredRows.fresh(stored_rows(home, slug, registry, dataset_id).table)
+    committed = rows.commit()
+    with _vault(home, slug) as vault:
+        cid = vault.put(dataset.name, rows.to_bytes())
+    return registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, dataset.consent_root)
 
 
 def _pseudonym_key(path: Path) -> bytes:
@@ -73,23 +93,32 @@ def _wrapping_key(path: Path) -> WrappingKey:
     return WrappingKey.from_bytes(read_secret_file(path, MAX_FILE_BYTES))
 
 
-def registered_table(
-    home: Home, slug: str, registry: Registry, dataset_id: DatasetId, number: int | None = None
-) -> CodedTable:
-    """The table of one version that the chain has (by default the newest), out of the vault.
-
-    Raises ``HomeError`` where they differ.
-    """
-    dictionary = Dictionary.load(home.dictionary(slug))
+def registered_version(
+    home: Home, slug: str, registry: Registry, dataset_id: DatasetId, number: int = 0
+) -> DatasetVersion:
+    """A version that the chain has, by default the newest. Raises ``HomeError`` where there is none."""
     dataset = registry.dataset(dataset_id)
     version = registry.version(dataset_id, number or dataset.versions) if dataset else None
     if dataset is None or version is None:
         raise HomeError(f"the chain has no version of the dataset of {slug}: register one first")
-    if dataset.dictionary_hash != dictionary.hash:
+    if dataset.dictionary_hash != Dictionary.load(home.dictionary(slug)).hash:
         raise HomeError(f"{home.dictionary(slug)} is not the dictionary that the dataset was registered under")
+    return version
+
+
+def stored_rows(home: Home, slug: str, registry: Registry, dataset_id: DatasetId, number: int = 0) -> StoredRows:
+    """The rows of one version that the chain has (by default the newest), out of the vault.
+
+    Raises ``HomeError`` where they differ.
+    """
+    version = registered_version(home, slug, registry, dataset_id, number)
+    with _vault(home, slug) as vault:
+        rows = StoredRows.from_bytes(Dictionary.load(home.dictionary(slug)), vault.get(Cid(version.cid)))
+    if rows.table.rows != version.rows:
+        raise HomeError(f"the vault of {slug} holds {rows.table.rows} rows where the chain says {version.rows}")
+    return rows
+
+
+def _vault(home: Home, slug: str) -> Vault:
     wrapping_key = WrappingKey.from_bytes(read_secret_file(home.wrapping_key(slug), MAX_FILE_BYTES))
-    with Vault.open(home.vault(slug), wrapping_key, create=False) as vault:
-        table = CodedTable.from_bytes(dictionary, vault.get(Cid(version.cid)))
-    if table.rows != version.rows:
-        raise HomeError(f"the vault of {slug} holds {table.rows} rows where the chain says {version.rows}")
-    return table
+    return Vault.open(home.vault(slug), wrapping_key, create=False)

@@ -13,6 +13,7 @@ from belmont.identity.keys import Identity
 from belmont.lab import hospital_files
 from belmont.lab.home import Home, Person, Record, SyntheticSource
 from belmont.lab.progress import progress_bar
+from belmont.lab.proving import prove_version
 from belmont.registry.founding import found
 from belmont.registry.types import Address, MemberProfile, Role
 
@@ -32,7 +33,7 @@ CONSORTIUM_NAME = "Local consortium (synthetic records)"
 def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:
     """Fills an empty home. ``start_chain`` starts the chain of a directory and says its address."""
     home.begin()
-    steps = 3 + 2 * source.hospitals
+    steps = 3 + 3 * source.hospitals
     with progress_bar("Making a consortium", steps) as bar:
         people, identities = _people(home, source.hospitals)
         bar.advance(note="keys")
@@ -45,8 +46,10 @@ def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource
         _write_records(home, holders, source, lambda name: bar.advance(note=f"records of {name}"))
         for person in holders:
             writes = registry.as_(identities[person.slug].account)
-            hospital_files.register(home, person.slug, dataset_name(person), dictionary_file, writes)
+            dataset_id = hospital_files.register(home, person.slug, dataset_name(person), dictionary_file, writes)
             bar.advance(note=f"registered {person.name}")
+            prove_version(home, person.slug, writes, dataset_id, bar=bar)
+            bar.advance(note=f"proved {person.name}")
     home.finish(Record(tuple(people), registry.addresses["Members"], source))
 
 

@@ -1,8 +1,9 @@
 """Opens the node of a hospital whose directory is on this machine."""
 
 from belmont.federated.node.node import HospitalNode
+from belmont.federated.node.stored import StoredVersion
 from belmont.lab.home import Home
-from belmont.lab.hospital_files import registered_table
+from belmont.lab.hospital_files import stored_rows
 from belmont.lab.people import Hospital
 from belmont.registry.protocol import Registry
 
@@ -13,11 +14,17 @@ def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNod
     It opens the newest registered version, and a newer one when the chain has it. Raises ``HomeError`` where vault and
     chain differ.
     """
-    writes = registry.as_(hospital.identity.account)
+
+    def open_version(number: int) -> StoredVersion:
+        rows = stored_rows(home, hospital.slug, registry, hospital.dataset_id, number)
+        return StoredVersion(rows.table, rows.commit())
+
     return HospitalNode(
-        writes,
+        registry.as_(hospital.identity.account),
         hospital.dataset_id,
-        lambda number: registered_table(home, hospital.slug, registry, hospital.dataset_id, number),
+        open_version,
         hospital.identity.mask_private_key,
         home.ledger(hospital.slug),
+        account=hospital.identity.account,
+        openings_path=home.openings(hospital.slug),
     )

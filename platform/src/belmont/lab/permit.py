@@ -12,7 +12,7 @@ from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticModel, Model
 from belmont.lab.people import Actor, Hospital, refuse_others
-from belmont.lab.questions import Question
+from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import DatasetId, PermitId, PermitStatus
@@ -110,6 +110,7 @@ class Permit:
                 query,
                 width=width,
                 participants=participants,
+                columns=columns_of(dictionary),
             )
         return Answer(question, encrypted, dictionary)
 

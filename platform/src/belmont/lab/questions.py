@@ -13,8 +13,10 @@ import numpy as np
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.federated.query import question
+from belmont.federated.query.columns import Columns
 from belmont.federated.query.units import BIT, LinearCoding
 from belmont.lab.errors import LabError
+from belmont.zk.layout import Layout
 
 Allowed = tuple[float, float] | Iterable[str | bool]
 """A range in the column's unit, both ends included, or the categories (or truth values) to keep."""
@@ -66,6 +68,12 @@ def mean(column: str, **where: Allowed) -> Question:
 def histogram(column: str, cells: int = 0, **where: Allowed) -> Question:
     """How many patients in each category, or in about ``cells`` equal ranges of a numeric column."""
     return Question(question.Aggregate.HISTOGRAM, column, tuple(where.items()), cells)
+
+
+def columns_of(dictionary: Dictionary) -> Columns:
+    """What a proof of an answer needs of a dictionary."""
+    names = tuple(column.name for column in dictionary)
+    return Columns(names, Layout.from_bytes(dictionary.layout), dictionary.text_hash)
 
 
 def coding_of(column: Column) -> LinearCoding:

@@ -47,6 +47,10 @@ def page(result: "DemoResult") -> str:
         "<p>One study on synthetic records, run only as approved. Every refusal below is the answer of a hospital's "
         "own node; every event comes from the chain.</p>",
         _numbers(result),
+        "<h2>Why these data may be used</h2>",
+        "<p>Each hospital committed to its coded rows and proved to the contract that they are what the data "
+        "dictionary allows. The contract verified the proofs itself; only then could the data be used.</p>",
+        f'<div class="cards">{"".join(proof._repr_html_() for proof in result.proofs)}</div>',
         "<h2>What was approved</h2>",
         f'<div class="cards">{result.study._repr_html_()}{result.permit._repr_html_()}</div>',
         "<h2>What was learned</h2>",
@@ -70,6 +74,7 @@ def _numbers(result: "DemoResult") -> str:
     shown = {
         "hospitals": summary["hospitals"],
         "consenting patients": f"{summary['rows']:,}",
+        "datasets proven": summary["datasets_proven"],
         "federated rounds": summary["rounds_run"],
         "AUC federated": f"{summary['auc_federated']:.3f}",
         "AUC pooled rows": f"{summary['auc_pooled']:.3f}",
@@ -96,7 +101,8 @@ def _query(result: "DemoResult") -> str:
     )
     text = (
         "<p>Each hospital added up its own rows, masked the sums and encrypted them; the coordinator added ciphertexts "
-        f"it cannot read; the researcher decrypted the total. It is {verdict} of all hospitals' rows.</p>"
+        f"it cannot read; the researcher decrypted the total. It is {verdict} of all hospitals' rows, and masked "
+        "openings of the registered commitments prove it.</p>"
     )
     return text + result.answer._repr_html_()
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from eth_utils.address import is_checksum_address
 
 from belmont.registry.errors import RegistryArgumentError
-from belmont.registry.limits import CID_MAX_BYTES, DATASETS_MAX, DID_MAX_BYTES, TEXT_MAX_BYTES
-from belmont.registry.types import MemberProfile, StudyTerms
+from belmont.registry.limits import CID_MAX_BYTES, DATASETS_MAX, DID_MAX_BYTES, PART_COLUMNS_MAX, TEXT_MAX_BYTES
+from belmont.registry.types import MemberProfile, PartStart, StudyTerms
+from belmont.zk.curve import WIDE_BYTES
+from belmont.zk.layout import Layout
+from belmont.zk.validity import ValidityProof
 
 
 def check_hash(name: str, value: object) -> None:
@@ -100,6 +103,36 @@ def check_version(dataset_id: bytes, cid: bytes, rows: int, commitments_root: by
     check_number("rows", rows, 64)
     check_hash("commitments_root", commitments_root)
     check_hash("consent_root", consent_root)
+
+
+def check_layout(layout: Layout) -> None:
+    """A layout whose columns a part of a proof can hold."""
+    if layout.committed > PART_COLUMNS_MAX:
+        raise RegistryArgumentError(
+            f"The layout commits to {layout.committed} columns, and a part of a proof holds {PART_COLUMNS_MAX}; a "
+            "column that may be missing takes two."
+        )
+
+
+def check_start(dataset_id: bytes, number: int, start: PartStart) -> None:
+    """What fits the start of a part of a proof."""
+    check_hash("dataset_id", dataset_id)
+    check_number("number", number, 64)
+    check_number("start.chunks", start.chunks, 64)
+    check_number("start.rows", start.rows, 64)
+    for each in start.column_hashes:
+        check_hash("every one of start.column_hashes", each)
+    if len(start.column_hashes) > PART_COLUMNS_MAX or len(start.previous) not in (0, WIDE_BYTES):
+        raise RegistryArgumentError("start has too many column hashes, or a previous commitment that is no point.")
+
+
+def check_part(dataset_id: bytes, number: int, text_hash: bytes, proof: ValidityProof, start: PartStart) -> None:
+    """What fits one part of a version's proof."""
+    check_start(dataset_id, number, start)
+    check_hash("text_hash", text_hash)
+    check_layout(proof.statement.layout)
+    if len(proof.columns) > PART_COLUMNS_MAX:
+        raise RegistryArgumentError(f"A part of a proof has at most {PART_COLUMNS_MAX} column chunks; prove in parts.")
 
 
 def check_opening(permit_id: int, n: int, subject_hash: bytes, participants: tuple[bytes, ...]) -> None:

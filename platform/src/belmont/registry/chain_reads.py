@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_canonical_address
 
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort, Log
 from belmont.registry.contract_set import NAMES, contract
 from belmont.registry.errors import RegistryUnreachable
+from belmont.registry.hashes import part_mark
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -29,8 +31,10 @@ from belmont.registry.types import (
     Member,
     MicroRho,
     OpenedUse,
+    PartStart,
     Permit,
     PermitId,
+    ProofDomain,
     Proposal,
     ProposalId,
     RecordedUse,
@@ -143,6 +147,18 @@ class ChainReads:
         struct = self._read("Datasets", "version", dataset_id, number)
         with _readable():
             return records.version(dataset_id, number, struct)
+
+    @property
+    def proof_domain(self) -> ProofDomain:
+        return ProofDomain(self._chain.chain_id, to_canonical_address(self.addresses["Datasets"]))
+
+    def has_tables(self, layout_hash: bytes) -> bool:
+        arguments.check_hash("layout_hash", layout_hash)
+        return bool(self._read("Proofs", "tables", layout_hash)["columns"])
+
+    def is_reached(self, dataset_id: DatasetId, number: int, start: PartStart) -> bool:
+        arguments.check_start(dataset_id, number, start)
+        return start.chunks == 0 or bool(self._read("Proofs", "isReached", part_mark(dataset_id, number, start)))
 
     def study(self, study_id: StudyId) -> Study | None:
         arguments.check_number("study_id", study_id, 64)

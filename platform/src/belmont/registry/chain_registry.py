@@ -13,6 +13,7 @@ from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
 from belmont.registry.hashes import reason_hash
 from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.proofs import boundaries, proof_struct, start_struct
 from belmont.registry.protocol import Account
 from belmont.registry.rpc_chain import RpcChain
 from belmont.registry.types import (
@@ -20,6 +21,7 @@ from belmont.registry.types import (
     DatasetId,
     MemberProfile,
     MicroRho,
+    PartStart,
     PermitId,
     ProposalId,
     StudyId,
@@ -27,6 +29,8 @@ from belmont.registry.types import (
     UseKind,
 )
 from belmont.registry.verification import verify
+from belmont.zk.layout import Layout
+from belmont.zk.validity import ValidityProof
 
 
 class ChainRegistry(ChainReads):
@@ -124,6 +128,30 @@ class ChainRegistry(ChainReads):
     def destroy_dataset(self, dataset_id: DatasetId) -> None:
         arguments.check_hash("dataset_id", dataset_id)
         self._write("Datasets", "destroy", dataset_id)
+
+    # --- proofs ---
+
+    def register_tables(self, layout: Layout) -> None:
+        arguments.check_layout(layout)
+        self._write("Proofs", "registerTables", layout.to_bytes(), boundaries(layout))
+
+    def prove_version(
+        self, dataset_id: DatasetId, number: int, text_hash: bytes, proof: ValidityProof, start: PartStart
+    ) -> None:
+        arguments.check_part(dataset_id, number, text_hash, proof, start)
+        stated = proof.statement
+        self._write(
+            "Proofs",
+            "prove",
+            dataset_id,
+            number,
+            stated.layout.hash,
+            text_hash,
+            start_struct(start),
+            stated.chunks,
+            stated.rows,
+            proof_struct(proof),
+        )
 
     # --- studies ---
 

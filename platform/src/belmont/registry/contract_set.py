@@ -1,4 +1,4 @@
-"""The five contracts as compiled by this release, and how they are wired to one another."""
+"""The seven contracts as compiled by this release, and how they are wired to one another."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,15 +9,19 @@ from belmont.chain.compiler import Compiled, compile_contract
 from belmont.registry.abi import Interface
 from belmont.registry.types import Address
 
-NAMES = ("Datasets", "Studies", "Permits", "Uses", "Members")
-"""In order of deployment, with the deployer's nonces 0 to 4. Members is last: it announces the consortium."""
+NAMES = ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Members")
+"""In order of deployment, with the deployer's nonces 0 to 6. Members is last: it announces the consortium."""
+OTHERS = NAMES[:-1]
+"""Those that Members announces, in the order of its constructor."""
 
 _WIRING = {
     "Members": (),
-    "Datasets": ("Members", "Uses"),
+    "Datasets": ("Members", "Uses", "Proofs"),
     "Studies": ("Members", "Datasets", "Permits"),
     "Permits": ("Members", "Datasets", "Studies"),
     "Uses": ("Members", "Datasets", "Studies", "Permits"),
+    "Verifier": (),
+    "Proofs": ("Datasets", "Verifier"),
 }
 """Which addresses each contract holds as immutables, in the order of its constructor."""
 

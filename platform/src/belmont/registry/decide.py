@@ -14,7 +14,7 @@ The checks, in this order; the first that fails gives the reason:
  8. the dataset's holder is an active member                              DATA_HOLDER_INACTIVE
  9. the dataset is not frozen, not destroyed, not past its retention date DATASET_FROZEN, DATASET_DESTROYED,
                                                                           RETENTION_OVER
-10. its newest version is usable, built at the current consent root, and
+10. its newest version is proven, built at the current consent root, and
     the one that this node has open                                       DATASET_UNPROVEN, CONSENT_STALE,
                                                                           VERSION_STALE
 11. the permit allows this kind of computation, for this purpose          COMPUTATION_NOT_PERMITTED, PURPOSE_MISMATCH
@@ -23,7 +23,7 @@ The checks, in this order; the first that fails gives the reason:
 13. enough participants, each of them covered; for a query all datasets
     that the permit covers, in the order of its terms                     TOO_FEW_HOSPITALS, DATASET_NOT_COVERED,
                                                                           PARTICIPANTS_MISMATCH
-14. enough rows here                                                      COHORT_TOO_SMALL
+14. enough rows here, and in the version                                  COHORT_TOO_SMALL
 15. n is within the approved number                                       ROUNDS_EXHAUSTED, QUERIES_EXHAUSTED
 16. the data user opened n on chain                                       ROUND_NOT_OPEN, QUERY_NOT_OPEN
 17. with this model or query                                              MODEL_MISMATCH, QUERY_MISMATCH
@@ -60,9 +60,8 @@ from belmont.registry.types import (
 HEAD_MAX_AGE_SECONDS = 60
 """A head older than this, or further in the future, is stale; the embedded chain seals a block every 10 s."""
 
-USABLE_FROM = VersionStatus.REGISTERED
-"""The least status of a version that can be computed on. Until validity proofs exist: registered.
-The same constant stands in ``Datasets.vy``."""
+USABLE_FROM = VersionStatus.PROVEN
+"""The least status of a version that can be computed on; the same constant stands in ``Datasets.vy``."""
 
 _COMPUTATION = {UseKind.ROUND: Computation.TRAINING, UseKind.QUERY: Computation.QUERY}
 _EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
@@ -110,7 +109,7 @@ def decide(permit: Permit | None, request: Request, view: View, now: int) -> Dec
     refusal = (
         _permit(permit, view, later, earlier)
         or _dataset(permit, request, view, later)
-        or _terms(permit, request)
+        or _terms(permit, request, view.version)
         or _opened(permit, request, view.opened)
         or _budget(permit, request, view)
     )
@@ -193,7 +192,7 @@ def _version(dataset: Dataset, version: DatasetVersion | None, opened: int) -> R
     return None
 
 
-def _terms(permit: Permit, request: Request) -> Refused | None:
+def _terms(permit: Permit, request: Request, version: DatasetVersion | None) -> Refused | None:
     """Checks 11 to 14."""
     terms = permit.terms
     if not terms.computations & _COMPUTATION[request.kind]:
@@ -216,7 +215,7 @@ def _terms(permit: Permit, request: Request) -> Refused | None:
             Reason.PARTICIPANTS_MISMATCH,
             f"a query is over all {len(permit.covered)} datasets that the permit covers, in the order of its terms",
         )
-    if request.cohort_rows < terms.min_cohort:
+    if request.cohort_rows < terms.min_cohort or version is None or version.rows < terms.min_cohort:
         # The number itself is the hospital's secret.
         return Refused(Reason.COHORT_TOO_SMALL, f"fewer than the approved minimum of {terms.min_cohort} rows")
     return None

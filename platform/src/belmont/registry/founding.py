@@ -1,6 +1,6 @@
 """Founding a consortium, with a key that is made for it and thrown away.
 
-1. The deployer's address and its nonces 0 to 4 give the addresses of all five contracts before any exists.
+1. The deployer's address and its nonces 0 to 6 give the addresses of all seven contracts before any exists.
 2. Each contract is deployed with the addresses of those it knows; nothing is set later, so the key has no use left.
 3. Members is deployed last and announces the consortium: a founding that broke off leaves nothing to connect to.
 """
@@ -14,7 +14,7 @@ from belmont.chain.deployment import predict_address
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.contract_set import NAMES, contract, wired_to
+from belmont.registry.contract_set import NAMES, OTHERS, contract, wired_to
 from belmont.registry.errors import ConsortiumForged
 from belmont.registry.limits import FOUNDERS_MAX
 from belmont.registry.protocol import Account
@@ -41,7 +41,7 @@ def found_on(chain: ChainPort, name: str, founders: Sequence[MemberProfile]) -> 
     for each in NAMES:
         wiring: tuple[object, ...] = wired_to(each, addresses)
         if each == "Members":
-            others = (addresses[other] for other in ("Datasets", "Studies", "Permits", "Uses"))
+            others = (addresses[other] for other in OTHERS)
             wiring = (name, [records.profile_struct(founder) for founder in founders], *others)
         its = contract(each)
         _, created = chain.send(deployer, None, its.compiled.bytecode + its.interface.encode_constructor(*wiring))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from belmont.registry.types import ZERO_HASH, Address, DatasetId
+from belmont.registry.types import ZERO_HASH, Address, DatasetId, PartStart
 
 
 def dataset_id(holder: Address, name: str) -> DatasetId:
@@ -17,6 +17,13 @@ def dataset_id(holder: Address, name: str) -> DatasetId:
 def participants_hash(participants: Sequence[DatasetId]) -> bytes:
     """Which datasets take part, and in which order: ``keccak256(abi_encode(participants))`` as ``bytes32[]``."""
     return bytes(keccak(encode(["bytes32[]"], [list(participants)])))
+
+
+def part_mark(dataset: DatasetId, number: int, start: PartStart) -> bytes:
+    """What the contract keeps of how far a version is proven: ``keccak256(abi_encode(dataset, number, start))``."""
+    types = ["bytes32", "uint64", "(uint256,uint256,bytes32[])", "bytes"]
+    values = (start.chunks, start.rows, start.column_hashes)
+    return bytes(keccak(encode(types, [dataset, number, values, start.previous])))
 
 
 def reason_hash(reason: str) -> bytes:

@@ -16,6 +16,11 @@ DURATION_MAX_SECONDS = 10 * 365 * 24 * 3600
 FREEZE_MAX_SECONDS = 7 * 24 * 3600
 PROPOSAL_SECONDS = 30 * 24 * 3600
 
+CHUNK_ROWS = 4032
+"""Rows of data in one chunk of a committed column (docs/protocol.md, A)."""
+PART_COLUMNS_MAX = 256
+"""Column chunks in one part of a proof."""
+
 DUO_TERMS = (4, 6, 7, 11, 12, 15, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 42, 43, 44, 45, 46)
 """GA4GH DUO terms that a dataset can carry, as short numbers (4 is DUO:0000004, no restriction)."""
 DUO_TERMS_MASK = sum(1 << number for number in DUO_TERMS)

@@ -25,8 +25,10 @@ from belmont.registry.types import (
     MemberProfile,
     MicroRho,
     OpenedUse,
+    PartStart,
     Permit,
     PermitId,
+    ProofDomain,
     Proposal,
     ProposalId,
     RecordedUse,
@@ -36,6 +38,8 @@ from belmont.registry.types import (
     UseKind,
     View,
 )
+from belmont.zk.layout import Layout
+from belmont.zk.validity import ValidityProof
 
 
 class Account(Protocol):
@@ -103,6 +107,16 @@ class Registry(Protocol):
     def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
         """A version of a dataset; numbers begin with 1."""
 
+    @property
+    def proof_domain(self) -> ProofDomain:
+        """What proofs of versions registered here state, so that they hold here and nowhere else."""
+
+    def has_tables(self, layout_hash: bytes) -> bool:
+        """Whether a layout's tables are registered."""
+
+    def is_reached(self, dataset_id: DatasetId, number: int, start: PartStart) -> bool:
+        """Whether parts up to ``start`` are accepted for a version, so that one can go on from there."""
+
     def study(self, study_id: StudyId) -> Study | None:
         """A study by number; numbers begin with 1."""
 
@@ -125,7 +139,7 @@ class Registry(Protocol):
         """The recorded uses of one permit, or of all, in chain order."""
 
     def audit_events(self) -> list[AuditEvent]:
-        """Every event of all five contracts, in chain order."""
+        """Every event of all seven contracts, in chain order."""
 
     # --- members ---
 
@@ -160,7 +174,8 @@ class Registry(Protocol):
     ) -> int:
         """Add a version built at the dataset's current consent root; returns its number.
 
-        ``commitments_root`` is ``ZERO_HASH`` where the rows are not committed to.
+        It is usable once it is proven (``belmont.registry.proving``). A version whose ``commitments_root`` is
+        ``ZERO_HASH`` can never be.
         """
 
     def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
@@ -174,6 +189,20 @@ class Registry(Protocol):
 
     def destroy_dataset(self, dataset_id: DatasetId) -> None:
         """Record that a dataset is gone, for good."""
+
+    # --- proofs ---
+
+    def register_tables(self, layout: Layout) -> None:
+        """Have the contract compute what it needs of a layout, once for each; anybody may."""
+
+    def prove_version(
+        self, dataset_id: DatasetId, number: int, text_hash: bytes, proof: ValidityProof, start: PartStart
+    ) -> None:
+        """Have the contract verify one part of a version's proof; the last part makes the version proven.
+
+        ``text_hash`` is that of the dataset's dictionary. Anybody may relay a proof; it names the dataset's holder.
+        ``belmont.registry.proving`` does all of this for a table.
+        """
 
     # --- studies ---
 

@@ -50,7 +50,7 @@ _REMEDIES = {
     Reason.PERMIT_REVOKED: "The ethics board revoked this permit; ask it for its reason before applying again.",
     Reason.PERMIT_FROZEN: "Wait until the freeze ends or the board lifts it; ask who froze it and why.",
     Reason.DATASET_NOT_COVERED: "Name only datasets that the permit covers and whose holder has not withdrawn them.",
-    Reason.DATASET_UNPROVEN: "Ask the data holder to register a usable version of the dataset.",
+    Reason.DATASET_UNPROVEN: "Wait until the data holder has registered a version of the dataset and proven it.",
     Reason.DATASET_FROZEN: "Wait until the data holder unfreezes the dataset.",
     Reason.DATASET_DESTROYED: "The dataset no longer exists; apply without it.",
     Reason.RETENTION_OVER: "The dataset's retention date has passed; apply without it.",
@@ -137,6 +137,26 @@ class WriteRefusal(StrEnum):
     PERMIT_NOT_FROZEN = "PERMIT_NOT_FROZEN"
     KIND_INVALID = "KIND_INVALID"
     NOT_NEXT = "NOT_NEXT"
+    NOT_PROOFS_CONTRACT = "NOT_PROOFS_CONTRACT"
+    TABLES_EXIST = "TABLES_EXIST"
+    TABLES_MISSING = "TABLES_MISSING"
+    LAYOUT_INVALID = "LAYOUT_INVALID"
+    LAYOUT_TOO_WIDE = "LAYOUT_TOO_WIDE"
+    CEREMONY_MISMATCH = "CEREMONY_MISMATCH"
+    VERSION_UNKNOWN = "VERSION_UNKNOWN"
+    ALREADY_PROVEN = "ALREADY_PROVEN"
+    DICTIONARY_MISMATCH = "DICTIONARY_MISMATCH"
+    CHUNKS_INVALID = "CHUNKS_INVALID"
+    ROWS_MISMATCH = "ROWS_MISMATCH"
+    PART_OUT_OF_PLACE = "PART_OUT_OF_PLACE"
+    COMMITMENTS_MISMATCH = "COMMITMENTS_MISMATCH"
+    PROOF_MALFORMED = "PROOF_MALFORMED"
+    SCALAR_INVALID = "SCALAR_INVALID"
+    POINT_INVALID = "POINT_INVALID"
+    COMMITMENT_AT_INFINITY = "COMMITMENT_AT_INFINITY"
+    CHALLENGE_INVALID = "CHALLENGE_INVALID"
+    PROOF_INVALID = "PROOF_INVALID"
+    PRECOMPILE_MISSING = "PRECOMPILE_MISSING"
 
     @property
     def remedy(self) -> str:
@@ -200,4 +220,24 @@ _WRITE_REMEDIES = {
     WriteRefusal.PERMIT_NOT_FROZEN: "The permit is not frozen; there is nothing to lift.",
     WriteRefusal.KIND_INVALID: "Name a round (1) or a query (2).",
     WriteRefusal.NOT_NEXT: "Open rounds and queries one after the other, each with the next number.",
+    WriteRefusal.NOT_PROOFS_CONTRACT: "Send a proof to the contract Proofs: nothing else makes a version proven.",
+    WriteRefusal.TABLES_EXIST: "The layout's tables are registered; go on and prove.",
+    WriteRefusal.TABLES_MISSING: "Register the tables of the dataset's layout first.",
+    WriteRefusal.LAYOUT_INVALID: "Give a layout as docs/protocol.md describes it, with a boundary for each width.",
+    WriteRefusal.LAYOUT_TOO_WIDE: "At most 256 columns are committed; a column that may be missing takes two.",
+    WriteRefusal.CEREMONY_MISMATCH: "Take the boundary's points and path from the KZG ceremony's file.",
+    WriteRefusal.VERSION_UNKNOWN: "Register the version before its proof.",
+    WriteRefusal.ALREADY_PROVEN: "The version is proven; there is nothing left to do.",
+    WriteRefusal.DICTIONARY_MISMATCH: "Prove under the layout and the text of the dictionary that the dataset names.",
+    WriteRefusal.CHUNKS_INVALID: "A part has 1 to 256 column chunks and ends within the version.",
+    WriteRefusal.ROWS_MISMATCH: "The parts' rows have to add up to the version's; register the version as it is.",
+    WriteRefusal.PART_OUT_OF_PLACE: "Send the parts in order, each with the state that the one before it ended with.",
+    WriteRefusal.COMMITMENTS_MISMATCH: "Prove the commitments that the version was registered with, or register anew.",
+    WriteRefusal.PROOF_MALFORMED: "A list is longer or shorter than the statement implies; make the proof anew.",
+    WriteRefusal.SCALAR_INVALID: "A number is not below the group order; make the proof anew.",
+    WriteRefusal.POINT_INVALID: "A point is not on the curve or not in its subgroup; make the proof anew.",
+    WriteRefusal.COMMITMENT_AT_INFINITY: "A column's commitment has no blinding; commit and register anew.",
+    WriteRefusal.CHALLENGE_INVALID: "One proof in 2^240 meets this; make it anew.",
+    WriteRefusal.PROOF_INVALID: "The proof does not show what it states, here and of this holder; make it anew.",
+    WriteRefusal.PRECOMPILE_MISSING: "The chain lacks the precompiles of EIP-2537 (Prague); use one that has them.",
 }

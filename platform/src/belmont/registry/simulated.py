@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 from belmont.registry import arguments
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
+from belmont.registry.hashes import part_mark
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.protocol import Account
-from belmont.registry.reference import datasets, members, permits, studies, uses
+from belmont.registry.reference import datasets, members, permits, proofs, studies, uses
 from belmont.registry.reference.world import World
 from belmont.registry.types import (
     Address,
@@ -26,9 +27,11 @@ from belmont.registry.types import (
     MemberProfile,
     MicroRho,
     OpenedUse,
+    PartStart,
     Permit,
     PermitId,
     PermitStatus,
+    ProofDomain,
     Proposal,
     ProposalId,
     RecordedUse,
@@ -39,6 +42,8 @@ from belmont.registry.types import (
     UseKind,
     View,
 )
+from belmont.zk.layout import Layout
+from belmont.zk.validity import ValidityProof
 
 
 class Clock:
@@ -68,12 +73,18 @@ class SimulatedRegistry:
         self.clock = Clock(world)
 
     @classmethod
-    def found(cls, name: str, founders: Sequence[MemberProfile], now: int = 1_750_000_000) -> SimulatedRegistry:
-        """Found a consortium at Unix second ``now``."""
+    def found(
+        cls,
+        name: str,
+        founders: Sequence[MemberProfile],
+        now: int = 1_750_000_000,
+        proof_domain: ProofDomain | None = None,
+    ) -> SimulatedRegistry:
+        """Found a consortium at Unix second ``now``; with a ``proof_domain``, proofs for that one hold here."""
         arguments.check_text("name", name)
         for profile in founders:
             arguments.check_profile(profile)
-        world = World(name, now)
+        world = World(name, now, stated_domain=proof_domain)
         with world.writing():
             members.found(world, members.NOBODY, tuple(founders))
         return cls(world)
@@ -162,6 +173,20 @@ class SimulatedRegistry:
     def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
         with self._reading() as world:
             return world.versions.get((dataset_id, number))
+
+    @property
+    def proof_domain(self) -> ProofDomain:
+        return self._world.proof_domain
+
+    def has_tables(self, layout_hash: bytes) -> bool:
+        arguments.check_hash("layout_hash", layout_hash)
+        with self._reading() as world:
+            return layout_hash in world.tables
+
+    def is_reached(self, dataset_id: DatasetId, number: int, start: PartStart) -> bool:
+        arguments.check_start(dataset_id, number, start)
+        with self._reading() as world:
+            return start.chunks == 0 or part_mark(dataset_id, number, start) in world.reached
 
     def study(self, study_id: StudyId) -> Study | None:
         with self._reading() as world:
@@ -294,6 +319,20 @@ class SimulatedRegistry:
         arguments.check_hash("dataset_id", dataset_id)
         with self._writing() as (world, by):
             datasets.destroy(world, by, dataset_id)
+
+    # --- proofs ---
+
+    def register_tables(self, layout: Layout) -> None:
+        arguments.check_layout(layout)
+        with self._writing() as (world, by):
+            proofs.register_tables(world, by, layout)
+
+    def prove_version(
+        self, dataset_id: DatasetId, number: int, text_hash: bytes, proof: ValidityProof, start: PartStart
+    ) -> None:
+        arguments.check_part(dataset_id, number, text_hash, proof, start)
+        with self._writing() as (world, by):
+            proofs.prove(world, by, dataset_id, number, text_hash, proof, start)
 
     # --- studies ---
 

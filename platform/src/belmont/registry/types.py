@@ -180,6 +180,27 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class ProofDomain:
+    """What a proof of validity states besides its dataset: the chain, and the registry's contract `Datasets` on it."""
+
+    chain_id: int
+    contract: bytes
+    """20 bytes."""
+
+
+@dataclass(frozen=True)
+class PartStart:
+    """Where a part of a version's proof starts: after so many chunks and rows, with these commitments before it."""
+
+    chunks: int = 0
+    rows: int = 0
+    column_hashes: tuple[bytes, ...] = ()
+    """The hash of each committed column up to here (docs/protocol.md, "Root"); none at the first chunk."""
+    previous: bytes = b""
+    """The last commitment to pseudonyms, as 128 bytes; empty at the first chunk."""
+
+
+@dataclass(frozen=True)
 class StudyTerms:
     """What an application asks for, and what the permit then binds."""
 

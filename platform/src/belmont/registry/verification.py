@@ -2,7 +2,7 @@
 
 1. Exactly one consortium is announced, or the caller names the one it means. Of several announcements those count that
    pass 2 and 3: anybody can log an event that looks like one.
-2. The code of each of the five contracts is what this release compiles to, wired to the other four.
+2. The code of each of the seven contracts is what this release compiles to, wired to those of the others that it knows.
 3. Each was created by a transaction with this release's creation code, so nothing was put into its storage by other
    means before it began to keep its rules.
 
@@ -15,18 +15,17 @@ from collections.abc import Sequence
 from eth_abi.exceptions import DecodingError
 
 from belmont.registry.chain_port import ChainPort, Log
-from belmont.registry.contract_set import NAMES, contract, deployed_code, wired_to
+from belmont.registry.contract_set import NAMES, OTHERS, contract, deployed_code, wired_to
 from belmont.registry.errors import ConsortiumForged, ConsortiumNotFound, SeveralConsortia
 from belmont.registry.types import Address
 
 NAMED_AT_MOST = 4
 VERIFIED_AT_MOST = 64
 """Beyond so many announcements a stranger is flooding the chain, and looking at each would take too long."""
-_OTHERS = tuple(each for each in NAMES if each != "Members")
 
 
 def verify(chain: ChainPort, members_address: Address | None = None) -> dict[str, Address]:
-    """The addresses of the five contracts by name, once everything about them is as it should be.
+    """The addresses of the seven contracts by name, once everything about them is as it should be.
 
     Raises ``ConsortiumNotFound``, ``ConsortiumForged``, or ``SeveralConsortia``.
     """
@@ -79,7 +78,7 @@ def _addresses(announcement: Log) -> dict[str, Address]:
     try:
         decoded = contract("Members").interface.decode_event(announcement.topics, announcement.data)
         fields = decoded[1] if decoded else {}
-        addresses = {each: Address(fields[each.lower()]) for each in _OTHERS}
+        addresses = {each: Address(fields[each.lower()]) for each in OTHERS}
     except (ValueError, KeyError, DecodingError) as error:
         raise ConsortiumForged(
             f"The announcement at {announcement.address} cannot be read ({error}). Do not use this consortium."
@@ -90,9 +89,9 @@ def _addresses(announcement: Log) -> dict[str, Address]:
 def _creations(chain: ChainPort, addresses: dict[str, Address], announcement: Log) -> dict[str, bytes]:
     """The transaction that created each contract, as the contracts themselves announced it."""
     topic = contract("Datasets").interface.events["ContractDeployed"].topic
-    deployed = chain.logs([addresses[each] for each in _OTHERS], [topic])
+    deployed = chain.logs([addresses[each] for each in OTHERS], [topic])
     created_by = {"Members": announcement.transaction}
-    for each in _OTHERS:
+    for each in OTHERS:
         own = [log.transaction for log in deployed if log.address == addresses[each]]
         if len(own) != 1:
             raise ConsortiumForged(

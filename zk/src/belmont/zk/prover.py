@@ -5,6 +5,7 @@ a WitnessError, never in a proof that others refuse.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from belmont.zk import evaluations
@@ -92,10 +93,17 @@ def prove(
     claimed = _claimed(relation, chunks, first, lookups, u, at)  # P5
     transcript.absorb("evaluations", scalar_words(claimed.evaluations))
     v = transcript.draw("v")
-    lookups_points = {"m": lookups.commit_m, "u": commit_u, "h": lookups.commit_h, "g": lookups.commit_g}
-    draft = Argument(**{**claimed.__dict__, **lookups_points, "phi": lookups.commit_phi, "q": q_points})
+    draft = replace(
+        claimed,
+        m=lookups.commit_m,
+        u=commit_u,
+        h=lookups.commit_h,
+        g=lookups.commit_g,
+        phi=lookups.commit_phi,
+        q=q_points,
+    )
     openings = _open(relation, chunks, first, draft, lookups, u, quotient, drawn, at, v, check)  # P6
-    return Argument(**{**draft.__dict__, "openings": openings})
+    return replace(draft, openings=openings)
 
 
 class _Lookups:

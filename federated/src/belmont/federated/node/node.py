@@ -10,9 +10,11 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_account.signers.local import LocalAccount
 from flwr.app import Error, Message, RecordDict
 
 from belmont.federated.errors import APP_FAILED, NODE_FAULT, REFUSED, AppFailed, BundleError, NodeFault, Refusal
@@ -20,17 +22,23 @@ from belmont.federated.gate.gate import Gate
 from belmont.federated.gate.ledger import Ledger
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
+from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.rounds import RoundServer
 from belmont.federated.node.versions import NewestVersion, OpenVersion
 from belmont.federated.query.aggregate import SMALLEST_CELL
+from belmont.federated.query.disclosure import Disclosure
+from belmont.federated.query.masks import HASH_LABEL, MaskContext
+from belmont.federated.query.pair_proof import PairProof, prove_pair
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import DatasetId
+from belmont.registry.types import DatasetId, PermitId
+from belmont.zk.budget import OpeningBudget
 
 MAX_BUNDLES = 16
 """Bundles kept at a time; the one delivered longest ago makes room."""
 MAX_MESSAGE_ID_CHARS = 200
+DISCLOSURES_SUFFIX = "-disclosures"
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +49,12 @@ def node_id_of(dataset_id: DatasetId) -> int:
 
 
 class HospitalNode:
-    """``registry`` is bound to the data holder's account; ``ledger_path`` is this node's own file.
+    """``registry`` is bound to the data holder's ``account``, which also signs answers; ``ledger_path`` is this node's
+    own file, with what a dispute would need in a second one beside it; ``openings_path`` is the hospital's count of
+    what proofs gave away of its commitments (`belmont.zk.budget`), which whoever proves its versions counts in too.
 
-    ``open_version`` gives the table of a registered version. The newest is opened here, where what is raised reaches
-    the operator, and again whenever a request meets a newer one.
+    ``open_version`` gives the rows and commitments of a registered version. The newest is opened here, where what is
+    raised reaches the operator, and again whenever a request meets a newer one.
     """
 
     def __init__(
@@ -56,19 +66,39 @@ class HospitalNode:
         ledger_path: Path,
         clock: Callable[[], float] = time.time,
         smallest_cell: int = SMALLEST_CELL,
+        *,
+        account: LocalAccount,
+        openings_path: Path,
     ) -> None:
+        if registry.address != str(account.address):
+            raise NodeFault("the account that signs answers is not the one that writes to the chain")
         self.dataset_id = dataset_id
         self.node_id = node_id_of(dataset_id)
         self._ledger = Ledger(ledger_path, registry.identity, dataset_id)
         self._bundles: OrderedDict[int, bytes] = OrderedDict()
         gate = Gate(registry, self._ledger, clock)
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._ledger.close)
+            self._disclosures = Disclosures(ledger_path.with_name(ledger_path.name + DISCLOSURES_SUFFIX))
+            opened.callback(self._disclosures.close)
+            self._budget = OpeningBudget(openings_path)
+            opened.callback(self._budget.close)
             self._versions = NewestVersion(registry, dataset_id, open_version)
-        except BaseException:
-            self._ledger.close()
-            raise
+            self._files = opened.pop_all()
         self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get, smallest_cell)
-        self._queries = QueryServer(gate, registry, dataset_id, self._versions, mask_private_key, smallest_cell)
+        self._queries = QueryServer(
+            gate,
+            registry,
+            dataset_id,
+            self._versions,
+            mask_private_key,
+            account,
+            self._disclosures,
+            self._budget,
+            smallest_cell,
+            clock,
+        )
+        self._mask_private_key = mask_private_key
 
     @property
     def ledger(self) -> Ledger:
@@ -100,9 +130,27 @@ class HospitalNode:
             error = Error(NODE_FAULT, "this node failed; its log says where")
         return Message(error, reply_to=message)
 
+    def disclose(self, permit_id: PermitId, n: int) -> Disclosure | None:
+        """What went into this node's answer to a query, for the ethics board in a dispute, and nobody else.
+
+        It shows this hospital's own totals. No message asks for it: the hospital's operator decides, and hands it over.
+        None if the query was not answered here, or is settled.
+        """
+        return self._disclosures.of(permit_id, n)
+
+    def prove_pair(self, context: MaskContext, peer: int, peer_key: bytes) -> PairProof:
+        """Proof of the secret shared with one peer, for the board, where both signed different seeds for their pair."""
+        position = context.participants.index(self.dataset_id)
+        low, high = min(position, peer), max(position, peer)
+        return prove_pair(self._mask_private_key, peer_key, context.info(low, high, HASH_LABEL))
+
+    def settle(self, permit_id: PermitId, n: int) -> None:
+        """Forget what a dispute about a query would need: nobody can be cleared or blamed afterwards."""
+        self._disclosures.forget(permit_id, n)
+
     def close(self) -> None:
-        """Close the ledger."""
-        self._ledger.close()
+        """Close the node's files."""
+        self._files.close()
 
     def __repr__(self) -> str:
         return f"HospitalNode(dataset {self.dataset_id.hex()[:12]}..., version {self._versions.number})"

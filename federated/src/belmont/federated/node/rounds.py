@@ -69,9 +69,9 @@ class RoundServer:
                 version=version,
             )
 
-        admission, table = self.versions.admit(self.gate, request, message.metadata.message_id)
+        admission, opened = self.versions.admit(self.gate, request, message.metadata.message_id)
         min_cohort = admission.permit.terms.min_cohort
-        arrays, metrics, hashed = self._compute(bundle, asked, table, min_cohort)
+        arrays, metrics, hashed = self._compute(bundle, asked, opened.table, min_cohort)
         self.gate.release(admission, hashed)
         return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
 

@@ -11,26 +11,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from belmont.federated.errors import NodeFault, Refusal
+from belmont.federated.errors import NodeFault, NotRegistered, Refusal
 from belmont.federated.gate.gate import Admission, Gate, chain_read
 from belmont.federated.local_log import place_of
+from belmont.federated.node.stored import StoredVersion, check_registered
 from belmont.federated.table import NodeTable
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import DatasetId, Request
+from belmont.registry.types import DatasetId, DatasetVersion, Request
+from belmont.zk.commitment import CommittedTable
 
-OpenVersion: TypeAlias = Callable[[int], NodeTable]
-"""From the number of a registered version to its table. Raises what it likes if the hospital does not have it."""
+OpenVersion: TypeAlias = Callable[[int], "NodeTable | StoredVersion"]
+"""From the number of a registered version to its rows and commitments; a table alone is one without commitments.
+
+Raises what it likes if the hospital does not have it."""
+
+NOT_REGISTERED = "the rows that this node holds are not those whose commitments are on chain"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class OpenedVersion:
-    """A table with the number of the version that it is."""
+    """A table with the version that it is, as the chain has it; ``committed`` is None where the chain has no root."""
 
-    number: int
+    version: DatasetVersion
     table: NodeTable
+    committed: CommittedTable | None
+
+    @property
+    def number(self) -> int:
+        return self.version.number
 
 
 class NewestVersion:
@@ -51,10 +62,11 @@ class NewestVersion:
 
     def admit(
         self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int = 1
-    ) -> tuple[Admission, NodeTable]:
-        """Admit what ``request`` says of a version's number and rows, and give the table it was admitted for.
+    ) -> tuple[Admission, OpenedVersion]:
+        """Admit what ``request`` says of a version's number and rows, and give the version it was admitted for.
 
-        Raises Refusal; VERSION_STALE only if this hospital could not open the newest version.
+        Raises Refusal; VERSION_STALE only if this hospital could not open the newest version, DATASET_UNPROVEN if what
+        it holds is not what was registered.
         """
         try:
             return self._admit(gate, request, message_id, least_hospitals)
@@ -65,6 +77,9 @@ class NewestVersion:
                 self._renew()
             except Refusal:
                 raise
+            except NotRegistered as error:
+                _log.error("the newest version of the dataset is not what was registered: %s", error)
+                raise Refusal(Reason.DATASET_UNPROVEN, NOT_REGISTERED) from error
             except Exception as error:  # whatever the hospital's storage raises
                 _log.error("the newest version of the dataset could not be opened: %s", place_of(error))
                 raise refusal from None
@@ -72,13 +87,13 @@ class NewestVersion:
 
     def _admit(
         self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int
-    ) -> tuple[Admission, NodeTable]:
+    ) -> tuple[Admission, OpenedVersion]:
         opened = self._opened
         if opened is None:
             gate.admit(request(0, 0), message_id, least_hospitals)
             raise NodeFault("this node has no version of its dataset open")
         admission = gate.admit(request(opened.number, opened.table.rows), message_id, least_hospitals)
-        return admission, opened.table
+        return admission, opened
 
     def _renew(self) -> None:
         with self._lock:
@@ -88,10 +103,13 @@ class NewestVersion:
                 version = self._registry.version(self._dataset_id, number) if number else None
             if version is None or version.number == self.number:
                 return
-            table = self._open_version(version.number)
+            stored = self._open_version(version.number)
+            if not isinstance(stored, StoredVersion):
+                stored = StoredVersion(stored)
+            table = stored.table
             if table.rows != version.rows:
                 raise NodeFault(
                     f"version {version.number} has {table.rows} rows here and {version.rows} on chain: "
                     "open the table that was registered"
                 )
-            self._opened = OpenedVersion(version.number, table)
+            self._opened = OpenedVersion(version, table, check_registered(stored, version))

@@ -11,6 +11,7 @@ from typing import Any
 import tenseal
 
 from belmont.federated.errors import QueryError
+from belmont.federated.query.seeded import encrypt_seeded, new_seed
 
 RING_DIMENSION = 8_192
 PLAINTEXT_MODULUS = 1_125_899_906_826_241
@@ -68,9 +69,16 @@ def open_public_context(data: bytes) -> Any:
     return context
 
 
-def encrypt(context: Any, cells: list[int]) -> bytes:
-    """The ciphertext of cells below the plaintext modulus."""
-    return bytes(tenseal.bfv_vector(context, cells).serialize())
+def encrypt(context: Any, cells: list[int], seed: bytes | None = None) -> bytes:
+    """The ciphertext of cells below the plaintext modulus; ``seed`` is its randomness, fresh where none is given."""
+    if not cells or not all(0 <= cell < PLAINTEXT_MODULUS for cell in cells):
+        raise QueryError("a cell is not below the plaintext modulus")
+    return encrypt_seeded(context, cells, new_seed() if seed is None else seed)
+
+
+def canonical(context: Any, ciphertext: bytes, cells: int) -> bytes:
+    """The one encoding that this build gives a ciphertext. Raises QueryError if it is malformed."""
+    return bytes(_vector(context, ciphertext, cells).serialize())
 
 
 def add(context: Any, ciphertexts: list[bytes], cells: int) -> bytes:

@@ -135,14 +135,19 @@ def require_open(world: World, dataset: Dataset) -> None:
     require(world.now < dataset.retention_until, Reason.RETENTION_OVER)
 
 
-def charge(world: World, id_: DatasetId, rho: MicroRho) -> None:
+def charge(world: World, id_: DatasetId, rho: MicroRho, min_cohort: int) -> None:
     dataset = world.datasets[id_]
     require_open(world, dataset)
     version = known(world.versions.get((id_, dataset.versions)), Reason.DATASET_UNPROVEN)
     require(version.status >= USABLE_FROM, Reason.DATASET_UNPROVEN)
     require(version.consent_root == dataset.consent_root, Reason.CONSENT_STALE)
+    require(version.rows >= min_cohort, Reason.COHORT_TOO_SMALL)
     require(dataset.rho_spent + rho <= dataset.rho_cap, Reason.BUDGET_EXHAUSTED)
     world.datasets[id_] = replace(dataset, rho_spent=MicroRho(dataset.rho_spent + rho))
+
+
+def mark_proven(world: World, id_: DatasetId, number: int) -> None:
+    world.versions[id_, number] = replace(world.versions[id_, number], status=VersionStatus.PROVEN)
 
 
 def _own(world: World, by: Address, id_: DatasetId) -> Dataset:

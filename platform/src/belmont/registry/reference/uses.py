@@ -79,7 +79,7 @@ def record(
     require(result_hash != ZERO_HASH, W.HASH_MISSING)
     spent = world.spent.get((permit_id, id_), 0) + rho
     require(spent <= study.terms.rho_per_dataset, Reason.BUDGET_EXHAUSTED)
-    datasets.charge(world, id_, rho)
+    datasets.charge(world, id_, rho, study.terms.min_cohort)
     world.spent[permit_id, id_] = spent
     world.recorded[permit_id, kind, n, id_] = RecordedUse(
         permit_id, UseKind(kind), n, id_, by, result_hash, rho, world.number, world.now

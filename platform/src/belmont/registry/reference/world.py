@@ -1,4 +1,4 @@
-"""The state of the reference model: everything the five contracts store, in plain dictionaries of frozen values.
+"""The state of the reference model: everything the contracts store, in plain dictionaries of frozen values.
 
 A write either happens as a whole or, when a rule refuses it, leaves no trace; every write is one block.
 """
@@ -23,6 +23,7 @@ from belmont.registry.types import (
     MemberProfile,
     OpenedUse,
     PermitId,
+    ProofDomain,
     Proposal,
     ProposalId,
     RecordedUse,
@@ -31,6 +32,7 @@ from belmont.registry.types import (
     StudyTerms,
     UseKind,
 )
+from belmont.zk.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,18 @@ class World:
     participants: dict[tuple[PermitId, UseKind, int], tuple[DatasetId, ...]] = field(default_factory=dict)
     spent: dict[tuple[PermitId, DatasetId], int] = field(default_factory=dict)
     recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
+    tables: dict[bytes, Layout] = field(default_factory=dict)
+    reached: dict[bytes, bool] = field(default_factory=dict)
+    """Marks of where a version's next part may start."""
     events: list[AuditEvent] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     identity: str = field(default_factory=lambda: f"simulated:{secrets.token_hex(16)}")
+    stated_domain: ProofDomain | None = None
+
+    @property
+    def proof_domain(self) -> ProofDomain:
+        """By default the identity's own, so that a proof for one simulation does not hold in another."""
+        return self.stated_domain or ProofDomain(0, hashlib.sha256(self.identity.encode()).digest()[:20])
 
     @property
     def head(self) -> Head:

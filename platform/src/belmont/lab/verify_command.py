@@ -1,0 +1,106 @@
+"""``belmont verify``: check validity proofs offline, believing nobody."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from belmont.zk.verifiers.native import ProvenTable
+
+EXAMPLES = """examples:
+  belmont verify hospital-1.proof
+  belmont verify proofs/hospital-1/*.proof                 all parts of a large dataset, in order
+  belmont verify hospital-1.proof --dictionary diabetes_cvd
+  belmont verify hospital-1.proof --url http://127.0.0.1:8545
+  belmont verify hospital-1.proof --at-least 20 --json
+
+A proof says that every value is one that some layout of kinds and widths allows, for so many rows, no pseudonym twice.
+--dictionary compares that layout with a dictionary's. --url compares all of it with what a consortium's chain has
+registered. It never says that the patients exist: docs/proofs.md. Exit status 1: refused.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``belmont verify``."""
+    parser.add_argument("proofs", type=Path, nargs="+", metavar="PROOF", help="proof files: all parts of one version")
+    parser.add_argument("--dictionary", metavar="D", help="a dictionary's file or name, to compare the layout with")
+    parser.add_argument("--url", help="a chain's JSON-RPC address, to compare with what is registered there")
+    parser.add_argument("--members", metavar="ADDRESS", help="which consortium, where the chain has several")
+    parser.add_argument("--at-least", type=int, default=0, metavar="ROWS", help="refuse fewer rows: a minimum cohort")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=verify)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Verifies, prints what is shown and what is not, and says 1 if anything is refused."""
+    import json
+    import time
+
+    from belmont.zk.errors import CommitmentMismatch, ProofMalformed, ProofRefused
+    from belmont.zk.validity import ValidityProof
+    from belmont.zk.verifiers.native import verify_table
+
+    data = [_read(path) for path in options.proofs]
+    started = time.perf_counter()
+    try:
+        proven = verify_table([ValidityProof.from_bytes(each) for each in data])
+        milliseconds = 1000 * (time.perf_counter() - started)
+        if proven.rows < options.at_least:
+            raise ProofRefused("V1", f"{proven.rows} rows, and at least {options.at_least} were asked for")
+        compared = _compared(options, proven)
+    except (CommitmentMismatch, ProofMalformed, ProofRefused) as refused:
+        if options.json:
+            print(json.dumps({"accepted": False, "why": str(refused)}))
+        else:
+            print(f"REFUSED  {refused}\n{refused.diagnostics()}")
+        return 1
+    shown = _facts(proven, sum(map(len, data)), milliseconds) | compared
+    if options.json:
+        print(json.dumps({"accepted": True} | shown))
+        return 0
+    print("ACCEPTED")
+    for name, value in shown.items():
+        print(f"  {name.replace('_', ' '):22} {value}")
+    print("\nShown: only allowed values, exactly so many rows, no pseudonym twice. Not shown: that the patients exist.")
+    return 0
+
+
+def _read(path: Path) -> bytes:
+    from belmont.zk.errors import ProofMalformed
+    from belmont.zk.validity import MAX_PROOF_BYTES
+
+    with path.open("rb") as file:
+        data = file.read(MAX_PROOF_BYTES + 1)
+    if len(data) > MAX_PROOF_BYTES:
+        raise ProofMalformed(f"{path} is larger than any proof")
+    return data
+
+
+def _facts(proven: "ProvenTable", size: int, milliseconds: float) -> dict[str, object]:
+    statement = proven.statement
+    return {
+        "rows": proven.rows,
+        "columns": len(statement.layout.columns),
+        "column_chunks": statement.layout.committed * proven.chunks,
+        "dataset": "0x" + statement.dataset.hex(),
+        "version": statement.version,
+        "owner": "0x" + statement.owner.hex(),
+        "contract": "0x" + statement.contract.hex(),
+        "chain_id": statement.chain_id,
+        "layout": "0x" + statement.layout.hash.hex(),
+        "commitments_root": "0x" + proven.root.hex(),
+        "bytes": size,
+        "milliseconds": round(milliseconds, 1),
+    }
+
+
+def _compared(options: argparse.Namespace, proven: "ProvenTable") -> dict[str, object]:
+    """What was compared beyond the proof. Raises ProofRefused, CommitmentMismatch."""
+    from belmont.lab.proofs import compare_with_chain, compare_with_dictionary
+
+    compared: dict[str, object] = {"dictionary": "not compared", "chain": "not compared"}
+    if options.dictionary:
+        compared["dictionary"] = compare_with_dictionary(proven, options.dictionary)
+    if options.url:
+        compared["chain"] = compare_with_chain(proven, options.url, options.members)
+    return compared
