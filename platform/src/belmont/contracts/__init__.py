@@ -1,1 +1,1 @@
-"""The Vyper sources of the contracts and the modules they share; `belmont.chain.compiler` compiles them at first use."""
+"""The Vyper sources of the contracts and of their shared modules; `belmont.chain.compiler` compiles them."""
