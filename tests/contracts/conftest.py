@@ -27,6 +27,9 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.contract_set import contract
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.founding import found_on
+from belmont.registry.protocol import Registry
+from belmont.registry.reference.members import NOBODY
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     Address,
     AnswerMode,
@@ -282,6 +285,57 @@ class Consortium:
     def call(self, by: Any, name: str, function: str, *args: Any) -> None:
         """A transaction that the registry's own methods would not send."""
         self.evm.send(by, self.registry.addresses[name], contract(name).interface.encode_call(function, *args))
+
+
+WRITES = {name for name in vars(ChainRegistry) if hasattr(Registry, name)} - {"as_", "address"}
+
+
+def model_of(registry: ChainRegistry, shelf: Any, now: int) -> SimulatedRegistry:
+    """A model of a consortium that was just founded, with the tables that its founder registered."""
+    founders = [MemberProfile(each.address, each.name, each.did, each.roles) for each in registry.members()]
+    model = SimulatedRegistry.found(registry.name, founders, now, registry.proof_domain)
+    model.as_(type("Founder", (), {"address": NOBODY})).register_tables(shelf.layout)
+    return model
+
+
+class Both:
+    """The contracts and the reference model behind one face: what is written is written to both, and has to agree.
+
+    Reads come from the chain; ``model`` is the model.
+    """
+
+    def __init__(self, chain: ChainRegistry, model: SimulatedRegistry, evm: Any) -> None:
+        self.chain, self.model, self._evm = chain, model, evm
+
+    def as_(self, account: Any) -> "Both":
+        return Both(self.chain.as_(account), self.model.as_(account), self._evm)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.chain, name)
+        return self._write(name) if name in WRITES else found
+
+    def _write(self, name: str) -> Callable[..., Any]:
+        def written(*args: Any) -> Any:
+            self.model.clock.advance(self._evm.now - self.model.clock(), heartbeat=False)
+            outcomes: list[tuple[Any, RegistryRefused | None]] = []
+            for registry in (self.chain, self.model):
+                try:
+                    outcomes.append((getattr(registry, name)(*args), None))
+                except RegistryRefused as error:
+                    outcomes.append((error.reason, error))
+            (chain, refusal), (model, other) = outcomes
+            assert (chain, refusal is None) == (model, other is None), f"{name}{args}"
+            if refusal is not None:
+                raise refusal
+            return chain
+
+        return written
+
+
+@pytest.fixture(scope="session")
+def both() -> Callable[[Consortium], Both]:
+    """The registry of a consortium that was just founded, with the reference model beside it."""
+    return lambda made: Both(made.registry, model_of(made.registry, made.shelf, made.evm.now), made.evm)
 
 
 @pytest.fixture

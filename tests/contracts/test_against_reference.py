@@ -6,9 +6,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from belmont.federated.query.question import count
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.claims import AskedQuestion, TotalClaim, TotalPart
 from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryRefused
+from belmont.registry.hashes import query_hash
 from belmont.registry.proofs import reached_by
 from belmont.registry.reference.members import NOBODY
 from belmont.registry.simulated import SimulatedRegistry
@@ -36,6 +39,7 @@ HASHES = [bytes([number]) * 32 for number in range(4)]
 """The first is no hash at all."""
 TWO_CHUNKS = 4_040
 OTHER_LAYOUT = Layout((ColumnKind(Kind.RANGE, 3), ColumnKind(Kind.RANGE_OR_MISSING, 7)))
+QUESTION = count().canonical()
 YEAR, WEEK = 365 * 24 * 3600, 7 * 24 * 3600
 
 HOLDERS, DATA_USER, BOARD, NEWCOMERS = (0, 1), 2, (4, 5, 6), (7, 8)
@@ -88,8 +92,9 @@ class SideBySide(RuleBasedStateMachine):
         for by in BOARD[:2]:
             self.both(by, "vote", StudyId(1), True, "reason")
         self.accept_and_issue(1)
-        for kind in UseKind:
-            self.both(DATA_USER, f"open_{kind.name.lower()}", PermitId(1), 1, HASHES[3], tuple(self.datasets))
+        self.both(DATA_USER, "open_round", PermitId(1), 1, HASHES[3], tuple(self.datasets))
+        hashed = query_hash(QUESTION, HASHES[3], PermitId(1), 1, tuple(self.datasets))
+        self.both(DATA_USER, "open_query", PermitId(1), 1, hashed, tuple(self.datasets))
 
     def teardown(self):
         if not hasattr(self, "back"):
@@ -350,6 +355,23 @@ class SideBySide(RuleBasedStateMachine):
             self.agree_on_a_request(permit, kind, n, id_, rho)
             result = mostly(chance, HASHES[1:], HASHES)
             self.both(by, "record_use", permit, kind, n, id_, result, MicroRho(rho))
+
+    @rule(chance=chances)
+    def publish_total(self, chance):
+        """Two hospitals are too few; what three can publish is in ``totals/``, on both as well."""
+        places = mostly(chance, [(0, 1)], [(), (1, 0), (0,), (0, 1, 2)])
+        layout, context = self.shelf.layout.to_bytes(), mostly(chance, [HASHES[3]], HASHES)
+        claim = TotalClaim(
+            PermitId(mostly(chance, (1, 1, 1, 2), range(4))),
+            mostly(chance, [1], range(4)),
+            tuple(self.dataset_id(place) for place in places),
+            AskedQuestion(mostly(chance, [QUESTION], [b"", b"{}" * 9]), context, layout, self.shelf.text_hash),
+            chance.randrange(3),
+            (TotalPart(1, self.shelf.table(10).column_hashes, bytes(128)),) * len(places),
+            20,
+            bytes(48),
+        )
+        self.both(mostly(chance, [DATA_USER], ANYONE), "publish_total", claim)
 
     # --- what must hold ---
 

@@ -7,12 +7,19 @@ from importlib import resources
 import pytest
 from py_arkworks_bls12381 import G2Point
 
+from belmont.registry import limits
 from belmont.registry.limits import CHUNK_ROWS, PART_COLUMNS_MAX
 from belmont.registry.proofs import ceremony_root
 from belmont.zk.curve import GENERATOR, wide
 from belmont.zk.field import N_INVERSE, OMEGA, ORDER, ROOTS, A, B, N
 from belmont.zk.layout import LIMB_BITS, LIMBS, ColumnKind, Kind, Layout
 from belmont.zk.srs import CEREMONY_DIGEST, reference_string
+
+MODULUS = int(
+    "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
+    16,
+)
+"""Of BLS12-381's base field."""
 
 
 def constant(name, which):
@@ -52,6 +59,18 @@ def expected():
     yield "Verifier", "CEREMONY", int.from_bytes(CEREMONY_DIGEST, "big")
     yield "Verifier", "LIMB_TABLE", words(wide(Layout((ColumnKind(Kind.BIT, 1),)).relation.tables[1].commitments[0]))
     yield "Verifier", "INFINITY", int.from_bytes(hashlib.sha256(bytes(128)).digest(), "big")
+    yield "Totals", "FIELD_ELEMENTS", N
+    yield "Totals", "N_INVERSE", N_INVERSE
+    yield "Totals", "CHUNK_ROWS", CHUNK_ROWS
+    yield "Totals", "CHUNKS_MAX", limits.TOTAL_CHUNKS_MAX
+    yield "Totals", "COLUMNS_MAX", limits.TOTAL_COLUMNS_MAX
+    yield "Totals", "LAYOUT_BYTES", limits.LAYOUT_MAX_BYTES
+    yield "Totals", "QUESTION_BYTES", limits.QUESTION_MAX_BYTES
+    yield "Totals", "LEAST_HOSPITALS", limits.TOTAL_HOSPITALS_MIN
+    yield "Totals", "BIT_KIND", Kind.BIT
+    yield "Totals", "MAY_MISS_KIND", Kind.RANGE_OR_MISSING
+    yield "Totals", "HALF_HIGH", (MODULUS - 1) // 2 >> 256
+    yield "Totals", "HALF_LOW", (MODULUS - 1) // 2 % 2**256
     yield "Proofs", "CEREMONY_ROOT", int.from_bytes(ceremony_root(), "big")
 
 
@@ -62,10 +81,13 @@ def test_a_constant_is_what_it_says(name, which, value):
     assert constant(name, which) == value
 
 
-def test_the_precompiles_are_those_of_eip_2537():
+def test_the_precompiles_are_those_of_eip_2537_and_eip_4844():
     """Multi-scalar multiplication checks subgroups; addition, 0x0b, does not, so nothing may call it."""
     text = (resources.files("belmont.contracts") / "curve.vy").read_text()
     called = re.findall(r"constant\(address\) = 0x0+([0-9A-F]+)$", text, re.MULTILINE)
     assert called == ["C", "F"]
+    text = (resources.files("belmont.contracts") / "Totals.vy").read_text()
+    assert re.findall(r"constant\(address\) = 0x0+([0-9A-F]+)$", text, re.MULTILINE) == ["A"]
+    assert re.findall(r"raw_call\(\s*(\w+),", text) == ["POINT_EVALUATION"]
     for name in ("Verifier", "Proofs", "transcript"):
         assert "raw_call" not in (resources.files("belmont.contracts") / f"{name}.vy").read_text()

@@ -63,6 +63,10 @@ def test_every_reason_is_a_word_that_python_knows_and_every_write_refusal_is_use
     assert set(WriteRefusal) - used == set()
 
 
+def test_every_reason_has_a_remedy():
+    assert [each for each in (*Reason, *WriteRefusal) if len(each.remedy) < 20] == []
+
+
 @pytest.mark.parametrize(("name", "which"), [(name, which) for name, found in BOUNDS.items() for which in found])
 def test_bounds_are_those_of_python(name, which):
     assert constant(name, which) == getattr(limits, which)

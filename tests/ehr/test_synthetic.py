@@ -66,7 +66,7 @@ def test_the_committed_sample_is_what_the_command_makes_from_its_numbers_and_not
     assert sum(len(content) for content in files(sample).values()) <= 2_000_000
 
 
-DIGEST = "a1a838e07918b1ba89cd77f826ccd40ee2496e380e779ada5087600a104a5965"
+DIGEST = "87c24e7aec48a0ca220dc948c9b8563bf4034e29fcb6fa94142feff6175248b8"
 PRINT_DIGEST = """
 import hashlib
 from belmont.ehr.synthetic import coded_tables, generate_population

@@ -12,12 +12,13 @@ from belmont.federated.errors import AnswerRejected, QueryError, TotalRefuted
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.query.answer import SignedAnswer
 from belmont.federated.query.bfv import ResearcherKey
-from belmont.federated.query.blame import investigate
+from belmont.federated.query.blame import _is_usable, investigate
 from belmont.federated.query.case import Case, Place
 from belmont.federated.query.disclosure import masked_openings
-from belmont.federated.query.masks import NO_SEEDS, PairSeeds
-from belmont.federated.query.pair_proof import PairProof, check_pair, prove_pair
+from belmont.federated.query.masks import NO_SEEDS, MaskContext, PairSeeds, seeds_with_all
+from belmont.federated.query.pair_proof import P, PairProof, check_pair, prove_pair
 from belmont.federated.query.question import between, count, mean
+from belmont.registry.types import Address
 from belmont.zk.curve import GENERATOR
 
 OTHER = PairSeeds(b"\1" * 32, b"\2" * 32)
@@ -291,6 +292,26 @@ class TestAPairThatSignedDifferentSeeds:
         ):
             made = proofs(scene, case, disputes) | {(scene.participants[2], scene.participants[0]): forged}
             assert places(investigate(case, scene.registry, layout, shown, made), scene) == {(2, Place.MASK)}
+
+
+TWIST = next(u.to_bytes(32, "little") for u in range(2, 99) if not _is_usable(u.to_bytes(32, "little")))
+UNUSABLE = [TWIST, (P + 9).to_bytes(32, "little"), (P - 1).to_bytes(32, "little"), bytes(32), b"\1" + bytes(31)]
+
+
+@pytest.mark.parametrize("wrong", UNUSABLE, ids=["twist", "not canonical", "p - 1", "zero", "small order"])
+def test_a_key_that_no_proof_could_be_made_over_is_refused_and_blames_its_owner_only(scene, key, layout, heard, wrong):
+    keys = [each.public_key().public_bytes_raw() for each in scene.consortium.mask_keys]
+    context = MaskContext("c", 1, 1, bytes(32), scene.participants)
+    with pytest.raises(QueryError, match="participant 2 on chain cannot be used"):
+        seeds_with_all(context, 0, scene.consortium.mask_keys[0], [*keys[:2], wrong, *keys[3:]])
+    with_other_seeds(scene.nodes[2])
+    permit, query = refuted(scene, key, layout)
+    case = case_of(scene, permit, query, key, heard)
+    holder = Address(scene.consortium.hospitals[2].address)
+    members = scene.registry._world.members
+    members[holder] = replace(members[holder], mask_key=wrong)
+    verdict = investigate(case, scene.registry, layout, disclosures(scene, permit), {})
+    assert places(verdict, scene) == {(2, Place.MASK)}
 
 
 def test_who_signs_another_hash_than_that_of_its_seeds_is_named_without_the_peer(scene, key, layout, heard):

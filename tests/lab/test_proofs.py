@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ import pytest
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import NotRegistered, QueryRefused
-from belmont.lab import Consortium, count, hospital_files, mean
+from belmont.federated.query.publication import claims_of
+from belmont.lab import Consortium, count, histogram, hospital_files, mean
 from belmont.lab.errors import LabError
 from belmont.lab.nodes import open_node
 from belmont.lab.permit import Permit
 from belmont.lab.proofs import SUFFIX
 from belmont.lab.stored_rows import StoredRows
+from belmont.registry.errors import RegistryRefused
 from belmont.registry.types import VersionStatus
+from belmont.zk.errors import ProofRefused
 
 
 def belmont(*words: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +52,9 @@ def test_every_dataset_of_a_local_consortium_is_proven_and_has_its_proof_on_disk
 def test_a_proof_is_verified_offline_against_a_dictionary_and_against_the_chain(
     own: Consortium, files: list[Path]
 ) -> None:
-    done = belmont("verify", *map(str, files), "--dictionary", "diabetes_cvd", "--url", own.url, "--json")
+    root = "0x" + own.proof(own.hospitals[0]).verify().root.hex()
+    compared = ("--dictionary", "diabetes_cvd", "--url", own.url, "--root", root)
+    done = belmont("verify", *map(str, files), *compared, "--json")
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     assert shown["accepted"] is True
@@ -72,6 +78,19 @@ def test_too_few_rows_and_a_changed_or_cut_proof_are_refused_with_a_reason(files
     assert belmont("verify", str(tmp_path / "none.proof")).returncode == 2
 
 
+def test_a_true_proof_of_other_rows_in_a_hospitals_folder_is_not_shown_as_accepted(
+    own: Consortium, files: list[Path]
+) -> None:
+    kept = files[0].read_bytes()
+    other = own.home_here.proofs(own.hospitals[1].slug) / files[0].name
+    try:
+        files[0].write_bytes(other.read_bytes())
+        with pytest.raises(ProofRefused, match="another chain, contract, owner, dataset or version"):
+            own.proof(own.hospitals[0])
+    finally:
+        files[0].write_bytes(kept)
+
+
 def test_a_coded_table_is_proved_into_files_that_verify(tmp_path: Path) -> None:
     dictionary = Dictionary.builtin()
     random = np.random.default_rng(3)
@@ -83,7 +102,11 @@ def test_a_coded_table_is_proved_into_files_that_verify(tmp_path: Path) -> None:
     assert "rows" in made.stdout and "that the patients exist" in made.stdout
     (file,) = (tmp_path / "out").iterdir()
     checked = belmont("verify", str(file))
-    assert checked.returncode == 0 and "ACCEPTED" in checked.stdout
+    assert checked.returncode == 0 and "only claimed" in checked.stdout and "ACCEPTED" not in checked.stdout
+    assert "REFUSED" in belmont("verify", str(file), "--root", "0x" + "11" * 32).stdout
+    again = belmont("prove", str(tmp_path / "t.table"), "--dictionary", "diabetes_cvd", "--out", str(tmp_path / "out"))
+    assert again.returncode == 2 and "name a new folder" in again.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out", "t.table"]
     for words in (
         ["t.table"],
         ["t.table", "--out", "x"],
@@ -115,10 +138,56 @@ def test_an_answer_shows_whether_it_is_proved(own: Consortium) -> None:
     proved = permit.query(mean("hba1c", age=(30, 90)))
     assert proved.proof is not None and proved.verify() is proved.proof
     assert "proved" in proved._repr_html_()
-    from belmont.lab import histogram
-
     unproved = permit.query(histogram("age", cells=3))
     assert unproved.proof is None and "not proved" in unproved._repr_html_()
+
+
+def test_a_proved_total_is_published_once_and_by_the_researcher_only(own: Consortium) -> None:
+    permit = permitted(own)
+    answer = permit.query(mean("hba1c"))
+    assert answer.proof is not None
+    researcher = own.registry.as_(own.researcher.identity.account)
+    patients, codes = claims_of(answer.proof)
+    for other in (own.hospitals[0], own.board[0]):
+        with pytest.raises(RegistryRefused, match="NOT_THE_APPLICANT"):
+            own.registry.as_(other.identity.account).publish_total(codes)
+    for claim in (patients, codes):
+        with pytest.raises(RegistryRefused, match="TOTAL_REFUTED"):
+            researcher.publish_total(replace(claim, total=claim.total - 1))
+    assert own.registry.totals(permit.id) == []
+    first = answer.publish("patients")
+    assert [(name, each.total) for name, each in first.totals.items()] == [("patients", answer.patients)]
+    with pytest.raises(RegistryRefused, match="TOTAL_EXISTS"):
+        answer.publish()
+    second = answer.publish("codes")
+    assert second.totals["codes"].total == answer.encrypted.code_total
+    assert second.totals["codes"].rows == sum(hospital.rows for hospital in own.hospitals)
+    assert "proved on chain" in second._repr_html_() and own.registry.addresses["Totals"] in second._repr_html_()
+    shown = own.totals()
+    assert list(shown["total"]) == [answer.patients, answer.encrypted.code_total]
+    assert list(shown["total of"]) == ["patients with hba1c", "hba1c"]
+    assert set(shown["asked"]) == {"mean(hba1c)"}
+    elsewhere = Consortium.connect(own.url).totals()
+    assert list(elsewhere["total"]) == list(shown["total"]) and elsewhere["total of"].str.startswith("column ").all()
+    trail = own.audit()
+    assert trail[trail["what"] == "TotalProved"]["details"].str.contains("mean(hba1c)", regex=False).all()
+    with pytest.raises(LabError, match="publish patients or codes"):
+        answer.publish("mean")
+
+
+def test_all_totals_of_an_answer_are_published_together(own: Consortium) -> None:
+    answer = permitted(own).query(mean("age"))
+    published = answer.publish()
+    assert [each.total for each in published.totals.values()] == list(answer.encrypted.cells)
+    assert len(published.to_frame()) == 2 and "codes" in repr(published)
+
+
+def test_what_the_contract_cannot_check_says_why_it_is_not_published(own: Consortium) -> None:
+    permit = permitted(own)
+    with pytest.raises(LabError, match="without a filter"):
+        permit.query(count(age=(30, 90))).publish()
+    with pytest.raises(LabError, match="histogram"):
+        permit.query(histogram("age", cells=3)).publish()
 
 
 def test_what_is_not_the_registered_rows_proof_is_refused_by_the_contract(own: Consortium) -> None:

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end
   belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
   belmont prove hospital-1 --home consortium --url http://127.0.0.1:8545
-  belmont verify proofs/*.proof                    offline, believing nobody
+  belmont verify proofs/*.proof --dictionary diabetes_cvd
   belmont chain serve --dir chain --port 8545
 
 every command explains itself: belmont demo --help

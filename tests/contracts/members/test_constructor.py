@@ -35,7 +35,7 @@ def test_announces_every_founder_and_the_addresses_of_all_contracts(consortium, 
         "name": "Second",
         **{
             name: registry.addresses[name.title()]
-            for name in ("datasets", "studies", "permits", "uses", "verifier", "proofs")
+            for name in ("datasets", "studies", "permits", "uses", "verifier", "proofs", "totals")
         },
     }
 

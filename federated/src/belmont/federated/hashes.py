@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
+from belmont.registry import hashes as registry_hashes
 from belmont.registry.types import DatasetId, PermitId
 
 Arrays: TypeAlias = dict[str, NDArray[np.float64] | NDArray[np.float32]]
@@ -71,14 +72,8 @@ def query_hash(
     canonical_query: bytes, public_context: bytes, permit_id: PermitId, n: int, participants: Sequence[DatasetId]
 ) -> bytes:
     """Hash of a query as the data user opens it: nobody can change question, key, permit, number or participants."""
-    return _labelled(
-        b"belmont/query/1",
-        hashlib.sha256(canonical_query).digest()
-        + hashlib.sha256(public_context).digest()
-        + permit_id.to_bytes(32)
-        + n.to_bytes(32)
-        + len(participants).to_bytes(4)
-        + b"".join(participants),
+    return registry_hashes.query_hash(
+        canonical_query, hashlib.sha256(public_context).digest(), permit_id, n, participants
     )
 
 

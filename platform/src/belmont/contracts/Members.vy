@@ -5,8 +5,8 @@
 @license Apache-2.0
 @notice Who belongs to the consortium, and in which roles.
 @dev Rules, cited by number where they are kept:
-  1. The founders are the first members. The deployer gets no right, and all five contracts know each other's
-     addresses from the start: nothing is set later.
+  1. The founders are the first members. The deployer gets no right, and every contract knows those of the
+     others that it calls from the start: nothing is set later.
   2. Every account is admitted once. A removed account can do nothing, and is never admitted again.
   3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board.
      A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, removed ones included:
@@ -64,6 +64,7 @@ event ConsortiumFounded:
     uses: address
     verifier: address
     proofs: address
+    totals: address
 
 
 event MemberAdmitted:
@@ -122,6 +123,7 @@ def __init__(
     uses: address,
     verifier: address,
     proofs: address,
+    totals: address,
 ):
     assert len(name) > 0, "NAME_MISSING"
     self.name = name
@@ -138,6 +140,7 @@ def __init__(
         uses=uses,
         verifier=verifier,
         proofs=proofs,
+        totals=totals,
     )
 
 

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.query.answer import Answer as EncryptedAnswer
 from belmont.federated.query.proof import AnswerProof
+from belmont.federated.query.publication import claims_of, why_not_publishable
 from belmont.federated.query.question import Aggregate
 from belmont.lab import cards, plots
 from belmont.lab.errors import LabError
+from belmont.lab.published import CELLS, PublishedAnswer
 from belmont.lab.questions import Question, cell_labels, coding_of, shown_unit
+from belmont.registry.chain_registry import ChainRegistry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
 class Answer:
     """A total over all hospitals. ``encrypted`` has the codes, hashes and times behind it."""
 
-    def __init__(self, question: Question, encrypted: EncryptedAnswer, dictionary: Dictionary) -> None:
+    def __init__(
+        self, question: Question, encrypted: EncryptedAnswer, dictionary: Dictionary, registry: ChainRegistry
+    ) -> None:
+        """``registry`` is bound to the permit's researcher."""
         self.question = question
         self.encrypted = encrypted
         self._dictionary = dictionary
+        self._registry = registry
 
     @property
     def patients(self) -> int:
@@ -72,6 +79,33 @@ class Answer:
         """Check the proof again. Raises ``NotProved`` where there is none, ``TotalRefuted`` where it does not hold."""
         return self.encrypted.verify()
 
+    def publish(self, *cells: str) -> PublishedAnswer:
+        """Have the contract check the answer's totals and keep them for everybody: all, or those named.
+
+        A count has one, ``"patients"``; a sum or mean also has ``"codes"``, the sum of the column's codes. Raises
+        ``LabError`` for an answer that the contract cannot check, and ``RegistryRefused`` with the contract's reason:
+        each total of a query is published once.
+        """
+        if self.proof is None:
+            raise LabError(f"this answer cannot be published: it is not proved, {self.encrypted.not_proved}")
+        reason = why_not_publishable(self.encrypted.query)
+        if reason:
+            raise LabError(f"this answer cannot be published: {reason}")
+        claims = dict(zip(CELLS, claims_of(self.proof), strict=False))
+        unknown = sorted(set(cells) - set(claims))
+        if unknown:
+            raise LabError(f"this answer has no total {unknown[0]!r}: publish {' or '.join(claims)}, or all")
+        chosen = {name: claim for name, claim in claims.items() if name in cells or not cells}
+        for claim in chosen.values():
+            self._registry.publish_total(claim)
+        columns = {claim.column: name for name, claim in chosen.items()}
+        found = {
+            columns[total.column]: total
+            for total in self._registry.totals(self.encrypted.permit_id)
+            if total.n == self.encrypted.n and total.column in columns
+        }
+        return PublishedAnswer(str(self), found, self._registry.addresses["Totals"], self.proof.columns)
+
     @property
     def unit(self) -> str:
         """Of ``value``."""
@@ -81,7 +115,12 @@ class Answer:
     def __repr__(self) -> str:
         if self.encrypted.query.aggregate is Aggregate.HISTOGRAM:
             return f"Answer({self.question}: {self.patients} patients in cells that could be shown)"
-        return f"Answer({self.question} = {self.value:g} {self.unit}, from {self.patients} patients)"
+        return f"Answer({self})"
+
+    def __str__(self) -> str:
+        if self.encrypted.query.aggregate is Aggregate.HISTOGRAM:
+            return str(self.question)
+        return f"{self.question} = {self.value:g} {self.unit}, from {self.patients} patients"
 
     def _repr_html_(self) -> str:
         facts: dict[str, object] = {

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from belmont.federated.errors import QueryError
+from belmont.federated.query.question import Query
 from belmont.registry.types import AuditEvent, Role, UseKind
 
 if TYPE_CHECKING:
@@ -32,9 +34,21 @@ def spoken(name: str, value: object, names: Mapping[object, str]) -> str:
     if name in ("duo_terms", "purpose") and isinstance(value, int):
         bits = [bit for bit in range(64) if value >> bit & 1]
         return " ".join(DUO_NAMES.get(bit, f"DUO:{bit:07d}") for bit in bits)
+    if name == "question" and isinstance(value, bytes):
+        return spoken_question(value)
     if name in _TIMES and isinstance(value, int):
         return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(value))
     return readable(value, names)
+
+
+def spoken_question(canonical: bytes) -> str:
+    """What a published total is the answer to. A stranger's text is shown as far as it can be printed."""
+    try:
+        query = Query.from_canonical(canonical)
+        text = f"{query.aggregate}({query.column or ''})"
+    except QueryError:
+        text = canonical.decode("ascii", "replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def readable(value: object, names: Mapping[object, str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from belmont.chain.process import ChainProcess
 from belmont.ehr.dictionary import Dictionary
+from belmont.federated.query.columns import Columns
 from belmont.identity.keys import Identity
 from belmont.lab import cards, hospital_files, local
 from belmont.lab.audit import audit_frame
@@ -21,6 +22,8 @@ from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
+from belmont.lab.published import totals_frame
+from belmont.lab.questions import columns_of
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.study import Study
 from belmont.lab.temporary import TemporaryDirectory
@@ -34,6 +37,7 @@ from belmont.registry.types import (
     DatasetId,
     MicroRho,
     PermitId,
+    PublishedTotal,
     Role,
     StudyId,
     StudyTerms,
@@ -302,6 +306,21 @@ class Consortium:
                 "refused lines": report["refused_lines"],
             }
         return pd.DataFrame.from_dict(rows, orient="index")
+
+    def totals(self) -> "pd.DataFrame":
+        """Every published total: the contract checked each against what the hospitals registered."""
+        return totals_frame(self.registry.totals(), self._columns_of)
+
+    def _columns_of(self, total: PublishedTotal) -> Columns | None:
+        """Of the dictionary that a total's datasets were registered under, if it is the one on this machine."""
+        try:
+            dictionary = self.dictionary
+        except LabError:
+            return None
+        permit = self.registry.permit(total.permit_id)
+        datasets = [self.registry.dataset(each) for each in permit.terms.datasets] if permit else []
+        same = all(each is not None and each.dictionary_hash == dictionary.hash for each in datasets)
+        return columns_of(dictionary) if datasets and same else None
 
     def audit(self) -> "pd.DataFrame":
         """Everything that was ever recorded, in the chain's order."""

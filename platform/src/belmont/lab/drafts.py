@@ -1,5 +1,6 @@
 """A registered version in a notebook: prove it, or watch what happens to whoever tries something else."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from belmont.lab import cards
@@ -10,6 +11,7 @@ from belmont.lab.proof_attempts import ProofAttempts, attempts
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import prove_version
 from belmont.registry.types import DatasetVersion, VersionStatus
+from belmont.zk.budget import OpeningBudget
 
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
@@ -56,7 +58,8 @@ class Version:
         if dataset is None or self.is_proven:
             raise LabError("attempts are on a version that is not proven yet: consortium.new_version(hospital)")
         rows = stored_rows(consortium.home_here, hospital.slug, writes, hospital.dataset_id, self.number)
-        return attempts(writes, dataset, self.record, rows)
+        with closing(OpeningBudget(consortium.home_here.openings(hospital.slug))) as budget:
+            return attempts(writes, dataset, self.record, rows, budget)
 
     def __repr__(self) -> str:
         status = "proven" if self.is_proven else "registered, not proven"

@@ -102,9 +102,10 @@ class Permit:
         dictionary = self.consortium.dictionary
         query = question.query(dictionary)
         width = dictionary.column(query.column).width if query.column else 1
+        registry = self.consortium.registry.as_(self.consortium.researcher.identity.account)
         with closing(self._grid(participants)) as grid:
             encrypted = ask(
-                self.consortium.registry.as_(self.consortium.researcher.identity.account),
+                registry,
                 grid,
                 self.id,
                 query,
@@ -112,7 +113,7 @@ class Permit:
                 participants=participants,
                 columns=columns_of(dictionary),
             )
-        return Answer(question, encrypted, dictionary)
+        return Answer(question, encrypted, dictionary, registry)
 
     def uses(self) -> "pd.DataFrame":
         """Every use that a hospital recorded under this permit."""

@@ -27,7 +27,7 @@ class TerminalBar:
         self._progress, self._task = progress, task
 
     def advance(self, steps: int = 1, note: str = "", detail: cards.Html = NOTHING) -> None:
-        self._progress.update(self._task, advance=steps, note=note)
+        self._progress.update(self._task, advance=steps, note=note, refresh=True)
 
 
 class NotebookBar:
@@ -74,5 +74,6 @@ def progress_bar(title: str, total: int) -> Iterator[Bar]:
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    # Drawn at each step and never by a thread: a process with one thread can fork its workers (`belmont.zk.processes`).
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
         yield TerminalBar(progress, progress.add_task(title, total=total, note=""))

@@ -16,11 +16,12 @@ from belmont.registry.errors import RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.proving import PART_COLUMNS, ensure_tables
 from belmont.registry.types import Dataset, DatasetVersion, PartStart
+from belmont.zk.budget import OpeningBudget
 from belmont.zk.commitment import CommittedTable, commit_columns, commit_table, committed_columns
 from belmont.zk.errors import WitnessError
 from belmont.zk.field import ORDER
 from belmont.zk.layout import Kind
-from belmont.zk.validity import ValidityProof, parts_of, prove_part
+from belmont.zk.validity import ValidityProof, evaluations_given, parts_of, prove_part
 from belmont.zk.witness import new_seed
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class ProofAttempts(tuple[ProofAttempt, ...]):
         return cards.card("What was tried", cards.table(["tried", "refused by", "why"], rows), mark=mark)
 
 
-def attempts(registry: Registry, dataset: Dataset, version: DatasetVersion, rows: StoredRows) -> ProofAttempts:
+def attempts(
+    registry: Registry, dataset: Dataset, version: DatasetVersion, rows: StoredRows, budget: OpeningBudget
+) -> ProofAttempts:
     """Try to get a registered version, not proven yet, proven by other means than its proof, and one with a forbidden
     value registered and proven. The latter stays registered for good and is the newest then: register another.
     """
@@ -79,14 +82,15 @@ def attempts(registry: Registry, dataset: Dataset, version: DatasetVersion, rows
     ) -> None:
         first, chunks, count = parts_of(table, PART_COLUMNS)[0]
         statement = statement_of(registry, dataset, number, rows.layout, first, chunks, count)
+        budget.spend(table.root, evaluations_given(statement), b"attempt" + statement.words())
         proof = change(prove_part(table, statement, check=check))
         registry.prove_version(dataset.id, number, rows.table.dictionary.text_hash, proof, PartStart())
 
     def one_value_changed() -> None:
-        send(commit_table(rows.layout, other, rows.table.pseudonyms, rows.seed))
+        send(commit_table(rows.layout, other, rows.table.pseudonyms))
 
     def not_allowed() -> None:
-        commit_table(rows.layout, beyond, rows.table.pseudonyms, rows.seed)
+        commit_table(rows.layout, beyond, rows.table.pseudonyms)
 
     def not_allowed_and_registered() -> None:
         columns = committed_columns(rows.layout, beyond, rows.table.pseudonyms)

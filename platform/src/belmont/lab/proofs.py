@@ -9,7 +9,8 @@ from pathlib import Path
 from belmont.ehr.dictionary import Dictionary
 from belmont.lab import cards
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.types import Address, DatasetId, VersionStatus
+from belmont.registry.protocol import Registry
+from belmont.registry.types import Address, Dataset, DatasetId, DatasetStatus, DatasetVersion, VersionStatus
 from belmont.zk.errors import CommitmentMismatch, ProofRefused
 from belmont.zk.validity import MAX_PROOF_BYTES, ValidityProof
 from belmont.zk.verifiers.native import ProvenTable, verify_table
@@ -151,15 +152,25 @@ def compare_with_chain(proven: ProvenTable, url: str, members: str | None) -> st
     version = registry.version(DatasetId(statement.dataset), statement.version) if dataset else None
     if dataset is None or version is None:
         raise ProofRefused("V1", "the chain has no such version of no such dataset")
-    domain = registry.proof_domain
-    place = (domain.chain_id, domain.contract, bytes.fromhex(dataset.holder[2:]))
-    if (statement.chain_id, statement.contract, statement.owner) != place:
-        raise ProofRefused("V1", "the proof is bound to another chain, contract or owner")
+    compare(proven, registry, dataset, version)
+    said = ["the contract accepted it" if version.status is VersionStatus.PROVEN else "NOT proven on chain yet"]
+    if dataset.versions != version.number:
+        said.append(f"NOT the newest: version {dataset.versions} is")
+    if version.consent_root != dataset.consent_root:
+        said.append("STALE: consents changed since")
+    if dataset.status is not DatasetStatus.ACTIVE:
+        said.append(f"the dataset is {dataset.status.name}")
+    return f"version {version.number} of {dataset.name!r} by {dataset.holder}; {'; '.join(said)}"
+
+
+def compare(proven: ProvenTable, registry: Registry, dataset: Dataset, version: DatasetVersion) -> None:
+    """Raises ProofRefused or CommitmentMismatch unless the proof is that of this version of this dataset."""
+    statement, domain = proven.statement, registry.proof_domain
+    place = (domain.chain_id, domain.contract, bytes.fromhex(dataset.holder[2:]), dataset.id, version.number)
+    stated = (statement.chain_id, statement.contract, statement.owner, statement.dataset, statement.version)
+    if stated != place:
+        raise ProofRefused("V1", "the proof is bound to another chain, contract, owner, dataset or version")
     if version.rows != proven.rows:
         raise ProofRefused("V1", f"the chain has {version.rows} rows, the proof is about {proven.rows}")
     if version.commitments_root != proven.root:
         raise CommitmentMismatch("the proof is about other columns than those that were registered")
-    status = (
-        "the contract accepted it" if version.status is VersionStatus.PROVEN else "not accepted by the contract yet"
-    )
-    return f"registered as version {version.number} of {dataset.name!r} by {dataset.holder}; {status}"

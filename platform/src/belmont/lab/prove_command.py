@@ -11,9 +11,9 @@ EXAMPLES = """examples:
 
 DATASET is a hospital of a consortium's directory, or its dataset's name: its newest version is read from the vault,
 proved part by part, and sent to the contract, which verifies it; only then can the version be used. Stopped half-way,
-the same command goes on where the chain is. Or DATASET is a coded table (`belmont data code`): its proofs go to the
-folder --out and are bound to no chain, so they show that the table can be proved, and nothing about what is registered.
-Check proof files with `belmont verify`.
+the same command goes on where the chain is. Or DATASET is a coded table (`belmont data code`): its proofs go to
+the new folder --out and are bound to no chain, so they show that the table can be proved, and nothing about what is
+registered. Check proof files with `belmont verify`.
 """
 
 

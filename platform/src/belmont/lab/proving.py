@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from belmont.ehr.coded import CodedTable
@@ -13,7 +15,7 @@ from belmont.lab.errors import LabError
 from belmont.lab.home import Home
 from belmont.lab.hospital_files import registered_version, stored_rows
 from belmont.lab.progress import Bar, SilentBar, progress_bar
-from belmont.lab.proofs import VersionProof, load_dictionary, part_name, saved_parts, write_proof
+from belmont.lab.proofs import VersionProof, compare, load_dictionary, part_name, saved_parts, write_proof
 from belmont.lab.stored_rows import StoredRows
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.protocol import Registry
@@ -71,15 +73,21 @@ def prove_version(
 def saved_proof(
     home: Home, slug: str, registry: Registry, dataset_id: DatasetId, number: int = 0, seconds: float = 0.0
 ) -> VersionProof:
-    """The proof of a version, by default the newest, from its files. Raises LabError where there is none."""
+    """The proof of a version, by default the newest, from its files.
+
+    Raises LabError where there is none, ProofRefused or CommitmentMismatch where it is not that of the chain's version.
+    """
     version = registered_version(home, slug, registry, dataset_id, number)
     dataset = registry.dataset(dataset_id)
     title = f"{dataset.name if dataset else slug}, version {version.number}"
     parts = tuple(saved_parts(home.proofs(slug), version.number))
     if not parts:
         raise LabError(f"no proof of {title} is on this machine: make one with belmont prove")
-    accepted = "the contract" if version.status is VersionStatus.PROVEN else ""
-    return VersionProof(title, Dictionary.load(home.dictionary(slug)), parts, accepted, seconds)
+    proof = VersionProof(title, Dictionary.load(home.dictionary(slug)), parts, seconds=seconds)
+    proven = proof.verify()
+    if dataset is not None:
+        compare(proven, registry, dataset, version)
+    return replace(proof, accepted_by="the contract" if version.status is VersionStatus.PROVEN else "")
 
 
 def statement_of(
@@ -119,13 +127,20 @@ def prove_file(table_path: Path, dictionary_name: str, out: Path, processes: int
     if not table_path.is_file():
         raise LabError(f"{table_path}: no such file; give a table that `belmont data code` wrote, or --home and --url")
     rows = StoredRows.fresh(CodedTable.from_bytes(dictionary, table_path.read_bytes()))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LabError(f"--out {out}: name a new folder, so that no parts of other proofs are among these")
+    out.parent.mkdir(parents=True, exist_ok=True)
     parts = []
-    with _watched(f"Proving {table_path.name}", rows, None) as steps:
+    with (
+        TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as draft,
+        _watched(f"Proving {table_path.name}", rows, None) as steps,
+    ):
         committed = rows.commit(processes, steps.committed)
         for first, chunks, count in parts_of(committed):
             statement = Statement(0, NOBODY, NOBODY, NOTHING, 0, rows.layout, first, chunks, count)
             parts.append(prove_part(committed, statement, steps.proved, processes=processes))
-            write_proof(out, part_name(0, first), parts[-1])
+            write_proof(Path(draft) / "parts", part_name(0, first), parts[-1])
+        (Path(draft) / "parts").replace(out)
     return VersionProof(table_path.name, dictionary, tuple(parts), "", time.perf_counter() - started)
 
 

@@ -11,13 +11,19 @@ EXAMPLES = """examples:
   belmont verify hospital-1.proof
   belmont verify proofs/hospital-1/*.proof                 all parts of a large dataset, in order
   belmont verify hospital-1.proof --dictionary diabetes_cvd
+  belmont verify hospital-1.proof --root 0x3ebc...     the root that the chain has, read elsewhere
   belmont verify hospital-1.proof --url http://127.0.0.1:8545
   belmont verify hospital-1.proof --at-least 20 --json
 
-A proof says that every value is one that some layout of kinds and widths allows, for so many rows, no pseudonym twice.
---dictionary compares that layout with a dictionary's. --url compares all of it with what a consortium's chain has
-registered. It never says that the patients exist: docs/proofs.md. Exit status 1: refused.
+A proof says that every value is one that the layout in it allows, for so many rows, no pseudonym twice. Anybody can
+make one: whose it is, and of what, is only claimed until it is compared. --dictionary compares the layout with a
+dictionary's, --root the commitments with the root that a chain has, --url all of it with a consortium's chain. None of
+it says that the patients exist: docs/proofs.md. Exit status 1: refused.
 """
+HINT = (
+    "Give all parts of one version, and no others. If these are they, whoever made the proof has to make it again, or "
+    "did not prove what was registered."
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("proofs", type=Path, nargs="+", metavar="PROOF", help="proof files: all parts of one version")
     parser.add_argument("--dictionary", metavar="D", help="a dictionary's file or name, to compare the layout with")
     parser.add_argument("--url", help="a chain's JSON-RPC address, to compare with what is registered there")
+    parser.add_argument("--root", metavar="0x...", help="the registered commitments root, to compare with")
     parser.add_argument("--members", metavar="ADDRESS", help="which consortium, where the chain has several")
     parser.add_argument("--at-least", type=int, default=0, metavar="ROWS", help="refuse fewer rows: a minimum cohort")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -52,28 +59,33 @@ def verify(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps({"accepted": False, "why": str(refused)}))
         else:
-            print(f"REFUSED  {refused}\n{refused.diagnostics()}")
+            print(f"REFUSED  {refused}\n{HINT}")
         return 1
     shown = _facts(proven, sum(map(len, data)), milliseconds) | compared
     if options.json:
         print(json.dumps({"accepted": True} | shown))
         return 0
-    print("ACCEPTED")
+    tied = options.url or options.root
+    print("ACCEPTED" if tied else "HOLDS, but whose it is and of what is only claimed: compare it with --url or --root")
     for name, value in shown.items():
         print(f"  {name.replace('_', ' '):22} {value}")
-    print("\nShown: only allowed values, exactly so many rows, no pseudonym twice. Not shown: that the patients exist.")
+    allowed = "the dictionary" if options.dictionary else "the layout in the proof"
+    print(f"\nShown: only values that {allowed} allows, exactly so many rows, no pseudonym twice.")
+    print("Not shown: that the patients exist.")
     return 0
 
 
 def _read(path: Path) -> bytes:
-    from belmont.zk.errors import ProofMalformed
+    """The file, or one byte more than a proof can have of it. Raises LabError where there is no such file."""
+    from belmont.lab.errors import LabError
     from belmont.zk.validity import MAX_PROOF_BYTES
 
+    if not path.is_file():
+        raise LabError(
+            f"{path} is no file: name the files that belmont prove wrote (*.proof), all parts of one version"
+        )
     with path.open("rb") as file:
-        data = file.read(MAX_PROOF_BYTES + 1)
-    if len(data) > MAX_PROOF_BYTES:
-        raise ProofMalformed(f"{path} is larger than any proof")
-    return data
+        return file.read(MAX_PROOF_BYTES + 1)
 
 
 def _facts(proven: "ProvenTable", size: int, milliseconds: float) -> dict[str, object]:
@@ -97,10 +109,15 @@ def _facts(proven: "ProvenTable", size: int, milliseconds: float) -> dict[str, o
 def _compared(options: argparse.Namespace, proven: "ProvenTable") -> dict[str, object]:
     """What was compared beyond the proof. Raises ProofRefused, CommitmentMismatch."""
     from belmont.lab.proofs import compare_with_chain, compare_with_dictionary
+    from belmont.zk.errors import CommitmentMismatch
 
     compared: dict[str, object] = {"dictionary": "not compared", "chain": "not compared"}
     if options.dictionary:
         compared["dictionary"] = compare_with_dictionary(proven, options.dictionary)
+    if options.root:
+        if options.root.removeprefix("0x").lower() != proven.root.hex():
+            raise CommitmentMismatch("the proof is about other columns than those of that root")
+        compared["chain"] = "its commitments have the root that was given"
     if options.url:
         compared["chain"] = compare_with_chain(proven, options.url, options.members)
     return compared

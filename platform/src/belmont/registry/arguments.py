@@ -7,10 +7,21 @@ from collections.abc import Sequence
 
 from eth_utils.address import is_checksum_address
 
+from belmont.registry.claims import TotalClaim
 from belmont.registry.errors import RegistryArgumentError
-from belmont.registry.limits import CID_MAX_BYTES, DATASETS_MAX, DID_MAX_BYTES, PART_COLUMNS_MAX, TEXT_MAX_BYTES
+from belmont.registry.limits import (
+    CID_MAX_BYTES,
+    DATASETS_MAX,
+    DID_MAX_BYTES,
+    LAYOUT_MAX_BYTES,
+    PART_COLUMNS_MAX,
+    QUESTION_MAX_BYTES,
+    TEXT_MAX_BYTES,
+    TOTAL_CHUNKS_MAX,
+    TOTAL_COLUMNS_MAX,
+)
 from belmont.registry.types import MemberProfile, PartStart, StudyTerms
-from belmont.zk.curve import WIDE_BYTES
+from belmont.zk.curve import COMPRESSED_BYTES, WIDE_BYTES
 from belmont.zk.layout import Layout
 from belmont.zk.validity import ValidityProof
 
@@ -37,6 +48,12 @@ def check_address(name: str, value: object) -> None:
     """``value`` is an EIP-55 checksummed address."""
     if not isinstance(value, str) or not is_checksum_address(value):
         raise RegistryArgumentError(f"{name} must be a checksummed address (0x and 40 digits); it is {value!r}.")
+
+
+def check_bytes(name: str, value: object, most: int) -> None:
+    """``value`` is at most ``most`` raw bytes."""
+    if not isinstance(value, bytes) or len(value) > most:
+        raise RegistryArgumentError(f"{name} must be at most {most} bytes.")
 
 
 def check_cid(value: object) -> None:
@@ -151,6 +168,26 @@ def check_use(permit_id: int, kind: int, n: int, dataset_id: bytes, result_hash:
     check_hash("dataset_id", dataset_id)
     check_hash("result_hash", result_hash)
     check_number("rho", rho, 64)
+
+
+def check_claim(claim: TotalClaim) -> None:
+    """What fits a total as it is published."""
+    check_opening(claim.permit_id, claim.n, claim.question.context_hash, claim.participants)
+    check_hash("question.text_hash", claim.question.text_hash)
+    check_number("column", claim.column, 256)
+    check_number("total", claim.total, 256)
+    check_bytes("question.text", claim.question.text, QUESTION_MAX_BYTES)
+    check_bytes("question.layout", claim.question.layout, LAYOUT_MAX_BYTES)
+    check_bytes("opening", claim.opening, COMPRESSED_BYTES)
+    if len(claim.parts) > DATASETS_MAX:
+        raise RegistryArgumentError(f"A total has at most {DATASETS_MAX} parts, one for each hospital.")
+    for part in claim.parts:
+        check_number("every part's version", part.version, 64)
+        check_bytes("every part's commitments", part.commitments, WIDE_BYTES * TOTAL_CHUNKS_MAX)
+        if len(part.column_hashes) > TOTAL_COLUMNS_MAX:
+            raise RegistryArgumentError(f"A version has at most {TOTAL_COLUMNS_MAX} committed columns.")
+        for each in part.column_hashes:
+            check_hash("every column hash", each)
 
 
 def check_founders(founders: Sequence[MemberProfile], most: int) -> None:

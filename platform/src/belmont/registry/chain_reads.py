@@ -37,6 +37,7 @@ from belmont.registry.types import (
     ProofDomain,
     Proposal,
     ProposalId,
+    PublishedTotal,
     RecordedUse,
     Study,
     StudyId,
@@ -205,6 +206,25 @@ class ChainReads:
                 for event in self._audit(self._chain.logs([self.addresses["Uses"]], [topic]))
             ]
         return [use for use in found if permit_id in (None, use.permit_id)]
+
+    def totals(self, permit_id: PermitId | None = None) -> list[PublishedTotal]:
+        topic = contract("Totals").interface.events["TotalProved"].topic
+        with _readable():
+            found = [
+                PublishedTotal(
+                    permit_id=PermitId(event.details["permit"]),
+                    n=event.details["n"],
+                    column=event.details["column"],
+                    total=event.details["total"],
+                    rows=event.details["rows"],
+                    question=event.details["question"],
+                    data_user=event.actor,
+                    block=event.block,
+                    timestamp=event.timestamp,
+                )
+                for event in self._audit(self._chain.logs([self.addresses["Totals"]], [topic]))
+            ]
+        return [total for total in found if permit_id in (None, total.permit_id)]
 
     def audit_events(self) -> list[AuditEvent]:
         logs = self._chain.logs([self.addresses[name] for name in NAMES])

@@ -8,6 +8,7 @@ from belmont.chain.client import ChainClient
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort
 from belmont.registry.chain_reads import ChainReads, Unchanging
+from belmont.registry.claims import TotalClaim
 from belmont.registry.contract_set import contract
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
@@ -223,6 +224,12 @@ class ChainRegistry(ChainReads):
     ) -> None:
         arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho)
         self._write("Uses", "recordUse", permit_id, int(kind), n, dataset_id, result_hash, rho)
+
+    # --- totals ---
+
+    def publish_total(self, claim: TotalClaim) -> None:
+        arguments.check_claim(claim)
+        self._write("Totals", "publish", *claim.struct())
 
     # --- how ---
 

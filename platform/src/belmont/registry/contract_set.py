@@ -1,4 +1,4 @@
-"""The seven contracts as compiled by this release, and how they are wired to one another."""
+"""The eight contracts as compiled by this release, and how they are wired to one another."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,8 +9,8 @@ from belmont.chain.compiler import Compiled, compile_contract
 from belmont.registry.abi import Interface
 from belmont.registry.types import Address
 
-NAMES = ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Members")
-"""In order of deployment, with the deployer's nonces 0 to 6. Members is last: it announces the consortium."""
+NAMES = ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Totals", "Members")
+"""In order of deployment, with the deployer's nonces 0 to 7. Members is last: it announces the consortium."""
 OTHERS = NAMES[:-1]
 """Those that Members announces, in the order of its constructor."""
 
@@ -22,6 +22,7 @@ _WIRING = {
     "Uses": ("Members", "Datasets", "Studies", "Permits"),
     "Verifier": (),
     "Proofs": ("Datasets", "Verifier"),
+    "Totals": ("Datasets", "Studies", "Permits", "Uses"),
 }
 """Which addresses each contract holds as immutables, in the order of its constructor."""
 

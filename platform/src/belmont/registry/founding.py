@@ -1,6 +1,6 @@
 """Founding a consortium, with a key that is made for it and thrown away.
 
-1. The deployer's address and its nonces 0 to 6 give the addresses of all seven contracts before any exists.
+1. The deployer's address and its nonces 0 to 7 give the addresses of all eight contracts before any exists.
 2. Each contract is deployed with the addresses of those it knows; nothing is set later, so the key has no use left.
 3. Members is deployed last and announces the consortium: a founding that broke off leaves nothing to connect to.
 """

@@ -1,4 +1,5 @@
-"""Identifiers and hashes that Python and the contracts compute alike (Keccak-256 over the contract ABI encoding)."""
+"""Identifiers and hashes that Python and the contracts compute alike (Keccak-256 over the contract ABI encoding;
+of queries and reasons SHA-256)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from belmont.registry.types import ZERO_HASH, Address, DatasetId, PartStart
+from belmont.registry.types import ZERO_HASH, Address, DatasetId, PartStart, PermitId
 
 
 def dataset_id(holder: Address, name: str) -> DatasetId:
@@ -24,6 +25,21 @@ def part_mark(dataset: DatasetId, number: int, start: PartStart) -> bytes:
     types = ["bytes32", "uint64", "(uint256,uint256,bytes32[])", "bytes"]
     values = (start.chunks, start.rows, start.column_hashes)
     return bytes(keccak(encode(types, [dataset, number, values, start.previous])))
+
+
+def query_hash(
+    question: bytes, context_hash: bytes, permit_id: PermitId, n: int, participants: Sequence[DatasetId]
+) -> bytes:
+    """What a query is opened with: question, researcher's key, permit, number and participants, as SHA-256."""
+    return hashlib.sha256(
+        b"belmont/query/1\x00"
+        + hashlib.sha256(question).digest()
+        + context_hash
+        + permit_id.to_bytes(32)
+        + n.to_bytes(32)
+        + len(participants).to_bytes(4)
+        + b"".join(participants)
+    ).digest()
 
 
 def reason_hash(reason: str) -> bytes:

@@ -20,6 +20,12 @@ CHUNK_ROWS = 4032
 """Rows of data in one chunk of a committed column (docs/protocol.md, A)."""
 PART_COLUMNS_MAX = 256
 """Column chunks in one part of a proof."""
+TOTAL_HOSPITALS_MIN = 3
+TOTAL_CHUNKS_MAX = 64
+"""Chunks of one hospital's column in a published total."""
+TOTAL_COLUMNS_MAX = 256
+QUESTION_MAX_BYTES = 1024
+LAYOUT_MAX_BYTES = 3 + 3 * 248
 
 DUO_TERMS = (4, 6, 7, 11, 12, 15, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 42, 43, 44, 45, 46)
 """GA4GH DUO terms that a dataset can carry, as short numbers (4 is DUO:0000004, no restriction)."""

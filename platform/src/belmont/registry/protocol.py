@@ -13,6 +13,7 @@ and returns once the write is final. Who may write what stands at the top of eac
 
 from typing import Protocol, Self, runtime_checkable
 
+from belmont.registry.claims import TotalClaim
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.types import (
     Address,
@@ -31,6 +32,7 @@ from belmont.registry.types import (
     ProofDomain,
     Proposal,
     ProposalId,
+    PublishedTotal,
     RecordedUse,
     Study,
     StudyId,
@@ -138,8 +140,11 @@ class Registry(Protocol):
     def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
         """The recorded uses of one permit, or of all, in chain order."""
 
+    def totals(self, permit_id: PermitId | None = None) -> list[PublishedTotal]:
+        """The published totals of one permit, or of all, in chain order."""
+
     def audit_events(self) -> list[AuditEvent]:
-        """Every event of all seven contracts, in chain order."""
+        """Every event of all eight contracts, in chain order."""
 
     # --- members ---
 
@@ -256,3 +261,11 @@ class Registry(Protocol):
         self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
     ) -> None:
         """Record a use, and charge its rho, before the result leaves the data holder."""
+
+    # --- totals ---
+
+    def publish_total(self, claim: TotalClaim) -> None:
+        """Have the contract check a total of a registered column and keep it, as the permit's data user.
+
+        ``belmont.federated.query.publication`` makes the claims of a proved answer.
+        """

@@ -157,6 +157,13 @@ class WriteRefusal(StrEnum):
     CHALLENGE_INVALID = "CHALLENGE_INVALID"
     PROOF_INVALID = "PROOF_INVALID"
     PRECOMPILE_MISSING = "PRECOMPILE_MISSING"
+    ANSWER_NOT_EXACT = "ANSWER_NOT_EXACT"
+    TOTAL_EXISTS = "TOTAL_EXISTS"
+    QUESTION_FILTERED = "QUESTION_FILTERED"
+    ANSWER_MISSING = "ANSWER_MISSING"
+    COLUMN_INVALID = "COLUMN_INVALID"
+    TOTAL_OUT_OF_RANGE = "TOTAL_OUT_OF_RANGE"
+    TOTAL_REFUTED = "TOTAL_REFUTED"
 
     @property
     def remedy(self) -> str:
@@ -228,16 +235,23 @@ _WRITE_REMEDIES = {
     WriteRefusal.CEREMONY_MISMATCH: "Take the boundary's points and path from the KZG ceremony's file.",
     WriteRefusal.VERSION_UNKNOWN: "Register the version before its proof.",
     WriteRefusal.ALREADY_PROVEN: "The version is proven; there is nothing left to do.",
-    WriteRefusal.DICTIONARY_MISMATCH: "Prove under the layout and the text of the dictionary that the dataset names.",
-    WriteRefusal.CHUNKS_INVALID: "A part has 1 to 256 column chunks and ends within the version.",
+    WriteRefusal.DICTIONARY_MISMATCH: "Give the layout and the text's hash of the dictionary that the dataset names.",
+    WriteRefusal.CHUNKS_INVALID: "Give 1 to 256 column chunks within the version; of a total, all of its column's.",
     WriteRefusal.ROWS_MISMATCH: "The parts' rows have to add up to the version's; register the version as it is.",
     WriteRefusal.PART_OUT_OF_PLACE: "Send the parts in order, each with the state that the one before it ended with.",
-    WriteRefusal.COMMITMENTS_MISMATCH: "Prove the commitments that the version was registered with, or register anew.",
+    WriteRefusal.COMMITMENTS_MISMATCH: "Give the commitments that the version was registered with, or register anew.",
     WriteRefusal.PROOF_MALFORMED: "A list is longer or shorter than the statement implies; make the proof anew.",
     WriteRefusal.SCALAR_INVALID: "A number is not below the group order; make the proof anew.",
     WriteRefusal.POINT_INVALID: "A point is not on the curve or not in its subgroup; make the proof anew.",
     WriteRefusal.COMMITMENT_AT_INFINITY: "A column's commitment has no blinding; commit and register anew.",
     WriteRefusal.CHALLENGE_INVALID: "One proof in 2^240 meets this; make it anew.",
     WriteRefusal.PROOF_INVALID: "The proof does not show what it states, here and of this holder; make it anew.",
-    WriteRefusal.PRECOMPILE_MISSING: "The chain lacks the precompiles of EIP-2537 (Prague); use one that has them.",
+    WriteRefusal.PRECOMPILE_MISSING: "The chain lacks the precompiles of EIP-2537 or EIP-4844; use one with Prague.",
+    WriteRefusal.ANSWER_NOT_EXACT: "Only permits that answer exactly have totals; where noise is added, none is known.",
+    WriteRefusal.TOTAL_EXISTS: "This total of this query is published; read it there.",
+    WriteRefusal.QUESTION_FILTERED: "Publish the answer to a question without a filter; ask it anew without one.",
+    WriteRefusal.ANSWER_MISSING: "Wait until every hospital of the query has recorded its answer.",
+    WriteRefusal.COLUMN_INVALID: "Name column 0, a column of the dictionary, or the column of where it has values.",
+    WriteRefusal.TOTAL_OUT_OF_RANGE: "So many rows cannot have this total; publish the one that was decrypted.",
+    WriteRefusal.TOTAL_REFUTED: "The registered columns do not have this total; publish what answer.verify() accepts.",
 }

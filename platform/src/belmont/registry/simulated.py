@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from belmont.registry import arguments
+from belmont.registry.claims import TotalClaim
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import part_mark
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.protocol import Account
-from belmont.registry.reference import datasets, members, permits, proofs, studies, uses
+from belmont.registry.reference import datasets, members, permits, proofs, studies, totals, uses
 from belmont.registry.reference.world import World
 from belmont.registry.types import (
     Address,
@@ -34,6 +35,7 @@ from belmont.registry.types import (
     ProofDomain,
     Proposal,
     ProposalId,
+    PublishedTotal,
     RecordedUse,
     Role,
     Study,
@@ -246,6 +248,10 @@ class SimulatedRegistry:
         with self._reading() as world:
             return [use for use in world.recorded.values() if permit_id in (None, use.permit_id)]
 
+    def totals(self, permit_id: PermitId | None = None) -> list[PublishedTotal]:
+        with self._reading() as world:
+            return [total for total in world.totals.values() if permit_id in (None, total.permit_id)]
+
     def audit_events(self) -> list[AuditEvent]:
         with self._reading() as world:
             return list(world.events)
@@ -419,3 +425,10 @@ class SimulatedRegistry:
         arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho)
         with self._writing() as (world, by):
             uses.record(world, by, permit_id, kind, n, dataset_id, result_hash, rho)
+
+    # --- totals ---
+
+    def publish_total(self, claim: TotalClaim) -> None:
+        arguments.check_claim(claim)
+        with self._writing() as (world, by):
+            totals.publish(world, by, claim)

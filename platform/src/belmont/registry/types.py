@@ -285,6 +285,25 @@ class RecordedUse:
 
 
 @dataclass(frozen=True)
+class PublishedTotal:
+    """A total that the contract checked against the registered columns; nobody has to trust who published it."""
+
+    permit_id: PermitId
+    n: int
+    """Number of the query."""
+    column: int
+    """Place among the committed columns; 0 is `present`, whose total is the number of rows."""
+    total: int
+    rows: int
+    """Rows of all hospitals' versions together."""
+    question: bytes
+    """Canonical JSON of what was asked."""
+    data_user: Address
+    block: int
+    timestamp: int
+
+
+@dataclass(frozen=True)
 class View:
     """What one node reads from the chain, at one block, to decide on one request.
 
@@ -339,4 +358,4 @@ class AuditEvent:
     actor: Address
     """Who sent the transaction."""
     details: dict[str, Any]
-    """The event's other fields under their names in snake_case: int, bool, str, 32 raw bytes, or an Address."""
+    """The event's other fields under their names in snake_case: int, bool, str, raw bytes, or an Address."""

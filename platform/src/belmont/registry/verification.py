@@ -2,7 +2,7 @@
 
 1. Exactly one consortium is announced, or the caller names the one it means. Of several announcements those count that
    pass 2 and 3: anybody can log an event that looks like one.
-2. The code of each of the seven contracts is what this release compiles to, wired to those of the others that it knows.
+2. The code of each of the eight contracts is what this release compiles to, wired to those of the others that it knows.
 3. Each was created by a transaction with this release's creation code, so nothing was put into its storage by other
    means before it began to keep its rules.
 
@@ -25,7 +25,7 @@ VERIFIED_AT_MOST = 64
 
 
 def verify(chain: ChainPort, members_address: Address | None = None) -> dict[str, Address]:
-    """The addresses of the seven contracts by name, once everything about them is as it should be.
+    """The addresses of the eight contracts by name, once everything about them is as it should be.
 
     Raises ``ConsortiumNotFound``, ``ConsortiumForged``, or ``SeveralConsortia``.
     """

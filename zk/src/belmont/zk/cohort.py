@@ -40,7 +40,7 @@ VERSION: Final = 1
 MAX_PROOF_BYTES: Final = 4 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derived:
     """What only the hospital has after proving: the columns behind each total."""
 

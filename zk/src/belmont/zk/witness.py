@@ -25,7 +25,7 @@ _LABEL: Final = b"belmont/blinding/v1"
 _DRAW_BYTES: Final = 48
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Column:
     """One column's chunk: ``codes`` on the A data rows (uint64), ``blinding`` on the B blinding rows."""
 

@@ -1,7 +1,8 @@
 """A node's disclosures, durable before an answer leaves, so that a restart before a dispute loses nothing.
 
 One SQLite file beside the ledger, mode 0600 from the first byte, ``synchronous=FULL``. It holds this hospital's totals
-and masks in the clear: as secret as the table. `forget` removes what is settled, and overwrites it (``secure_delete``);
+and masks in the clear: as secret as the table. Nothing stays longer than `DISPUTE_DAYS`: what is older goes when
+the next answer is kept. `forget` removes what is settled before, and overwrites it (``secure_delete``);
 copies that a disk or a backup keeps are outside its reach.
 """
 
@@ -14,6 +15,8 @@ from belmont.federated.errors import LedgerError
 from belmont.federated.query.disclosure import Disclosure
 from belmont.registry.types import PermitId
 
+DISPUTE_DAYS = 30
+"""For so long after its answer a hospital can be asked what went into it."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS disclosures (
     permit_id INTEGER NOT NULL, n INTEGER NOT NULL, kept_at REAL NOT NULL, disclosure BLOB NOT NULL,
@@ -43,6 +46,7 @@ class Disclosures:
         """Keep a disclosure durably. Raises LedgerError if there is one for this query already: it is answered once."""
         try:
             with self._lock:
+                self._db.execute("DELETE FROM disclosures WHERE kept_at < ?", (now - DISPUTE_DAYS * 86400,))
                 self._db.execute("INSERT INTO disclosures VALUES (?,?,?,?)", (permit_id, n, now, disclosure.to_bytes()))
         except (sqlite3.Error, OverflowError) as error:
             raise LedgerError(f"a disclosure cannot be kept: {error}") from error

@@ -218,7 +218,7 @@ def _proof(case: Case, checked: list[CheckedAnswer], columns: Columns | None) ->
     """The proof, checked; or why there is none. Raises TotalRefuted, also where versions are not proven yet."""
     reason = why_not_proved(case, checked, columns)
     shown = [each.cells for each in checked if each.cells is not None]
-    if len(shown) != len(checked):
+    if columns is None or len(shown) != len(checked):
         return None, reason
     cells = tuple(
         CellProof(
@@ -230,7 +230,7 @@ def _proof(case: Case, checked: list[CheckedAnswer], columns: Columns | None) ->
         for i, total in enumerate(case.claimed)
     )
     versions = tuple((each.dataset.name, each.version.number) for each in checked)
-    proof = AnswerProof(case.context.query_hash, cells, versions, shown[0].source)
+    proof = AnswerProof(case.context.query_hash, cells, versions, shown[0].source, case, columns)
     if not all(cell.holds() for cell in cells):
         raise TotalRefuted("the decrypted total is not what the registered columns add up to", case)
     return (None, reason) if reason else (proof, "")

@@ -11,7 +11,8 @@ disclosure. So the board computes each answer again. In this order, for each hos
 6. the ciphertext is that of those totals, masked with those seeds, under that encryption randomness.
 
 7. Where the two ends of a pair signed different hashes, each proves to the board what their X25519 keys on chain give
-   (`pair_proof`). Whoever cannot, or signed another seed than that, is named.
+   (`pair_proof`). Whoever cannot, or signed another seed than that, is named. Over a key on chain that no proof could
+   be made for (X25519 takes keys of the curve's twist), its owner alone is: no honest node answers a query with one.
 
 A hospital that did what the protocol says passes 1 to 7 whatever the others do, so it is never named. If nobody is
 named, the answers add up to the disclosed totals, and whoever claims another total lies. Opening pi alone finds nobody:
@@ -31,7 +32,7 @@ from belmont.federated.query.checks import NO_EVIDENCE, CheckedAnswer, check_ans
 from belmont.federated.query.columns import Columns
 from belmont.federated.query.disclosure import Disclosure, masked_cells, masked_openings
 from belmont.federated.query.masks import HASH_LABEL, NO_SEEDS, SEED_BYTES, seeds_hash, seeds_of_shared
-from belmont.federated.query.pair_proof import PairProof, check_pair
+from belmont.federated.query.pair_proof import PairProof, check_key, check_pair
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, UseKind
 from belmont.zk.totals import total_holds
@@ -201,25 +202,42 @@ def _of_pair(
     pair: tuple[int, int],
     proofs: Mapping[tuple[DatasetId, DatasetId], PairProof],
 ) -> list[Finding]:
+    keys = {position: _mask_key(registry, case.participants[position]) for position in pair}
+    unusable = [position for position, key in keys.items() if not _is_usable(key)]
+    if unusable:  # an honest node answers no query with such a key in it, so nobody else is to blame
+        why = "its mask key on chain is none that a secret could be proved over"
+        return [_finding(case, registry, position, why) for position in unusable]
     found = []
     for position, other in (pair, pair[::-1]):
         own, peer = case.participants[position], case.participants[other]
-        dataset = registry.dataset(own)
-        name = own.hex()[:12] if dataset is None else dataset.name
         proof = proofs.get((own, peer))
         why = f"it did not prove its secret with participant {other}"
         if proof is not None:
             context = case.context.info(*pair, HASH_LABEL)
             try:
-                shared = check_pair(proof, _mask_key(registry, own), _mask_key(registry, peer), context)
+                shared = check_pair(proof, keys[position], keys[other], context)
                 seeds = seeds_of_shared(case.context, *pair, shared)
                 if seeds_hash(case.context, position, other, seeds) == case.answers[position].seed_hashes[other]:
                     continue
                 why = f"the seed it signed for participant {other} is not what their keys on chain give"
             except QueryError as error:
                 why = str(error)
-        found.append(Finding(own, name, Place.MASK, why))
+        found.append(_finding(case, registry, position, why))
     return found
+
+
+def _finding(case: Case, registry: Registry, position: int, why: str) -> Finding:
+    dataset_id = case.participants[position]
+    dataset = registry.dataset(dataset_id)
+    return Finding(dataset_id, dataset_id.hex()[:12] if dataset is None else dataset.name, Place.MASK, why)
+
+
+def _is_usable(key: bytes) -> bool:
+    try:
+        check_key(key)
+    except QueryError:
+        return False
+    return True
 
 
 def _mask_key(registry: Registry, dataset_id: DatasetId) -> bytes:

@@ -49,6 +49,15 @@ class Columns:
         """The largest code of a column."""
         return self.layout.columns[self.at(name)].width
 
+    def name_of(self, place: int) -> str:
+        """What a committed column holds, in words; only its number for pseudonyms and what does not exist."""
+        found = {PRESENT: "patients"}
+        for name, where in zip(self.names, self.layout.places, strict=True):
+            found[where.value] = name
+            if where.observed is not None:
+                found[where.observed] = f"patients with {name}"
+        return found.get(place, f"column {place}")
+
     def at(self, name: str) -> int:
         """Place of a column in the dictionary. Raises QueryError if there is none."""
         try:

@@ -114,15 +114,20 @@ class RegisteredColumns:
         opened = {place: Opening(*committed.open_total(place)) for place in set(cells)}
         return b"".join((*points, *committed.column_hashes)), [opened[place] for place in cells]
 
+    def read(self, data: bytes, query: Query, columns: Columns) -> tuple[dict[int, list[G1]], list[bytes]]:
+        """The commitments of each column's chunks, and all column hashes. Raises QueryError, ZkError."""
+        places = sorted(set(cells_of(query, columns)))
+        each, left = divmod(len(data) - _HASH_BYTES * columns.layout.committed, len(places))
+        if each < COMPRESSED_BYTES or each % COMPRESSED_BYTES or left:
+            raise QueryError("the evidence is longer or shorter than its columns and chunks")
+        found = {place: _points(data[i * each : (i + 1) * each]) for i, place in enumerate(places)}
+        return found, [data[i : i + _HASH_BYTES] for i in range(each * len(places), len(data), _HASH_BYTES)]
+
     def check(self, data: bytes, asked: Asked, columns: Columns) -> ProvenCells:
         cells = cells_of(asked.query, columns)
-        places, each = sorted(set(cells)), COMPRESSED_BYTES * asked.chunks
-        if len(data) != each * len(places) + _HASH_BYTES * columns.layout.committed:
-            raise QueryError("the evidence is longer or shorter than its columns and chunks")
-        found = [(place, _points(data[i * each : (i + 1) * each])) for i, place in enumerate(places)]
-        hashes = [data[i : i + _HASH_BYTES] for i in range(each * len(places), len(data), _HASH_BYTES)]
-        check_membership(found, hashes, asked.chunks, asked.version.commitments_root)
-        sums = {place: add_all(points) for place, points in found}
+        found, hashes = self.read(data, asked.query, columns)
+        check_membership(list(found.items()), hashes, asked.chunks, asked.version.commitments_root)
+        sums = {place: add_all(points) for place, points in found.items()}
         return ProvenCells(tuple(sums[place] for place in cells), asked.bounds(columns), "registered columns")
 
 

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from belmont.federated.errors import QueryError
+from belmont.federated.query.pair_proof import check_key
 from belmont.registry.types import DatasetId, PermitId
 from belmont.zk.field import ORDER
 
@@ -110,8 +111,9 @@ def seeds_with_all(
 ) -> list[PairSeeds]:
     """The seeds of the participant at ``position`` with each other one, in order; NO_SEEDS at its own place.
 
-    ``public_keys`` are those of all, in the participants' order. Raises QueryError if a key is missing, repeated, not a
-    point of large order, or if ``private_key`` does not fit the key at ``position``: its masks would not cancel.
+    ``public_keys`` are those of all, in the participants' order. Raises QueryError if a key is missing, repeated, one
+    that no pair proof could be made over (a dispute could not be settled then), or if ``private_key`` does not fit the
+    key at ``position``: its masks would not cancel.
     """
     if len(public_keys) != len(context.participants) or len(set(public_keys)) != len(public_keys):
         raise QueryError("every participant needs a mask key of its own on chain")
@@ -122,6 +124,10 @@ def seeds_with_all(
         if other == position:
             found.append(NO_SEEDS)
             continue
+        try:
+            check_key(public_key)
+        except QueryError as error:
+            raise QueryError(f"the mask key of participant {other} on chain cannot be used: {error}") from error
         shared = shared_secret(private_key, public_key, other)
         found.append(seeds_of_shared(context, min(position, other), max(position, other), shared))
     return found

@@ -35,12 +35,15 @@ _NEUTRAL: Point = (0, 1, 1, 0)
 
 @dataclass(frozen=True)
 class PairProof:
-    """The shared point and the proof for it."""
+    """The shared point and the proof for it. It is for the board: the shared point gives the pair's seeds."""
 
     shared: bytes
     """Edwards point, 32 bytes as in RFC 8032."""
     challenge: int
     response: int
+
+    def __repr__(self) -> str:
+        return "PairProof(not shown)"
 
     @property
     def secret(self) -> bytes:
@@ -57,6 +60,17 @@ class PairProof:
         if len(data) != PROOF_BYTES:
             raise QueryError(f"a pair proof is {PROOF_BYTES} bytes")
         return cls(data[:32], int.from_bytes(data[32:64]), int.from_bytes(data[64:]))
+
+
+def check_key(public_key: bytes) -> None:
+    """Raise QueryError for a mask key that no pair proof could be made over: X25519 itself takes some of them.
+
+    Those are keys of the curve's twist, keys not in their one encoding, and keys of small order.
+    """
+    if len(public_key) != 32 or public_key[31] & 128:
+        raise QueryError("not a canonical X25519 key")
+    if _affine(_times(8, _lift(public_key))) == (0, 1):
+        raise QueryError("an X25519 key of small order")
 
 
 def prove_pair(private_key: X25519PrivateKey, peer: bytes, context: bytes) -> PairProof:

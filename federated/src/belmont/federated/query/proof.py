@@ -6,8 +6,10 @@ masks. That the commitments are those that the hospitals registered, and proved 
 """
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from belmont.federated.query.case import Case
+from belmont.federated.query.columns import Columns
 from belmont.zk.curve import G1
 from belmont.zk.errors import TotalRefuted
 from belmont.zk.totals import total_holds
@@ -36,6 +38,10 @@ class AnswerProof:
     versions: tuple[tuple[str, int], ...]
     """Dataset and number of each version it is over."""
     source: str
+    case: Case = field(repr=False)
+    """The hospitals' signed answers with their evidence, as they came."""
+    columns: Columns = field(repr=False)
+    """What the evidence was read with."""
 
     def verify(self) -> "AnswerProof":
         """Check every cell again. Raises TotalRefuted."""

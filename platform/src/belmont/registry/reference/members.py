@@ -22,7 +22,7 @@ _ALL_ROLES = Role.DATA_HOLDER | Role.DATA_USER | Role.ETHICS_BOARD | Role.AUDITO
 
 
 def found(world: World, by: Address, founders: tuple[MemberProfile, ...]) -> None:
-    for other in ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs"):
+    for other in ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Totals"):
         world.emit(other, "ContractDeployed", by)
     require(world.name, W.NAME_MISSING)
     for profile in founders:

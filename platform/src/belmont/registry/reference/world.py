@@ -26,6 +26,7 @@ from belmont.registry.types import (
     ProofDomain,
     Proposal,
     ProposalId,
+    PublishedTotal,
     RecordedUse,
     StudyId,
     StudyStatus,
@@ -79,6 +80,8 @@ class World:
     participants: dict[tuple[PermitId, UseKind, int], tuple[DatasetId, ...]] = field(default_factory=dict)
     spent: dict[tuple[PermitId, DatasetId], int] = field(default_factory=dict)
     recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
+    totals: dict[tuple[PermitId, int, int], PublishedTotal] = field(default_factory=dict)
+    """By permit, query and column."""
     tables: dict[bytes, Layout] = field(default_factory=dict)
     reached: dict[bytes, bool] = field(default_factory=dict)
     """Marks of where a version's next part may start."""
