@@ -3,6 +3,7 @@
 import stat
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from belmont.ehr.coded import CodedTable
@@ -24,8 +25,9 @@ from belmont.federated.query.aggregate import aggregate, clear_totals
 from belmont.federated.query.bfv import ResearcherKey
 from belmont.federated.query.case import Case, Place
 from belmont.federated.query.disclosure import Disclosure
-from belmont.federated.query.question import between, count, histogram, mean, total
+from belmont.federated.query.question import between, count, histogram, mean, total, variance
 from belmont.federated.query.signed_answer import SignedAnswer
+from belmont.federated.query.units import LinearCoding
 from belmont.registry.reasons import Reason
 from belmont.zk import errors as zk_errors
 from belmont.zk.budget import OpeningBudget, of_all_chunks
@@ -62,10 +64,19 @@ def test_a_total_over_all_rows_is_proved(scene, key, layout, query):
 def test_a_total_over_the_rows_of_a_filter_is_proved_by_a_cohort_proof(scene, key, layout):
     elderly = between("age", 43, 93)
     permit = scene.issue()
-    for query in (mean("hba1c", elderly), count(elderly, between("statin", 1, 4_000))):
+    for query in (mean("hba1c", elderly), count(elderly, between("statin", 1, 4_000)), variance("hba1c", elderly)):
         answer = scene.ask(permit, query, key, layout, require_proof=True)
         assert answer.cells == clear_totals(scene.consortium.tables, query)
         assert answer.verify().source == "a proven cohort of registered rows"
+
+
+def test_a_variance_is_proved_with_its_sum_of_squares(scene, key, layout):
+    answer = scene.ask(scene.issue(), variance("hba1c"), key, layout, require_proof=True)
+    codes = np.concatenate([np.asarray(t.codes("hba1c"), float)[t.observed("hba1c")] for t in scene.consortium.tables])
+    assert answer.cells == (len(codes), int(codes.sum()), int((codes**2).sum()))
+    assert answer.variance(LinearCoding(3.0, 0.5)) == pytest.approx(codes.var(ddof=1) * 0.25)
+    with pytest.raises(QueryError, match="sum of squares"):
+        replace(answer, query=mean("hba1c")).variance(LinearCoding(3.0, 0.5))
 
 
 def test_another_total_than_the_proof_is_refused(scene, key, layout):

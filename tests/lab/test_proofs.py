@@ -13,7 +13,7 @@ from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import NotRegistered, QueryRefused
 from belmont.federated.query.publication import claims_of
-from belmont.lab import Consortium, count, histogram, hospital_files, mean
+from belmont.lab import Consortium, count, histogram, hospital_files, mean, variance
 from belmont.lab.errors import LabError
 from belmont.lab.nodes import open_node
 from belmont.lab.permit import Permit
@@ -138,6 +138,8 @@ def test_an_answer_shows_whether_it_is_proved(own: Consortium) -> None:
     proved = permit.query(mean("hba1c", age=(30, 90)))
     assert proved.proof is not None and proved.verify() is proved.proof
     assert "proved" in proved._repr_html_()
+    spread = permit.query(variance("hba1c"))
+    assert spread.verify() and spread.unit.endswith(")²") and spread.value > 0
     unproved = permit.query(histogram("age", cells=3))
     assert unproved.proof is None and "not proved" in unproved._repr_html_()
 

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from belmont.zk.cohort import Cohort, CohortProof, Condition, derive, plan, prove_cohort, prove_witness, verify_cohort
+from belmont.zk.cohort import (
+    Cohort,
+    CohortProof,
+    Condition,
+    derive,
+    plan,
+    proof_size,
+    prove_cohort,
+    prove_witness,
+    verify_cohort,
+)
 from belmont.zk.cohort_plan import Target
 from belmont.zk.commitment import CommittedTable, commit_table
 from belmont.zk.curve import GENERATOR, multiply
@@ -81,6 +91,7 @@ def in_the_clear(cohort: Cohort) -> list[int]:
 )
 def test_proved_totals_are_those_in_the_clear(table: CommittedTable, cohort: Cohort) -> None:
     proof, derived = prove_cohort(table, cohort, CONTEXT)
+    assert len(proof.to_bytes()) == proof_size(LAYOUT, cohort, table.chunks)
     again = CohortProof.from_bytes(proof.to_bytes(), LAYOUT)
     commitments = verify_cohort(again, LAYOUT, table.root, table.chunks, CONTEXT, cohort)
     for i, (commitment, expected) in enumerate(zip(commitments, in_the_clear(cohort), strict=True)):

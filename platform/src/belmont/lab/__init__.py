@@ -1,4 +1,4 @@
-"""What a notebook imports: ``from belmont.lab import Consortium, count, histogram, mean, total``.
+"""What a notebook imports: ``from belmont.lab import Consortium, count, histogram, mean, total, variance``.
 
 The names are loaded when first asked for, so that the command line can read its options without them.
 """
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
     from belmont.lab.models import LogisticModel
-    from belmont.lab.questions import count, histogram, mean, total
+    from belmont.lab.questions import count, histogram, mean, total, variance
 
-__all__ = ["Consortium", "LogisticModel", "count", "histogram", "mean", "total"]
+__all__ = ["Consortium", "LogisticModel", "count", "histogram", "mean", "total", "variance"]
 
 _MODULES = {
     "Consortium": "belmont.lab.consortium",
@@ -20,6 +20,7 @@ _MODULES = {
     "histogram": "belmont.lab.questions",
     "mean": "belmont.lab.questions",
     "total": "belmont.lab.questions",
+    "variance": "belmont.lab.questions",
 }
 
 

@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def value(self) -> float:
-        """The count, sum or mean, in the column's unit. Raises ``LabError`` for a histogram."""
+        """The count, sum, mean or variance, in ``unit``. Raises ``LabError`` for a histogram."""
         if self.question.column is None:
             return float(self.patients)
         coding = coding_of(self._dictionary.column(self.question.column))
@@ -44,6 +44,8 @@ class Answer:
             return float(self.encrypted.total(coding))
         if self.encrypted.query.aggregate is Aggregate.MEAN:
             return self.encrypted.mean(coding)
+        if self.encrypted.query.aggregate is Aggregate.VARIANCE:
+            return self.encrypted.variance(coding)
         raise LabError("a histogram has no single value: use to_frame() or plot()")
 
     def to_frame(self) -> "pd.DataFrame":
@@ -110,7 +112,10 @@ class Answer:
     def unit(self) -> str:
         """Of ``value``."""
         column = self._dictionary.column(self.question.column) if self.question.column else None
-        return "patients" if column is None else shown_unit(column)
+        if column is None:
+            return "patients"
+        unit = shown_unit(column)
+        return f"({unit})²" if self.encrypted.query.aggregate is Aggregate.VARIANCE and unit else unit
 
     def __repr__(self) -> str:
         if self.encrypted.query.aggregate is Aggregate.HISTOGRAM:

@@ -97,7 +97,7 @@ class Permit:
     def query(self, question: Question) -> Answer:
         """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``."""
         if not isinstance(question, Question):
-            raise LabError("ask with count(), total(...), mean(...) or histogram(...) of belmont.lab")
+            raise LabError("ask with count(), total(...), mean(...), variance(...) or histogram(...) of belmont.lab")
         participants = self.record.covered
         dictionary = self.consortium.dictionary
         query = question.query(dictionary)

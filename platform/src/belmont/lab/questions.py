@@ -24,7 +24,7 @@ Allowed = tuple[float, float] | Iterable[str | bool]
 
 @dataclass(frozen=True)
 class Question:
-    """What to ask of all hospitals together. Build one with ``count``, ``total``, ``mean`` or ``histogram``."""
+    """What to ask of all hospitals together: ``count``, ``total``, ``mean``, ``variance`` or ``histogram`` make one."""
 
     aggregate: question.Aggregate
     column: str | None
@@ -63,6 +63,11 @@ def total(column: str, **where: Allowed) -> Question:
 def mean(column: str, **where: Allowed) -> Question:
     """The mean of a column over the patients who have a value."""
     return Question(question.Aggregate.MEAN, column, tuple(where.items()))
+
+
+def variance(column: str, **where: Allowed) -> Question:
+    """The sample variance of a column over the patients who have a value."""
+    return Question(question.Aggregate.VARIANCE, column, tuple(where.items()))
 
 
 def histogram(column: str, cells: int = 0, **where: Allowed) -> Question:

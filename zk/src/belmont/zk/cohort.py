@@ -23,7 +23,7 @@ from belmont.zk.cohort_plan import Cohort, Condition, Plan, plan
 from belmont.zk.commitment import CommittedTable, column_hash, open_columns, root_of
 from belmont.zk.curve import COMPRESSED_BYTES, G1, add_all, compressed
 from belmont.zk.errors import CohortError, CommitmentMismatch, ProofMalformed, ProofRefused
-from belmont.zk.field import B, N, word
+from belmont.zk.field import WORD_BYTES, B, N, word
 from belmont.zk.layout import Layout
 from belmont.zk.proof import Argument, Lengths, Reader, wide_points
 from belmont.zk.prover import LocalChunks, prove
@@ -32,7 +32,7 @@ from belmont.zk.transcript import Transcript
 from belmont.zk.verification import verify as verify_argument
 from belmont.zk.witness import Chunk, Column, new_seed, zero_sum_blinding
 
-__all__ = ["Cohort", "CohortProof", "Condition", "Derived", "plan", "prove_cohort", "verify_cohort"]
+__all__ = ["Cohort", "CohortProof", "Condition", "Derived", "plan", "proof_size", "prove_cohort", "verify_cohort"]
 
 LABEL: Final = "belmont/cohort/v1"
 MAGIC: Final = b"BELMONT COHORT\n"
@@ -109,6 +109,17 @@ class CohortProof:
     def commitments(self) -> list[G1]:
         """C_k in the order of the relation: chunk by chunk."""
         return [points[c] for c in range(self.chunks) for points in (*self.registered, *self.derived)]
+
+
+def proof_size(layout: Layout, cohort: Cohort, chunks: int) -> int:
+    """The bytes of a cohort's proof over so many chunks. Raises CohortError."""
+    planned = plan(layout, cohort)
+    columns, lengths = planned.relation.columns * chunks, Lengths.of(planned.relation, chunks, 0)
+    points = columns + 2 * lengths.tables + lengths.lookups + 4 + lengths.openings
+    scalars = columns + lengths.tables + 2
+    hashes = layout.committed - len(planned.registered)
+    head = len(MAGIC) + 2 + len(cohort.to_bytes()) + 4
+    return head + COMPRESSED_BYTES * points + WORD_BYTES * (scalars + hashes)
 
 
 def prove_cohort(

@@ -35,8 +35,11 @@ def aggregate(table: NodeTable, query: Query, smallest_cell: int = SMALLEST_CELL
     codes = np.asarray(table.codes(query.column), np.int64)
     if query.aggregate is not Aggregate.HISTOGRAM:
         keep = keep & np.asarray(table.observed(query.column), bool)
-        rows = int(keep.sum())
-        return LocalAnswer([rows, int(codes[keep].sum())], rows)
+        rows, kept = int(keep.sum()), codes[keep]
+        cells = [rows, int(kept.sum())]
+        if query.aggregate is Aggregate.VARIANCE:
+            cells.append(int((kept * kept).sum()))
+        return LocalAnswer(cells, rows)
     half = query.cells(table.width(query.column)) // 2
     cell_of_code = np.where(codes == 0, 0, 1 + (codes - 1) // query.codes_per_cell)
     counts = np.bincount(cell_of_code[keep], minlength=half)

@@ -95,8 +95,8 @@ class Answer:
     @property
     def code_total(self) -> int:
         """The sum of the codes. Raises QueryError for a count or histogram."""
-        if self.query.aggregate not in (Aggregate.SUM, Aggregate.MEAN):
-            raise QueryError("only a sum or a mean has a total")
+        if self.query.aggregate not in (Aggregate.SUM, Aggregate.MEAN, Aggregate.VARIANCE):
+            raise QueryError("only a sum, mean or variance has a total")
         return self.cells[1]
 
     def total(self, coding: LinearCoding) -> Fraction:
@@ -106,6 +106,18 @@ class Answer:
     def mean(self, coding: LinearCoding) -> float:
         """The mean in the column's unit."""
         return float(self.total(coding) / self.rows)
+
+    def variance(self, coding: LinearCoding) -> float:
+        """The sample variance (divisor rows - 1) in the column's unit squared; NaN for fewer than two rows.
+
+        Raises QueryError for other queries.
+        """
+        if self.query.aggregate is not Aggregate.VARIANCE:
+            raise QueryError("only a variance has the sum of squares")
+        rows, codes, squares = self.cells
+        if rows < 2:
+            return float("nan")
+        return float(Fraction(str(coding.step)) ** 2 * Fraction(rows * squares - codes**2, rows * (rows - 1)))
 
     def histogram(self) -> list[HistogramCell]:
         """The cells of a histogram, missing first. Raises QueryError for other queries."""

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from belmont.federated.errors import QueryError
-from belmont.federated.query.question import Query
+from belmont.federated.query.question import Aggregate, Query
 from belmont.zk.cohort import Cohort, Condition
 from belmont.zk.cohort_plan import Target
 from belmont.zk.errors import ZkError
@@ -90,7 +90,10 @@ def cohort_of(query: Query, columns: Columns) -> Cohort:
     targets: tuple[Target, ...] = (rows,)
     if query.column is not None:
         observed = columns.observed(query.column)
-        targets = (rows if observed == PRESENT else (observed,), (columns.value(query.column),))
+        value = columns.value(query.column)
+        targets = (rows if observed == PRESENT else (observed,), (value,))
+        if query.aggregate is Aggregate.VARIANCE:
+            targets = (*targets, (value, value))
     try:
         return Cohort(tuple(sorted(conditions, key=lambda each: each.column)), targets)
     except ZkError as error:

@@ -3,8 +3,8 @@
 A `Source` is one way to have such commitments. There are two:
 
     registered columns  counts, sums and means of all rows: a column's chunks, which belong under the version's root
-    a cohort proof      counts, sums and means of the rows that a filter selects: columns derived from registered ones,
-                        with a proof made for this permit, query, dataset and version
+    a cohort proof      counts, sums and means of the rows that a filter selects, and variances: columns derived from
+                        registered ones, with a proof made for this permit, query, dataset and version
 
 On the wire, evidence is the source's number in one byte and the source's own encoding. A histogram has no source: its
 small cells contribute nothing, which no total of a column says.
@@ -19,7 +19,7 @@ from belmont.federated.query.columns import Columns, cells_of, cohort_of
 from belmont.federated.query.question import Aggregate, Query
 from belmont.registry.types import DatasetId, DatasetVersion, PermitId
 from belmont.zk.budget import Spending, of_all_chunks
-from belmont.zk.cohort import CohortProof, plan, prove_cohort, verify_cohort
+from belmont.zk.cohort import CohortProof, plan, proof_size, prove_cohort, verify_cohort
 from belmont.zk.commitment import CommittedTable
 from belmont.zk.curve import COMPRESSED_BYTES, G1, add_all, compressed, parse_compressed
 from belmont.zk.errors import ZkError
@@ -104,7 +104,7 @@ class RegisteredColumns:
     number = 1
 
     def proves(self, query: Query) -> bool:
-        return query.aggregate is not Aggregate.HISTOGRAM and not query.where
+        return query.aggregate not in (Aggregate.HISTOGRAM, Aggregate.VARIANCE) and not query.where
 
     def open(
         self, asked: Asked, columns: Columns, committed: CommittedTable, spend: Spend
@@ -137,12 +137,19 @@ class CohortColumns:
     number = 2
 
     def proves(self, query: Query) -> bool:
-        return query.aggregate is not Aggregate.HISTOGRAM and bool(query.where)
+        return query.aggregate is Aggregate.VARIANCE or (
+            query.aggregate is not Aggregate.HISTOGRAM and bool(query.where)
+        )
 
     def open(
         self, asked: Asked, columns: Columns, committed: CommittedTable, spend: Spend
     ) -> tuple[bytes, list[Opening]]:
         cohort = cohort_of(asked.query, columns)
+        size = proof_size(committed.layout, cohort, asked.chunks)
+        if size >= MAX_EVIDENCE_BYTES:  # before anything is spent: nobody would take it
+            raise QueryError(
+                f"its proof would have {size} bytes, more than {MAX_EVIDENCE_BYTES}: ask with fewer conditions"
+            )
         spend(of_all_chunks(plan(committed.layout, cohort).registered, asked.chunks))
         proof, derived = prove_cohort(committed, cohort, asked.context())
         return proof.to_bytes(), [Opening(*derived.open_total(i)) for i in range(len(cohort.targets))]

@@ -1,4 +1,4 @@
-"""Questions that hospitals answer together: count, sum, mean and histogram over a column, for the rows of a filter.
+"""Questions that hospitals answer together: count, sum, mean, variance, histogram of a column, for a filter's rows.
 
 Everything is in the dictionary's integer codes, so that totals are exact and two ways of asking the same have one
 canonical form. A filter is a conjunction: for each named column, the codes that are allowed, as sorted disjoint
@@ -6,6 +6,7 @@ intervals. What one hospital's answer vector holds, cell by cell:
 
     COUNT      rows
     SUM, MEAN  rows with a value, sum of their codes
+    VARIANCE   rows with a value, sum of their codes, sum of their codes' squares
     HISTOGRAM  for each cell its rows (missing first), then for each cell 1 if this hospital contributed to it
 """
 
@@ -37,6 +38,7 @@ class Aggregate(StrEnum):
     COUNT = "count"
     SUM = "sum"
     MEAN = "mean"
+    VARIANCE = "variance"
     HISTOGRAM = "histogram"
 
 
@@ -50,7 +52,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Query:
-    """A question in canonical form; build it with ``count``, ``total``, ``mean``, ``histogram``."""
+    """A question in canonical form; build it with ``count``, ``total``, ``mean``, ``variance``, ``histogram``."""
 
     aggregate: Aggregate
     column: str | None
@@ -99,7 +101,7 @@ class Query:
         if self.aggregate is Aggregate.COUNT:
             return 1
         if self.aggregate is not Aggregate.HISTOGRAM:
-            return 2
+            return 3 if self.aggregate is Aggregate.VARIANCE else 2
         cells = 2 * (1 + -(-width // self.codes_per_cell))
         if cells > MAX_CELLS:
             raise QueryError(f"the histogram has {cells // 2} cells; raise codes_per_cell")
@@ -110,7 +112,7 @@ class Query:
         if self.aggregate is Aggregate.COUNT:
             return (rows,)
         if self.aggregate is not Aggregate.HISTOGRAM:
-            return (rows, rows * max(width, 1))
+            return (rows, rows * max(width, 1), rows * max(width, 1) ** 2)[: self.cells(width)]
         half = self.cells(width) // 2
         return (rows,) * half + (hospitals,) * half
 
@@ -154,6 +156,11 @@ def total(column: str, *where: Condition) -> Query:
 def mean(column: str, *where: Condition) -> Query:
     """The mean of a column over the rows that have a value."""
     return Query(Aggregate.MEAN, column, where)
+
+
+def variance(column: str, *where: Condition) -> Query:
+    """The variance of a column over the rows that have a value."""
+    return Query(Aggregate.VARIANCE, column, where)
 
 
 def histogram(column: str, *where: Condition, codes_per_cell: int = 1) -> Query:
