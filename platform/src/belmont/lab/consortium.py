@@ -1,7 +1,6 @@
 """A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from belmont.lab.audit import audit_frame
 from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.home import Home, Person, SyntheticSource
+from belmont.lab.hospital_frames import datasets_frame, quality_frame
 from belmont.lab.nodes import open_node
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
@@ -275,37 +275,13 @@ class Consortium:
 
     def datasets(self) -> "pd.DataFrame":
         """Every registered dataset, as the chain has it."""
-        import pandas as pd
-
-        rows = []
-        for dataset in self.registry.datasets():
-            version = self.registry.version(dataset.id, dataset.versions)
-            status, proof = dataset.status.name.lower(), version.status.name.lower() if version else "no version"
-            rows.append(
-                (dataset.name, version.rows if version else 0, dataset.versions, proof, status, dataset.id.hex())
-            )
-        return pd.DataFrame(rows, columns=["dataset", "rows", "version", "proof", "status", "id"]).set_index("dataset")
+        return datasets_frame(self.registry)
 
     def quality(self) -> "pd.DataFrame":
         """What each hospital here found in its own records when it coded them; it never leaves the hospital."""
-        import pandas as pd
-
         if self.home is None:
             raise LabError("a quality report stays with its hospital: connect with home=...")
-        rows = {}
-        for hospital in self.hospitals:
-            report = json.loads(self.home.quality(hospital.slug).read_text(encoding="utf-8"))
-            rows[hospital.name] = {
-                "patients read": report["patients_read"],
-                "rows": report["rows"],
-                "without consent": report["consent_denied"],
-                "duplicates": report["duplicates"],
-                "missing values": sum(report["missing"].values()),
-                "out of range": report["out_of_range"],
-                "unit conversions": report["unit_conversions"],
-                "refused lines": report["refused_lines"],
-            }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return quality_frame(self.home, self.hospitals)
 
     def totals(self) -> "pd.DataFrame":
         """Every published total: the contract checked each against what the hospitals registered."""
@@ -337,6 +313,11 @@ class Consortium:
         if len(found) != 1:
             raise LabError("the hospitals here use different dictionaries: name datasets that share one")
         return next(iter(found.values()))
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the records here were generated: nobody in them exists."""
+        return self._source is not None
 
     @property
     def yardstick_or_none(self) -> Yardstick | None:

@@ -47,12 +47,14 @@ class Version:
         )
 
     def attempts(self) -> ProofAttempts:
-        """Try to get it proven by other means than its proof. For synthetic data: it computes on changed rows.
+        """Try to get it proven by other means than its proof. For synthetic data only.
 
         One attempt registers a version that can never be proven and is the newest from then on: afterwards take a
         ``consortium.new_version(hospital)``.
         """
         consortium, hospital = self._consortium, self._hospital
+        if not consortium.is_synthetic:
+            raise LabError("attempts are for synthetic consortia: they register a version that nobody can use")
         writes = consortium.registry.as_(hospital.identity.account)
         dataset = consortium.registry.dataset(hospital.dataset_id)
         if dataset is None or self.is_proven:

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe, wait
@@ -28,7 +29,7 @@ from typing import Any, Final, NoReturn
 from py_arkworks_bls12381 import G1Point
 
 from belmont.zk.curve import G1, compressed
-from belmont.zk.errors import WorkerLost
+from belmont.zk.errors import WorkerLost, ZkError
 from belmont.zk.prover import Chunks, LocalChunks
 from belmont.zk.relation import Table
 from belmont.zk.srs import reference_string
@@ -119,7 +120,7 @@ class ProcessChunks:
         return [replies[c] for c in range(self.count)]
 
 
-class _Worker:
+class _Worker(ABC):
     """The parent's end of one worker."""
 
     pid: int
@@ -130,8 +131,9 @@ class _Worker:
     def send(self, message: object) -> None:
         self.channel.send_bytes(_dumps(message))
 
+    @abstractmethod
     def end(self) -> None:
-        raise NotImplementedError
+        """End the worker, whatever it is doing."""
 
 
 class _Forked(_Worker):
@@ -256,7 +258,7 @@ def _own_point(data: bytes) -> G1:
 
 
 def _no_commitments() -> tuple[G1, ...]:
-    raise NotImplementedError("a worker commits to no table")
+    raise ZkError("a worker verifies nothing, so it has no table's commitments")
 
 
 def _dumps(message: object) -> bytes:
