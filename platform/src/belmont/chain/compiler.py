@@ -1,7 +1,7 @@
 """Vyper sources to ABI and bytecode, for EVM version `prague`, kept in a cache on disk.
 
-The cache key is SHA-256 over the compiler's version, the EVM version, the contract's name, and every `.vy` and `.vyi`
-file of the source folder (so everything it may import). A file in the cache is written under another name and then
+The cache key is SHA-256 over the compiler's version, the EVM version, and the contract's source with every file of the
+folder that it imports, directly or through another. A file in the cache is written under another name and then
 renamed, and one that cannot be read is compiled again.
 """
 
@@ -22,7 +22,8 @@ from typing import Any, Final
 from belmont.chain.errors import CompilationError
 
 EVM_VERSION: Final = "prague"
-CACHE_FORMAT: Final = "1"
+CACHE_FORMAT: Final = "2"
+IMPORT = re.compile(r"^import (\w+)", re.MULTILINE)
 CONTRACT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -88,10 +89,24 @@ def _cache_key(name: str, directory: Path) -> str:
     digest = hashlib.sha256()
     for part in (CACHE_FORMAT, metadata.version("vyper"), EVM_VERSION, name):
         digest.update(len(part).to_bytes(4, "big") + part.encode())
-    for path in sorted(p for p in directory.rglob("*") if p.suffix in (".vy", ".vyi")):
+    for path in _imported(directory / f"{name}.vy"):
         relative, content = path.relative_to(directory).as_posix().encode(), path.read_bytes()
         digest.update(len(relative).to_bytes(4, "big") + relative + len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
+
+
+def _imported(source: Path) -> list[Path]:
+    """A source and all that it imports from its folder."""
+    found, waiting = set(), [source]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for line in IMPORT.finditer(path.read_text(encoding="utf-8")):
+            # What is neither a file here nor part of the language does not compile.
+            waiting += [file for suffix in ("vy", "vyi") if (file := source.parent / f"{line[1]}.{suffix}").is_file()]
+    return sorted(found)
 
 
 def _cache_directory() -> Path:
