@@ -24,6 +24,8 @@ from belmont.chain.vm import EmbeddedVM, Header
 from belmont.registry import founding
 from belmont.registry.chain_port import Creation, Log
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.consents.statements import ConsentState
+from belmont.registry.consents.tree import Batch
 from belmont.registry.contract_set import contract
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.founding import found_on
@@ -50,7 +52,10 @@ START = 1_750_000_000
 HASH = b"\x11" * 32
 ROWS = 100
 """Of every usable version."""
-CONSENT = b"\x22" * 32
+CONSENT = ConsentState().root
+"""Of every dataset before its first batch."""
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+"""Content identifier of the documents of an admission."""
 YEAR = 365 * 24 * 3600
 
 
@@ -115,11 +120,15 @@ class EvmInMemory:
             self.creations[transaction] = Creation(Address(account.address), created, data)
         return logs, created
 
-    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = ()) -> list[Log]:
+    def logs(
+        self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0
+    ) -> list[Log]:
         return [
             log
             for log in self.entries
-            if (not addresses or log.address in addresses) and (not topics or log.topics[0] in topics)
+            if (not addresses or log.address in addresses)
+            and (not topics or log.topics[0] in topics)
+            and log.block >= from_block
         ]
 
     def code(self, address: Address) -> bytes:
@@ -196,7 +205,7 @@ class Consortium:
         self.made += 1
         registry = self.registry.as_(holder or self.holder)
         name, until = f"dataset {self.made}", self.evm.now + 5 * YEAR
-        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, until, MicroRho(rho_cap), CONSENT)
+        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, 1, until, MicroRho(rho_cap))
         for _ in range(versions):
             self.version(id_, proven=proven)
         return id_
@@ -257,7 +266,16 @@ class Consortium:
         self.registry.as_(self.data_user).open_round(permit, n, HASH, covered)
 
     def record(self, permit: PermitId, id_: DatasetId, n: int = 1, rho: int = 10, by: Any = None) -> None:
-        self.registry.as_(by or self.holder).record_use(permit, UseKind.ROUND, n, id_, HASH, MicroRho(rho))
+        registry = self.registry.as_(by or self.holder)
+        dataset = registry.dataset(id_)
+        version, root = dataset.versions, dataset.consent_root
+        registry.record_use(permit, UseKind.ROUND, n, id_, HASH, MicroRho(rho), version, root)
+
+    def change_consents(self, id_: DatasetId, salt: int = 1) -> bytes:
+        """Another batch of consents; returns the dataset's new consent root."""
+        holder = SimpleNamespace(address=self.registry.dataset(id_).holder)
+        self.registry.as_(holder).consents.publish_batch(id_, Batch(bytes([salt]) * 32, 1))
+        return self.registry.dataset(id_).consent_root
 
     def remove(self, account: Any) -> None:
         """Remove a member by vote."""
@@ -273,7 +291,7 @@ class Consortium:
     def enlarge_board(self) -> None:
         """Admit a fourth member to the board by vote: three are its quorum then."""
         newcomer = self.profile(self.non_member, Role.ETHICS_BOARD)
-        proposal = self.registry.as_(self.auditor).propose_admission(newcomer)
+        proposal = self.registry.as_(self.auditor).propose_admission(newcomer, VETTING)
         for supporter in self.board:
             self.registry.as_(supporter).support(proposal)
         assert self.registry.member(Address(self.non_member.address)) is not None
@@ -283,7 +301,7 @@ class Consortium:
         return [(each.name, each.actor, each.details) for each in self.registry.audit_events() if each.name in names]
 
     def call(self, by: Any, name: str, function: str, *args: Any) -> None:
-        """A transaction that the registry's own methods would not send."""
+        """A transaction that the registry's own methods would not send; ``args`` begin with who acts, if any."""
         self.evm.send(by, self.registry.addresses[name], contract(name).interface.encode_call(function, *args))
 
 
@@ -336,6 +354,12 @@ class Both:
 def both() -> Callable[[Consortium], Both]:
     """The registry of a consortium that was just founded, with the reference model beside it."""
     return lambda made: Both(made.registry, model_of(made.registry, made.shelf, made.evm.now), made.evm)
+
+
+@pytest.fixture
+def evm() -> EvmInMemory:
+    """An empty chain."""
+    return EvmInMemory()
 
 
 @pytest.fixture

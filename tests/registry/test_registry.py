@@ -171,8 +171,8 @@ def test_a_dataset_changes_only_as_its_holder_says(any_world, refused):
     assert as_holder.dataset(id_).status is DatasetStatus.FROZEN
     as_holder.unfreeze_dataset(id_)
     with refused("NOT_THE_HOLDER"):
-        any_world.registry.as_(any_world.holders[1]).destroy_dataset(id_)
-    as_holder.destroy_dataset(id_)
+        any_world.registry.as_(any_world.holders[1]).destroy_dataset(id_, HASH)
+    as_holder.destroy_dataset(id_, HASH)
     assert as_holder.dataset(id_).status is DatasetStatus.DESTROYED
     assert id_ in [dataset.id for dataset in as_holder.datasets()]
 
@@ -322,7 +322,7 @@ def test_a_member_is_admitted_by_vote(any_world, refused):
     from belmont.registry.types import MemberProfile
 
     profile = MemberProfile(Address(newcomer.address), "Auditor", "did:ethr:0x1", Role.AUDITOR)
-    proposal = registry.as_(any_world.board[0]).propose_admission(profile)
+    proposal = registry.as_(any_world.board[0]).propose_admission(profile, VETTING)
     for supporter in (any_world.board[1], any_world.data_user):
         registry.as_(supporter).support(proposal)
     assert registry.proposal(proposal).executed

@@ -23,7 +23,7 @@ def third_holder(world):
     """Three hospitals are the fewest whose total can be published."""
     account = Account.from_key(hashlib.sha256(b"member 6").digest())
     profile = MemberProfile(Address(account.address), "Third hospital", "did:ethr:0x1", Role.DATA_HOLDER)
-    proposal = world.registry.as_(world.board[0]).propose_admission(profile)
+    proposal = world.registry.as_(world.board[0]).propose_admission(profile, VETTING)
     for supporter in (world.board[1], world.data_user, *world.holders):
         if not world.registry.proposal(proposal).executed:
             world.registry.as_(supporter).support(proposal)

@@ -78,6 +78,6 @@ def test_an_unknown_dataset_is_refused(consortium, as_holder, refused):
 
 
 def test_a_destroyed_dataset_is_refused(consortium, as_holder, id_, refused):
-    as_holder.destroy_dataset(id_)
+    as_holder.destroy_dataset(id_, HASH)
     with refused("DATASET_DESTROYED"):
         as_holder.add_version(id_, b"first", 10, HASH, CONSENT)

@@ -10,14 +10,14 @@ def id_(consortium):
 
 def test_destroys_for_good(consortium, id_, refused):
     as_holder = consortium.registry.as_(consortium.holder)
-    as_holder.destroy_dataset(id_)
+    as_holder.destroy_dataset(id_, HASH)
     assert consortium.registry.dataset(id_).status is DatasetStatus.DESTROYED
     with refused("DATASET_DESTROYED"):
-        as_holder.destroy_dataset(id_)
+        as_holder.destroy_dataset(id_, HASH)
 
 
 def test_announces_it(consortium, id_):
-    consortium.registry.as_(consortium.holder).destroy_dataset(id_)
+    consortium.registry.as_(consortium.holder).destroy_dataset(id_, HASH)
     expected = ("DatasetDestroyed", consortium.holder.address, {"dataset": id_})
     assert consortium.events("DatasetDestroyed") == [expected]
 
@@ -25,4 +25,4 @@ def test_announces_it(consortium, id_):
 def test_only_the_holder_destroys(consortium, id_, refused):
     for somebody in (consortium.other_holder, consortium.data_user, consortium.board[0]):
         with refused("NOT_THE_HOLDER"):
-            consortium.registry.as_(somebody).destroy_dataset(id_)
+            consortium.registry.as_(somebody).destroy_dataset(id_, HASH)

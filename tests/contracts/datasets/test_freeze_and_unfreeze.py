@@ -51,7 +51,7 @@ def test_only_the_holder_does_either(consortium, as_holder, id_, refused):
 
 def test_a_destroyed_dataset_is_not_revived_by_unfreezing(as_holder, id_, refused):
     as_holder.freeze_dataset(id_)
-    as_holder.destroy_dataset(id_)
+    as_holder.destroy_dataset(id_, HASH)
     with refused("DATASET_DESTROYED"):
         as_holder.unfreeze_dataset(id_)
     with refused("DATASET_DESTROYED"):

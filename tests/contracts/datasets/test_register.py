@@ -65,7 +65,7 @@ def test_two_holders_may_use_the_same_name(consortium, as_holder):
 
 def test_a_name_is_used_once(consortium, as_holder, refused):
     id_ = register(as_holder, consortium.evm.now)
-    as_holder.destroy_dataset(id_)
+    as_holder.destroy_dataset(id_, HASH)
     with refused("NAME_TAKEN"):
         register(as_holder, consortium.evm.now)
 

@@ -34,6 +34,6 @@ def test_only_the_holder_sets_it(consortium, id_, refused):
 
 def test_a_destroyed_dataset_is_refused(consortium, id_, refused):
     as_holder = consortium.registry.as_(consortium.holder)
-    as_holder.destroy_dataset(id_)
+    as_holder.destroy_dataset(id_, HASH)
     with refused("DATASET_DESTROYED"):
         as_holder.set_consent_root(id_, CHANGED)

@@ -48,7 +48,7 @@ def test_the_deployer_is_no_member_and_can_do_nothing(consortium, founders, refu
     with refused("NOT_MEMBER"):
         as_deployer.propose_removal(founders[0].address)
     with refused("NOT_MEMBER"):
-        as_deployer.propose_admission(consortium.profile(consortium.non_member, Role.DATA_USER))
+        as_deployer.propose_admission(consortium.profile(consortium.non_member, Role.DATA_USER), VETTING)
 
 
 def test_a_single_board_member_is_refused(consortium, founders, refused):

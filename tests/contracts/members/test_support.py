@@ -11,7 +11,7 @@ MONTH = 30 * 24 * 3600
 def admission(consortium):
     """Proposed by the auditor; four of the seven members carry it."""
     newcomer = consortium.profile(consortium.non_member, Role.DATA_HOLDER)
-    return consortium.registry.as_(consortium.auditor).propose_admission(newcomer)
+    return consortium.registry.as_(consortium.auditor).propose_admission(newcomer, VETTING)
 
 
 def support(consortium, proposal, *supporters):

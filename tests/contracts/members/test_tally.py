@@ -9,7 +9,7 @@ MONTH = 30 * 24 * 3600
 def admission(consortium):
     """Three of seven members are for it; four make the majority."""
     newcomer = consortium.profile(consortium.non_member, Role.DATA_HOLDER)
-    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer)
+    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer, VETTING)
     for supporter in consortium.board[:2]:
         consortium.registry.as_(supporter).support(proposal)
     return proposal

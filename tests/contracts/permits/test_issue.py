@@ -83,7 +83,7 @@ def test_a_data_user_removed_since_is_refused(consortium, study, refused):
 
 
 def test_a_dataset_destroyed_since_is_refused(consortium, study, datasets, refused):
-    consortium.registry.as_(consortium.holder).destroy_dataset(datasets[0])
+    consortium.registry.as_(consortium.holder).destroy_dataset(datasets[0], HASH)
     with refused("DATASET_DESTROYED"):
         consortium.registry.as_(consortium.data_user).issue(study)
 

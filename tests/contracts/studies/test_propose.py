@@ -99,6 +99,6 @@ def test_an_unknown_dataset_is_refused(consortium, refused):
 
 def test_a_destroyed_dataset_is_refused(consortium, refused):
     first, second = consortium.datasets()
-    consortium.registry.as_(consortium.holder).destroy_dataset(first)
+    consortium.registry.as_(consortium.holder).destroy_dataset(first, HASH)
     with refused("DATASET_DESTROYED"):
         consortium.study((first, second))

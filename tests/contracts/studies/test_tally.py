@@ -7,7 +7,7 @@ from belmont.registry.types import Role, StudyStatus
 def study(consortium):
     """Two of four members of the board are for it; three make the quorum."""
     newcomer = consortium.profile(consortium.non_member, Role.ETHICS_BOARD)
-    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer)
+    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer, VETTING)
     for supporter in consortium.board:
         consortium.registry.as_(supporter).support(proposal)
     study = consortium.study()

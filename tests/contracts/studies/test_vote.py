@@ -93,7 +93,7 @@ def test_the_vote_of_a_member_removed_since_does_not_count(consortium, study):
 
 def test_a_larger_board_needs_a_larger_quorum(consortium, study):
     newcomer = consortium.profile(consortium.non_member, Role.ETHICS_BOARD)
-    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer)
+    proposal = consortium.registry.as_(consortium.auditor).propose_admission(newcomer, VETTING)
     for supporter in consortium.board:
         consortium.registry.as_(supporter).support(proposal)
     vote(consortium, study, True, *consortium.board[:2])

@@ -80,7 +80,7 @@ class Stage:
 
 def admit_third_holder(consortium):
     profile = consortium.profile(consortium.non_member, Role.DATA_HOLDER, "Third hospital")
-    proposal = consortium.registry.as_(consortium.auditor).propose_admission(profile)
+    proposal = consortium.registry.as_(consortium.auditor).propose_admission(profile, VETTING)
     for supporter in consortium.board:
         consortium.registry.as_(supporter).support(proposal)
     return consortium.non_member

@@ -1,4 +1,4 @@
-"""Execution without inclusion: `eth_call`, `eth_estimateGas` and `eth_getProof`.
+"""Execution without inclusion: `eth_call` and `eth_estimateGas`.
 
 A call at block N runs in the state after N and in N's own context (number, timestamp), as geth does.
 """
@@ -8,19 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import rlp
-from eth.constants import BLANK_ROOT_HASH, ZERO_ADDRESS
+from eth.constants import ZERO_ADDRESS
 from eth.exceptions import OutOfGas, Revert
-from eth.rlp.accounts import Account
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth.vm.spoof import SpoofTransaction
-from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
-from trie import HexaryTrie
 
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.limits import CALL_SECONDS_MAX, ExecutionStopped, TimeIsOver, TimeLimit
-from belmont.chain.store import StateNodes
 from belmont.chain.transactions import gas_min
 
 CALL_GAS_MAX: Final = 50_000_000
@@ -114,37 +109,3 @@ def estimate_gas(engine: Engine, header: Any, call: Call, limit: TimeLimit | Non
             return gas, attempt
         gas = gas * 3 // 2
     return largest, result
-
-
-def proof(engine: Engine, header: Any, address: bytes, slots: list[int]) -> dict[str, Any]:
-    """Merkle proofs of an account and of storage slots against the state root of `header` (EIP-1186)."""
-    nodes = StateNodes(engine.store)
-    accounts = HexaryTrie(nodes, header.state_root)
-    encoded = accounts.get(keccak(address))
-    account = rlp.decode(encoded, Account) if encoded else Account()
-    storage = HexaryTrie(nodes, account.storage_root)
-    entries = []
-    for slot in slots:
-        key = keccak(slot.to_bytes(32, "big"))
-        value = storage.get(key)
-        empty = account.storage_root == BLANK_ROOT_HASH
-        entries.append(
-            {
-                "key": hex(slot),
-                "value": hex(rlp.decode(value, rlp.sedes.big_endian_int) if value else 0),
-                "proof": [] if empty else _encoded(storage.get_proof(key)),
-            }
-        )
-    return {
-        "address": "0x" + address.hex(),
-        "accountProof": _encoded(accounts.get_proof(keccak(address))),
-        "balance": hex(account.balance),
-        "nonce": hex(account.nonce),
-        "codeHash": "0x" + account.code_hash.hex(),
-        "storageHash": "0x" + account.storage_root.hex(),
-        "storageProof": entries,
-    }
-
-
-def _encoded(nodes: Any) -> list[str]:
-    return ["0x" + rlp.encode(node).hex() for node in nodes if node != b""]

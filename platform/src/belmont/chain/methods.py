@@ -14,7 +14,7 @@ from typing import Any, Final
 from eth_utils.address import to_checksum_address
 
 from belmont.chain import parameters as read
-from belmont.chain.calls import CALL_GAS_MAX, Call, CallImpossible, CallResult, estimate_gas, execute, proof
+from belmont.chain.calls import CALL_GAS_MAX, Call, CallImpossible, CallResult, estimate_gas, execute
 from belmont.chain.documents import Document, block_document, hex_bytes
 from belmont.chain.errors import TransactionRefused
 from belmont.chain.filters import Filters, LogQuery, find_logs
@@ -22,6 +22,7 @@ from belmont.chain.lanes import Share
 from belmont.chain.limits import TimeLimit
 from belmont.chain.node import Node
 from belmont.chain.parameters import RpcError
+from belmont.chain.proofs import proof, raw_block, raw_header, raw_receipt
 from belmont.chain.reverts import revert_message
 
 CLIENT_VERSION: Final = "belmont-embedded/0.1 (py-evm; prague)"
@@ -72,6 +73,10 @@ class Methods:
             "eth_getFilterChanges": lambda p: self.filters.changes(read.needed(p, 0, "filter id")),
             "eth_getFilterLogs": lambda p: self.filters.logs(read.needed(p, 0, "filter id")),
             "eth_uninstallFilter": lambda p: self.filters.remove(read.needed(p, 0, "filter id")),
+            "debug_getRawHeader": lambda p: hex_bytes(raw_header(self._header(read.needed(p, 0, "block")))),
+            "debug_getRawBlock": lambda p: hex_bytes(raw_block(self.engine, self._header(read.needed(p, 0, "block")))),
+            "debug_getRawReceipts": self._raw_receipts,
+            "debug_getRawTransaction": self._raw_transaction,
         }
 
         self._in_lanes: dict[str, Callable[[list[Any], TimeLimit], Any]] = {
@@ -149,12 +154,21 @@ class Methods:
         rows = self.engine.store.all("select receipt from transactions where block=? order by position", row[0])
         return [self._with_logs(json.loads(r[0])) for r in rows]
 
+    def _raw_receipts(self, p: list[Any]) -> list[str] | None:
+        receipts = self._block_receipts(p)
+        return None if receipts is None else [hex_bytes(raw_receipt(receipt)) for receipt in receipts]
+
     # -- transactions --
 
     def _transaction(self, p: list[Any]) -> Document | None:
         key = read.data(read.needed(p, 0, "transaction hash"), "transaction hash", 32)
         row = self.engine.store.one("select document from transactions where hash=?", key)
         return json.loads(row[0]) if row else None
+
+    def _raw_transaction(self, p: list[Any]) -> str | None:
+        key = read.data(read.needed(p, 0, "transaction hash"), "transaction hash", 32)
+        row = self.engine.store.one("select raw from transactions where hash=?", key)
+        return hex_bytes(row[0]) if row else None
 
     def _at(self, row: Any, p: list[Any]) -> Document | None:
         if row is None:
@@ -182,6 +196,8 @@ class Methods:
     # -- state --
 
     def _header(self, tag: Any) -> Any:
+        if isinstance(tag, str) and len(tag) == 66:
+            tag = {"blockHash": tag}
         if isinstance(tag, dict) and "blockHash" in tag:
             row = self._row_by_hash([tag["blockHash"]])
             header = self.engine.header(row[0]) if row else None

@@ -6,20 +6,24 @@
 @notice The datasets that data holders keep at home, and their versions. Only hashes, codes and budgets are here.
 @dev Rules, cited by number where they are kept:
   1. An active data holder registers a dataset under a name of its own, each name once, with its Data Use Ontology
-     terms, the hash of its dictionary, a retention date in the future, a lifetime cap of rho and its consent root.
-  2. Only the dataset's holder changes it, and only while it is an active data holder.
-  3. Destroyed is final.
-  4. A version is added at the dataset's current consent root. The holder may publish a new consent root at any
-     time; versions built at an older one are stale from then on.
+     terms, the hash of its dictionary, the categories of data in it, and a lifetime cap of rho.
+  2. Only the dataset's holder changes it, and only while it is an active data holder. Who acts says so first, and the
+     contract Identities knows whether the sender may act for it; a delegate may add versions and nothing else.
+  3. Destroyed is final, and states the hash of a report on what was destroyed.
+  4. A version is added at the dataset's current consent root, which the contract Consents keeps. Versions built at an
+     older one are stale.
   5. Freezing stops every use, until the holder unfreezes.
   6. Only the contract Uses charges rho, and only for a use that is possible now: the dataset is active and within
-     its retention date, and its newest version is usable, built at the current consent root, and has the rows of the
-     permit's minimum cohort at least.
+     its retention date; the version is its newest, is usable, and has the rows of the permit's minimum cohort at
+     least; the consent root that the node applied is the current one, and a query's version was built at it.
   7. What is charged never exceeds the lifetime cap, over all permits.
   8. Only the contract Proofs makes a registered version proven, once it accepted a proof of all of it. Proven is final,
      and only proven versions are usable.
+  9. The retention date is one to five years after the registration. The holder may put it off, to five years from now
+     at most.
 """
 
+import Identities
 import Members
 
 DATA_HOLDER: constant(uint8) = 1
@@ -32,6 +36,13 @@ PROVEN: constant(uint8) = 2
 USABLE_FROM: constant(uint8) = PROVEN
 # DUO:0000004 is bit 4, and so on: 4 6 7 11 12 15 16 18 19 20 21 22 24 25 26 27 28 29 42 43 44 45 46.
 DUO_TERMS: constant(uint64) = 136340507039952
+CATEGORIES: constant(uint64) = 255  # docs/consents.md, "Scope"
+RETENTION_MIN_SECONDS: constant(uint64) = 365 * 24 * 3600
+RETENTION_MAX_SECONDS: constant(uint64) = 5 * 365 * 24 * 3600
+
+
+interface Consents:
+    def root(dataset: bytes32) -> bytes32: view
 
 
 struct Dataset:
@@ -40,12 +51,13 @@ struct Dataset:
     duoTerms: uint64
     dictionaryHash: bytes32
     sensitivity: uint8
+    categories: uint64
     retentionUntil: uint64
     rhoCap: uint64
     rhoSpent: uint64
-    consentRoot: bytes32
     status: uint8
     versions: uint64
+    destructionHash: bytes32
 
 
 struct Version:
@@ -70,6 +82,7 @@ struct Registered:
 struct State:
     status: uint8
     holder: address
+    retentionUntil: uint64
     rhoSpent: uint64
     consentRoot: bytes32
     versions: uint64
@@ -86,8 +99,9 @@ event DatasetRegistered:
     name: String[64]
     duoTerms: uint64
     dictionaryHash: bytes32
+    categories: uint64
+    retentionUntil: uint64
     rhoCap: uint64
-    consentRoot: bytes32
 
 
 event VersionAdded:
@@ -100,10 +114,10 @@ event VersionAdded:
     consentRoot: bytes32
 
 
-event ConsentRootSet:
+event RetentionExtended:
     actor: indexed(address)
     dataset: indexed(bytes32)
-    consentRoot: bytes32
+    retentionUntil: uint64
 
 
 event DatasetFrozen:
@@ -119,9 +133,12 @@ event DatasetUnfrozen:
 event DatasetDestroyed:
     actor: indexed(address)
     dataset: indexed(bytes32)
+    destructionHash: bytes32
 
 
+IDENTITIES: immutable(Identities.__interface__)
 MEMBERS: immutable(Members.__interface__)
+CONSENTS: immutable(Consents)
 USES: immutable(address)
 PROOFS: immutable(address)
 
@@ -132,7 +149,9 @@ _versions: HashMap[bytes32, HashMap[uint64, Version]]
 
 
 @deploy
-def __init__(members: address, uses: address, proofs: address):
+def __init__(identities: address, members: address, consents: address, uses: address, proofs: address):
+    IDENTITIES = Identities.__interface__(identities)
+    CONSENTS = Consents(consents)
     MEMBERS = Members.__interface__(members)
     USES = uses
     PROOFS = proofs
@@ -141,56 +160,63 @@ def __init__(members: address, uses: address, proofs: address):
 
 @external
 def register(
+    actor: address,
     name: String[64],
     duoTerms: uint64,
     dictionaryHash: bytes32,
     sensitivity: uint8,
+    categories: uint64,
     retentionUntil: uint64,
     rhoCap: uint64,
-    consentRoot: bytes32,
 ) -> bytes32:
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 1
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "NOT_DATA_HOLDER"  # 1
     assert len(name) > 0, "NAME_MISSING"  # 1
-    dataset: bytes32 = keccak256(abi_encode(msg.sender, name))
+    dataset: bytes32 = keccak256(abi_encode(actor, name))
     assert self._datasets[dataset].status == 0, "NAME_TAKEN"  # 1
     assert duoTerms != 0 and duoTerms | DUO_TERMS == DUO_TERMS, "DUO_TERMS_INVALID"  # 1
-    assert dictionaryHash != empty(bytes32) and consentRoot != empty(bytes32), "HASH_MISSING"  # 1
-    assert retentionUntil > self._now(), "RETENTION_OVER"  # 1
+    assert dictionaryHash != empty(bytes32), "HASH_MISSING"  # 1
+    assert categories != 0 and categories <= CATEGORIES, "CATEGORIES_INVALID"  # 1
+    assert retentionUntil >= self._now() + RETENTION_MIN_SECONDS, "RETENTION_INVALID"  # 9
+    assert retentionUntil <= self._now() + RETENTION_MAX_SECONDS, "RETENTION_INVALID"  # 9
     self._datasets[dataset] = Dataset(
-        holder=msg.sender,
+        holder=actor,
         name=name,
         duoTerms=duoTerms,
         dictionaryHash=dictionaryHash,
         sensitivity=sensitivity,
+        categories=categories,
         retentionUntil=retentionUntil,
         rhoCap=rhoCap,
         rhoSpent=0,
-        consentRoot=consentRoot,
         status=ACTIVE,
         versions=0,
+        destructionHash=empty(bytes32),
     )
     self.idAt[self.count] = dataset
     self.count += 1
     log DatasetRegistered(
-        actor=msg.sender,
+        actor=actor,
         dataset=dataset,
         name=name,
         duoTerms=duoTerms,
         dictionaryHash=dictionaryHash,
+        categories=categories,
+        retentionUntil=retentionUntil,
         rhoCap=rhoCap,
-        consentRoot=consentRoot,
     )
     return dataset
 
 
 @external
 def addVersion(
-    dataset: bytes32, cid: Bytes[64], rows: uint64, commitmentsRoot: bytes32, consentRoot: bytes32
+    actor: address, dataset: bytes32, cid: Bytes[64], rows: uint64, commitmentsRoot: bytes32, consentRoot: bytes32
 ) -> uint64:
-    self._checkOwn(dataset)
+    assert staticcall IDENTITIES.worksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    self._checkOwn(actor, dataset)
     assert len(cid) > 0, "CID_MISSING"
     assert rows > 0, "ROWS_MISSING"
-    assert consentRoot == self._datasets[dataset].consentRoot, "CONSENT_STALE"  # 4
+    assert consentRoot == staticcall CONSENTS.root(dataset), "CONSENT_STALE"  # 4
     number: uint64 = self._datasets[dataset].versions + 1
     self._datasets[dataset].versions = number
     self._versions[dataset][number] = Version(
@@ -202,7 +228,7 @@ def addVersion(
         registeredAt=self._now(),
     )
     log VersionAdded(
-        actor=msg.sender,
+        actor=actor,
         dataset=dataset,
         number=number,
         cid=cid,
@@ -214,51 +240,66 @@ def addVersion(
 
 
 @external
-def setConsentRoot(dataset: bytes32, consentRoot: bytes32):
-    self._checkOwn(dataset)
-    assert consentRoot != empty(bytes32), "HASH_MISSING"
-    self._datasets[dataset].consentRoot = consentRoot  # 4
-    log ConsentRootSet(actor=msg.sender, dataset=dataset, consentRoot=consentRoot)
+def extendRetention(actor: address, dataset: bytes32, retentionUntil: uint64):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    self._checkOwn(actor, dataset)
+    assert retentionUntil > self._datasets[dataset].retentionUntil, "RETENTION_INVALID"  # 9
+    assert retentionUntil <= self._now() + RETENTION_MAX_SECONDS, "RETENTION_INVALID"  # 9
+    self._datasets[dataset].retentionUntil = retentionUntil
+    log RetentionExtended(actor=actor, dataset=dataset, retentionUntil=retentionUntil)
 
 
 @external
-def freeze(dataset: bytes32):
-    self._checkOwn(dataset)
+def freeze(actor: address, dataset: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    self._checkOwn(actor, dataset)
     assert self._datasets[dataset].status == ACTIVE, "DATASET_FROZEN"
     self._datasets[dataset].status = FROZEN  # 5
-    log DatasetFrozen(actor=msg.sender, dataset=dataset)
+    log DatasetFrozen(actor=actor, dataset=dataset)
 
 
 @external
-def unfreeze(dataset: bytes32):
-    self._checkOwn(dataset)
+def unfreeze(actor: address, dataset: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    self._checkOwn(actor, dataset)
     assert self._datasets[dataset].status == FROZEN, "DATASET_NOT_FROZEN"
     self._datasets[dataset].status = ACTIVE  # 5
-    log DatasetUnfrozen(actor=msg.sender, dataset=dataset)
+    log DatasetUnfrozen(actor=actor, dataset=dataset)
 
 
 @external
-def destroy(dataset: bytes32):
-    self._checkOwn(dataset)
+def destroy(actor: address, dataset: bytes32, destructionHash: bytes32):
+    """
+    @param destructionHash SHA-256 of the holder's report on the keys and blocks that are gone.
+    """
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 2
+    self._checkOwn(actor, dataset)
+    assert destructionHash != empty(bytes32), "HASH_MISSING"  # 3
     self._datasets[dataset].status = DESTROYED  # 3
-    log DatasetDestroyed(actor=msg.sender, dataset=dataset)
+    self._datasets[dataset].destructionHash = destructionHash  # 3
+    log DatasetDestroyed(actor=actor, dataset=dataset, destructionHash=destructionHash)
 
 
 @external
-def charge(dataset: bytes32, rho: uint64, minCohort: uint64):
+def charge(dataset: bytes32, rho: uint64, minCohort: uint64, number: uint64, consentRoot: bytes32, isQuery: bool) -> uint64:
     """
     @notice Charge a use that is recorded in the same transaction.
+    @return Rows of the version that was used.
     """
     assert msg.sender == USES, "NOT_USES_CONTRACT"  # 6
     self._checkOpen(dataset)  # 6
-    number: uint64 = self._datasets[dataset].versions
-    assert self._versions[dataset][number].status >= USABLE_FROM, "DATASET_UNPROVEN"  # 8
-    current: bytes32 = self._datasets[dataset].consentRoot
-    assert self._versions[dataset][number].consentRoot == current, "CONSENT_STALE"  # 6
-    assert self._versions[dataset][number].rows >= minCohort, "COHORT_TOO_SMALL"  # 6
+    newest: uint64 = self._datasets[dataset].versions
+    assert self._versions[dataset][newest].status >= USABLE_FROM, "DATASET_UNPROVEN"  # 8
+    assert number == newest, "VERSION_STALE"  # 6
+    assert consentRoot == staticcall CONSENTS.root(dataset), "CONSENT_STALE"  # 6
+    if isQuery:
+        assert self._versions[dataset][number].consentRoot == consentRoot, "CONSENT_STALE"  # 6
+    rows: uint64 = self._versions[dataset][number].rows
+    assert rows >= minCohort, "COHORT_TOO_SMALL"  # 6
     spent: uint64 = self._datasets[dataset].rhoSpent
     assert rho <= self._datasets[dataset].rhoCap - spent, "BUDGET_EXHAUSTED"  # 7
     self._datasets[dataset].rhoSpent = spent + rho
+    return rows
 
 
 @external
@@ -272,10 +313,10 @@ def markProven(dataset: bytes32, number: uint64):
 
 @internal
 @view
-def _checkOwn(dataset: bytes32):
+def _checkOwn(actor: address, dataset: bytes32):
     assert self._datasets[dataset].status != 0, "DATASET_UNKNOWN"
-    assert msg.sender == self._datasets[dataset].holder, "NOT_THE_HOLDER"  # 2
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 2
+    assert actor == self._datasets[dataset].holder, "NOT_THE_HOLDER"  # 2
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "NOT_DATA_HOLDER"  # 2
     assert self._datasets[dataset].status != DESTROYED, "DATASET_DESTROYED"  # 3
 
 
@@ -329,8 +370,9 @@ def state(id: bytes32) -> State:
     return State(
         status=self._datasets[id].status,
         holder=self._datasets[id].holder,
+        retentionUntil=self._datasets[id].retentionUntil,
         rhoSpent=self._datasets[id].rhoSpent,
-        consentRoot=self._datasets[id].consentRoot,
+        consentRoot=staticcall CONSENTS.root(id),
         versions=number,
         versionStatus=self._versions[id][number].status,
     )

@@ -5,33 +5,38 @@
 @license Apache-2.0
 @notice Who belongs to the consortium, and in which roles.
 @dev Rules, cited by number where they are kept:
-  1. The founders are the first members. The deployer gets no right, and every contract knows those of the
-     others that it calls from the start: nothing is set later.
+  1. The founders are the first members, and there is one founding. The deployer gets no right, and every contract knows
+     those of the others that it calls from the start: nothing is set later.
   2. Every account is admitted once. A removed account can do nothing, and is never admitted again.
-  3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board.
-     A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, removed ones included:
-     two masks under one key would not cancel.
-  4. The ethics board has at least two active members, at the founding and after every removal. Its quorum is
-     n // 2 + 1 of its n active members.
-  5. An active member proposes an admission or a removal, and supports it by proposing.
+  3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board, and
+     a lay member does. A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, earlier
+     ones and those of removed members included: two masks under one key would not cancel. A member replaces its own.
+  4. The ethics board has as many active members as the consortium's rules ask for (two at least), at the founding and
+     after every removal. Its quorum is more than the share of its active members that the rules name.
+  5. An active member proposes an admission, with the content identifier of the documents of its vetting, or a removal,
+     with or without grounds, and supports it by proposing.
   6. Every active member supports a proposal at most once, and nobody supports their own removal.
-  7. A proposal is carried out by the support that makes n // 2 + 1 of the n active members. Supporters are counted
-     anew each time: only those count who are active then. The rules are checked again before it is carried out.
-     When fewer active members make the support that stands enough, anyone has it counted.
-  8. A proposal is open for 30 days, and carried out once.
+  7. A proposal is carried out by the support of more active members than the majority of the rules. Supporters are
+     counted anew each time: only those count who are active then. The rules above are checked again before it is
+     carried out. When fewer active members make the support that stands enough, anyone has it counted.
+  8. A proposal is open for as long as the rules say, and carried out once.
+  9. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
 
-ROLES: constant(uint8) = 15  # data holder 1, data user 2, ethics board 4, auditor 8
+import Identities
+import Rules
+
+ROLES: constant(uint8) = 31  # data holder 1, data user 2, ethics board 4, auditor 8, lay member 16
 DATA_USER: constant(uint8) = 2
 ETHICS_BOARD: constant(uint8) = 4
+LAY: constant(uint8) = 16
 ACTIVE: constant(uint8) = 1
 REMOVED: constant(uint8) = 2
 ADMISSION: constant(uint8) = 1
 REMOVAL: constant(uint8) = 2
-BOARD_MIN: constant(uint64) = 2
 FOUNDERS_MAX: constant(uint256) = 32
 MEMBERS_MAX: constant(uint256) = 256
-PROPOSAL_SECONDS: constant(uint64) = 30 * 24 * 3600
+OTHERS_MAX: constant(uint256) = 16
 
 
 struct Profile:
@@ -53,18 +58,17 @@ struct Proposal:
     account: address
     proposedAt: uint64
     executed: bool
+    documents: Bytes[64]
+
+
+event ContractDeployed:
+    actor: indexed(address)
 
 
 event ConsortiumFounded:
     actor: indexed(address)
     name: String[64]
-    datasets: address
-    studies: address
-    permits: address
-    uses: address
-    verifier: address
-    proofs: address
-    totals: address
+    others: DynArray[address, OTHERS_MAX]
 
 
 event MemberAdmitted:
@@ -88,18 +92,29 @@ event AdmissionProposed:
     did: String[96]
     maskKey: bytes32
     nodeKeyHash: bytes32
+    documents: Bytes[64]
 
 
 event RemovalProposed:
     actor: indexed(address)
     proposal: indexed(uint64)
     account: indexed(address)
+    documents: Bytes[64]
+
+
+event KeysReplaced:
+    actor: indexed(address)
+    maskKey: bytes32
+    nodeKeyHash: bytes32
 
 
 event ProposalSupported:
     actor: indexed(address)
     proposal: indexed(uint64)
 
+
+IDENTITIES: immutable(Identities.__interface__)
+RULES: immutable(Rules.__interface__)
 
 name: public(String[64])
 proposalCount: public(uint64)
@@ -114,44 +129,40 @@ _supporters: HashMap[uint64, DynArray[address, 256]]
 
 
 @deploy
-def __init__(
-    name: String[64],
-    founders: DynArray[Profile, FOUNDERS_MAX],
-    datasets: address,
-    studies: address,
-    permits: address,
-    uses: address,
-    verifier: address,
-    proofs: address,
-    totals: address,
-):
+def __init__(identities: address, rules: address):
+    IDENTITIES = Identities.__interface__(identities)
+    RULES = Rules.__interface__(rules)
+    log ContractDeployed(actor=msg.sender)
+
+
+@external
+def found(name: String[64], founders: DynArray[Profile, FOUNDERS_MAX], others: DynArray[address, OTHERS_MAX]):
+    """
+    @notice Found the consortium, in the transaction that creates this contract's proxy.
+    @param others The consortium's other contracts, in the order in which they were created.
+    """
+    assert len(self.name) == 0, "ALREADY_FOUNDED"  # 1
     assert len(name) > 0, "NAME_MISSING"
     self.name = name
     for founder: Profile in founders:  # 1
         self._checkProfile(founder)
-        self._admit(founder)
-    assert self.boardSize >= BOARD_MIN, "BOARD_TOO_SMALL"  # 4
-    log ConsortiumFounded(
-        actor=msg.sender,
-        name=name,
-        datasets=datasets,
-        studies=studies,
-        permits=permits,
-        uses=uses,
-        verifier=verifier,
-        proofs=proofs,
-        totals=totals,
-    )
+        self._admit(msg.sender, founder)
+    assert self.boardSize >= staticcall RULES.boardMin(), "BOARD_TOO_SMALL"  # 4
+    log ConsortiumFounded(actor=msg.sender, name=name, others=others)
 
 
 @external
-def proposeAdmission(profile: Profile) -> uint64:
-    assert self._isActive(msg.sender, 0), "NOT_MEMBER"  # 5
+def proposeAdmission(actor: address, profile: Profile, documents: Bytes[64]) -> uint64:
+    """
+    @param documents Content identifier of what the members read before they vote.
+    """
+    self._checkMember(actor)  # 5
     self._checkProfile(profile)
-    proposal: uint64 = self._propose(ADMISSION, profile.account)
+    assert len(documents) > 0, "CID_MISSING"  # 5
+    proposal: uint64 = self._propose(actor, ADMISSION, profile.account, documents)
     self._profiles[proposal] = profile
     log AdmissionProposed(
-        actor=msg.sender,
+        actor=actor,
         proposal=proposal,
         account=profile.account,
         name=profile.name,
@@ -159,30 +170,45 @@ def proposeAdmission(profile: Profile) -> uint64:
         did=profile.did,
         maskKey=profile.maskKey,
         nodeKeyHash=profile.nodeKeyHash,
+        documents=documents,
     )
     return proposal
 
 
 @external
-def proposeRemoval(account: address) -> uint64:
-    assert self._isActive(msg.sender, 0), "NOT_MEMBER"  # 5
+def proposeRemoval(actor: address, account: address, documents: Bytes[64]) -> uint64:
+    """
+    @param documents Content identifier of the grounds; it may be empty.
+    """
+    self._checkMember(actor)  # 5
     assert self._isActive(account, 0), "MEMBER_UNKNOWN"
-    assert msg.sender != account, "CONCERNS_ITSELF"  # 6
-    proposal: uint64 = self._propose(REMOVAL, account)
-    log RemovalProposed(actor=msg.sender, proposal=proposal, account=account)
+    assert actor != account, "CONCERNS_ITSELF"  # 6
+    proposal: uint64 = self._propose(actor, REMOVAL, account, documents)
+    log RemovalProposed(actor=actor, proposal=proposal, account=account, documents=documents)
     return proposal
 
 
 @external
-def support(proposal: uint64):
-    assert self._isActive(msg.sender, 0), "NOT_MEMBER"
+def replaceKeys(actor: address, maskKey: bytes32, nodeKeyHash: bytes32):
+    self._checkMember(actor)  # 3
+    if maskKey != self._members[actor].profile.maskKey:
+        self._checkMaskKey(maskKey)  # 3
+        self._maskKeys[maskKey] = True
+    self._members[actor].profile.maskKey = maskKey
+    self._members[actor].profile.nodeKeyHash = nodeKeyHash
+    log KeysReplaced(actor=actor, maskKey=maskKey, nodeKeyHash=nodeKeyHash)
+
+
+@external
+def support(actor: address, proposal: uint64):
+    self._checkMember(actor)
     self._checkOpen(proposal)
-    assert msg.sender != self._proposals[proposal].account, "CONCERNS_ITSELF"  # 6
-    assert msg.sender not in self._supporters[proposal], "ALREADY_VOTED"  # 6
-    self._supporters[proposal].append(msg.sender)
-    log ProposalSupported(actor=msg.sender, proposal=proposal)
+    assert actor != self._proposals[proposal].account, "CONCERNS_ITSELF"  # 6
+    assert actor not in self._supporters[proposal], "ALREADY_VOTED"  # 6
+    self._supporters[proposal].append(actor)
+    log ProposalSupported(actor=actor, proposal=proposal)
     if self._isCarried(proposal):  # 7
-        self._carryOut(proposal)
+        self._carryOut(actor, proposal)
 
 
 @external
@@ -192,7 +218,14 @@ def tally(proposal: uint64):
     """
     self._checkOpen(proposal)
     assert self._isCarried(proposal), "VOTE_UNDECIDED"  # 7
-    self._carryOut(proposal)
+    self._carryOut(msg.sender, proposal)
+
+
+@internal
+@view
+def _checkMember(actor: address):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 9
+    assert self._isActive(actor, 0), "NOT_MEMBER"
 
 
 @internal
@@ -200,7 +233,8 @@ def tally(proposal: uint64):
 def _checkOpen(proposal: uint64):
     assert self._proposals[proposal].kind != 0, "PROPOSAL_UNKNOWN"
     assert not self._proposals[proposal].executed, "PROPOSAL_CLOSED"  # 8
-    assert self._now() < self._proposals[proposal].proposedAt + PROPOSAL_SECONDS, "PROPOSAL_CLOSED"  # 8
+    until: uint64 = self._proposals[proposal].proposedAt + staticcall RULES.proposalSeconds()
+    assert self._now() < until, "PROPOSAL_CLOSED"  # 8
 
 
 @internal
@@ -210,27 +244,27 @@ def _isCarried(proposal: uint64) -> bool:
     for supporter: address in self._supporters[proposal]:
         if self._isActive(supporter, 0):  # 7
             counted += 1
-    return counted >= self.activeCount // 2 + 1  # 7
+    return counted >= staticcall RULES.majority(self.activeCount)  # 7
 
 
 @internal
-def _carryOut(proposal: uint64):
+def _carryOut(actor: address, proposal: uint64):
     self._proposals[proposal].executed = True  # 8
     if self._proposals[proposal].kind == ADMISSION:
         profile: Profile = self._profiles[proposal]
         self._checkProfile(profile)
-        self._admit(profile)
+        self._admit(actor, profile)
     else:
-        self._remove(self._proposals[proposal].account)
+        self._remove(actor, self._proposals[proposal].account)
 
 
 @internal
-def _propose(kind: uint8, account: address) -> uint64:
+def _propose(actor: address, kind: uint8, account: address, documents: Bytes[64]) -> uint64:
     self.proposalCount += 1
     self._proposals[self.proposalCount] = Proposal(
-        kind=kind, account=account, proposedAt=self._now(), executed=False
+        kind=kind, account=account, proposedAt=self._now(), executed=False, documents=documents
     )
-    self._supporters[self.proposalCount].append(msg.sender)  # 5
+    self._supporters[self.proposalCount].append(actor)  # 5
     return self.proposalCount
 
 
@@ -244,32 +278,39 @@ def _checkProfile(profile: Profile):
     assert profile.roles != 0 and profile.roles <= ROLES, "ROLES_INVALID"  # 3
     both: uint8 = DATA_USER | ETHICS_BOARD
     assert profile.roles & both != both, "ROLES_CONFLICT"  # 3
-    if profile.maskKey != empty(bytes32):
-        assert convert(profile.maskKey, uint256) & 128 == 0, "MASK_KEY_INVALID"  # 3
-        assert not self._maskKeys[profile.maskKey], "MASK_KEY_TAKEN"  # 3
+    assert profile.roles & LAY == 0 or profile.roles & ETHICS_BOARD != 0, "ROLES_CONFLICT"  # 3
+    self._checkMaskKey(profile.maskKey)
     assert len(self._accounts) < MEMBERS_MAX, "MEMBERS_FULL"
 
 
 @internal
-def _admit(profile: Profile):
+@view
+def _checkMaskKey(maskKey: bytes32):
+    if maskKey != empty(bytes32):
+        assert convert(maskKey, uint256) & 128 == 0, "MASK_KEY_INVALID"  # 3
+        assert not self._maskKeys[maskKey], "MASK_KEY_TAKEN"  # 3
+
+
+@internal
+def _admit(actor: address, profile: Profile):
     self._members[profile.account] = Member(profile=profile, status=ACTIVE)
     self._accounts.append(profile.account)
     self._maskKeys[profile.maskKey] = True
     self.activeCount += 1
     if profile.roles & ETHICS_BOARD != 0:
         self.boardSize += 1
-    log MemberAdmitted(actor=msg.sender, account=profile.account, name=profile.name, roles=profile.roles)
+    log MemberAdmitted(actor=actor, account=profile.account, name=profile.name, roles=profile.roles)
 
 
 @internal
-def _remove(account: address):
+def _remove(actor: address, account: address):
     assert self._isActive(account, 0), "MEMBER_UNKNOWN"
     self._members[account].status = REMOVED  # 2
     self.activeCount -= 1
     if self._members[account].profile.roles & ETHICS_BOARD != 0:
         self.boardSize -= 1
-        assert self.boardSize >= BOARD_MIN, "BOARD_TOO_SMALL"  # 4
-    log MemberRemoved(actor=msg.sender, account=account)
+        assert self.boardSize >= staticcall RULES.boardMin(), "BOARD_TOO_SMALL"  # 4
+    log MemberRemoved(actor=actor, account=account)
 
 
 @internal
@@ -296,7 +337,7 @@ def isActive(account: address, role: uint8) -> bool:
 @external
 @view
 def boardQuorum() -> uint64:
-    return self.boardSize // 2 + 1  # 4
+    return staticcall RULES.boardQuorum(self.boardSize)  # 4
 
 
 @external

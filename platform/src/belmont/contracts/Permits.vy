@@ -9,7 +9,8 @@
      accepted it, its data user and all those holders are active, and none of the datasets is destroyed.
   2. A permit expires when the study's duration has passed since it was issued. Expired is final.
   3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
-     it at once, alone, for seven days at most from that moment, and once per account and permit.
+     it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per
+     account and permit.
   4. The quorum of the ethics board lifts a freeze early. Votes to lift belong to the newest freeze: another freeze
      needs new votes.
   5. The quorum of the ethics board revokes a permit. Revoked is final.
@@ -17,19 +18,24 @@
      the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation. When a smaller
      board makes the votes that stand enough, anyone has them counted.
   7. The active holder of a covered dataset withdraws it from the permit, alone and for good.
-  8. A permit is usable when it is issued, not revoked, not expired and not frozen.
+  8. A permit is usable when it is issued, not superseded, not revoked, not expired and not frozen, and while the
+     consortium is not paused. Nothing is issued while it is paused.
+  9. The permit of an amendment supersedes the permit that it amends, which has to be usable then. Both belong to one
+     line, whose openings and budgets are counted on. Superseded is final.
+ 10. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
 
+import Identities
 import Members
 import Datasets
 import Studies
+import Rules
 
 DATA_HOLDER: constant(uint8) = 1
 DATA_USER: constant(uint8) = 2
 ETHICS_BOARD: constant(uint8) = 4
 DATASET_DESTROYED: constant(uint8) = 3
 STUDY_APPROVED: constant(uint8) = 2
-FREEZE_MAX_SECONDS: constant(uint64) = 7 * 24 * 3600
 
 
 struct Permit:
@@ -38,6 +44,8 @@ struct Permit:
     frozenUntil: uint64
     freezes: uint64
     revoked: bool
+    line: uint64  # number of the first permit of its line
+    supersededBy: uint64  # a permit, 0 for none
 
 
 event ContractDeployed:
@@ -49,6 +57,12 @@ event PermitIssued:
     permit: indexed(uint64)
     dataUser: indexed(address)
     expiresAt: uint64
+
+
+event PermitSuperseded:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    supersededBy: uint64
 
 
 event PermitFrozen:
@@ -85,9 +99,11 @@ event DatasetWithdrawn:
     dataset: indexed(bytes32)
 
 
+IDENTITIES: immutable(Identities.__interface__)
 MEMBERS: immutable(Members.__interface__)
 DATASETS: immutable(Datasets.__interface__)
 STUDIES: immutable(Studies.__interface__)
+RULES: immutable(Rules.__interface__)
 
 _permits: HashMap[uint64, Permit]
 _froze: HashMap[uint64, HashMap[address, bool]]
@@ -97,7 +113,9 @@ _withdrawn: HashMap[uint64, DynArray[bytes32, 16]]
 
 
 @deploy
-def __init__(members: address, datasets: address, studies: address):
+def __init__(identities: address, members: address, datasets: address, studies: address, rules: address):
+    IDENTITIES = Identities.__interface__(identities)
+    RULES = Rules.__interface__(rules)
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
@@ -106,6 +124,7 @@ def __init__(members: address, datasets: address, studies: address):
 
 @external
 def issue(study: uint64) -> uint64:
+    assert not staticcall RULES.isPaused(), "CONSORTIUM_PAUSED"  # 8
     found: Studies.Study = staticcall STUDIES.study(study)
     assert found.status != 0, "STUDY_UNKNOWN"
     assert self._permits[study].issuedAt == 0, "PERMIT_EXISTS"  # 1
@@ -117,52 +136,67 @@ def issue(study: uint64) -> uint64:
         holder: address = staticcall DATASETS.holder(dataset)
         assert staticcall MEMBERS.isActive(holder, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 1
         assert staticcall DATASETS.status(dataset) != DATASET_DESTROYED, "DATASET_DESTROYED"  # 1
+    line: uint64 = study
+    if found.amends != 0:
+        self._checkUsable(found.amends)  # 9
+        line = self._permits[found.amends].line
+        self._permits[found.amends].supersededBy = study
+        log PermitSuperseded(actor=msg.sender, permit=found.amends, supersededBy=study)
     expiresAt: uint64 = self._now() + terms.durationSeconds  # 2
     self._permits[study] = Permit(
-        issuedAt=self._now(), expiresAt=expiresAt, frozenUntil=0, freezes=0, revoked=False
+        issuedAt=self._now(),
+        expiresAt=expiresAt,
+        frozenUntil=0,
+        freezes=0,
+        revoked=False,
+        line=line,
+        supersededBy=0,
     )
     log PermitIssued(actor=msg.sender, permit=study, dataUser=found.dataUser, expiresAt=expiresAt)
     return study
 
 
 @external
-def freeze(permit: uint64, duration: uint64, reasonHash: bytes32):
+def freeze(actor: address, permit: uint64, duration: uint64, reasonHash: bytes32):
     """
     @param duration How long, in seconds from now.
     """
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
-    assert self._isConcerned(permit, msg.sender), "NOT_CONCERNED"  # 3
-    assert duration >= 1 and duration <= FREEZE_MAX_SECONDS, "FREEZE_INVALID"  # 3
-    assert not self._froze[permit][msg.sender], "FREEZE_SPENT"  # 3
-    self._froze[permit][msg.sender] = True
+    assert self._isConcerned(permit, actor), "NOT_CONCERNED"  # 3
+    assert duration >= 1 and duration <= staticcall RULES.freezeMaxSeconds(), "FREEZE_INVALID"  # 3
+    assert not self._froze[permit][actor], "FREEZE_SPENT"  # 3
+    self._froze[permit][actor] = True
     until: uint64 = max(self._permits[permit].frozenUntil, self._now() + duration)
     self._permits[permit].frozenUntil = until
     self._permits[permit].freezes += 1  # 4
-    log PermitFrozen(actor=msg.sender, permit=permit, until=until, reasonHash=reasonHash)
+    log PermitFrozen(actor=actor, permit=permit, until=until, reasonHash=reasonHash)
 
 
 @external
-def voteLift(permit: uint64):
+def voteLift(actor: address, permit: uint64):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
-    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 4
+    assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 4
     assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
     freeze: uint64 = self._permits[permit].freezes
-    assert msg.sender not in self._lifts[permit][freeze], "ALREADY_VOTED"  # 6
-    self._lifts[permit][freeze].append(msg.sender)
-    log LiftSupported(actor=msg.sender, permit=permit)
+    assert actor not in self._lifts[permit][freeze], "ALREADY_VOTED"  # 6
+    self._lifts[permit][freeze].append(actor)
+    log LiftSupported(actor=actor, permit=permit)
     if self._isCarried(self._lifts[permit][freeze]):  # 4
-        self._lift(permit)
+        self._lift(actor, permit)
 
 
 @external
-def voteRevoke(permit: uint64, reasonHash: bytes32):
+def voteRevoke(actor: address, permit: uint64, reasonHash: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
-    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 5
-    assert msg.sender not in self._revocations[permit], "ALREADY_VOTED"  # 6
-    self._revocations[permit].append(msg.sender)
-    log RevocationSupported(actor=msg.sender, permit=permit, reasonHash=reasonHash)
+    assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 5
+    assert actor not in self._revocations[permit], "ALREADY_VOTED"  # 6
+    self._revocations[permit].append(actor)
+    log RevocationSupported(actor=actor, permit=permit, reasonHash=reasonHash)
     if self._isCarried(self._revocations[permit]):  # 5
-        self._revoke(permit)
+        self._revoke(actor, permit)
 
 
 @external
@@ -174,7 +208,7 @@ def tallyLift(permit: uint64):
     assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
     freeze: uint64 = self._permits[permit].freezes
     assert self._isCarried(self._lifts[permit][freeze]), "VOTE_UNDECIDED"  # 6
-    self._lift(permit)
+    self._lift(msg.sender, permit)
 
 
 @external
@@ -184,38 +218,47 @@ def tallyRevoke(permit: uint64):
     """
     self._checkAlive(permit)
     assert self._isCarried(self._revocations[permit]), "VOTE_UNDECIDED"  # 6
-    self._revoke(permit)
+    self._revoke(msg.sender, permit)
 
 
 @external
-def withdraw(permit: uint64, dataset: bytes32):
+def withdraw(actor: address, permit: uint64, dataset: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     # A permit that is frozen, expired or revoked can be withdrawn from as well: this only ever takes away.
     assert self._permits[permit].issuedAt != 0, "PERMIT_MISSING"
     assert self._isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 7
-    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
+    assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
     self._withdrawn[permit].append(dataset)
-    log DatasetWithdrawn(actor=msg.sender, permit=permit, dataset=dataset)
+    log DatasetWithdrawn(actor=actor, permit=permit, dataset=dataset)
 
 
 @internal
-def _lift(permit: uint64):
+def _lift(actor: address, permit: uint64):
     self._permits[permit].frozenUntil = 0
-    log FreezeLifted(actor=msg.sender, permit=permit)
+    log FreezeLifted(actor=actor, permit=permit)
 
 
 @internal
-def _revoke(permit: uint64):
+def _revoke(actor: address, permit: uint64):
     self._permits[permit].revoked = True
-    log PermitRevoked(actor=msg.sender, permit=permit)
+    log PermitRevoked(actor=actor, permit=permit)
 
 
 @internal
 @view
 def _checkAlive(permit: uint64):
     assert self._permits[permit].issuedAt != 0, "PERMIT_MISSING"  # 8
+    assert self._permits[permit].supersededBy == 0, "PERMIT_SUPERSEDED"  # 9
     assert not self._permits[permit].revoked, "PERMIT_REVOKED"  # 5
     assert self._now() < self._permits[permit].expiresAt, "PERMIT_EXPIRED"  # 2
+
+
+@internal
+@view
+def _checkUsable(permit: uint64):
+    self._checkAlive(permit)
+    assert self._now() >= self._permits[permit].frozenUntil, "PERMIT_FROZEN"  # 8
 
 
 @internal
@@ -260,9 +303,24 @@ def checkUsable(permit: uint64) -> bool:
     """
     @notice True, or revert with the reason why the permit is not usable now.
     """
-    self._checkAlive(permit)
-    assert self._now() >= self._permits[permit].frozenUntil, "PERMIT_FROZEN"  # 8
+    assert not staticcall RULES.isPaused(), "CONSORTIUM_PAUSED"  # 8
+    self._checkUsable(permit)
     return True
+
+
+@external
+@view
+def supersededBy(permit: uint64) -> uint64:
+    return self._permits[permit].supersededBy
+
+
+@external
+@view
+def line(permit: uint64) -> uint64:
+    """
+    @notice The number of the first permit of this permit's line, under which its uses are counted.
+    """
+    return self._permits[permit].line
 
 
 @external

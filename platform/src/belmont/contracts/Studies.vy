@@ -11,20 +11,27 @@
   3. Every active member of the ethics board votes once, and nobody on their own study.
   4. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
      the quorum of the board at that time.
-  5. The study is approved when votes for it reach the quorum, and refused as soon as the quorum is out of reach:
-     when votes against exceed the number of members beyond the quorum. Both are final.
+  5. The study is approved when votes for it reach the quorum, as many of them by lay members as the consortium's rules
+     ask for, and refused as soon as the quorum is out of reach: when votes against exceed the number of members beyond
+     the quorum. Both are final.
   6. Anyone may ask for a count (tally), which only matters when the board has changed since the last vote.
   7. The holder of each dataset accepts or not, once, while the study is proposed or approved, the holder is an
      active data holder, and the dataset is active and within its retention date.
   8. The data user may cancel until the permit is issued.
+  9. An amendment is a study of its own that names the permit it amends: of the same data user, and not superseded.
+     It is voted on and accepted like any other; its rounds, queries and rho count what was used before it.
+ 10. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
 
+import Identities
 import Members
 import Datasets
+import Rules
 
 DATA_HOLDER: constant(uint8) = 1
 DATA_USER: constant(uint8) = 2
 ETHICS_BOARD: constant(uint8) = 4
+LAY: constant(uint8) = 16
 DATASET_DESTROYED: constant(uint8) = 3
 PROPOSED: constant(uint8) = 1
 APPROVED: constant(uint8) = 2
@@ -62,6 +69,7 @@ struct Study:
     dataUser: address
     status: uint8
     proposedAt: uint64
+    amends: uint64  # a permit, 0 for none
 
 
 # What an opening or a record of a use is held against.
@@ -82,6 +90,7 @@ struct Ballot:
 
 interface Permits:
     def isIssued(permit: uint64) -> bool: view
+    def supersededBy(permit: uint64) -> uint64: view
 
 
 event ContractDeployed:
@@ -91,6 +100,7 @@ event ContractDeployed:
 event StudyProposed:
     actor: indexed(address)
     study: indexed(uint64)
+    amends: uint64
     title: String[64]
     protocolHash: bytes32
     purpose: uint64
@@ -130,9 +140,11 @@ event StudyCancelled:
     study: indexed(uint64)
 
 
+IDENTITIES: immutable(Identities.__interface__)
 MEMBERS: immutable(Members.__interface__)
 DATASETS: immutable(Datasets.__interface__)
 PERMITS: immutable(Permits)
+RULES: immutable(Rules.__interface__)
 
 count: public(uint64)
 _terms: HashMap[uint64, Terms]
@@ -142,7 +154,9 @@ _accepted: HashMap[uint64, HashMap[bytes32, bool]]
 
 
 @deploy
-def __init__(members: address, datasets: address, permits: address):
+def __init__(identities: address, members: address, datasets: address, permits: address, rules: address):
+    IDENTITIES = Identities.__interface__(identities)
+    RULES = Rules.__interface__(rules)
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     PERMITS = Permits(permits)
@@ -150,17 +164,33 @@ def __init__(members: address, datasets: address, permits: address):
 
 
 @external
-def propose(terms: Terms) -> uint64:
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "NOT_DATA_USER"  # 1
+def propose(actor: address, terms: Terms) -> uint64:
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    return self._propose(actor, terms, 0)
+
+
+@external
+def proposeAmendment(actor: address, permit: uint64, terms: Terms) -> uint64:
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    assert staticcall PERMITS.isIssued(permit), "PERMIT_MISSING"  # 9
+    assert actor == self._studies[permit].dataUser, "NOT_THE_APPLICANT"  # 9
+    assert staticcall PERMITS.supersededBy(permit) == 0, "PERMIT_SUPERSEDED"  # 9
+    return self._propose(actor, terms, permit)
+
+
+@internal
+def _propose(actor: address, terms: Terms, amends: uint64) -> uint64:
+    assert staticcall MEMBERS.isActive(actor, DATA_USER), "NOT_DATA_USER"  # 1
     self._checkTerms(terms)
     self._checkDatasets(terms.datasets)
     self.count += 1
     study: uint64 = self.count
     self._terms[study] = terms
-    self._studies[study] = Study(dataUser=msg.sender, status=PROPOSED, proposedAt=self._now())
+    self._studies[study] = Study(dataUser=actor, status=PROPOSED, proposedAt=self._now(), amends=amends)
     log StudyProposed(
-        actor=msg.sender,
+        actor=actor,
         study=study,
+        amends=amends,
         title=terms.title,
         protocolHash=terms.protocolHash,
         purpose=terms.purpose,
@@ -171,15 +201,16 @@ def propose(terms: Terms) -> uint64:
 
 
 @external
-def vote(study: uint64, approve: bool, reasonHash: bytes32):
-    assert staticcall MEMBERS.isActive(msg.sender, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 3
+def vote(actor: address, study: uint64, approve: bool, reasonHash: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 3
     self._checkProposed(study)
-    assert msg.sender != self._studies[study].dataUser, "OWN_STUDY"  # 3
+    assert actor != self._studies[study].dataUser, "OWN_STUDY"  # 3
     for ballot: Ballot in self._ballots[study]:
-        assert ballot.voter != msg.sender, "ALREADY_VOTED"  # 3
-    self._ballots[study].append(Ballot(voter=msg.sender, approve=approve))
-    log VoteCast(actor=msg.sender, study=study, approve=approve, reasonHash=reasonHash)
-    self._decide(study)
+        assert ballot.voter != actor, "ALREADY_VOTED"  # 3
+    self._ballots[study].append(Ballot(voter=actor, approve=approve))
+    log VoteCast(actor=actor, study=study, approve=approve, reasonHash=reasonHash)
+    self._decide(actor, study)
 
 
 @external
@@ -188,34 +219,36 @@ def tally(study: uint64):
     @notice Decide a study whose votes are enough since the board changed.
     """
     self._checkProposed(study)
-    self._decide(study)  # 6
+    self._decide(msg.sender, study)  # 6
     assert self._studies[study].status != PROPOSED, "VOTE_UNDECIDED"
 
 
 @external
-def accept(study: uint64, dataset: bytes32):
+def accept(actor: address, study: uint64, dataset: bytes32):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     status: uint8 = self._studies[study].status
     assert status != 0, "STUDY_UNKNOWN"
     assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"  # 7
     assert dataset in self._terms[study].datasets, "DATASET_NOT_COVERED"  # 7
-    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
+    assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
     assert not self._accepted[study][dataset], "ALREADY_ACCEPTED"  # 7
     assert staticcall DATASETS.checkOpen(dataset)  # 7
     self._accepted[study][dataset] = True
-    log DatasetAccepted(actor=msg.sender, study=study, dataset=dataset)
+    log DatasetAccepted(actor=actor, study=study, dataset=dataset)
 
 
 @external
-def cancel(study: uint64):
+def cancel(actor: address, study: uint64):
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     status: uint8 = self._studies[study].status
     assert status != 0, "STUDY_UNKNOWN"
-    assert msg.sender == self._studies[study].dataUser, "NOT_THE_APPLICANT"  # 8
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "NOT_DATA_USER"
+    assert actor == self._studies[study].dataUser, "NOT_THE_APPLICANT"  # 8
+    assert staticcall MEMBERS.isActive(actor, DATA_USER), "NOT_DATA_USER"
     assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"
     assert not staticcall PERMITS.isIssued(study), "PERMIT_EXISTS"  # 8
     self._studies[study].status = CANCELLED
-    log StudyCancelled(actor=msg.sender, study=study)
+    log StudyCancelled(actor=actor, study=study)
 
 
 @internal
@@ -268,30 +301,34 @@ def _checkDatasets(datasets: DynArray[bytes32, 16]):
 
 @internal
 @view
-def _votes(study: uint64) -> (uint64, uint64):
+def _votes(study: uint64) -> (uint64, uint64, uint64):
     votesFor: uint64 = 0
     votesAgainst: uint64 = 0
+    layFor: uint64 = 0
     for ballot: Ballot in self._ballots[study]:
         if staticcall MEMBERS.isActive(ballot.voter, ETHICS_BOARD):  # 4
             if ballot.approve:
                 votesFor += 1
+                if staticcall MEMBERS.isActive(ballot.voter, LAY):
+                    layFor += 1
             else:
                 votesAgainst += 1
-    return votesFor, votesAgainst
+    return votesFor, votesAgainst, layFor
 
 
 @internal
-def _decide(study: uint64):
+def _decide(actor: address, study: uint64):
     votesFor: uint64 = 0
     votesAgainst: uint64 = 0
-    votesFor, votesAgainst = self._votes(study)
+    layFor: uint64 = 0
+    votesFor, votesAgainst, layFor = self._votes(study)
     quorum: uint64 = staticcall MEMBERS.boardQuorum()  # 4
-    if votesFor >= quorum:  # 5
+    if votesFor >= quorum and layFor >= staticcall RULES.layVotes():  # 5
         self._studies[study].status = APPROVED
-        log StudyApproved(actor=msg.sender, study=study, votesFor=votesFor, quorum=quorum)
+        log StudyApproved(actor=actor, study=study, votesFor=votesFor, quorum=quorum)
     elif votesAgainst > staticcall MEMBERS.boardSize() - quorum:  # 5
         self._studies[study].status = REFUSED
-        log StudyRefused(actor=msg.sender, study=study, votesAgainst=votesAgainst, quorum=quorum)
+        log StudyRefused(actor=actor, study=study, votesAgainst=votesAgainst, quorum=quorum)
 
 
 @internal
@@ -326,7 +363,8 @@ def votes(id: uint64) -> (uint64, uint64, uint64):
     """
     votesFor: uint64 = 0
     votesAgainst: uint64 = 0
-    votesFor, votesAgainst = self._votes(id)
+    layFor: uint64 = 0
+    votesFor, votesAgainst, layFor = self._votes(id)
     return votesFor, votesAgainst, staticcall MEMBERS.boardQuorum()
 
 

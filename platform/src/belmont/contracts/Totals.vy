@@ -20,6 +20,7 @@
   8. A total is published once for each query and column. What does not hold reverts, and nothing is stored of it.
 """
 
+import Identities
 import Datasets
 import Studies
 import Permits
@@ -84,6 +85,7 @@ event TotalProved:
     question: Bytes[QUESTION_BYTES]
 
 
+IDENTITIES: immutable(Identities.__interface__)
 DATASETS: immutable(Datasets.__interface__)
 STUDIES: immutable(Studies.__interface__)
 PERMITS: immutable(Permits.__interface__)
@@ -94,7 +96,8 @@ totals: public(HashMap[uint64, HashMap[uint64, HashMap[uint256, uint256]]])
 
 
 @deploy
-def __init__(datasets: address, studies: address, permits: address, uses: address):
+def __init__(identities: address, datasets: address, studies: address, permits: address, uses: address):
+    IDENTITIES = Identities.__interface__(identities)
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
     PERMITS = Permits.__interface__(permits)
@@ -104,6 +107,7 @@ def __init__(datasets: address, studies: address, permits: address, uses: addres
 
 @external
 def publish(
+    actor: address,
     permit: uint64,
     n: uint64,
     participants: DynArray[bytes32, 16],
@@ -116,7 +120,8 @@ def publish(
     """
     @notice Publish the total of one column over the hospitals of a query; `opening` is the sum of their openings.
     """
-    assert msg.sender == staticcall STUDIES.dataUser(permit), "NOT_THE_APPLICANT"  # 1
+    assert staticcall IDENTITIES.worksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 1
+    assert actor == staticcall STUDIES.dataUser(permit), "NOT_THE_APPLICANT"  # 1
     found: Permits.Permit = staticcall PERMITS.permit(permit)
     assert found.issuedAt != 0, "PERMIT_MISSING"  # 1
     assert not found.revoked, "PERMIT_REVOKED"  # 1
@@ -140,7 +145,7 @@ def publish(
     self.isPublished[permit][n][column] = True
     self.totals[permit][n][column] = total
     log TotalProved(
-        actor=msg.sender, permit=permit, n=n, column=column, total=total, rows=rows, question=question.text
+        actor=actor, permit=permit, n=n, column=column, total=total, rows=rows, question=question.text
     )
 
 

@@ -16,13 +16,20 @@
   5. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
      permit is usable, its data user active, and the dataset still covered.
   6. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
-     the rules on the dataset itself, the permit's minimum cohort among them. What is charged never exceeds either.
+     the rules on the dataset itself, the permit's minimum cohort among them, and the version and consent root that the
+     node names. What is charged never exceeds either.
+  7. Permits of one line are counted together: an amendment neither renews a budget nor a number. What was opened under
+     a superseded permit is not recorded under the next one.
+  8. Recording credits the holder and the dataset's patients (contract Credits).
+  9. Who acts says so first, and the contract Identities knows whether the sender may act for it; a delegate may.
 """
 
+import Identities
 import Members
 import Datasets
 import Studies
 import Permits
+import Rules
 
 DATA_HOLDER: constant(uint8) = 1
 DATA_USER: constant(uint8) = 2
@@ -32,7 +39,12 @@ ROUND: constant(uint8) = 1
 QUERY: constant(uint8) = 2
 
 
+interface Credits:
+    def credit(dataset: bytes32, holder: address, rows: uint64): nonpayable
+
+
 struct Opened:
+    permit: uint64
     subjectHash: bytes32
     participantsHash: bytes32
     participants: uint256  # bit i stands for the dataset at place i of the study's terms
@@ -43,6 +55,7 @@ struct Use:
     resultHash: bytes32
     rho: uint64
     recordedAt: uint64
+    version: uint64
 
 
 # What can change between two requests. Terms of a study, registrations and versions never change; they have their own
@@ -58,6 +71,8 @@ struct NodeView:
     recorded: bool
     holderActive: bool
     dataUserActive: bool
+    pausedUntil: uint64
+    codeSwitches: uint64
 
 
 event ContractDeployed:
@@ -88,21 +103,38 @@ event UseRecorded:
     n: uint64
     resultHash: bytes32
     rho: uint64
+    version: uint64
+    consentRoot: bytes32
 
 
+IDENTITIES: immutable(Identities.__interface__)
 MEMBERS: immutable(Members.__interface__)
 DATASETS: immutable(Datasets.__interface__)
 STUDIES: immutable(Studies.__interface__)
 PERMITS: immutable(Permits.__interface__)
+RULES: immutable(Rules.__interface__)
+CREDITS: immutable(Credits)
 
-openedCount: public(HashMap[uint64, HashMap[uint8, uint64]])
-rhoSpent: public(HashMap[uint64, HashMap[bytes32, uint64]])
+# By line of permits (7).
+_openedCount: HashMap[uint64, HashMap[uint8, uint64]]
+_rhoSpent: HashMap[uint64, HashMap[bytes32, uint64]]
 _opened: HashMap[uint64, HashMap[uint8, HashMap[uint64, Opened]]]
 _uses: HashMap[uint64, HashMap[uint8, HashMap[uint64, HashMap[bytes32, Use]]]]
 
 
 @deploy
-def __init__(members: address, datasets: address, studies: address, permits: address):
+def __init__(
+    identities: address,
+    members: address,
+    datasets: address,
+    studies: address,
+    permits: address,
+    rules: address,
+    credits: address,
+):
+    IDENTITIES = Identities.__interface__(identities)
+    RULES = Rules.__interface__(rules)
+    CREDITS = Credits(credits)
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
@@ -111,52 +143,84 @@ def __init__(members: address, datasets: address, studies: address, permits: add
 
 
 @external
-def openRound(permit: uint64, n: uint64, modelHash: bytes32, participants: DynArray[bytes32, 16]):
-    digest: bytes32 = self._open(permit, ROUND, n, modelHash, participants)
-    log RoundOpened(actor=msg.sender, permit=permit, n=n, modelHash=modelHash, participantsHash=digest)
+def openRound(actor: address, permit: uint64, n: uint64, modelHash: bytes32, participants: DynArray[bytes32, 16]):
+    digest: bytes32 = self._open(actor, permit, ROUND, n, modelHash, participants)
+    log RoundOpened(actor=actor, permit=permit, n=n, modelHash=modelHash, participantsHash=digest)
 
 
 @external
-def openQuery(permit: uint64, n: uint64, queryHash: bytes32, participants: DynArray[bytes32, 16]):
-    digest: bytes32 = self._open(permit, QUERY, n, queryHash, participants)
-    log QueryOpened(actor=msg.sender, permit=permit, n=n, queryHash=queryHash, participantsHash=digest)
+def openQuery(actor: address, permit: uint64, n: uint64, queryHash: bytes32, participants: DynArray[bytes32, 16]):
+    digest: bytes32 = self._open(actor, permit, QUERY, n, queryHash, participants)
+    log QueryOpened(actor=actor, permit=permit, n=n, queryHash=queryHash, participantsHash=digest)
 
 
 @external
-def recordUse(permit: uint64, kind: uint8, n: uint64, dataset: bytes32, resultHash: bytes32, rho: uint64):
+def recordUse(
+    actor: address,
+    permit: uint64,
+    kind: uint8,
+    n: uint64,
+    dataset: bytes32,
+    resultHash: bytes32,
+    rho: uint64,
+    version: uint64,
+    consentRoot: bytes32,
+):
+    """
+    @param version The dataset's version that was computed on.
+    @param consentRoot The consents that were applied.
+    """
+    assert staticcall IDENTITIES.worksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 9
     assert staticcall PERMITS.checkUsable(permit)  # 5
     assert kind == ROUND or kind == QUERY, "KIND_INVALID"
     limits: Studies.Limits = staticcall STUDIES.limits(permit)
     assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 5
     place: uint256 = staticcall PERMITS.places(permit, [dataset])  # 5
-    assert msg.sender == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
-    opened: Opened = self._opened[permit][kind][n]
-    if opened.openedAt == 0:
+    assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
+    line: uint64 = staticcall PERMITS.line(permit)  # 7
+    opened: Opened = self._opened[line][kind][n]
+    if opened.openedAt == 0 or opened.permit != permit:  # 7
         assert kind != ROUND, "ROUND_NOT_OPEN"  # 5
         assert kind != QUERY, "QUERY_NOT_OPEN"  # 5
     assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 5
-    assert self._uses[permit][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 5
+    assert self._uses[line][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 5
     assert resultHash != empty(bytes32), "HASH_MISSING"
-    spent: uint64 = self.rhoSpent[permit][dataset]
-    assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 6
-    self.rhoSpent[permit][dataset] = spent + rho
-    self._uses[permit][kind][n][dataset] = Use(resultHash=resultHash, rho=rho, recordedAt=self._now())
-    extcall DATASETS.charge(dataset, rho, limits.minCohort)  # 6
+    spent: uint64 = self._rhoSpent[line][dataset]
+    # An amendment may allow less than what was spent before it.
+    assert spent + rho <= limits.rhoPerDataset, "BUDGET_EXHAUSTED"  # 6
+    self._rhoSpent[line][dataset] = spent + rho
+    self._uses[line][kind][n][dataset] = Use(
+        resultHash=resultHash, rho=rho, recordedAt=self._now(), version=version
+    )
+    rows: uint64 = extcall DATASETS.charge(
+        dataset, rho, limits.minCohort, version, consentRoot, kind == QUERY
+    )  # 6
+    extcall CREDITS.credit(dataset, actor, rows)  # 8
     log UseRecorded(
-        actor=msg.sender, permit=permit, dataset=dataset, kind=kind, n=n, resultHash=resultHash, rho=rho
+        actor=actor,
+        permit=permit,
+        dataset=dataset,
+        kind=kind,
+        n=n,
+        resultHash=resultHash,
+        rho=rho,
+        version=version,
+        consentRoot=consentRoot,
     )
 
 
 @internal
 def _open(
-    permit: uint64, kind: uint8, n: uint64, subjectHash: bytes32, participants: DynArray[bytes32, 16]
+    actor: address, permit: uint64, kind: uint8, n: uint64, subjectHash: bytes32, participants: DynArray[bytes32, 16]
 ) -> bytes32:
+    assert staticcall IDENTITIES.worksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 9
     assert staticcall PERMITS.checkUsable(permit)  # 1
     limits: Studies.Limits = staticcall STUDIES.limits(permit)
-    assert msg.sender == limits.dataUser, "NOT_THE_APPLICANT"  # 1
-    assert staticcall MEMBERS.isActive(msg.sender, DATA_USER), "DATA_USER_INACTIVE"  # 1
-    count: uint64 = self.openedCount[permit][kind]
+    assert actor == limits.dataUser, "NOT_THE_APPLICANT"  # 1
+    assert staticcall MEMBERS.isActive(actor, DATA_USER), "DATA_USER_INACTIVE"  # 1
+    line: uint64 = staticcall PERMITS.line(permit)  # 7
+    count: uint64 = self._openedCount[line][kind]
     if kind == ROUND:
         assert limits.computations & TRAINING != 0, "COMPUTATION_NOT_PERMITTED"  # 1
         assert subjectHash != empty(bytes32), "HASH_MISSING"  # 3
@@ -172,9 +236,9 @@ def _open(
     if kind == QUERY:
         covered: DynArray[bytes32, 16] = staticcall PERMITS.covered(permit)
         assert digest == keccak256(abi_encode(covered)), "PARTICIPANTS_MISMATCH"  # 4
-    self.openedCount[permit][kind] = n
-    self._opened[permit][kind][n] = Opened(
-        subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()
+    self._openedCount[line][kind] = n
+    self._opened[line][kind][n] = Opened(
+        permit=permit, subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()
     )
     return digest
 
@@ -185,16 +249,35 @@ def _now() -> uint64:
     return convert(block.timestamp, uint64)
 
 
+@internal
+@view
+def _openedUnder(permit: uint64, line: uint64, kind: uint8, n: uint64) -> Opened:
+    found: Opened = self._opened[line][kind][n]
+    return found if found.permit == permit else empty(Opened)  # 7
+
+
+@external
+@view
+def openedCount(permit: uint64, kind: uint8) -> uint64:
+    return self._openedCount[staticcall PERMITS.line(permit)][kind]
+
+
+@external
+@view
+def rhoSpent(permit: uint64, dataset: bytes32) -> uint64:
+    return self._rhoSpent[staticcall PERMITS.line(permit)][dataset]
+
+
 @external
 @view
 def opened(permit: uint64, kind: uint8, n: uint64) -> Opened:
-    return self._opened[permit][kind][n]
+    return self._openedUnder(permit, staticcall PERMITS.line(permit), kind, n)
 
 
 @external
 @view
 def use(permit: uint64, kind: uint8, n: uint64, dataset: bytes32) -> Use:
-    return self._uses[permit][kind][n][dataset]
+    return self._uses[staticcall PERMITS.line(permit)][kind][n][dataset]
 
 
 @external
@@ -204,15 +287,21 @@ def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeVi
     @notice Everything that a node needs to decide on one request and that can change, in one call.
     """
     found: Datasets.State = staticcall DATASETS.state(dataset)
+    its: Permits.Permit = staticcall PERMITS.permit(permit)
+    pausedUntil: uint64 = 0
+    codeSwitches: uint64 = 0
+    pausedUntil, codeSwitches = staticcall RULES.standing()
     return NodeView(
-        permit=staticcall PERMITS.permit(permit),
+        permit=its,
         withdrawn=staticcall PERMITS.withdrawn(permit),
-        roundsOpened=self.openedCount[permit][ROUND],
-        queriesOpened=self.openedCount[permit][QUERY],
+        roundsOpened=self._openedCount[its.line][ROUND],
+        queriesOpened=self._openedCount[its.line][QUERY],
         dataset=found,
-        opened=self._opened[permit][kind][n],
-        rhoSpent=self.rhoSpent[permit][dataset],
-        recorded=self._uses[permit][kind][n][dataset].recordedAt != 0,
+        opened=self._openedUnder(permit, its.line, kind, n),
+        rhoSpent=self._rhoSpent[its.line][dataset],
+        recorded=self._uses[its.line][kind][n][dataset].recordedAt != 0,
         holderActive=staticcall MEMBERS.isActive(found.holder, DATA_HOLDER),
         dataUserActive=staticcall MEMBERS.isActive(staticcall STUDIES.dataUser(permit), DATA_USER),
+        pausedUntil=pausedUntil,
+        codeSwitches=codeSwitches,
     )

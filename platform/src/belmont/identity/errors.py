@@ -3,6 +3,8 @@
 IdentityError
 ├── DidMalformed             not a did:ethr identifier of an account
 ├── PasswordRefused          empty, missing, wrong, or given for a file that is not encrypted
+├── MessageMalformed         a value that a message cannot hold, or a file that is no signed message
+├── SignatureRefused         not signed, or not by whom it should be
 └── KeyFileError
     ├── KeyFileMissing       nothing at that path
     ├── KeyFileExists        saving would overwrite a key
@@ -21,6 +23,14 @@ class DidMalformed(IdentityError):
 
 
 class PasswordRefused(IdentityError):
+    pass
+
+
+class MessageMalformed(IdentityError):
+    pass
+
+
+class SignatureRefused(IdentityError):
     pass
 
 

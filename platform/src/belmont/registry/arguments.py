@@ -99,18 +99,18 @@ def check_registration(
     duo_terms: int,
     dictionary_hash: bytes,
     sensitivity: int,
+    categories: int,
     retention_until: int,
     rho_cap: int,
-    consent_root: bytes,
 ) -> None:
     """What fits a dataset's record."""
     check_text("name", name)
     check_number("duo_terms", duo_terms, 64)
     check_hash("dictionary_hash", dictionary_hash)
     check_number("sensitivity", sensitivity, 8)
+    check_number("categories", categories, 64)
     check_number("retention_until", retention_until, 64)
     check_number("rho_cap", rho_cap, 64)
-    check_hash("consent_root", consent_root)
 
 
 def check_version(dataset_id: bytes, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes) -> None:
@@ -160,14 +160,30 @@ def check_opening(permit_id: int, n: int, subject_hash: bytes, participants: tup
     check_datasets("participants", participants)
 
 
-def check_use(permit_id: int, kind: int, n: int, dataset_id: bytes, result_hash: bytes, rho: int) -> None:
-    """What fits the record of a use."""
+def check_request(permit_id: int, kind: int, n: int, dataset_id: bytes) -> None:
+    """What names one round or query at one data holder."""
     check_number("permit_id", permit_id, 64)
     check_number("kind", kind, 8)
     check_number("n", n, 32)
     check_hash("dataset_id", dataset_id)
+
+
+def check_use(
+    permit_id: int,
+    kind: int,
+    n: int,
+    dataset_id: bytes,
+    result_hash: bytes,
+    rho: int,
+    version: int,
+    consent_root: bytes,
+) -> None:
+    """What fits the record of a use."""
+    check_request(permit_id, kind, n, dataset_id)
     check_hash("result_hash", result_hash)
     check_number("rho", rho, 64)
+    check_number("version", version, 64)
+    check_hash("consent_root", consent_root)
 
 
 def check_claim(claim: TotalClaim) -> None:

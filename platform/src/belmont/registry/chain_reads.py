@@ -73,7 +73,7 @@ class ChainReads:
 
     @property
     def name(self) -> str:
-        return str(self._read("Members", "name"))
+        return str(self.read("Members", "name"))
 
     @property
     def identity(self) -> str:
@@ -83,9 +83,9 @@ class ChainReads:
         return self._chain.head()
 
     def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
-        arguments.check_use(permit_id, kind, n, dataset_id, ZERO_HASH, 0)
+        arguments.check_request(permit_id, kind, n, dataset_id)
         head = self.head()
-        struct = self._read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
+        struct = self.read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
         with _readable():
             state = struct["dataset"]
             dataset = version = None
@@ -104,17 +104,18 @@ class ChainReads:
                 recorded=struct["recorded"],
                 holder_active=struct["holderActive"],
                 data_user_active=permit is not None and struct["dataUserActive"],
+                paused_until=struct["pausedUntil"],
             )
 
     def member(self, address: Address) -> Member | None:
-        struct = self._read("Members", "member", address)
+        struct = self.read("Members", "member", address)
         with _readable():
             return records.member(struct)
 
     def members(self) -> list[Member]:
         block = self.head().number
-        accounts = self._read("Members", "accounts", block=block)
-        structs = self._read_all([("Members", "member", (account,)) for account in accounts], block)
+        accounts = self.read("Members", "accounts", block=block)
+        structs = self.read_all([("Members", "member", (account,)) for account in accounts], block)
         with _readable():
             return [member for struct in structs if (member := records.member(struct))]
 
@@ -124,28 +125,23 @@ class ChainReads:
 
     def proposals(self) -> list[Proposal]:
         block = self.head().number
-        count = self._read("Members", "proposalCount", block=block)
+        count = self.read("Members", "proposalCount", block=block)
         return self._proposals(range(1, count + 1), block)
 
     def dataset(self, dataset_id: DatasetId) -> Dataset | None:
         arguments.check_hash("dataset_id", dataset_id)
-        struct = self._read("Datasets", "dataset", dataset_id)
-        with _readable():
-            return records.dataset(dataset_id, struct)
+        return next(iter(self._datasets([dataset_id], self.head().number)), None)
 
     def datasets(self) -> list[Dataset]:
         block = self.head().number
-        count = self._read("Datasets", "count", block=block)
-        ids = self._read_all([("Datasets", "idAt", (place,)) for place in range(count)], block)
-        structs = self._read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
-        with _readable():
-            pairs = zip(ids, structs, strict=True)
-            return [dataset for id_, struct in pairs if (dataset := records.dataset(DatasetId(id_), struct))]
+        count = self.read("Datasets", "count", block=block)
+        ids = self.read_all([("Datasets", "idAt", (place,)) for place in range(count)], block)
+        return self._datasets(ids, block)
 
     def version(self, dataset_id: DatasetId, number: int) -> DatasetVersion | None:
         arguments.check_hash("dataset_id", dataset_id)
         arguments.check_number("number", number, 64)
-        struct = self._read("Datasets", "version", dataset_id, number)
+        struct = self.read("Datasets", "version", dataset_id, number)
         with _readable():
             return records.version(dataset_id, number, struct)
 
@@ -155,11 +151,11 @@ class ChainReads:
 
     def has_tables(self, layout_hash: bytes) -> bool:
         arguments.check_hash("layout_hash", layout_hash)
-        return bool(self._read("Proofs", "tables", layout_hash)["columns"])
+        return bool(self.read("Proofs", "tables", layout_hash)["columns"])
 
     def is_reached(self, dataset_id: DatasetId, number: int, start: PartStart) -> bool:
         arguments.check_start(dataset_id, number, start)
-        return start.chunks == 0 or bool(self._read("Proofs", "isReached", part_mark(dataset_id, number, start)))
+        return start.chunks == 0 or bool(self.read("Proofs", "isReached", part_mark(dataset_id, number, start)))
 
     def study(self, study_id: StudyId) -> Study | None:
         arguments.check_number("study_id", study_id, 64)
@@ -167,7 +163,7 @@ class ChainReads:
 
     def studies(self) -> list[Study]:
         block = self.head().number
-        return self._studies(range(1, self._read("Studies", "count", block=block) + 1), block)
+        return self._studies(range(1, self.read("Studies", "count", block=block) + 1), block)
 
     def permit(self, permit_id: PermitId) -> Permit | None:
         arguments.check_number("permit_id", permit_id, 64)
@@ -175,18 +171,18 @@ class ChainReads:
 
     def permits(self) -> list[Permit]:
         block = self.head().number
-        return self._permits(range(1, self._read("Studies", "count", block=block) + 1), block)
+        return self._permits(range(1, self.read("Studies", "count", block=block) + 1), block)
 
     def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
-        arguments.check_use(permit_id, kind, n, ZERO_HASH, ZERO_HASH, 0)
-        struct = self._read("Uses", "opened", permit_id, int(kind), n)
+        arguments.check_request(permit_id, kind, n, ZERO_HASH)
+        struct = self.read("Uses", "opened", permit_id, int(kind), n)
         with _readable():
             return records.opened(permit_id, kind, n, struct)
 
     def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
         arguments.check_number("permit_id", permit_id, 64)
         arguments.check_hash("dataset_id", dataset_id)
-        return MicroRho(self._read("Uses", "rhoSpent", permit_id, dataset_id))
+        return MicroRho(self.read("Uses", "rhoSpent", permit_id, dataset_id))
 
     def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
         topic = contract("Uses").interface.events["UseRecorded"].topic
@@ -202,6 +198,8 @@ class ChainReads:
                     rho=MicroRho(event.details["rho"]),
                     block=event.block,
                     timestamp=event.timestamp,
+                    version=event.details["version"],
+                    consent_root=event.details["consent_root"],
                 )
                 for event in self._audit(self._chain.logs([self.addresses["Uses"]], [topic]))
             ]
@@ -226,6 +224,12 @@ class ChainReads:
             ]
         return [total for total in found if permit_id in (None, total.permit_id)]
 
+    def events_of(self, name: str, *events: str, since_block: int = 0) -> list[AuditEvent]:
+        """The events of one contract with these names, from a block on, in chain order."""
+        topics = [contract(name).interface.events[event].topic for event in events]
+        with _readable():
+            return self._audit(self._chain.logs([self.addresses[name]], topics, since_block))
+
     def audit_events(self) -> list[AuditEvent]:
         logs = self._chain.logs([self.addresses[name] for name in NAMES])
         with _readable():
@@ -233,10 +237,11 @@ class ChainReads:
 
     # --- how ---
 
-    def _read(self, name: str, function: str, *args: object, block: int | None = None) -> Any:
-        return self._read_all([(name, function, args)], block)[0]
+    def read(self, name: str, function: str, *args: object, block: int | None = None) -> Any:
+        """The answer of one view function."""
+        return self.read_all([(name, function, args)], block)[0]
 
-    def _read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
+    def read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
         """The answers of several view functions at one block, in one round trip."""
         interfaces = [contract(name).interface for name, _, _ in calls]
         sent = [
@@ -251,22 +256,29 @@ class ChainReads:
             ]
 
     def _proposals(self, numbers: Sequence[int], block: int) -> list[Proposal]:
-        structs = self._read_all([("Members", "proposal", (number,)) for number in numbers], block)
-        supporters = self._read_all([("Members", "supporters", (number,)) for number in numbers], block)
+        structs = self.read_all([("Members", "proposal", (number,)) for number in numbers], block)
+        supporters = self.read_all([("Members", "supporters", (number,)) for number in numbers], block)
         with _readable():
             rows = zip(numbers, structs, supporters, strict=True)
             return [proposal for row in rows if (proposal := records.proposal(*row))]
 
+    def _datasets(self, ids: Sequence[bytes], block: int) -> list[Dataset]:
+        structs = self.read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
+        roots = self.read_all([("Consents", "root", (id_,)) for id_ in ids], block)
+        with _readable():
+            rows = zip(ids, structs, roots, strict=True)
+            return [found for id_, *row in rows if (found := records.dataset(DatasetId(id_), *row))]
+
     def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
         parts = ("study", "terms", "votes", "accepted")
-        answers = self._read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
+        answers = self.read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
         with _readable():
             rows = [(StudyId(number), *answers[4 * place : 4 * place + 4]) for place, number in enumerate(numbers)]
             return [study for row in rows if (study := records.study(*row))]
 
     def _permits(self, numbers: Sequence[int], block: int) -> list[Permit]:
         calls: list[Call] = [("Uses", "nodeView", (number, _NO_DATASET, int(UseKind.ROUND), 0)) for number in numbers]
-        answers = self._read_all(calls, block)
+        answers = self.read_all(calls, block)
         with _readable():
             rows = zip(numbers, answers, strict=True)
             return [permit for number, struct in rows if (permit := self._permit(PermitId(number), struct, block))]
@@ -277,14 +289,14 @@ class ChainReads:
         known = self._unchanging.terms.get(permit_id)
         if known is None:
             calls: list[Call] = [("Studies", "dataUser", (permit_id,)), ("Studies", "terms", (permit_id,))]
-            data_user, struct = self._read_all(calls, block)
+            data_user, struct = self.read_all(calls, block)
             known = self._unchanging.terms[permit_id] = data_user, records.terms(struct)
         return records.permit(permit_id, *known, view)
 
     def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
         known = self._unchanging.datasets.get(dataset_id)
         if known is None:
-            known = records.dataset(dataset_id, self._read("Datasets", "dataset", dataset_id, block=block))
+            known = next(iter(self._datasets([dataset_id], block)), None)
             if known is None:
                 raise ValueError("a dataset has a state and no registration")
             self._unchanging.datasets[dataset_id] = known
@@ -293,7 +305,7 @@ class ChainReads:
     def _version(self, dataset_id: DatasetId, number: int, status: int, block: int) -> DatasetVersion:
         known = self._unchanging.versions.get((dataset_id, number))
         if known is None:
-            struct = self._read("Datasets", "version", dataset_id, number, block=block)
+            struct = self.read("Datasets", "version", dataset_id, number, block=block)
             known = records.version(dataset_id, number, struct)
             if known is None:
                 raise ValueError("a version has a status and no contents")
@@ -308,7 +320,8 @@ class ChainReads:
             if decoded is None:
                 raise ValueError(f"{name} emitted an event that it does not declare")
             event, details = decoded
-            actor = details.pop("actor")
+            # ERC-1056 has no field for who acted: the identity itself, or who speaks for it.
+            actor = details.pop("actor") if "actor" in details else details["identity"]
             events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
         return events
 

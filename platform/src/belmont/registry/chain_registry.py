@@ -9,7 +9,9 @@ from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort
 from belmont.registry.chain_reads import ChainReads, Unchanging
 from belmont.registry.claims import TotalClaim
+from belmont.registry.consents.chain import ChainConsents
 from belmont.registry.contract_set import contract
+from belmont.registry.credits.chain import ChainCredits
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
 from belmont.registry.hashes import reason_hash
@@ -17,6 +19,7 @@ from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.proofs import boundaries, proof_struct, start_struct
 from belmont.registry.protocol import Account
 from belmont.registry.rpc_chain import RpcChain
+from belmont.registry.rules.chain import ChainRules
 from belmont.registry.types import (
     Address,
     DatasetId,
@@ -43,10 +46,12 @@ class ChainRegistry(ChainReads):
         addresses: dict[str, Address],
         account: Account | None = None,
         unchanging: Unchanging | None = None,
+        identity: Address | None = None,
     ) -> None:
         """``addresses`` are those of a verified consortium: use ``connect`` or ``belmont.registry.founding.found``."""
         super().__init__(chain, addresses, unchanging)
         self._account = account
+        self._identity = identity
 
     @classmethod
     def connect(cls, url: str, members_address: Address | None = None) -> ChainRegistry:
@@ -63,31 +68,53 @@ class ChainRegistry(ChainReads):
 
     # --- who writes ---
 
-    def as_(self, account: Account) -> ChainRegistry:
-        return ChainRegistry(self._chain, self.addresses, account, self._unchanging)
+    def as_(self, account: Account, identity: Address | None = None) -> ChainRegistry:
+        return ChainRegistry(self._chain, self.addresses, account, self._unchanging, identity)
 
     @property
     def address(self) -> Address | None:
-        return Address(self._account.address) if self._account else None
+        return self._identity or (Address(self._account.address) if self._account else None)
+
+    # --- areas of their own ---
+
+    @property
+    def rules(self) -> ChainRules:
+        return ChainRules(self)
+
+    @property
+    def consents(self) -> ChainConsents:
+        return ChainConsents(self)
+
+    @property
+    def credits(self) -> ChainCredits:
+        return ChainCredits(self)
 
     # --- members ---
 
-    def propose_admission(self, profile: MemberProfile) -> ProposalId:
+    def propose_admission(self, profile: MemberProfile, documents: bytes) -> ProposalId:
         arguments.check_profile(profile)
-        fields = self._write("Members", "proposeAdmission", records.profile_struct(profile), event="AdmissionProposed")
+        arguments.check_cid(documents)
+        its = records.profile_struct(profile), documents
+        return ProposalId(self.act("Members", "proposeAdmission", *its, event="AdmissionProposed")["proposal"])
+
+    def propose_removal(self, account: Address, documents: bytes = b"") -> ProposalId:
+        arguments.check_address("account", account)
+        arguments.check_cid(documents)
+        fields = self.act("Members", "proposeRemoval", account, documents, event="RemovalProposed")
         return ProposalId(fields["proposal"])
 
-    def propose_removal(self, account: Address) -> ProposalId:
-        arguments.check_address("account", account)
-        return ProposalId(self._write("Members", "proposeRemoval", account, event="RemovalProposed")["proposal"])
+    def replace_keys(self, mask_key: bytes, node_key_hash: bytes) -> None:
+        arguments.check_hash("mask_key", mask_key)
+        arguments.check_hash("node_key_hash", node_key_hash)
+        self.act("Members", "replaceKeys", mask_key, node_key_hash)
 
     def support(self, proposal_id: ProposalId) -> None:
         arguments.check_number("proposal_id", proposal_id, 64)
-        self._write("Members", "support", proposal_id)
+        self.act("Members", "support", proposal_id)
 
     def tally_proposal(self, proposal_id: ProposalId) -> None:
         arguments.check_number("proposal_id", proposal_id, 64)
-        self._write("Members", "tally", proposal_id)
+        self.send("Members", "tally", proposal_id)
 
     # --- datasets ---
 
@@ -97,51 +124,52 @@ class ChainRegistry(ChainReads):
         duo_terms: int,
         dictionary_hash: bytes,
         sensitivity: int,
+        categories: int,
         retention_until: int,
         rho_cap: MicroRho,
-        consent_root: bytes,
     ) -> DatasetId:
-        fields = (name, duo_terms, dictionary_hash, sensitivity, retention_until, rho_cap, consent_root)
+        fields = (name, duo_terms, dictionary_hash, sensitivity, categories, retention_until, rho_cap)
         arguments.check_registration(*fields)
-        self._write("Datasets", "register", *fields)
-        return dataset_id_of(Address(self._bound().address), name)
+        self.act("Datasets", "register", *fields)
+        return dataset_id_of(self._actor(), name)
 
     def add_version(
         self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
     ) -> int:
         fields = (dataset_id, cid, rows, commitments_root, consent_root)
         arguments.check_version(*fields)
-        return int(self._write("Datasets", "addVersion", *fields, event="VersionAdded")["number"])
+        return int(self.act("Datasets", "addVersion", *fields, event="VersionAdded")["number"])
 
-    def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
+    def extend_retention(self, dataset_id: DatasetId, retention_until: int) -> None:
         arguments.check_hash("dataset_id", dataset_id)
-        arguments.check_hash("consent_root", consent_root)
-        self._write("Datasets", "setConsentRoot", dataset_id, consent_root)
+        arguments.check_number("retention_until", retention_until, 64)
+        self.act("Datasets", "extendRetention", dataset_id, retention_until)
 
     def freeze_dataset(self, dataset_id: DatasetId) -> None:
         arguments.check_hash("dataset_id", dataset_id)
-        self._write("Datasets", "freeze", dataset_id)
+        self.act("Datasets", "freeze", dataset_id)
 
     def unfreeze_dataset(self, dataset_id: DatasetId) -> None:
         arguments.check_hash("dataset_id", dataset_id)
-        self._write("Datasets", "unfreeze", dataset_id)
+        self.act("Datasets", "unfreeze", dataset_id)
 
-    def destroy_dataset(self, dataset_id: DatasetId) -> None:
+    def destroy_dataset(self, dataset_id: DatasetId, destruction_hash: bytes) -> None:
         arguments.check_hash("dataset_id", dataset_id)
-        self._write("Datasets", "destroy", dataset_id)
+        arguments.check_hash("destruction_hash", destruction_hash)
+        self.act("Datasets", "destroy", dataset_id, destruction_hash)
 
     # --- proofs ---
 
     def register_tables(self, layout: Layout) -> None:
         arguments.check_layout(layout)
-        self._write("Proofs", "registerTables", layout.to_bytes(), boundaries(layout))
+        self.send("Proofs", "registerTables", layout.to_bytes(), boundaries(layout))
 
     def prove_version(
         self, dataset_id: DatasetId, number: int, text_hash: bytes, proof: ValidityProof, start: PartStart
     ) -> None:
         arguments.check_part(dataset_id, number, text_hash, proof, start)
         stated = proof.statement
-        self._write(
+        self.send(
             "Proofs",
             "prove",
             dataset_id,
@@ -158,82 +186,101 @@ class ChainRegistry(ChainReads):
 
     def propose(self, terms: StudyTerms) -> StudyId:
         arguments.check_terms(terms)
-        return StudyId(self._write("Studies", "propose", records.terms_struct(terms), event="StudyProposed")["study"])
+        return StudyId(self.act("Studies", "propose", records.terms_struct(terms), event="StudyProposed")["study"])
+
+    def propose_amendment(self, permit_id: PermitId, terms: StudyTerms) -> StudyId:
+        arguments.check_number("permit_id", permit_id, 64)
+        arguments.check_terms(terms)
+        its = permit_id, records.terms_struct(terms)
+        return StudyId(self.act("Studies", "proposeAmendment", *its, event="StudyProposed")["study"])
 
     def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
         arguments.check_number("study_id", study_id, 64)
-        self._write("Studies", "vote", study_id, bool(approve), reason_hash(reason))
+        self.act("Studies", "vote", study_id, bool(approve), reason_hash(reason))
 
     def tally(self, study_id: StudyId) -> None:
         arguments.check_number("study_id", study_id, 64)
-        self._write("Studies", "tally", study_id)
+        self.send("Studies", "tally", study_id)
 
     def accept(self, study_id: StudyId, dataset_id: DatasetId) -> None:
         arguments.check_number("study_id", study_id, 64)
         arguments.check_hash("dataset_id", dataset_id)
-        self._write("Studies", "accept", study_id, dataset_id)
+        self.act("Studies", "accept", study_id, dataset_id)
 
     def cancel(self, study_id: StudyId) -> None:
         arguments.check_number("study_id", study_id, 64)
-        self._write("Studies", "cancel", study_id)
+        self.act("Studies", "cancel", study_id)
 
     # --- permits ---
 
     def issue(self, study_id: StudyId) -> PermitId:
         arguments.check_number("study_id", study_id, 64)
-        return PermitId(self._write("Permits", "issue", study_id, event="PermitIssued")["permit"])
+        return PermitId(self.send("Permits", "issue", study_id, event="PermitIssued")["permit"])
 
     def freeze_permit(self, permit_id: PermitId, seconds: int = FREEZE_MAX_SECONDS, reason: str = "") -> None:
         arguments.check_number("permit_id", permit_id, 64)
         arguments.check_number("seconds", seconds, 64)
-        self._write("Permits", "freeze", permit_id, seconds, reason_hash(reason))
+        self.act("Permits", "freeze", permit_id, seconds, reason_hash(reason))
 
     def vote_lift(self, permit_id: PermitId) -> None:
         arguments.check_number("permit_id", permit_id, 64)
-        self._write("Permits", "voteLift", permit_id)
+        self.act("Permits", "voteLift", permit_id)
 
     def vote_revoke(self, permit_id: PermitId, reason: str = "") -> None:
         arguments.check_number("permit_id", permit_id, 64)
-        self._write("Permits", "voteRevoke", permit_id, reason_hash(reason))
+        self.act("Permits", "voteRevoke", permit_id, reason_hash(reason))
 
     def tally_lift(self, permit_id: PermitId) -> None:
         arguments.check_number("permit_id", permit_id, 64)
-        self._write("Permits", "tallyLift", permit_id)
+        self.send("Permits", "tallyLift", permit_id)
 
     def tally_revoke(self, permit_id: PermitId) -> None:
         arguments.check_number("permit_id", permit_id, 64)
-        self._write("Permits", "tallyRevoke", permit_id)
+        self.send("Permits", "tallyRevoke", permit_id)
 
     def withdraw(self, permit_id: PermitId, dataset_id: DatasetId) -> None:
         arguments.check_number("permit_id", permit_id, 64)
         arguments.check_hash("dataset_id", dataset_id)
-        self._write("Permits", "withdraw", permit_id, dataset_id)
+        self.act("Permits", "withdraw", permit_id, dataset_id)
 
     # --- uses ---
 
     def open_round(self, permit_id: PermitId, n: int, model_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
         arguments.check_opening(permit_id, n, model_hash, participants)
-        self._write("Uses", "openRound", permit_id, n, model_hash, list(participants))
+        self.act("Uses", "openRound", permit_id, n, model_hash, list(participants))
 
     def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
         arguments.check_opening(permit_id, n, query_hash, participants)
-        self._write("Uses", "openQuery", permit_id, n, query_hash, list(participants))
+        self.act("Uses", "openQuery", permit_id, n, query_hash, list(participants))
 
     def record_use(
-        self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
+        self,
+        permit_id: PermitId,
+        kind: UseKind,
+        n: int,
+        dataset_id: DatasetId,
+        result_hash: bytes,
+        rho: MicroRho,
+        version: int,
+        consent_root: bytes,
     ) -> None:
-        arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho)
-        self._write("Uses", "recordUse", permit_id, int(kind), n, dataset_id, result_hash, rho)
+        arguments.check_use(permit_id, kind, n, dataset_id, result_hash, rho, version, consent_root)
+        fields = permit_id, int(kind), n, dataset_id, result_hash, rho, version, consent_root
+        self.act("Uses", "recordUse", *fields)
 
     # --- totals ---
 
     def publish_total(self, claim: TotalClaim) -> None:
         arguments.check_claim(claim)
-        self._write("Totals", "publish", *claim.struct())
+        self.act("Totals", "publish", *claim.struct())
 
     # --- how ---
 
-    def _write(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
+    def act(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
+        """Send a transaction that acts for this registry's identity."""
+        return self.send(name, function, self._actor(), *args, event=event)
+
+    def send(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
         """Send a transaction; returns the fields of its ``event``, where one is asked for."""
         data = contract(name).interface.encode_call(function, *args)
         logs, _ = self._chain.send(self._bound(), self.addresses[name], data)
@@ -244,6 +291,9 @@ class ChainRegistry(ChainReads):
             if decoded and decoded[0] == event:
                 return decoded[1]
         raise RegistryUnreachable(f"{name}.{function} was included without its event {event}")
+
+    def _actor(self) -> Address:
+        return self._identity or Address(self._bound().address)
 
     def _bound(self) -> Account:
         if self._account is None:

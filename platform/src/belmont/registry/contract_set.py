@@ -1,4 +1,4 @@
-"""The eight contracts as compiled by this release, and how they are wired to one another."""
+"""The contracts as compiled by this release, and how they are wired to one another."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,20 +9,39 @@ from belmont.chain.compiler import Compiled, compile_contract
 from belmont.registry.abi import Interface
 from belmont.registry.types import Address
 
-NAMES = ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Totals", "Members")
-"""In order of deployment, with the deployer's nonces 0 to 7. Members is last: it announces the consortium."""
+NAMES = (
+    "Datasets",
+    "Studies",
+    "Permits",
+    "Uses",
+    "Verifier",
+    "Proofs",
+    "Totals",
+    "Identities",
+    "Relay",
+    "Rules",
+    "Consents",
+    "Credits",
+    "Members",
+)
+"""In order of deployment. Members is last: it announces the consortium."""
 OTHERS = NAMES[:-1]
 """Those that Members announces, in the order of its constructor."""
 
 _WIRING = {
-    "Members": (),
-    "Datasets": ("Members", "Uses", "Proofs"),
-    "Studies": ("Members", "Datasets", "Permits"),
-    "Permits": ("Members", "Datasets", "Studies"),
-    "Uses": ("Members", "Datasets", "Studies", "Permits"),
+    "Members": ("Identities", "Rules"),
+    "Datasets": ("Identities", "Members", "Consents", "Uses", "Proofs"),
+    "Studies": ("Identities", "Members", "Datasets", "Permits", "Rules"),
+    "Permits": ("Identities", "Members", "Datasets", "Studies", "Rules"),
+    "Uses": ("Identities", "Members", "Datasets", "Studies", "Permits", "Rules", "Credits"),
     "Verifier": (),
     "Proofs": ("Datasets", "Verifier"),
-    "Totals": ("Datasets", "Studies", "Permits", "Uses"),
+    "Totals": ("Identities", "Datasets", "Studies", "Permits", "Uses"),
+    "Identities": ("Relay",),
+    "Relay": ("Identities", "Studies", "Permits", "Members", "Rules", "Consents"),
+    "Rules": ("Identities", "Members", "Credits"),
+    "Consents": ("Members", "Datasets", "Identities"),
+    "Credits": ("Uses", "Rules"),
 }
 """Which addresses each contract holds as immutables, in the order of its constructor."""
 

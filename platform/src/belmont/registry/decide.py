@@ -8,15 +8,18 @@ The checks, in this order; the first that fails gives the reason:
     the highest head this node ever acted on; the permit was read
     together with the view                                                CHAIN_STALE
  4. the permit exists and is the one that the request names               PERMIT_MISSING
- 5. it is not revoked, not expired, not frozen                            PERMIT_REVOKED, PERMIT_EXPIRED, PERMIT_FROZEN
+ 5. the consortium is not paused; the permit is not superseded, not
+    revoked, not expired, not frozen                                      CONSORTIUM_PAUSED, PERMIT_SUPERSEDED,
+                                                                          PERMIT_REVOKED, PERMIT_EXPIRED, PERMIT_FROZEN
  6. its data user is an active member                                     DATA_USER_INACTIVE
  7. it covers this node's dataset                                         DATASET_NOT_COVERED
  8. the dataset's holder is an active member                              DATA_HOLDER_INACTIVE
  9. the dataset is not frozen, not destroyed, not past its retention date DATASET_FROZEN, DATASET_DESTROYED,
                                                                           RETENTION_OVER
-10. its newest version is proven, built at the current consent root, and
-    the one that this node has open                                       DATASET_UNPROVEN, CONSENT_STALE,
-                                                                          VERSION_STALE
+10. its newest version is proven, and the one that this node has open;
+    the node chose the rows by the current consents; a query's version
+    was built at them                                                     DATASET_UNPROVEN, VERSION_STALE,
+                                                                          CONSENT_STALE
 11. the permit allows this kind of computation, for this purpose          COMPUTATION_NOT_PERMITTED, PURPOSE_MISMATCH
 12. for a round: this code with this configuration. A query runs no code
     of the data user; its subject hash binds all of it                    CODE_MISMATCH, CONFIG_MISMATCH
@@ -33,7 +36,7 @@ The checks, in this order; the first that fails gives the reason:
 20. rho fits what is left of the permit's and of the dataset's budget     BUDGET_EXHAUSTED
 
 Two clocks, the node's and the chain's: a permit (5) and a retention date (9) are over as soon as either clock
-says so; a freeze is over only when both say so. What the request claims is only ever compared with what the
+says so; a freeze or a pause is over only when both say so. What the request claims is only ever compared with what the
 view holds; nothing is taken from it.
 """
 
@@ -107,7 +110,8 @@ def decide(permit: Permit | None, request: Request, view: View, now: int) -> Dec
         return Refused(Reason.PERMIT_MISSING, f"there is no permit {request.permit_id}")
     later, earlier = max(now, head.timestamp), min(now, head.timestamp)
     refusal = (
-        _permit(permit, view, later, earlier)
+        _pause(view, earlier)
+        or _permit(permit, view, later, earlier)
         or _dataset(permit, request, view, later)
         or _terms(permit, request, view.version)
         or _opened(permit, request, view.opened)
@@ -124,7 +128,7 @@ def _malformed(request: Request) -> str | None:
         value = getattr(request, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             return f"{name} is not a whole number of at least 0"
-    for name in ("dataset_id", "code_hash", "config_hash", "subject_hash"):
+    for name in ("dataset_id", "code_hash", "config_hash", "subject_hash", "consent_root"):
         if not _is_hash(getattr(request, name)):
             return f"{name} is not 32 bytes"
     if not isinstance(request.participants, tuple) or not all(_is_hash(each) for each in request.participants):
@@ -148,8 +152,17 @@ def _chain(head: Head, permit: Permit | None, view: View, now: int) -> Refused |
     return None
 
 
+def _pause(view: View, earlier: int) -> Refused | None:
+    """The first of check 5."""
+    if earlier < view.paused_until:
+        return Refused(Reason.CONSORTIUM_PAUSED, f"the consortium is paused until {_utc(view.paused_until)}")
+    return None
+
+
 def _permit(permit: Permit, view: View, later: int, earlier: int) -> Refused | None:
     """Checks 4 (a status it knows), 5 and 6."""
+    if permit.status is PermitStatus.SUPERSEDED:
+        return Refused(Reason.PERMIT_SUPERSEDED, f"permit {permit.superseded_by} took the place of {permit.id}")
     if permit.status is PermitStatus.REVOKED:
         return Refused(Reason.PERMIT_REVOKED, f"permit {permit.id} was revoked")
     if permit.status not in (PermitStatus.ACTIVE, PermitStatus.FROZEN):
@@ -176,19 +189,22 @@ def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refuse
         return Refused(Reason.DATASET_DESTROYED, f"dataset {dataset.name} is {dataset.status.name.lower()}")
     if later >= dataset.retention_until:
         return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {_utc(dataset.retention_until)}")
-    return _version(dataset, view.version, request.version)
+    return _version(dataset, view.version, request)
 
 
-def _version(dataset: Dataset, version: DatasetVersion | None, opened: int) -> Refused | None:
+def _version(dataset: Dataset, version: DatasetVersion | None, request: Request) -> Refused | None:
     """Check 10."""
     if version is None or (version.dataset_id, version.number) != (dataset.id, dataset.versions):
         return Refused(Reason.DATASET_UNPROVEN, f"dataset {dataset.name} has no version")
     if version.status < USABLE_FROM:
         return Refused(Reason.DATASET_UNPROVEN, f"version {version.number} is {version.status.name.lower()}")
-    if version.consent_root != dataset.consent_root:
+    if request.version != version.number:
+        detail = f"the node has version {request.version} open, and {version.number} is the newest"
+        return Refused(Reason.VERSION_STALE, detail)
+    if request.consent_root != dataset.consent_root:
+        return Refused(Reason.CONSENT_STALE, "the node chose its rows before consents changed")
+    if request.kind is UseKind.QUERY and version.consent_root != dataset.consent_root:
         return Refused(Reason.CONSENT_STALE, f"version {version.number} was built before consents changed")
-    if opened != version.number:
-        return Refused(Reason.VERSION_STALE, f"the node has version {opened} open, and {version.number} is the newest")
     return None
 
 

@@ -40,11 +40,12 @@ def found_on(chain: ChainPort, name: str, founders: Sequence[MemberProfile]) -> 
     addresses = {each: Address(predict_address(deployer.address, nonce)) for nonce, each in nonces}
     for each in NAMES:
         wiring: tuple[object, ...] = wired_to(each, addresses)
-        if each == "Members":
-            others = (addresses[other] for other in OTHERS)
-            wiring = (name, [records.profile_struct(founder) for founder in founders], *others)
         its = contract(each)
         _, created = chain.send(deployer, None, its.compiled.bytecode + its.interface.encode_constructor(*wiring))
         if created != addresses[each]:
             raise ConsortiumForged(f"{each} was created at {created}, not at {addresses[each]}; found it once more.")
+    profiles = [records.profile_struct(founder) for founder in founders]
+    others = [addresses[other] for other in OTHERS]
+    found_it = contract("Members").interface.encode_call("found", name, profiles, others)
+    chain.send(deployer, addresses["Members"], found_it)
     return ChainRegistry(chain, verify(chain, addresses["Members"]))

@@ -14,7 +14,10 @@ and returns once the write is final. Who may write what stands at the top of eac
 from typing import Protocol, Self, runtime_checkable
 
 from belmont.registry.claims import TotalClaim
+from belmont.registry.consents.protocol import Consents
+from belmont.registry.credits.protocol import Credits
 from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.rules.protocol import Rules
 from belmont.registry.types import (
     Address,
     AuditEvent,
@@ -58,12 +61,29 @@ class Registry(Protocol):
 
     # --- who writes ---
 
-    def as_(self, account: Account) -> Self:
-        """The same registry, writing as ``account``."""
+    def as_(self, account: Account, identity: Address | None = None) -> Self:
+        """The same registry, writing as ``account``, for ``identity`` (by default its own).
+
+        An account acts for another identity as its owner or its delegate (docs/registry.md, "Acting").
+        """
 
     @property
     def address(self) -> Address | None:
-        """The account this registry writes as; None when it only reads."""
+        """The identity this registry writes for; None when it only reads."""
+
+    # --- areas of their own ---
+
+    @property
+    def rules(self) -> Rules:
+        """What the members can change about the consortium, and the pause."""
+
+    @property
+    def consents(self) -> Consents:
+        """Which consents each dataset is used by."""
+
+    @property
+    def credits(self) -> Credits:
+        """Who contributed how much."""
 
     # --- reads ---
 
@@ -148,11 +168,14 @@ class Registry(Protocol):
 
     # --- members ---
 
-    def propose_admission(self, profile: MemberProfile) -> ProposalId:
-        """Propose a new member and support it."""
+    def propose_admission(self, profile: MemberProfile, documents: bytes) -> ProposalId:
+        """Propose a new member and support it; ``documents`` is the binary CID of what the members read first."""
 
-    def propose_removal(self, account: Address) -> ProposalId:
-        """Propose to remove a member for good, and support it."""
+    def propose_removal(self, account: Address, documents: bytes = b"") -> ProposalId:
+        """Propose to remove a member for good, and support it; ``documents`` may name the grounds by their CID."""
+
+    def replace_keys(self, mask_key: bytes, node_key_hash: bytes) -> None:
+        """Replace one's own mask key and the hash of one's Flower node key."""
 
     def support(self, proposal_id: ProposalId) -> None:
         """Vote for an admission or removal; the vote that makes a majority of the active members carries it out."""
@@ -168,11 +191,11 @@ class Registry(Protocol):
         duo_terms: int,
         dictionary_hash: bytes,
         sensitivity: int,
+        categories: int,
         retention_until: int,
         rho_cap: MicroRho,
-        consent_root: bytes,
     ) -> DatasetId:
-        """Register a dataset, without a version yet."""
+        """Register a dataset, without a version yet, to be kept for one to five years."""
 
     def add_version(
         self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
@@ -183,8 +206,8 @@ class Registry(Protocol):
         ``ZERO_HASH`` can never be.
         """
 
-    def set_consent_root(self, dataset_id: DatasetId, consent_root: bytes) -> None:
-        """Publish that consents changed: earlier versions are stale from now on."""
+    def extend_retention(self, dataset_id: DatasetId, retention_until: int) -> None:
+        """Put off a dataset's retention date, to five years from now at most."""
 
     def freeze_dataset(self, dataset_id: DatasetId) -> None:
         """Stop every use of a dataset until it is unfrozen."""
@@ -192,8 +215,8 @@ class Registry(Protocol):
     def unfreeze_dataset(self, dataset_id: DatasetId) -> None:
         """Allow the use of a dataset again."""
 
-    def destroy_dataset(self, dataset_id: DatasetId) -> None:
-        """Record that a dataset is gone, for good."""
+    def destroy_dataset(self, dataset_id: DatasetId, destruction_hash: bytes) -> None:
+        """Record that a dataset is gone, for good, with the SHA-256 of the report on what was destroyed."""
 
     # --- proofs ---
 
@@ -213,6 +236,12 @@ class Registry(Protocol):
 
     def propose(self, terms: StudyTerms) -> StudyId:
         """Apply for a permit."""
+
+    def propose_amendment(self, permit_id: PermitId, terms: StudyTerms) -> StudyId:
+        """Apply for other terms of one's permit: a vote and acceptances of its own.
+
+        The new permit takes the old one's place. What was used before counts against the new terms.
+        """
 
     def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
         """Vote as a member of the ethics board; the text of the reason stays off chain, its SHA-256 goes on."""
@@ -258,9 +287,20 @@ class Registry(Protocol):
         """Open the next query, for all datasets that the permit covers, in the order of its terms."""
 
     def record_use(
-        self, permit_id: PermitId, kind: UseKind, n: int, dataset_id: DatasetId, result_hash: bytes, rho: MicroRho
+        self,
+        permit_id: PermitId,
+        kind: UseKind,
+        n: int,
+        dataset_id: DatasetId,
+        result_hash: bytes,
+        rho: MicroRho,
+        version: int,
+        consent_root: bytes,
     ) -> None:
-        """Record a use, and charge its rho, before the result leaves the data holder."""
+        """Record a use, and charge its rho, before the result leaves the data holder.
+
+        ``version`` was computed on, in the rows that the consents at ``consent_root`` permit.
+        """
 
     # --- totals ---
 

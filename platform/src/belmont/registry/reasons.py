@@ -10,6 +10,8 @@ class Reason(StrEnum):
     PERMIT_EXPIRED = "PERMIT_EXPIRED"
     PERMIT_REVOKED = "PERMIT_REVOKED"
     PERMIT_FROZEN = "PERMIT_FROZEN"
+    PERMIT_SUPERSEDED = "PERMIT_SUPERSEDED"
+    CONSORTIUM_PAUSED = "CONSORTIUM_PAUSED"
     DATASET_NOT_COVERED = "DATASET_NOT_COVERED"
     DATASET_UNPROVEN = "DATASET_UNPROVEN"
     DATASET_FROZEN = "DATASET_FROZEN"
@@ -33,6 +35,7 @@ class Reason(StrEnum):
     TOO_FEW_HOSPITALS = "TOO_FEW_HOSPITALS"
     COHORT_TOO_SMALL = "COHORT_TOO_SMALL"
     CONSENT_STALE = "CONSENT_STALE"
+    CONSENT_SCOPE = "CONSENT_SCOPE"
     VERSION_STALE = "VERSION_STALE"
     CHAIN_STALE = "CHAIN_STALE"
     CHAIN_UNREACHABLE = "CHAIN_UNREACHABLE"
@@ -49,6 +52,8 @@ _REMEDIES = {
     Reason.PERMIT_EXPIRED: "Apply for an extension or a new permit; an expired one cannot be revived.",
     Reason.PERMIT_REVOKED: "The ethics board revoked this permit; ask it for its reason before applying again.",
     Reason.PERMIT_FROZEN: "Wait until the freeze ends or the board lifts it; ask who froze it and why.",
+    Reason.PERMIT_SUPERSEDED: "An amendment took this permit's place: go on under the permit that it led to.",
+    Reason.CONSORTIUM_PAUSED: "The ethics board paused the consortium; wait until it resumes, and ask it why.",
     Reason.DATASET_NOT_COVERED: "Name only datasets that the permit covers and whose holder has not withdrawn them.",
     Reason.DATASET_UNPROVEN: "Wait until the data holder has registered a version of the dataset and proven it.",
     Reason.DATASET_FROZEN: "Wait until the data holder unfreezes the dataset.",
@@ -71,7 +76,8 @@ _REMEDIES = {
     Reason.BUDGET_EXHAUSTED: "The privacy budget of the permit or of the dataset is used up; apply for more.",
     Reason.TOO_FEW_HOSPITALS: "Include at least the approved minimum of hospitals.",
     Reason.COHORT_TOO_SMALL: "Widen the filter: this hospital has too few matching patients to answer safely.",
-    Reason.CONSENT_STALE: "Wait until the data holder registers a version at the current consent root.",
+    Reason.CONSENT_STALE: "Consents changed: wait until the hospital's node applies them, or registers a version of now.",
+    Reason.CONSENT_SCOPE: "Some patients' consents do not cover this use; train, or ask for a dataset of those that do.",
     Reason.VERSION_STALE: "The hospital's node holds an older version of its table; it has to open the newest.",
     Reason.CHAIN_STALE: "The node's view of the chain is old or went backwards; check the chain node and its clock.",
     Reason.CHAIN_UNREACHABLE: "The node cannot reach its chain node; start it or correct its address.",
@@ -90,6 +96,28 @@ class WriteRefusal(StrEnum):
     NOT_THE_APPLICANT = "NOT_THE_APPLICANT"
     NOT_CONCERNED = "NOT_CONCERNED"
     NOT_USES_CONTRACT = "NOT_USES_CONTRACT"
+    NOT_RULES_CONTRACT = "NOT_RULES_CONTRACT"
+    NOT_THE_ACTOR = "NOT_THE_ACTOR"
+    NOT_THE_OWNER = "NOT_THE_OWNER"
+    OWNER_INVALID = "OWNER_INVALID"
+    OWNER_REPLACED = "OWNER_REPLACED"
+    VALIDITY_INVALID = "VALIDITY_INVALID"
+    DELEGATES_FULL = "DELEGATES_FULL"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    SIGNATURE_EXPIRED = "SIGNATURE_EXPIRED"
+    NONCE_USED = "NONCE_USED"
+    FREEZE_NOT_CURRENT = "FREEZE_NOT_CURRENT"
+    ALREADY_FOUNDED = "ALREADY_FOUNDED"
+    RULE_UNKNOWN = "RULE_UNKNOWN"
+    RULE_OUT_OF_BOUNDS = "RULE_OUT_OF_BOUNDS"
+    CODE_MISSING = "CODE_MISSING"
+    AMOUNT_MISSING = "AMOUNT_MISSING"
+    TOO_EARLY = "TOO_EARLY"
+    PAUSE_CLOSED = "PAUSE_CLOSED"
+    NOT_PAUSED = "NOT_PAUSED"
+    CREDITS_EXHAUSTED = "CREDITS_EXHAUSTED"
+    CATEGORIES_INVALID = "CATEGORIES_INVALID"
+    RETENTION_INVALID = "RETENTION_INVALID"
     ACCOUNT_MISSING = "ACCOUNT_MISSING"
     NAME_MISSING = "NAME_MISSING"
     DID_MISSING = "DID_MISSING"
@@ -112,6 +140,13 @@ class WriteRefusal(StrEnum):
     ROWS_MISSING = "ROWS_MISSING"
     DATASET_UNKNOWN = "DATASET_UNKNOWN"
     DATASET_NOT_FROZEN = "DATASET_NOT_FROZEN"
+    RECIPIENTS_INVALID = "RECIPIENTS_INVALID"
+    PERIOD_INVALID = "PERIOD_INVALID"
+    BATCH_INVALID = "BATCH_INVALID"
+    PATH_INVALID = "PATH_INVALID"
+    ALREADY_ENROLLED = "ALREADY_ENROLLED"
+    NOT_ENROLLED = "NOT_ENROLLED"
+    SEQUENCE_NOT_NEXT = "SEQUENCE_NOT_NEXT"
     TITLE_MISSING = "TITLE_MISSING"
     PURPOSE_INVALID = "PURPOSE_INVALID"
     DATASETS_MISSING = "DATASETS_MISSING"
@@ -178,6 +213,28 @@ _WRITE_REMEDIES = {
     WriteRefusal.NOT_ETHICS_BOARD: "Use the key of an active member of the ethics board.",
     WriteRefusal.NOT_THE_HOLDER: "Only the dataset's own holder can do this; use its key.",
     WriteRefusal.NOT_THE_APPLICANT: "Only the data user who applied can do this; use its key.",
+    WriteRefusal.NOT_RULES_CONTRACT: "Propose it in Rules: only what the members carried does this.",
+    WriteRefusal.NOT_THE_ACTOR: "Use the key of the identity's owner; for routine writes a valid delegate's will do.",
+    WriteRefusal.NOT_THE_OWNER: "Use the key of the identity's owner: nobody else changes an identity.",
+    WriteRefusal.OWNER_INVALID: "Name an account that can sign: neither zero nor one of the consortium's contracts.",
+    WriteRefusal.OWNER_REPLACED: "This key is or was the identity's owner, and a replaced one never comes back; make one.",
+    WriteRefusal.VALIDITY_INVALID: "Let it be valid for at least one second and at most ten years.",
+    WriteRefusal.DELEGATES_FULL: "An identity has at most 16 valid delegates; revoke one first.",
+    WriteRefusal.SIGNATURE_INVALID: "Have it signed by who speaks for its actor now, for this chain and this contract.",
+    WriteRefusal.SIGNATURE_EXPIRED: "Its last second is over: have it signed again with a later deadline.",
+    WriteRefusal.NONCE_USED: "This message was relayed already, or its number cancelled; sign anew with another number.",
+    WriteRefusal.FREEZE_NOT_CURRENT: "The permit was frozen again since this was signed: sign for the freeze of now.",
+    WriteRefusal.ALREADY_FOUNDED: "A consortium is founded once; connect to it.",
+    WriteRefusal.RULE_UNKNOWN: "Name a rule by its number, 0 to 8 (docs/registry.md).",
+    WriteRefusal.RULE_OUT_OF_BOUNDS: "Keep to the rule's bounds, which no vote can leave (docs/registry.md).",
+    WriteRefusal.CODE_MISSING: "Deploy the new code first, and name the proxy of one of the consortium's contracts.",
+    WriteRefusal.AMOUNT_MISSING: "Redeem at least one credit.",
+    WriteRefusal.TOO_EARLY: "Wait until the delay after the vote is over, then have it enacted.",
+    WriteRefusal.PAUSE_CLOSED: "Name the number of the pause that is voted on now.",
+    WriteRefusal.NOT_PAUSED: "The consortium is not paused; there is nothing to resume.",
+    WriteRefusal.CREDITS_EXHAUSTED: "Redeem at most what was earned and not redeemed yet.",
+    WriteRefusal.CATEGORIES_INVALID: "Name at least one category of data, and only those of docs/consents.md.",
+    WriteRefusal.RETENTION_INVALID: "Keep a dataset one to five years from now; a date can only be put off.",
     WriteRefusal.NOT_CONCERNED: "Only a member of the ethics board or the holder of a covered dataset can do this.",
     WriteRefusal.NOT_USES_CONTRACT: "Record the use through the contract Uses, which charges the dataset itself.",
     WriteRefusal.ACCOUNT_MISSING: "Give the account's address; the zero address cannot be a member.",
@@ -202,6 +259,13 @@ _WRITE_REMEDIES = {
     WriteRefusal.ROWS_MISSING: "Register a version that has rows.",
     WriteRefusal.DATASET_UNKNOWN: "Name a dataset that is registered.",
     WriteRefusal.DATASET_NOT_FROZEN: "The dataset is not frozen; there is nothing to undo.",
+    WriteRefusal.RECIPIENTS_INVALID: "Name at most 8 recipients, each once and in ascending order; none stands for any member.",
+    WriteRefusal.PERIOD_INVALID: "Let the period begin before it ends.",
+    WriteRefusal.BATCH_INVALID: "Publish the root and count of the register's own batch; a batch without leaves has one root.",
+    WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have published a newer one.",
+    WriteRefusal.ALREADY_ENROLLED: "This account is enrolled for this dataset; it can grant and revoke.",
+    WriteRefusal.NOT_ENROLLED: "Ask the hospital for the path of this account's leaf, and enrol it first.",
+    WriteRefusal.SEQUENCE_NOT_NEXT: "Give the next sequence of this account and dataset: one more than its newest statement's.",
     WriteRefusal.TITLE_MISSING: "Give the study a title of 1 to 64 bytes.",
     WriteRefusal.PURPOSE_INVALID: "Name at least one purpose, DUO:0000031 to DUO:0000040, and nothing else.",
     WriteRefusal.DATASETS_MISSING: "Name at least one dataset.",

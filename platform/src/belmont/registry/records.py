@@ -72,10 +72,11 @@ def proposal(number: int, struct: Struct, supporters: tuple[Any, ...]) -> Propos
         supporters=supporters,
         proposed_at=struct["proposedAt"],
         executed=struct["executed"],
+        documents=struct["documents"],
     )
 
 
-def dataset(id_: DatasetId, struct: Struct) -> Dataset | None:
+def dataset(id_: DatasetId, struct: Struct, consent_root: bytes) -> Dataset | None:
     if not struct["status"]:
         return None
     return Dataset(
@@ -85,12 +86,14 @@ def dataset(id_: DatasetId, struct: Struct) -> Dataset | None:
         duo_terms=struct["duoTerms"],
         dictionary_hash=struct["dictionaryHash"],
         sensitivity=struct["sensitivity"],
+        categories=struct["categories"],
         retention_until=struct["retentionUntil"],
         rho_cap=struct["rhoCap"],
         rho_spent=struct["rhoSpent"],
-        consent_root=struct["consentRoot"],
+        consent_root=consent_root,
         status=DatasetStatus(struct["status"]),
         versions=struct["versions"],
+        destruction_hash=struct["destructionHash"],
     )
 
 
@@ -163,24 +166,31 @@ def study(
         quorum=votes[2],
         accepted=accepted,
         proposed_at=struct["proposedAt"],
+        amends=PermitId(struct["amends"]),
     )
 
 
 def permit(id_: PermitId, data_user: Address, its_terms: StudyTerms, view: Struct) -> Permit:
     """The permit in a ``NodeView``, with its study's terms."""
     struct = view["permit"]
-    frozen = PermitStatus.FROZEN if struct["frozenUntil"] else PermitStatus.ACTIVE
+    status = PermitStatus.FROZEN if struct["frozenUntil"] else PermitStatus.ACTIVE
+    if struct["supersededBy"]:
+        status = PermitStatus.SUPERSEDED
+    if struct["revoked"]:
+        status = PermitStatus.REVOKED
     return Permit(
         id=id_,
         data_user=data_user,
         terms=its_terms,
-        status=PermitStatus.REVOKED if struct["revoked"] else frozen,
+        status=status,
         issued_at=struct["issuedAt"],
         expires_at=struct["expiresAt"],
         frozen_until=struct["frozenUntil"],
         rounds_opened=view["roundsOpened"],
         queries_opened=view["queriesOpened"],
         withdrawn=tuple(each for each in its_terms.datasets if each in view["withdrawn"]),
+        line=PermitId(struct["line"]),
+        superseded_by=PermitId(struct["supersededBy"]),
     )
 
 
@@ -202,6 +212,7 @@ def newest(dataset: Dataset, struct: Struct) -> Dataset:
     return replace(
         dataset,
         status=DatasetStatus(struct["status"]),
+        retention_until=struct["retentionUntil"],
         rho_spent=struct["rhoSpent"],
         consent_root=struct["consentRoot"],
         versions=struct["versions"],

@@ -57,8 +57,10 @@ class RpcChain:
         created = receipt.contract_address
         return logs, Address(to_checksum_address(created)) if created else None
 
-    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = ()) -> list[Log]:
-        query: dict[str, Any] = {"fromBlock": "0x0", "toBlock": "latest"}
+    def logs(
+        self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0
+    ) -> list[Log]:
+        query: dict[str, Any] = {"fromBlock": hex(from_block), "toBlock": "latest"}
         if addresses:
             query["address"] = list(addresses)
         if topics:

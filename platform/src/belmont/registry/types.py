@@ -22,13 +22,17 @@ ZERO_HASH = bytes(32)
 
 
 class Role(IntFlag):
-    """What a member may do. A member may hold several roles, but not data user and ethics board together."""
+    """What a member may do. A member may hold several roles, but not data user and ethics board together.
+
+    LAY is a member of the public on the ethics board.
+    """
 
     NONE = 0
     DATA_HOLDER = 1
     DATA_USER = 2
     ETHICS_BOARD = 4
     AUDITOR = 8
+    LAY = 16
 
 
 class MemberStatus(IntEnum):
@@ -68,6 +72,7 @@ class PermitStatus(IntEnum):
     ACTIVE = 1
     FROZEN = 2
     REVOKED = 3
+    SUPERSEDED = 4
 
 
 class Computation(IntFlag):
@@ -145,6 +150,8 @@ class Proposal:
     """Everyone who voted for it, the proposer first; only those still active are counted."""
     proposed_at: int
     executed: bool
+    documents: bytes = b""
+    """Binary content identifier of the vetting, or of the grounds of a removal."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +177,18 @@ class Dataset:
     """GA4GH DUO codes as a bitmask: bit n stands for DUO:00000nn (short number, 4 = NRES ... 46 = NCU)."""
     dictionary_hash: bytes
     sensitivity: int
+    categories: int
+    """Categories of data as a bitmask (docs/consents.md, "Scope")."""
     retention_until: int
     rho_cap: MicroRho
     """Lifetime cap over all permits."""
     rho_spent: MicroRho
     consent_root: bytes
+    """The current one, which the contract Consents computes."""
     status: DatasetStatus
     versions: int
+    destruction_hash: bytes = ZERO_HASH
+    """SHA-256 of the holder's report on what was destroyed; zero until then."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,8 @@ class Study:
     quorum: int
     accepted: tuple[DatasetId, ...]
     proposed_at: int
+    amends: PermitId = PermitId(0)
+    """The permit that this study amends; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +262,10 @@ class Permit:
     queries_opened: int
     withdrawn: tuple[DatasetId, ...]
     """Datasets whose holder withdrew them from this permit for good."""
+    line: PermitId = PermitId(0)
+    """The first permit of its line: amendments are counted with what they amend."""
+    superseded_by: PermitId = PermitId(0)
+    """The permit of the amendment that took this one's place; 0 for none."""
 
     @property
     def covered(self) -> tuple[DatasetId, ...]:
@@ -282,6 +300,10 @@ class RecordedUse:
     rho: MicroRho
     block: int
     timestamp: int
+    version: int = 0
+    """The dataset's version that was computed on."""
+    consent_root: bytes = ZERO_HASH
+    """The consents that were applied."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +346,8 @@ class View:
     """Whether this dataset's holder already recorded a use for this permit, kind and n."""
     holder_active: bool = False
     data_user_active: bool = False
+    paused_until: int = 0
+    """The consortium is paused until then; a time that is over where it is not."""
 
 
 @dataclass(frozen=True)
@@ -343,6 +367,8 @@ class Request:
     """Rows this hospital would compute on."""
     version: int
     """Number of the dataset version that those rows are; 0 if the node could open none."""
+    consent_root: bytes = ZERO_HASH
+    """The consents by which those rows were chosen."""
     rho: MicroRho = field(default=MicroRho(0))
 
 
@@ -356,6 +382,6 @@ class AuditEvent:
     contract: str
     name: str
     actor: Address
-    """Who sent the transaction."""
+    """Who acted: by sending the transaction, or by a signature that somebody relayed."""
     details: dict[str, Any]
     """The event's other fields under their names in snake_case: int, bool, str, raw bytes, or an Address."""

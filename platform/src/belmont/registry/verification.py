@@ -64,8 +64,7 @@ def _verified(chain: ChainPort, announcement: Log) -> dict[str, Address]:
             )
         creation = chain.creation(created_by[each])
         expected = contract(each).compiled.bytecode
-        if each != "Members":
-            expected += contract(each).interface.encode_constructor(*wired_to(each, addresses))
+        expected += contract(each).interface.encode_constructor(*wired_to(each, addresses))
         if creation is None or creation.contract != addresses[each] or not creation.code.startswith(expected):
             raise ConsortiumForged(
                 f"{each} at {addresses[each]} was not created by this release's code, so its records could have been "
@@ -78,7 +77,7 @@ def _addresses(announcement: Log) -> dict[str, Address]:
     try:
         decoded = contract("Members").interface.decode_event(announcement.topics, announcement.data)
         fields = decoded[1] if decoded else {}
-        addresses = {each: Address(fields[each.lower()]) for each in OTHERS}
+        addresses = {each: Address(other) for each, other in zip(OTHERS, fields["others"], strict=True)}
     except (ValueError, KeyError, DecodingError) as error:
         raise ConsortiumForged(
             f"The announcement at {announcement.address} cannot be read ({error}). Do not use this consortium."
@@ -89,9 +88,9 @@ def _addresses(announcement: Log) -> dict[str, Address]:
 def _creations(chain: ChainPort, addresses: dict[str, Address], announcement: Log) -> dict[str, bytes]:
     """The transaction that created each contract, as the contracts themselves announced it."""
     topic = contract("Datasets").interface.events["ContractDeployed"].topic
-    deployed = chain.logs([addresses[each] for each in OTHERS], [topic])
-    created_by = {"Members": announcement.transaction}
-    for each in OTHERS:
+    deployed = chain.logs([addresses[each] for each in NAMES], [topic])
+    created_by = {}
+    for each in NAMES:
         own = [log.transaction for log in deployed if log.address == addresses[each]]
         if len(own) != 1:
             raise ConsortiumForged(

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from belmont.registry.decide import USABLE_FROM
 from belmont.registry.hashes import dataset_id
-from belmont.registry.limits import DUO_TERMS_MASK
+from belmont.registry.limits import CATEGORIES_MASK, DUO_TERMS_MASK, RETENTION_MAX_SECONDS, RETENTION_MIN_SECONDS
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference import consents
 from belmont.registry.reference.members import is_active
 from belmont.registry.reference.world import World, known, require
 from belmont.registry.types import (
@@ -29,17 +30,19 @@ def register(
     duo_terms: int,
     dictionary_hash: bytes,
     sensitivity: int,
+    categories: int,
     retention_until: int,
     rho_cap: MicroRho,
-    consent_root: bytes,
 ) -> DatasetId:
     require(is_active(world, by, Role.DATA_HOLDER), W.NOT_DATA_HOLDER)
     require(name, W.NAME_MISSING)
     new_id = dataset_id(by, name)
     require(new_id not in world.datasets, W.NAME_TAKEN)
     require(duo_terms and not duo_terms & ~DUO_TERMS_MASK, W.DUO_TERMS_INVALID)
-    require(dictionary_hash != ZERO_HASH and consent_root != ZERO_HASH, W.HASH_MISSING)
-    require(retention_until > world.now, Reason.RETENTION_OVER)
+    require(dictionary_hash != ZERO_HASH, W.HASH_MISSING)
+    require(categories and not categories & ~CATEGORIES_MASK, W.CATEGORIES_INVALID)
+    least, most = world.now + RETENTION_MIN_SECONDS, world.now + RETENTION_MAX_SECONDS
+    require(least <= retention_until <= most, W.RETENTION_INVALID)
     world.datasets[new_id] = Dataset(
         id=new_id,
         holder=by,
@@ -47,10 +50,11 @@ def register(
         duo_terms=duo_terms,
         dictionary_hash=dictionary_hash,
         sensitivity=sensitivity,
+        categories=categories,
         retention_until=retention_until,
         rho_cap=rho_cap,
         rho_spent=MicroRho(0),
-        consent_root=consent_root,
+        consent_root=consent_root(world, new_id),
         status=DatasetStatus.ACTIVE,
         versions=0,
     )
@@ -62,19 +66,20 @@ def register(
         name=name,
         duo_terms=duo_terms,
         dictionary_hash=dictionary_hash,
+        categories=categories,
+        retention_until=retention_until,
         rho_cap=rho_cap,
-        consent_root=consent_root,
     )
     return new_id
 
 
 def add_version(
-    world: World, by: Address, id_: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
+    world: World, by: Address, id_: DatasetId, cid: bytes, rows: int, commitments_root: bytes, built_at: bytes
 ) -> int:
     dataset = _own(world, by, id_)
     require(cid, W.CID_MISSING)
     require(rows, W.ROWS_MISSING)
-    require(consent_root == dataset.consent_root, Reason.CONSENT_STALE)
+    require(built_at == consent_root(world, id_), Reason.CONSENT_STALE)
     number = dataset.versions + 1
     world.versions[id_, number] = DatasetVersion(
         dataset_id=id_,
@@ -82,7 +87,7 @@ def add_version(
         cid=cid,
         rows=rows,
         commitments_root=commitments_root,
-        consent_root=consent_root,
+        consent_root=built_at,
         status=VersionStatus.REGISTERED,
         registered_at=world.now,
     )
@@ -96,16 +101,17 @@ def add_version(
         cid=cid,
         rows=rows,
         commitments_root=commitments_root,
-        consent_root=consent_root,
+        consent_root=built_at,
     )
     return number
 
 
-def set_consent_root(world: World, by: Address, id_: DatasetId, consent_root: bytes) -> None:
+def extend_retention(world: World, by: Address, id_: DatasetId, retention_until: int) -> None:
     dataset = _own(world, by, id_)
-    require(consent_root != ZERO_HASH, W.HASH_MISSING)
-    world.datasets[id_] = replace(dataset, consent_root=consent_root)
-    world.emit("Datasets", "ConsentRootSet", by, dataset=id_, consent_root=consent_root)
+    require(retention_until > dataset.retention_until, W.RETENTION_INVALID)
+    require(retention_until <= world.now + RETENTION_MAX_SECONDS, W.RETENTION_INVALID)
+    world.datasets[id_] = replace(dataset, retention_until=retention_until)
+    world.emit("Datasets", "RetentionExtended", by, dataset=id_, retention_until=retention_until)
 
 
 def freeze(world: World, by: Address, id_: DatasetId) -> None:
@@ -122,10 +128,15 @@ def unfreeze(world: World, by: Address, id_: DatasetId) -> None:
     world.emit("Datasets", "DatasetUnfrozen", by, dataset=id_)
 
 
-def destroy(world: World, by: Address, id_: DatasetId) -> None:
+def destroy(world: World, by: Address, id_: DatasetId, destruction_hash: bytes) -> None:
     dataset = _own(world, by, id_)
-    world.datasets[id_] = replace(dataset, status=DatasetStatus.DESTROYED)
-    world.emit("Datasets", "DatasetDestroyed", by, dataset=id_)
+    require(destruction_hash != ZERO_HASH, W.HASH_MISSING)
+    world.datasets[id_] = replace(dataset, status=DatasetStatus.DESTROYED, destruction_hash=destruction_hash)
+    world.emit("Datasets", "DatasetDestroyed", by, dataset=id_, destruction_hash=destruction_hash)
+
+
+def consent_root(world: World, id_: DatasetId) -> bytes:
+    return consents.state(world, id_).root
 
 
 def require_open(world: World, dataset: Dataset) -> None:
@@ -135,15 +146,21 @@ def require_open(world: World, dataset: Dataset) -> None:
     require(world.now < dataset.retention_until, Reason.RETENTION_OVER)
 
 
-def charge(world: World, id_: DatasetId, rho: MicroRho, min_cohort: int) -> None:
+def charge(
+    world: World, id_: DatasetId, rho: MicroRho, min_cohort: int, number: int, applied: bytes, is_query: bool
+) -> int:
+    """Charge a use of version ``number``, computed with the consents of root ``applied``; returns its rows."""
     dataset = world.datasets[id_]
     require_open(world, dataset)
     version = known(world.versions.get((id_, dataset.versions)), Reason.DATASET_UNPROVEN)
     require(version.status >= USABLE_FROM, Reason.DATASET_UNPROVEN)
-    require(version.consent_root == dataset.consent_root, Reason.CONSENT_STALE)
+    require(number == dataset.versions, Reason.VERSION_STALE)
+    require(applied == consent_root(world, id_), Reason.CONSENT_STALE)
+    require(not is_query or version.consent_root == applied, Reason.CONSENT_STALE)
     require(version.rows >= min_cohort, Reason.COHORT_TOO_SMALL)
     require(dataset.rho_spent + rho <= dataset.rho_cap, Reason.BUDGET_EXHAUSTED)
     world.datasets[id_] = replace(dataset, rho_spent=MicroRho(dataset.rho_spent + rho))
+    return version.rows
 
 
 def mark_proven(world: World, id_: DatasetId, number: int) -> None:

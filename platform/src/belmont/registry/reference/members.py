@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from belmont.registry.limits import BOARD_MIN, MEMBERS_MAX, PROPOSAL_SECONDS
+from belmont.registry.limits import MEMBERS_MAX
 from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference.settings import setting
 from belmont.registry.reference.world import World, known, require
+from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -18,17 +20,15 @@ from belmont.registry.types import (
 )
 
 NOBODY = Address("0x" + "0" * 40)
-_ALL_ROLES = Role.DATA_HOLDER | Role.DATA_USER | Role.ETHICS_BOARD | Role.AUDITOR
+_ALL_ROLES = Role.DATA_HOLDER | Role.DATA_USER | Role.ETHICS_BOARD | Role.AUDITOR | Role.LAY
 
 
 def found(world: World, by: Address, founders: tuple[MemberProfile, ...]) -> None:
-    for other in ("Datasets", "Studies", "Permits", "Uses", "Verifier", "Proofs", "Totals"):
-        world.emit(other, "ContractDeployed", by)
     require(world.name, W.NAME_MISSING)
     for profile in founders:
         _check_profile(world, profile)
         _admit(world, by, profile)
-    require(board_size(world) >= BOARD_MIN, W.BOARD_TOO_SMALL)
+    require(board_size(world) >= setting(world, Rule.BOARD_MIN), W.BOARD_TOO_SMALL)
     world.emit("Members", "ConsortiumFounded", by, name=world.name)
 
 
@@ -42,14 +42,23 @@ def board_size(world: World) -> int:
     return sum(is_active(world, account, Role.ETHICS_BOARD) for account in world.members)
 
 
+def active_count(world: World) -> int:
+    return sum(is_active(world, account) for account in world.members)
+
+
 def board_quorum(world: World) -> int:
-    return board_size(world) // 2 + 1
+    return board_size(world) * setting(world, Rule.BOARD_QUORUM_PERCENT) // 100 + 1
 
 
-def propose_admission(world: World, by: Address, profile: MemberProfile) -> ProposalId:
+def majority(world: World) -> int:
+    return active_count(world) * setting(world, Rule.MAJORITY_PERCENT) // 100 + 1
+
+
+def propose_admission(world: World, by: Address, profile: MemberProfile, documents: bytes) -> ProposalId:
     require(is_active(world, by), W.NOT_MEMBER)
     _check_profile(world, profile)
-    proposal_id = _propose(world, by, ProposalKind.ADMISSION, profile.address)
+    require(documents, W.CID_MISSING)
+    proposal_id = _propose(world, by, ProposalKind.ADMISSION, profile.address, documents)
     world.profiles[proposal_id] = profile
     world.emit(
         "Members",
@@ -62,16 +71,27 @@ def propose_admission(world: World, by: Address, profile: MemberProfile) -> Prop
         did=profile.did,
         mask_key=profile.mask_key,
         node_key_hash=profile.node_key_hash,
+        documents=documents,
     )
     return proposal_id
 
 
-def propose_removal(world: World, by: Address, account: Address) -> ProposalId:
+def replace_keys(world: World, by: Address, mask_key: bytes, node_key_hash: bytes) -> None:
+    require(is_active(world, by), W.NOT_MEMBER)
+    member = world.members[by]
+    if mask_key != member.mask_key:
+        _check_mask_key(world, mask_key)
+        world.mask_keys[mask_key] = True
+    world.members[by] = replace(member, mask_key=mask_key, node_key_hash=node_key_hash)
+    world.emit("Members", "KeysReplaced", by, mask_key=mask_key, node_key_hash=node_key_hash)
+
+
+def propose_removal(world: World, by: Address, account: Address, documents: bytes) -> ProposalId:
     require(is_active(world, by), W.NOT_MEMBER)
     require(is_active(world, account), W.MEMBER_UNKNOWN)
     require(by != account, W.CONCERNS_ITSELF)
-    proposal_id = _propose(world, by, ProposalKind.REMOVAL, account)
-    world.emit("Members", "RemovalProposed", by, proposal=proposal_id, account=account)
+    proposal_id = _propose(world, by, ProposalKind.REMOVAL, account, documents)
+    world.emit("Members", "RemovalProposed", by, proposal=proposal_id, account=account, documents=documents)
     return proposal_id
 
 
@@ -94,15 +114,13 @@ def tally(world: World, by: Address, proposal_id: ProposalId) -> None:
 
 def _open(world: World, proposal_id: ProposalId) -> Proposal:
     proposal = known(world.proposals.get(proposal_id), W.PROPOSAL_UNKNOWN)
-    in_time = world.now < proposal.proposed_at + PROPOSAL_SECONDS
+    in_time = world.now < proposal.proposed_at + setting(world, Rule.PROPOSAL_SECONDS)
     require(not proposal.executed and in_time, W.PROPOSAL_CLOSED)
     return proposal
 
 
 def _carried(world: World, proposal: Proposal) -> bool:
-    counted = sum(is_active(world, each) for each in proposal.supporters)
-    active = sum(is_active(world, each) for each in world.members)
-    return counted >= active // 2 + 1
+    return sum(is_active(world, each) for each in proposal.supporters) >= majority(world)
 
 
 def _carry_out(world: World, by: Address, proposal: Proposal) -> None:
@@ -115,9 +133,9 @@ def _carry_out(world: World, by: Address, proposal: Proposal) -> None:
         _remove(world, by, proposal.account)
 
 
-def _propose(world: World, by: Address, kind: ProposalKind, account: Address) -> ProposalId:
+def _propose(world: World, by: Address, kind: ProposalKind, account: Address, documents: bytes) -> ProposalId:
     proposal_id = ProposalId(len(world.proposals) + 1)
-    world.proposals[proposal_id] = Proposal(proposal_id, kind, account, by, (by,), world.now, executed=False)
+    world.proposals[proposal_id] = Proposal(proposal_id, kind, account, by, (by,), world.now, False, documents)
     return proposal_id
 
 
@@ -129,13 +147,19 @@ def _check_profile(world: World, profile: MemberProfile) -> None:
     require(1 <= int(profile.roles) <= _ALL_ROLES, W.ROLES_INVALID)
     both = Role.DATA_USER | Role.ETHICS_BOARD
     require(profile.roles & both != both, W.ROLES_CONFLICT)
-    if profile.mask_key != ZERO_HASH:
-        require(profile.mask_key[-1] & 128 == 0, W.MASK_KEY_INVALID)
-        require(all(each.mask_key != profile.mask_key for each in world.members.values()), W.MASK_KEY_TAKEN)
+    require(Role.LAY not in profile.roles or Role.ETHICS_BOARD in profile.roles, W.ROLES_CONFLICT)
+    _check_mask_key(world, profile.mask_key)
     require(len(world.members) < MEMBERS_MAX, W.MEMBERS_FULL)
 
 
+def _check_mask_key(world: World, mask_key: bytes) -> None:
+    if mask_key != ZERO_HASH:
+        require(mask_key[-1] & 128 == 0, W.MASK_KEY_INVALID)
+        require(mask_key not in world.mask_keys, W.MASK_KEY_TAKEN)
+
+
 def _admit(world: World, by: Address, profile: MemberProfile) -> None:
+    world.mask_keys[profile.mask_key] = True
     world.members[profile.address] = Member(
         address=profile.address,
         name=profile.name,
@@ -152,5 +176,5 @@ def _admit(world: World, by: Address, profile: MemberProfile) -> None:
 def _remove(world: World, by: Address, account: Address) -> None:
     require(is_active(world, account), W.MEMBER_UNKNOWN)
     world.members[account] = replace(world.members[account], status=MemberStatus.REMOVED)
-    require(board_size(world) >= BOARD_MIN, W.BOARD_TOO_SMALL)
+    require(board_size(world) >= setting(world, Rule.BOARD_MIN), W.BOARD_TOO_SMALL)
     world.emit("Members", "MemberRemoved", by, account=account)

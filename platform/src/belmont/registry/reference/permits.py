@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 
-from belmont.registry.hashes import reason_hash
-from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference.members import board_quorum, is_active
+from belmont.registry.reference.settings import is_paused, setting
 from belmont.registry.reference.world import PermitRecord, World, known, require
+from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import Address, DatasetId, DatasetStatus, PermitId, Role, StudyId, StudyStatus
 
 
 def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
+    require(not is_paused(world), Reason.CONSORTIUM_PAUSED)
     permit_id = PermitId(study_id)
     study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
     require(permit_id not in world.permits, W.PERMIT_EXISTS)
@@ -22,20 +23,26 @@ def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
         dataset = world.datasets[id_]
         require(is_active(world, dataset.holder, Role.DATA_HOLDER), Reason.DATA_HOLDER_INACTIVE)
         require(dataset.status is not DatasetStatus.DESTROYED, Reason.DATASET_DESTROYED)
+    line = permit_id
+    if study.amends:
+        _usable(world, study.amends)
+        line = world.permits[study.amends].line
+        world.permits[study.amends] = replace(world.permits[study.amends], superseded_by=permit_id)
+        world.emit("Permits", "PermitSuperseded", by, permit=study.amends, superseded_by=permit_id)
     expires_at = world.now + study.terms.duration_seconds
-    world.permits[permit_id] = PermitRecord(issued_at=world.now, expires_at=expires_at)
+    world.permits[permit_id] = PermitRecord(issued_at=world.now, expires_at=expires_at, line=line)
     world.emit("Permits", "PermitIssued", by, permit=permit_id, data_user=study.data_user, expires_at=expires_at)
     return permit_id
 
 
-def freeze(world: World, by: Address, permit_id: PermitId, seconds: int, reason: str) -> None:
+def freeze(world: World, by: Address, permit_id: PermitId, seconds: int, reason_hash: bytes) -> None:
     permit = _alive(world, permit_id)
     require(_is_concerned(world, by, permit_id), W.NOT_CONCERNED)
-    require(1 <= seconds <= FREEZE_MAX_SECONDS, W.FREEZE_INVALID)
+    require(1 <= seconds <= setting(world, Rule.FREEZE_SECONDS), W.FREEZE_INVALID)
     require(by not in permit.frozen_by, W.FREEZE_SPENT)
     until = max(permit.frozen_until, world.now + seconds)
     world.permits[permit_id] = replace(permit, frozen_until=until, frozen_by=(*permit.frozen_by, by), lifts=())
-    world.emit("Permits", "PermitFrozen", by, permit=permit_id, until=until, reason_hash=reason_hash(reason))
+    world.emit("Permits", "PermitFrozen", by, permit=permit_id, until=until, reason_hash=reason_hash)
 
 
 def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
@@ -50,12 +57,12 @@ def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
         _lift(world, by, permit_id)
 
 
-def vote_revoke(world: World, by: Address, permit_id: PermitId, reason: str) -> None:
+def vote_revoke(world: World, by: Address, permit_id: PermitId, reason_hash: bytes) -> None:
     permit = _alive(world, permit_id)
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
     require(by not in permit.revocations, W.ALREADY_VOTED)
     permit = replace(permit, revocations=(*permit.revocations, by))
-    world.emit("Permits", "RevocationSupported", by, permit=permit_id, reason_hash=reason_hash(reason))
+    world.emit("Permits", "RevocationSupported", by, permit=permit_id, reason_hash=reason_hash)
     world.permits[permit_id] = permit
     if _carried(world, permit.revocations):
         _revoke(world, by, permit_id)
@@ -96,7 +103,12 @@ def covered(world: World, permit_id: PermitId) -> tuple[DatasetId, ...]:
 
 
 def require_usable(world: World, permit_id: PermitId) -> None:
-    """The permit exists, is not revoked, not expired and not frozen."""
+    """The consortium is not paused, and the permit exists, is not superseded, revoked, expired or frozen."""
+    require(not is_paused(world), Reason.CONSORTIUM_PAUSED)
+    _usable(world, permit_id)
+
+
+def _usable(world: World, permit_id: PermitId) -> None:
     permit = _alive(world, permit_id)
     require(world.now >= permit.frozen_until, Reason.PERMIT_FROZEN)
 
@@ -113,6 +125,7 @@ def _revoke(world: World, by: Address, permit_id: PermitId) -> None:
 
 def _alive(world: World, permit_id: PermitId) -> PermitRecord:
     permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
+    require(not permit.superseded_by, Reason.PERMIT_SUPERSEDED)
     require(not permit.revoked, Reason.PERMIT_REVOKED)
     require(world.now < permit.expires_at, Reason.PERMIT_EXPIRED)
     return permit

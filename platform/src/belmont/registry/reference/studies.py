@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from belmont.registry.hashes import reason_hash
 from belmont.registry.limits import DURATION_MAX_SECONDS, PURPOSES_MASK, QUERIES_MAX, ROUNDS_MAX
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference.datasets import require_open
 from belmont.registry.reference.members import board_quorum, board_size, is_active
+from belmont.registry.reference.settings import setting
 from belmont.registry.reference.world import StudyRecord, World, known, require
+from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -24,17 +25,25 @@ from belmont.registry.types import (
 )
 
 
-def propose(world: World, by: Address, terms: StudyTerms) -> StudyId:
+def propose_amendment(world: World, by: Address, permit_id: PermitId, terms: StudyTerms) -> StudyId:
+    permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
+    require(by == world.studies[StudyId(permit_id)].data_user, W.NOT_THE_APPLICANT)
+    require(not permit.superseded_by, Reason.PERMIT_SUPERSEDED)
+    return propose(world, by, terms, permit_id)
+
+
+def propose(world: World, by: Address, terms: StudyTerms, amends: PermitId = PermitId(0)) -> StudyId:
     require(is_active(world, by, Role.DATA_USER), W.NOT_DATA_USER)
     _check_terms(terms)
     _check_datasets(world, terms.datasets)
     study_id = StudyId(len(world.studies) + 1)
-    world.studies[study_id] = StudyRecord(by, terms, StudyStatus.PROPOSED, world.now)
+    world.studies[study_id] = StudyRecord(by, terms, StudyStatus.PROPOSED, world.now, amends=amends)
     world.emit(
         "Studies",
         "StudyProposed",
         by,
         study=study_id,
+        amends=amends,
         title=terms.title,
         protocol_hash=terms.protocol_hash,
         purpose=terms.purpose,
@@ -44,7 +53,7 @@ def propose(world: World, by: Address, terms: StudyTerms) -> StudyId:
     return study_id
 
 
-def vote(world: World, by: Address, study_id: StudyId, approve: bool, reason: str) -> None:
+def vote(world: World, by: Address, study_id: StudyId, approve: bool, reason_hash: bytes) -> None:
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
     study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
     require(study.status is StudyStatus.PROPOSED, W.STUDY_CLOSED)
@@ -52,7 +61,7 @@ def vote(world: World, by: Address, study_id: StudyId, approve: bool, reason: st
     require(all(voter != by for voter, _ in study.votes), W.ALREADY_VOTED)
     study = replace(study, votes=(*study.votes, (by, approve)))
     world.studies[study_id] = study
-    world.emit("Studies", "VoteCast", by, study=study_id, approve=approve, reason_hash=reason_hash(reason))
+    world.emit("Studies", "VoteCast", by, study=study_id, approve=approve, reason_hash=reason_hash)
     _decide(world, by, study_id)
 
 
@@ -96,7 +105,8 @@ def _decide(world: World, by: Address, study_id: StudyId) -> None:
     study = world.studies[study_id]
     votes_for, votes_against = counts(world, study)
     quorum = board_quorum(world)
-    if votes_for >= quorum:
+    lay = [voter for voter, approve in study.votes if approve and is_active(world, voter, Role.LAY)]
+    if votes_for >= quorum and len(lay) >= setting(world, Rule.LAY_VOTES):
         world.studies[study_id] = replace(study, status=StudyStatus.APPROVED)
         world.emit("Studies", "StudyApproved", by, study=study_id, votes_for=votes_for, quorum=quorum)
     elif votes_against > board_size(world) - quorum:

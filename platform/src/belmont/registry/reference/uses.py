@@ -4,6 +4,7 @@ from belmont.registry.hashes import participants_hash
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference import datasets, permits
+from belmont.registry.reference.credits import credit
 from belmont.registry.reference.members import is_active
 from belmont.registry.reference.world import World, require
 from belmont.registry.types import (
@@ -39,7 +40,8 @@ def open_use(
     wanted = Computation.TRAINING if is_round else Computation.QUERY
     require(terms.computations & wanted, Reason.COMPUTATION_NOT_PERMITTED)
     require(subject_hash != ZERO_HASH, W.HASH_MISSING)
-    count = opened_count(world, permit_id, kind)
+    line = world.permits[permit_id].line
+    count = opened_count(world, line, kind)
     limit = terms.rounds if is_round else terms.queries
     require(count < limit, Reason.ROUNDS_EXHAUSTED if is_round else Reason.QUERIES_EXHAUSTED)
     require(n == count + 1, W.NOT_NEXT)
@@ -47,8 +49,8 @@ def open_use(
     require(len(participants) >= terms.min_hospitals, Reason.TOO_FEW_HOSPITALS)
     require(is_round or participants == permits.covered(world, permit_id), Reason.PARTICIPANTS_MISMATCH)
     digest = participants_hash(participants)
-    world.opened[permit_id, kind, n] = OpenedUse(permit_id, kind, n, subject_hash, digest, world.now)
-    world.participants[permit_id, kind, n] = participants
+    world.opened[line, kind, n] = OpenedUse(permit_id, kind, n, subject_hash, digest, world.now)
+    world.participants[line, kind, n] = participants
     if is_round:
         world.emit("Uses", "RoundOpened", by, permit=permit_id, n=n, model_hash=subject_hash, participants_hash=digest)
     else:
@@ -64,6 +66,8 @@ def record(
     id_: DatasetId,
     result_hash: bytes,
     rho: MicroRho,
+    version: int,
+    consent_root: bytes,
 ) -> None:
     permits.require_usable(world, permit_id)
     require(kind in tuple(UseKind), W.KIND_INVALID)
@@ -73,16 +77,19 @@ def record(
     require(by == world.datasets[id_].holder, W.NOT_THE_HOLDER)
     require(is_active(world, by, Role.DATA_HOLDER), Reason.DATA_HOLDER_INACTIVE)
     not_open = Reason.ROUND_NOT_OPEN if kind == UseKind.ROUND else Reason.QUERY_NOT_OPEN
-    require((permit_id, kind, n) in world.opened, not_open)
-    require(id_ in world.participants[permit_id, kind, n], Reason.PARTICIPANTS_MISMATCH)
-    require((permit_id, kind, n, id_) not in world.recorded, Reason.ALREADY_SERVED)
+    line = world.permits[permit_id].line
+    require(opened_under(world, permit_id, kind, n), not_open)
+    require(id_ in world.participants[line, kind, n], Reason.PARTICIPANTS_MISMATCH)
+    require((line, kind, n, id_) not in world.recorded, Reason.ALREADY_SERVED)
     require(result_hash != ZERO_HASH, W.HASH_MISSING)
-    spent = world.spent.get((permit_id, id_), 0) + rho
+    spent = world.spent.get((line, id_), 0) + rho
     require(spent <= study.terms.rho_per_dataset, Reason.BUDGET_EXHAUSTED)
-    datasets.charge(world, id_, rho, study.terms.min_cohort)
-    world.spent[permit_id, id_] = spent
-    world.recorded[permit_id, kind, n, id_] = RecordedUse(
-        permit_id, UseKind(kind), n, id_, by, result_hash, rho, world.number, world.now
+    is_query = kind == UseKind.QUERY
+    rows = datasets.charge(world, id_, rho, study.terms.min_cohort, version, consent_root, is_query)
+    credit(world, id_, by, rows)
+    world.spent[line, id_] = spent
+    world.recorded[line, kind, n, id_] = RecordedUse(
+        permit_id, UseKind(kind), n, id_, by, result_hash, rho, world.number, world.now, version, consent_root
     )
     world.emit(
         "Uses",
@@ -94,11 +101,21 @@ def record(
         n=n,
         result_hash=result_hash,
         rho=rho,
+        version=version,
+        consent_root=consent_root,
     )
 
 
-def opened_count(world: World, permit_id: PermitId, kind: UseKind) -> int:
-    return sum(key[:2] == (permit_id, kind) for key in world.opened)
+def opened_count(world: World, line: PermitId, kind: UseKind) -> int:
+    """How many were opened under the permits of a line."""
+    return sum(key[:2] == (line, kind) for key in world.opened)
+
+
+def opened_under(world: World, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
+    """What was opened under this permit, and not under another one of its line."""
+    permit = world.permits.get(permit_id)
+    found = world.opened.get((permit.line, kind, n)) if permit else None
+    return found if found and found.permit_id == permit_id else None
 
 
 def _check_participants(world: World, permit_id: PermitId, participants: tuple[DatasetId, ...]) -> None:

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from belmont.registry.consents.statements import ConsentState, OwnConsent
+from belmont.registry.credits.protocol import Balance
 from belmont.registry.errors import RegistryRefused
+from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
     Address,
     AuditEvent,
@@ -44,6 +47,7 @@ class StudyRecord:
     proposed_at: int
     votes: tuple[tuple[Address, bool], ...] = ()
     accepted: frozenset[DatasetId] = frozenset()
+    amends: PermitId = PermitId(0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class PermitRecord:
     revocations: tuple[Address, ...] = ()
     revoked: bool = False
     withdrawn: frozenset[DatasetId] = frozenset()
+    line: PermitId = PermitId(0)
+    superseded_by: PermitId = PermitId(0)
 
 
 @dataclass
@@ -72,6 +78,22 @@ class World:
     members: dict[Address, Member] = field(default_factory=dict)
     proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
     profiles: dict[ProposalId, MemberProfile] = field(default_factory=dict)
+    mask_keys: dict[bytes, bool] = field(default_factory=dict)
+    """Every mask key that a member ever had."""
+    rules: dict[Rule, int] = field(default_factory=dict)
+    """Those that were changed."""
+    rule_proposals: dict[RuleProposalId, RuleProposal] = field(default_factory=dict)
+    pause: Pause = Pause(0, 0)
+    pause_votes: dict[tuple[int, Address], int] = field(default_factory=dict)
+    """When a vote was cast, by number of the pause and voter."""
+    resume_votes: dict[tuple[int, Address], bool] = field(default_factory=dict)
+    switches: int = 0
+    owners: dict[Address, Address] = field(default_factory=dict)
+    """Of identities whose owner changed."""
+    delegates: dict[tuple[Address, str, Address], int] = field(default_factory=dict)
+    """Last second of each delegate, by identity and type."""
+    balances: dict[Address, Balance] = field(default_factory=dict)
+    pools: dict[DatasetId, Balance] = field(default_factory=dict)
     datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
     versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
     studies: dict[StudyId, StudyRecord] = field(default_factory=dict)
@@ -82,6 +104,9 @@ class World:
     recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
     totals: dict[tuple[PermitId, int, int], PublishedTotal] = field(default_factory=dict)
     """By permit, query and column."""
+    consents: dict[DatasetId, ConsentState] = field(default_factory=dict)
+    enrolled: dict[tuple[DatasetId, Address], OwnConsent] = field(default_factory=dict)
+    """Patients' accounts, with the newest statement of each."""
     tables: dict[bytes, Layout] = field(default_factory=dict)
     reached: dict[bytes, bool] = field(default_factory=dict)
     """Marks of where a version's next part may start."""

@@ -1,0 +1,1 @@
+"""Who contributed how much, on a chain and in memory."""

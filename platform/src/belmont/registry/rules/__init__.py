@@ -1,0 +1,1 @@
+"""What the members can change about the consortium, on a chain and in memory."""
