@@ -15,6 +15,7 @@ from eth.db.atomic import AtomicDB
 from eth.vm.chain_context import ChainContext
 from eth.vm.message import Message
 from eth.vm.transaction_context import BaseTransactionContext
+from eth_account import Account as EthAccount
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from belmont.chain.deployment import predict_address
@@ -134,6 +135,11 @@ class EvmInMemory:
     def code(self, address: Address) -> bytes:
         return bytes(self.state.get_code(to_canonical_address(address)))
 
+    def storage(self, places: Sequence[tuple[Address, int]], block: int | None = None) -> list[bytes]:
+        assert block in (None, self.number), "this EVM keeps only the newest state"
+        found = [self.state.get_storage(to_canonical_address(address), slot) for address, slot in places]
+        return [value.to_bytes(32, "big") for value in found]
+
     def creation(self, transaction: bytes) -> Creation | None:
         return self.creations.get(transaction)
 
@@ -177,8 +183,8 @@ def gas_of(data: bytes, creates: bool, executed: int) -> int:
 
 
 def account(number: int) -> Any:
-    """Somebody with an address and no key: this EVM asks for no signatures."""
-    return SimpleNamespace(address=to_checksum_address(keccak(number.to_bytes(4, "big"))[12:]))
+    """Somebody with a key, for messages: of transactions this EVM asks for no signatures."""
+    return EthAccount.from_key(keccak(number.to_bytes(4, "big")))
 
 
 @dataclass

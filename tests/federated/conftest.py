@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import shutil
 import sys
 import threading
 import time
@@ -32,6 +33,11 @@ from belmont.federated.node.stored import StoredVersion
 from belmont.federated.query.answer import Answer, ask
 from belmont.federated.query.columns import Columns
 from belmont.federated.query.question import Query
+from belmont.registry.consents.register import ConsentRegister, Patient
+from belmont.registry.consents.scope import Scope
+from belmont.registry.consents.statements import account_key, patient_key
+from belmont.registry.consents.tree import Batch, ConsentTree
+from belmont.registry.limits import PURPOSES_MASK
 from belmont.registry.proving import prove_on_chain
 from belmont.registry.reference.world import World
 from belmont.registry.simulated import SimulatedRegistry
@@ -110,7 +116,15 @@ def tables() -> list[Any]:
 
 
 CID = b"\x01\x71\x12\x20" + bytes(32)
-CONSENT = b"\2" * 32
+SECRET = b"\2" * 32
+"""Of every hospital; salts what stands for its patients."""
+BROAD = Scope(PURPOSES_MASK, 255, 0, 1 << 62)
+"""Consent to any research."""
+
+
+def key_of(pseudonym: Any) -> bytes:
+    """What stands for a patient in the batches of these tests."""
+    return patient_key(SECRET, f"{int(pseudonym):016x}")
 
 
 def columns_of(table: Any) -> Columns:
@@ -145,12 +159,63 @@ class Consortium:
     """The table of every version."""
     url: str = ""
     """Of the chain, where there is one."""
+    folder: Path = Path()
+    """Of the hospitals' registers of consents."""
 
-    def add_version(self, i: int, table: Any, consent: bytes = CONSENT, dataset: DatasetId | None = None) -> int:
-        """A further version of hospital ``i``'s dataset, proven."""
+    def register_path(self, dataset_id: DatasetId) -> Path:
+        return self.folder / f"consents-{dataset_id.hex()}.sqlite"
+
+    def admit(self, i: int, table: Any, dataset: DatasetId | None = None) -> bytes:
+        """Note everybody's consent who is in a table and not in the register yet; returns the consent root."""
+        mine, dataset_id = self.registry.as_(self.hospitals[i]), dataset or self.datasets[i]
+        with ConsentRegister(self.register_path(dataset_id), dataset_id) as register:
+            missing = table.pseudonyms[~register.view().consenting(table.pseudonyms)]
+            batch = register.admit(Patient(key_of(each), int(each), BROAD) for each in missing)
+        if mine.consents.state(dataset_id).batch_root != batch.root:
+            mine.consents.publish_batch(dataset_id, batch)
+        return mine.consents.root(dataset_id)
+
+    def withdraw(self, i: int, *pseudonyms: int, publish: bool = True) -> bytes:
+        """Hospital ``i`` attests that patients withdrew; returns the new consent root."""
+        mine, dataset_id = self.registry.as_(self.hospitals[i]), self.datasets[i]
+        with ConsentRegister(self.register_path(dataset_id), dataset_id) as register:
+            batch = register.attest({key_of(each): None for each in pseudonyms})
+        if publish:
+            mine.consents.publish_batch(dataset_id, batch)
+        return mine.consents.root(dataset_id)
+
+    def give_key(self, i: int, pseudonym: int, account: Any) -> Any:
+        """Enrol a patient's own account; returns the consents, written as that account."""
+        mine, dataset_id, address = self.registry.as_(self.hospitals[i]), self.datasets[i], Address(account.address)
+        with ConsentRegister(self.register_path(dataset_id), dataset_id) as register:
+            mine.consents.publish_batch(dataset_id, register.give_accounts({key_of(pseudonym): address}))
+            shown = register.tree().membership(account_key(address))
+        mine.consents.enrol(dataset_id, address, shown)
+        return self.registry.as_(account).consents
+
+    def enrol_unknown(self, i: int, account: Any) -> Any:
+        """Enrol an account of which hospital ``i``'s register knows nothing, and publish its own batch again."""
+        mine, dataset_id, address = self.registry.as_(self.hospitals[i]), self.datasets[i], Address(account.address)
+        tree = ConsentTree([(account_key(address), bytes(32))])
+        mine.consents.publish_batch(dataset_id, tree.batch)
+        mine.consents.enrol(dataset_id, address, tree.membership(account_key(address)))
+        self.publish_own_batch(i)
+        return self.registry.as_(account).consents
+
+    def publish_unknown_batch(self, i: int) -> None:
+        """Consents change on chain, and hospital ``i``'s register does not know how."""
+        self.registry.as_(self.hospitals[i]).consents.publish_batch(self.datasets[i], Batch(b"\7" * 32, 1))
+
+    def publish_own_batch(self, i: int) -> None:
+        """What the register has is on chain again."""
+        with ConsentRegister(self.register_path(self.datasets[i]), self.datasets[i]) as register:
+            self.registry.as_(self.hospitals[i]).consents.publish_batch(self.datasets[i], register.view().batch)
+
+    def add_version(self, i: int, table: Any, dataset: DatasetId | None = None) -> int:
+        """A further version of hospital ``i``'s dataset, proven; whoever is new in it consents."""
         mine, dataset_id = self.registry.as_(self.hospitals[i]), dataset or self.datasets[i]
         committed = committed_to(table)
-        number = mine.add_version(dataset_id, CID, table.rows, committed.root, consent)
+        number = mine.add_version(dataset_id, CID, table.rows, committed.root, self.admit(i, table, dataset))
         text_hash = table.dictionary.text_hash
         prove_on_chain(mine, dataset_id, number, committed, text_hash, prove=self.shelf.prove)
         self.rows[dataset_id, number] = table
@@ -187,13 +252,15 @@ def founders_of(researcher: Any, board: list[Any], hospitals: list[Any], keys: l
     ]
 
 
-def with_datasets(registry: Any, accounts: Any, tables: list[Any], now: Callable[[], float], shelf: Any) -> Consortium:
+def with_datasets(
+    registry: Any, accounts: Any, tables: list[Any], now: Callable[[], float], shelf: Any, folder: Path
+) -> Consortium:
     researcher, board, hospitals, keys = accounts
-    consortium = Consortium(registry, now, researcher, board, hospitals, keys, [], tables, shelf)
+    consortium = Consortium(registry, now, researcher, board, hospitals, keys, [], tables, shelf, folder=folder)
     for i, (account, table) in enumerate(zip(hospitals, tables, strict=True)):
-        until = int(now()) + 5 * YEARS
+        until = int(now()) + 4 * YEARS
         dataset = registry.as_(account).register_dataset(
-            "records", 1 << 4, table.dictionary.hash, 1, until, MicroRho(10_000_000), CONSENT
+            "records", 1 << 4, table.dictionary.hash, 1, 255, until, MicroRho(10_000_000)
         )
         consortium.datasets.append(dataset)
         consortium.add_version(i, table)
@@ -201,21 +268,24 @@ def with_datasets(registry: Any, accounts: Any, tables: list[Any], now: Callable
 
 
 @pytest.fixture(scope="session")
-def founded(tables: list[Any], shelf: Any) -> Consortium:
+def founded(tables: list[Any], shelf: Any, tmp_path_factory: pytest.TempPathFactory) -> Consortium:
     """A simulated consortium as it was founded. Proofs are for one stated chain, so that the shelf has them."""
     accounts = new_accounts()
     domain = ProofDomain(0, b"\5" * 20)
     registry = SimulatedRegistry.found("simulated consortium", founders_of(*accounts), proof_domain=domain)
-    return with_datasets(registry, accounts, tables, registry.clock, shelf)
+    folder = tmp_path_factory.mktemp("registers")
+    return with_datasets(registry, accounts, tables, registry.clock, shelf, folder)
 
 
 @pytest.fixture
-def simulated(founded: Consortium) -> Consortium:
+def simulated(founded: Consortium, tmp_path: Path) -> Consortium:
     """A copy of it."""
     kept = {each.name: getattr(founded.registry._world, each.name) for each in fields(World)}
     copies = {name: value.copy() if isinstance(value, dict | list) else value for name, value in kept.items()}
     registry = SimulatedRegistry(World(**(copies | {"lock": threading.RLock()})))
-    return replace(founded, registry=registry, now=registry.clock, rows=dict(founded.rows))
+    folder = tmp_path / "registers"
+    shutil.copytree(founded.folder, folder)
+    return replace(founded, registry=registry, now=registry.clock, rows=dict(founded.rows), folder=folder)
 
 
 @contextmanager
@@ -229,7 +299,7 @@ def chain_consortium(directory: Path, tables: list[Any], shelf: Any) -> Iterator
             deployer = Account.from_key(hashlib.sha256(b"deployer of federated tests").digest())
             patch.setattr(founding, "EthAccount", SimpleNamespace(create=lambda: deployer))
             registry = founding.found(chain.url, "chain consortium", founders_of(*accounts))
-        yield chain, replace(with_datasets(registry, accounts, tables, time.time, shelf), url=chain.url)
+        yield chain, replace(with_datasets(registry, accounts, tables, time.time, shelf, directory), url=chain.url)
 
 
 @pytest.fixture(scope="session")
@@ -308,6 +378,7 @@ class Scene:
             "clock": lambda: self.consortium.now() + self.seconds_ahead,
             "account": self.consortium.hospitals[i],
             "openings_path": self.folder / f"openings-{i}.sqlite",
+            "consents_path": self.consortium.register_path(dataset or self.consortium.datasets[i]),
         } | changes
         node = HospitalNode((registry or self.registry).as_(self.consortium.hospitals[i]), **arguments)
         self.looks[i].clear()

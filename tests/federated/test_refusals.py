@@ -193,13 +193,11 @@ def test_a_chain_process_that_was_killed(own_chain, refused):
 
 
 def test_stale_consents(study, refused):
-    """Last of the tests on a shared registry that change a dataset: the version is renewed afterwards."""
     permit = study.issue()
     study.open_round(permit)
-    hospital = study.registry.as_(study.consortium.hospitals[0])
-    hospital.set_consent_root(study.participants[0], b"\7" * 32)
+    study.consortium.publish_unknown_batch(0)
     refusal = refused(study.send_round(permit))
-    study.consortium.add_version(0, study.consortium.tables[0], consent=b"\7" * 32)
+    study.consortium.publish_own_batch(0)
     assert refusal.reason is Reason.CONSENT_STALE
     assert nothing_happened(study)
 

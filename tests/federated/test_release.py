@@ -65,7 +65,7 @@ def board_member_freezes_the_permit(scene):
 
 
 def consents_change(scene):
-    scene.registry.as_(scene.consortium.hospitals[0]).set_consent_root(scene.participants[0], b"\7" * 32)
+    scene.consortium.withdraw(0, scene.consortium.tables[0].pseudonyms[0])
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ class Meddled:
     def __getattr__(self, name):
         return getattr(self._inner, name)
 
-    def as_(self, account):
-        return Meddled(self._inner.as_(account), self._before)
+    def as_(self, account, identity=None):
+        return Meddled(self._inner.as_(account, identity), self._before)
 
     def record_use(self, *arguments):
         self._before()

@@ -20,8 +20,8 @@ def key():
 def revoke(scene, rows=REVOKED):
     """Patients of hospital 0 revoke, and it registers a version without them."""
     table = scene.consortium.tables[0]
-    scene.registry.as_(scene.consortium.hospitals[0]).set_consent_root(scene.participants[0], b"\7" * 32)
-    scene.consortium.add_version(0, table.select(np.arange(table.rows) >= rows), consent=b"\7" * 32)
+    scene.consortium.withdraw(0, *table.pseudonyms[:rows])
+    scene.consortium.add_version(0, table.select(np.arange(table.rows) >= rows))
 
 
 def reopened(scene, open_version):
@@ -109,8 +109,8 @@ def test_a_version_that_is_registered_while_the_code_computes_stops_the_result(h
 
 def test_a_node_may_start_before_its_dataset_has_a_version(scene, refused):
     hospital, hashed = scene.registry.as_(scene.consortium.hospitals[0]), scene.consortium.tables[0].dictionary.hash
-    until = int(scene.registry.clock()) + 9_999
-    empty = hospital.register_dataset("later", 1 << 4, hashed, 1, until, 0, b"\2" * 32)
+    until = int(scene.registry.clock()) + 2 * 366 * 24 * 3600
+    empty = hospital.register_dataset("later", 1 << 4, hashed, 1, 255, until, 0)
     datasets = (empty, *scene.participants[1:])
     node = scene.new_node(0, dataset_id=empty, ledger_path=scene.folder / "later.sqlite")
     study = scene.by_researcher.propose(scene.terms(datasets=datasets))

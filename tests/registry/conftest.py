@@ -11,11 +11,10 @@ import pytest
 from eth_account import Account
 from eth_utils import to_canonical_address
 
-from belmont.chain.deployment import predict_address
 from belmont.chain.process import ChainProcess
 from belmont.registry import founding
 from belmont.registry.errors import RegistryRefused
-from belmont.registry.founding import found
+from belmont.registry.founding import found, proxy_addresses
 from belmont.registry.protocol import Registry
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
@@ -128,7 +127,7 @@ def deployer() -> Any:
 
 @pytest.fixture(scope="session")
 def simulated(accounts: list[Any], founders: list[MemberProfile], deployer: Any, shelf: Any) -> World:
-    domain = ProofDomain(CHAIN_ID, to_canonical_address(predict_address(deployer.address, 0)))
+    domain = ProofDomain(CHAIN_ID, to_canonical_address(proxy_addresses(deployer.address)["Datasets"]))
     registry = SimulatedRegistry.found("Consortium", founders, proof_domain=domain)
     return world(registry, accounts, registry.clock, registry.clock.advance, shelf)
 

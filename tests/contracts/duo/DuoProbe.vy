@@ -21,3 +21,9 @@ def checked(conditions: duo.Conditions, declared: duo.Declaration) -> bool:
 @pure
 def matched(conditions: duo.Conditions, use: duo.Use, now: uint64) -> duo.Match:
     return duo.match(conditions, use, now)
+
+
+@external
+@pure
+def same(conditions: duo.Conditions, declared: duo.Declaration) -> (duo.Conditions, duo.Declaration):
+    return conditions, declared

@@ -16,7 +16,14 @@ class NodeTable(Protocol):
     def rows(self) -> int: ...
 
     @property
+    def pseudonyms(self) -> NDArray[np.uint64]:
+        """Of each row's patient."""
+
+    @property
     def columns(self) -> tuple[str, ...]: ...
+
+    def select(self, rows: NDArray[np.bool_]) -> "NodeTable":
+        """The table of these rows only."""
 
     def codes(self, column: str) -> NDArray[Any]:
         """Integer codes from 0 to ``width(column)``; where a value can be missing, 0 says that it is."""

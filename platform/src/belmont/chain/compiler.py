@@ -3,6 +3,8 @@
 The cache key is SHA-256 over the compiler's version, the EVM version, and the contract's source with every file of the
 folder that it imports, directly or through another. A file in the cache is written under another name and then
 renamed, and one that cannot be read is compiled again.
+
+Where `NAME.layout.json` stands beside a source, it says in which storage slots the contract keeps its variables.
 """
 
 from __future__ import annotations
@@ -89,10 +91,16 @@ def _cache_key(name: str, directory: Path) -> str:
     digest = hashlib.sha256()
     for part in (CACHE_FORMAT, metadata.version("vyper"), EVM_VERSION, name):
         digest.update(len(part).to_bytes(4, "big") + part.encode())
-    for path in _imported(directory / f"{name}.vy"):
+    layout = _layout_override(name, directory)
+    for path in [*_imported(directory / f"{name}.vy"), *([layout] if layout else [])]:
         relative, content = path.relative_to(directory).as_posix().encode(), path.read_bytes()
         digest.update(len(relative).to_bytes(4, "big") + relative + len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
+
+
+def _layout_override(name: str, directory: Path) -> Path | None:
+    path = directory / f"{name}.layout.json"
+    return path if path.is_file() else None
 
 
 def _imported(source: Path) -> list[Path]:
@@ -145,12 +153,14 @@ def _compile(name: str, directory: Path) -> dict[str, Any]:
     from vyper.exceptions import VyperException
 
     bundle = FilesystemInputBundle([directory])
+    layout = _layout_override(name, directory)
     try:
         output = compile_from_file_input(
             bundle.load_file(Path(f"{name}.vy")),
             input_bundle=bundle,
             output_formats=["abi", "bytecode", "bytecode_runtime", "layout"],
             settings=Settings(evm_version=EVM_VERSION),
+            storage_layout_override=bundle.load_json_file(layout) if layout else None,
         )
     except (VyperException, OSError) as error:
         raise CompilationError(f"{directory / name}.vy does not compile: {error}") from error

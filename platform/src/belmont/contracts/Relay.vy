@@ -16,6 +16,12 @@
 """
 
 import signature as signatures
+import Identities
+import Studies
+import Permits
+import Members
+import Rules
+import Consents
 
 VOTE: constant(bytes32) = keccak256(
     "Vote(address actor,uint64 study,bool approve,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
@@ -51,56 +57,6 @@ CONSENT_REVOCATION: constant(bytes32) = keccak256(
 )
 
 
-struct Permit:
-    issuedAt: uint64
-    expiresAt: uint64
-    frozenUntil: uint64
-    freezes: uint64
-    revoked: bool
-
-
-interface Identities:
-    def identityOwner(identity: address) -> address: view
-    def speaksFor(actor: address, sender: address) -> bool: view
-
-
-interface Studies:
-    def vote(actor: address, study: uint64, approve: bool, reasonHash: bytes32): nonpayable
-    def accept(actor: address, study: uint64, dataset: bytes32): nonpayable
-
-
-interface Permits:
-    def freeze(actor: address, permit: uint64, duration: uint64, reasonHash: bytes32): nonpayable
-    def voteLift(actor: address, permit: uint64): nonpayable
-    def voteRevoke(actor: address, permit: uint64, reasonHash: bytes32): nonpayable
-    def withdraw(actor: address, permit: uint64, dataset: bytes32): nonpayable
-    def permit(id: uint64) -> Permit: view
-
-
-interface Members:
-    def support(actor: address, proposal: uint64): nonpayable
-
-
-interface Rules:
-    def support(actor: address, proposal: uint64): nonpayable
-    def votePause(actor: address, pause: uint64, reasonHash: bytes32): nonpayable
-    def voteResume(actor: address, pause: uint64): nonpayable
-
-
-interface Consents:
-    def grant(
-        actor: address,
-        dataset: bytes32,
-        purposes: uint64,
-        categories: uint64,
-        recipients: DynArray[address, 8],
-        validFrom: uint64,
-        validUntil: uint64,
-        sequence: uint64,
-    ): nonpayable
-    def revoke(actor: address, dataset: bytes32, sequence: uint64): nonpayable
-
-
 event ContractDeployed:
     actor: indexed(address)
 
@@ -116,12 +72,12 @@ event NonceCancelled:
     nonce: uint256
 
 
-IDENTITIES: immutable(Identities)
-STUDIES: immutable(Studies)
-PERMITS: immutable(Permits)
-MEMBERS: immutable(Members)
-RULES: immutable(Rules)
-CONSENTS: immutable(Consents)
+IDENTITIES: immutable(Identities.__interface__)
+STUDIES: immutable(Studies.__interface__)
+PERMITS: immutable(Permits.__interface__)
+MEMBERS: immutable(Members.__interface__)
+RULES: immutable(Rules.__interface__)
+CONSENTS: immutable(Consents.__interface__)
 
 _used: HashMap[address, HashMap[uint256, bool]]
 
@@ -130,12 +86,12 @@ _used: HashMap[address, HashMap[uint256, bool]]
 def __init__(
     identities: address, studies: address, permits: address, members: address, rules: address, consents: address
 ):
-    IDENTITIES = Identities(identities)
-    STUDIES = Studies(studies)
-    PERMITS = Permits(permits)
-    MEMBERS = Members(members)
-    RULES = Rules(rules)
-    CONSENTS = Consents(consents)
+    IDENTITIES = Identities.__interface__(identities)
+    STUDIES = Studies.__interface__(studies)
+    PERMITS = Permits.__interface__(permits)
+    MEMBERS = Members.__interface__(members)
+    RULES = Rules.__interface__(rules)
+    CONSENTS = Consents.__interface__(consents)
     log ContractDeployed(actor=msg.sender)
 
 
@@ -194,7 +150,7 @@ def voteLift(
 ):
     structHash: bytes32 = keccak256(abi_encode(LIFT, actor, permit, freeze, nonce, deadline))
     self._spend(actor, structHash, nonce, deadline, signature)
-    current: Permit = staticcall PERMITS.permit(permit)
+    current: Permits.Permit = staticcall PERMITS.permit(permit)
     assert freeze == current.freezes, "FREEZE_NOT_CURRENT"  # 3
     extcall PERMITS.voteLift(actor, permit)
 

@@ -14,7 +14,8 @@
   4. A proposal can be supported for a while only, which is a rule itself.
   5. A carried proposal waits for the delay that was the rule when it was carried. Then anyone has it enacted, once, in
      thirty days, and it is counted once more: without a majority nothing happens.
-  6. Enacting sets one number, gives one proxy other code, or redeems credits, and nothing else.
+  6. Enacting sets one number, gives one proxy other code (with the hash that it had when it was proposed), or redeems
+     credits, and nothing else.
   7. The quorum of the ethics board pauses the consortium at once, for a while that is a rule, and resumes it early.
   8. Pauses are numbered, and votes belong to one. A vote to pause counts for as long as proposals are open, and while
      its voter is an active member of the board. When a smaller board makes the votes that stand enough, anyone has
@@ -276,6 +277,8 @@ def enact(proposal: uint64):
         self._changed[number] = found.amount + 1
         log RuleChanged(actor=msg.sender, proposal=proposal, number=number, setting=found.amount)
     elif found.kind == CODE:  # 6
+        # A contract that was destroyed in the transaction that created it leaves its address to other code.
+        assert found.implementation.codehash == found.noteHash, "CODE_MISSING"  # 6
         self.switches += 1
         log CodeSwitched(
             actor=msg.sender, proposal=proposal, target=found.account, implementation=found.implementation

@@ -13,6 +13,7 @@ from belmont.federated.query.columns import Columns
 from belmont.identity.keys import Identity
 from belmont.lab import cards, hospital_files, local
 from belmont.lab.audit import audit_frame
+from belmont.lab.consents import HospitalConsents
 from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.home import Home, Person, SyntheticSource
@@ -190,8 +191,14 @@ class Consortium:
         refuse_others(Hospital, (hospital,), "consortium.proof(consortium.hospitals[0])")
         return saved_proof(self.home_here, hospital.slug, self.registry, hospital.dataset_id)
 
+    def consents(self, hospital: Hospital) -> HospitalConsents:
+        """Who consents to the use of a hospital's dataset: attest, give patients keys of their own, and see it all."""
+        refuse_others(Hospital, (hospital,), "consortium.consents(consortium.hospitals[0])")
+        return HospitalConsents(self, hospital)
+
     def new_version(self, hospital: Hospital) -> Version:
-        """Registers a hospital's rows once more, with fresh blinding; ``prove()`` what is returned.
+        """Registers a hospital's rows once more, with fresh blinding and without the rows of patients who withdrew;
+        ``prove()`` what is returned.
 
         Until then its node refuses to compute: the newest version is not proven.
         """

@@ -9,6 +9,8 @@
     members/<slug>/vault.sqlite         a hospital's: encrypted dataset versions
     members/<slug>/ledger.sqlite        a hospital's: rounds and queries it served
     members/<slug>/dictionary.yaml      a hospital's: what its columns mean
+    members/<slug>/consents.sqlite      a hospital's: who consents to what
+    members/<slug>/consent.key          a hospital's: salts what stands for its patients on chain (mode 0600)
     members/<slug>/openings.sqlite      a hospital's: how much of each commitment has been given away
     members/<slug>/proofs/              a hospital's: the proofs of its versions, nothing secret
     members/<slug>/quality.json         a hospital's: what was found wrong with its records when they were coded
@@ -87,6 +89,12 @@ class Home:
 
     def quality(self, slug: str) -> Path:
         return self.member(slug) / "quality.json"
+
+    def consents(self, slug: str) -> Path:
+        return self.member(slug) / "consents.sqlite"
+
+    def consent_key(self, slug: str) -> Path:
+        return self.member(slug) / "consent.key"
 
     def openings(self, slug: str) -> Path:
         return self.member(slug) / "openings.sqlite"

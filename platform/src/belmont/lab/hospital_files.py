@@ -1,16 +1,14 @@
 """What one hospital keeps on this machine, from its records to a registered, encrypted version of them."""
 
-import hashlib
-import hmac
 import json
 import secrets
 import time
 from pathlib import Path
 
-from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.ingest import read_fhir
 from belmont.identity.secret_file import create_secret_file, read_secret_file
+from belmont.lab.consent_files import admit_patients, categories_of, consenting_rows
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
 from belmont.lab.stored_rows import StoredRows
@@ -20,17 +18,13 @@ from belmont.vault.cid import Cid
 from belmont.vault.vault import Vault
 from belmont.vault.wrapping_key import MAX_FILE_BYTES, WrappingKey
 
-RETENTION_SECONDS = 5 * 365 * 86400
+RETENTION_SECONDS = 5 * 365 * 86400 - 3600
+"""An hour less than the most, for a chain whose clock is behind."""
 LIFETIME_RHO = MicroRho(20_000_000)
 HMB, IRB = 6, 21
 DUO_TERMS = 1 << HMB | 1 << IRB
 """Health, medical or biomedical research (DUO:0000006), with ethics approval (DUO:0000021)."""
 PSEUDONYM_KEY_FILE = "pseudonym.key"
-
-
-def consent_root(key: bytes, table: CodedTable) -> bytes:
-    """A keyed digest of whose rows are in, so that the chain can tell two states of consent apart and nothing more."""
-    return hmac.new(key, b"belmont/consent-root/v1" + table.pseudonyms.astype("<u8").tobytes(), hashlib.sha256).digest()
 
 
 def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> DatasetId:
@@ -49,19 +43,18 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
     key = _pseudonym_key(home.member(slug) / PSEUDONYM_KEY_FILE)
     ingested = read_fhir(home.records(slug), dictionary, key)
     home.quality(slug).write_text(json.dumps(ingested.quality.to_dict()), encoding="utf-8")
-    root = consent_root(key, ingested.table)
     rows = StoredRows.fresh(ingested.table)
     committed = rows.commit()
     with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
         cid = vault.put(dataset_name, rows.to_bytes())
     if earlier is None:
+        categories, until = categories_of(dictionary), int(time.time()) + RETENTION_SECONDS
         dataset_id = registry.register_dataset(
-            dataset_name, DUO_TERMS, dictionary.hash, 2, int(time.time()) + RETENTION_SECONDS, LIFETIME_RHO, root
+            dataset_name, DUO_TERMS, dictionary.hash, 2, int(categories), until, LIFETIME_RHO
         )
     else:
         dataset_id = earlier.id
-        if earlier.consent_root != root:
-            registry.set_consent_root(dataset_id, root)
+    root = admit_patients(home, slug, registry, dataset_id, ingested.table)
     registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, root)
     return dataset_id
 
@@ -69,12 +62,14 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
 def renew(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> int:
     """Registers the newest version's rows once more, with fresh blinding, and returns the new version's number.
 
-    That gives a new budget of openings. The version has to be proven like any other.
+    Rows of patients without a consent are left out. That gives a new budget of openings. The version has to be proven
+    like any other.
     """
     dataset = registry.dataset(dataset_id)
     if dataset is None:
         raise HomeError(f"the chain has no dataset of {slug}")
-    rows = StoredRows.fresh(stored_rows(home, slug, registry, dataset_id).table)
+    table = stored_rows(home, slug, registry, dataset_id).table
+    rows = StoredRows.fresh(consenting_rows(home, slug, dataset_id, table))
     committed = rows.commit()
     with _vault(home, slug) as vault:
         cid = vault.put(dataset.name, rows.to_bytes())

@@ -27,4 +27,5 @@ def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNod
         home.ledger(hospital.slug),
         account=hospital.identity.account,
         openings_path=home.openings(hospital.slug),
+        consents_path=home.consents(hospital.slug),
     )

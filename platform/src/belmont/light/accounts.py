@@ -85,14 +85,21 @@ def running(header: Header, address: bytes, proof: CodeProof) -> tuple[Account, 
         if proof.implementation:
             raise ProofRefused("A2", "a proof of an implementation, and the contract is no proxy")
         return at, Code(address, at.code_hash)
-    implementation = (points_to % 2**160).to_bytes(20, "big")
+    implementation = address_in(points_to)
     behind = account(header, implementation, proof.implementation)
     return at, Code(address, at.code_hash, implementation, behind.code_hash)
+
+
+def address_in(word: int) -> bytes:
+    """The address in a slot."""
+    return (word % 2**160).to_bytes(20, "big")
 
 
 def refuse_other_code(name: str, expected: Code, found: Code) -> None:
     """Raises ``CodeChanged`` unless it is the code that the checkpoint names (A2)."""
     if found != expected:
-        raise CodeChanged("A2", f"{name} ran another code then than the checkpoint names: get a checkpoint of that time")
+        raise CodeChanged(
+            "A2", f"{name} ran another code then than the checkpoint names: get a checkpoint of that time"
+        )
     if NO_CODE in (found.code_hash, found.implementation_code_hash):
         raise CodeChanged("A2", f"there is no code at {name}")

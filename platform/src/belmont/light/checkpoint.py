@@ -88,7 +88,8 @@ class Checkpoint:
         """Addresses whose signatures are here and hold, checksummed."""
         from eth_account import Account
         from eth_account.messages import encode_typed_data
-        from eth_keys.exceptions import BadSignature, ValidationError
+        from eth_keys.exceptions import BadSignature
+        from eth_utils.exceptions import ValidationError
 
         message = encode_typed_data(self._domain, TYPES, self._message)
         found = set()
@@ -139,7 +140,7 @@ class Checkpoint:
         checkpoint = cls(
             chain_id=fields.number("chain_id"),
             number=fields.number("number"),
-            block_hash=fields.bytes("block_hash", 32),
+            block_hash=fields.fixed("block_hash", 32),
             contracts={_name(name): _code(entry, name) for name, entry in contracts.items()},
             signatures=tuple(fields.byte_strings("signatures", SIGNATURES_MAX, 65)),
         )
@@ -174,11 +175,11 @@ def _code_document(code: Code) -> dict[str, str]:
 
 def _code(document: object, name: str) -> Code:
     fields = Fields(document, f"contract {name}")
-    address, code_hash = fields.bytes("address", 20), fields.bytes("code_hash", 32)
+    address, code_hash = fields.fixed("address", 20), fields.fixed("code_hash", 32)
     if "implementation" not in fields:
         fields.end()
         return Code(address, code_hash)
-    code = Code(address, code_hash, fields.bytes("implementation", 20), fields.bytes("implementation_code_hash", 32))
+    code = Code(address, code_hash, fields.fixed("implementation", 20), fields.fixed("implementation_code_hash", 32))
     fields.end()
     return code
 

@@ -71,7 +71,7 @@ class Fields:
             raise self._wrong(name, f"text of at most {length_max} characters")
         return found
 
-    def bytes(self, name: str, size: int) -> bytes:
+    def fixed(self, name: str, size: int) -> bytes:
         found = _hex(self.take(name))
         if found is None or len(found) != size:
             raise self._wrong(name, f"{size} bytes")
@@ -98,7 +98,9 @@ class Fields:
 
     def end(self) -> None:
         if self._left:
-            raise BundleMalformed(f"{self._what} has a field that this release does not know: {_short(min(self._left))}")
+            raise BundleMalformed(
+                f"{self._what} has a field that this release does not know: {_short(min(self._left))}"
+            )
 
     def _number(self, found: object, name: str) -> int:
         if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= NUMBER_MAX:

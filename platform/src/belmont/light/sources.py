@@ -14,9 +14,9 @@ from rlp.exceptions import DecodingError
 
 from belmont.chain.errors import ChainError
 from belmont.chain.transport import JsonRpcTransport
-from belmont.light.accounts import IMPLEMENTATION_SLOT, CodeProof, running
+from belmont.light.accounts import IMPLEMENTATION_SLOT, CodeProof, account, address_in, slot_value
 from belmont.light.encoding import encode
-from belmont.light.errors import ProofRefused, SourceUnreachable
+from belmont.light.errors import SourceUnreachable
 from belmont.light.headers import Header
 from belmont.light.receipts import Receipt
 from belmont.light.trie_build import Trie
@@ -105,17 +105,14 @@ class Source:
         return BlockTries(header, *tries, tuple(before[:-1]))
 
     def code_proof(self, header: Header, address: bytes) -> CodeProof:
-        """Which code a contract runs, with proofs that hold against the header."""
-        account, (slot,) = self.proof(header, address, [IMPLEMENTATION_SLOT])
-        plain = CodeProof(account, slot)
-        _, code = running(header, address, plain) if _is_plain(header, address, plain) else (None, None)
-        if code is not None:
-            return plain
-        implementation = _implementation(header, address, plain)
-        behind, _ = self.proof(header, implementation, [])
-        proof = CodeProof(account, slot, behind)
-        running(header, address, proof)
-        return proof
+        """Proofs of which code a contract runs after a block. Raises ``ProofRefused`` where they do not hold."""
+        of_account, (of_slot,) = self.proof(header, address, [IMPLEMENTATION_SLOT])
+        storage_root = account(header, address, of_account).storage_root
+        points_to = slot_value(storage_root, IMPLEMENTATION_SLOT, of_slot)
+        if not points_to:
+            return CodeProof(of_account, of_slot)
+        behind, _ = self.proof(header, address_in(points_to), [])
+        return CodeProof(of_account, of_slot, behind)
 
     def proof(
         self, header: Header, address: bytes, slots: Sequence[int]
@@ -130,3 +127,35 @@ class Source:
     def code(self, address: bytes, number: int) -> bytes:
         with self._readable():
             return _bytes(self._transport.request("eth_getCode", ["0x" + address.hex(), hex(number)]))
+
+    def _batch(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        answers = self._transport.batch(requests)
+        for (method, _), answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Exception):
+                raise SourceUnreachable(f"{self.url} does not answer {method}: {answer}") from answer
+        return answers
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """An answer that is none, or not what the protocol says, counts as no answer."""
+        try:
+            yield
+        except ChainError as error:
+            raise SourceUnreachable(str(error)) from error
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, DecodingError) as error:
+            raise SourceUnreachable(f"{self.url} gave an answer that cannot be read: {error!r}") from error
+
+
+def _log(entry: Any) -> FoundLog:
+    return FoundLog(
+        block=int(entry["blockNumber"], 16),
+        transaction_index=int(entry["transactionIndex"], 16),
+        log_index=int(entry["logIndex"], 16),
+        address=_bytes(entry["address"]),
+        topics=tuple(_bytes(topic) for topic in entry["topics"]),
+        data=_bytes(entry["data"]),
+    )
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))

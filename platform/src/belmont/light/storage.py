@@ -170,8 +170,14 @@ def layout_of(name: str, source_directory: Path | None = None) -> Layout:
 
     directory = contracts_directory() if source_directory is None else source_directory
     bundle = FilesystemInputBundle([directory])
+    fixed = directory / f"{name}.layout.json"
     try:
-        data = CompilerData(bundle.load_file(Path(f"{name}.vy")), bundle, settings=Settings(evm_version=EVM_VERSION))
+        data = CompilerData(
+            bundle.load_file(Path(f"{name}.vy")),
+            bundle,
+            settings=Settings(evm_version=EVM_VERSION),
+            storage_layout=bundle.load_json_file(fixed) if fixed.is_file() else None,
+        )
         with anchor_settings(data.settings):
             slots = data.storage_layout.get("storage_layout", {})
             module = data.compilation_target._metadata["type"]
@@ -262,9 +268,11 @@ def _shape(kind: VyperType) -> Shape:
 def _key_word(shape: Word | Text, key: Key) -> bytes:
     """A key as its 32 bytes (L2). Raises ``PathUnknown`` for one of another type."""
     if isinstance(shape, Text):
-        content = key.encode() if isinstance(key, str) and shape.is_text else key
-        if not isinstance(content, bytes) or len(content) > shape.length:
-            raise PathUnknown(f"the key {key!r} is not {'text' if shape.is_text else 'bytes'} up to {shape.length} bytes")
+        content = key.encode() if isinstance(key, str) else key
+        if not isinstance(content, bytes) or isinstance(key, str) != shape.is_text or len(content) > shape.length:
+            raise PathUnknown(
+                f"the key {key!r} is not {'text' if shape.is_text else 'bytes'} up to {shape.length} bytes"
+            )
         return keccak(content)
     if shape.kind == "bytes" and isinstance(key, bytes) and len(key) == shape.size:
         return key.ljust(32, b"\0")

@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: its id and six calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and seven calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -56,6 +56,9 @@ class ChainPort(Protocol):
 
     def code(self, address: Address) -> bytes:
         """The code at an address, empty where there is none."""
+
+    def storage(self, places: Sequence[tuple[Address, int]], block: int | None = None) -> list[bytes]:
+        """What slots of contracts hold, 32 bytes each, after ``block``, or after the newest."""
 
     def creation(self, transaction: bytes) -> Creation | None:
         """The contract creation with this hash; None when there is no such transaction or it created nothing."""

@@ -3,6 +3,10 @@
 Reads of several records happen at one block, so that they fit together. Only what the contracts never change is
 remembered between reads: the terms of a study, a dataset's registration, and a version's contents. Everything that a
 decision can turn on and that can change is read anew each time.
+
+The code that answers can change as well, by vote. What each proxy points to is read from its storage with every view,
+and not from the contracts, which could say anything once their code is another: where it is not what was verified, the
+consortium is verified anew.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from eth_utils.address import to_canonical_address
 
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort, Log
-from belmont.registry.contract_set import NAMES, contract
+from belmont.registry.contract_set import IMPLEMENTATION_SLOT, NAMES, contract
 from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.hashes import part_mark
 from belmont.registry.types import (
@@ -46,6 +50,7 @@ from belmont.registry.types import (
     VersionStatus,
     View,
 )
+from belmont.registry.verification import verify
 
 _NO_DATASET = DatasetId(ZERO_HASH)
 Call = tuple[str, str, tuple[object, ...]]
@@ -59,6 +64,8 @@ class Unchanging:
     terms: dict[PermitId, tuple[Address, StudyTerms]] = field(default_factory=dict)
     datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
     versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
+    verified: list[bytes] = field(default_factory=list)
+    """Where the proxies pointed when the consortium was last verified; stays until other code is voted for."""
 
 
 class ChainReads:
@@ -79,12 +86,18 @@ class ChainReads:
     def identity(self) -> str:
         return f"eip155:{self._chain.chain_id}:{self.addresses['Members']}"
 
+    @property
+    def chain_id(self) -> int:
+        """EIP-155."""
+        return self._chain.chain_id
+
     def head(self) -> Head:
         return self._chain.head()
 
     def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
         arguments.check_request(permit_id, kind, n, dataset_id)
         head = self.head()
+        self._refuse_unknown_code(head.number)
         struct = self.read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
         with _readable():
             state = struct["dataset"]
@@ -106,6 +119,13 @@ class ChainReads:
                 data_user_active=permit is not None and struct["dataUserActive"],
                 paused_until=struct["pausedUntil"],
             )
+
+    def _refuse_unknown_code(self, block: int) -> None:
+        """Raises ``CodeUnknown`` where a proxy does not run code of this release after ``block``."""
+        pointed_to = self._chain.storage([(each, IMPLEMENTATION_SLOT) for each in self.addresses.values()], block)
+        if pointed_to != self._unchanging.verified:
+            verify(self._chain, self.addresses["Members"])
+            self._unchanging.verified = pointed_to
 
     def member(self, address: Address) -> Member | None:
         struct = self.read("Members", "member", address)

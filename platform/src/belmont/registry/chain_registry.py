@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from belmont.chain.client import ChainClient
+from belmont.identity.signed_message import Signer
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort
 from belmont.registry.chain_reads import ChainReads, Unchanging
@@ -15,9 +16,12 @@ from belmont.registry.credits.chain import ChainCredits
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
 from belmont.registry.hashes import reason_hash
+from belmont.registry.identities.chain import ChainIdentities
+from belmont.registry.identities.changes import as_signer
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.proofs import boundaries, proof_struct, start_struct
 from belmont.registry.protocol import Account
+from belmont.registry.relay.chain import ChainRelay
 from belmont.registry.rpc_chain import RpcChain
 from belmont.registry.rules.chain import ChainRules
 from belmont.registry.types import (
@@ -86,6 +90,14 @@ class ChainRegistry(ChainReads):
         return ChainConsents(self)
 
     @property
+    def identities(self) -> ChainIdentities:
+        return ChainIdentities(self)
+
+    @property
+    def relay(self) -> ChainRelay:
+        return ChainRelay(self)
+
+    @property
     def credits(self) -> ChainCredits:
         return ChainCredits(self)
 
@@ -131,7 +143,7 @@ class ChainRegistry(ChainReads):
         fields = (name, duo_terms, dictionary_hash, sensitivity, categories, retention_until, rho_cap)
         arguments.check_registration(*fields)
         self.act("Datasets", "register", *fields)
-        return dataset_id_of(self._actor(), name)
+        return dataset_id_of(self.actor(), name)
 
     def add_version(
         self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
@@ -278,7 +290,7 @@ class ChainRegistry(ChainReads):
 
     def act(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
         """Send a transaction that acts for this registry's identity."""
-        return self.send(name, function, self._actor(), *args, event=event)
+        return self.send(name, function, self.actor(), *args, event=event)
 
     def send(self, name: str, function: str, *args: object, event: str | None = None) -> dict[str, Any]:
         """Send a transaction; returns the fields of its ``event``, where one is asked for."""
@@ -292,8 +304,13 @@ class ChainRegistry(ChainReads):
                 return decoded[1]
         raise RegistryUnreachable(f"{name}.{function} was included without its event {event}")
 
-    def _actor(self) -> Address:
+    def actor(self) -> Address:
+        """The identity that this registry writes for."""
         return self._identity or Address(self._bound().address)
+
+    def signer(self) -> Signer:
+        """The account, where it can sign messages."""
+        return as_signer(self._bound())
 
     def _bound(self) -> Account:
         if self._account is None:

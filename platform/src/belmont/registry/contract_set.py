@@ -1,9 +1,13 @@
-"""The contracts as compiled by this release, and how they are wired to one another."""
+"""The contracts as compiled by this release, how they are wired to one another, and the proxies before them.
+
+Wherever an address of a contract is meant, it is that of its proxy.
+"""
 
 from dataclasses import dataclass
 from functools import cache
 
 from eth_utils.address import to_canonical_address
+from eth_utils.crypto import keccak
 
 from belmont.chain.compiler import Compiled, compile_contract
 from belmont.registry.abi import Interface
@@ -26,9 +30,9 @@ NAMES = (
 )
 """In order of deployment. Members is last: it announces the consortium."""
 OTHERS = NAMES[:-1]
-"""Those that Members announces, in the order of its constructor."""
+"""Those that Members announces, in this order."""
 
-_WIRING = {
+WIRING = {
     "Members": ("Identities", "Rules"),
     "Datasets": ("Identities", "Members", "Consents", "Uses", "Proofs"),
     "Studies": ("Identities", "Members", "Datasets", "Permits", "Rules"),
@@ -44,6 +48,9 @@ _WIRING = {
     "Credits": ("Uses", "Rules"),
 }
 """Which addresses each contract holds as immutables, in the order of its constructor."""
+
+IMPLEMENTATION_SLOT = int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1
+"""Where a proxy keeps the address of the code that it runs (ERC-1967)."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,31 @@ def contract(name: str) -> Contract:
 
 
 def wired_to(name: str, addresses: dict[str, Address]) -> tuple[Address, ...]:
-    """The addresses a contract is constructed with, apart from the founding arguments of Members."""
-    return tuple(addresses[other] for other in _WIRING[name])
+    """The addresses a contract is constructed with."""
+    return tuple(addresses[other] for other in WIRING[name])
 
 
 def deployed_code(name: str, addresses: dict[str, Address]) -> bytes:
-    """The code that stands on chain when ``name`` is deployed by this release and wired to ``addresses``."""
-    immutables = (to_canonical_address(each).rjust(32, b"\0") for each in wired_to(name, addresses))
-    return contract(name).compiled.runtime + b"".join(immutables)
+    """The code behind the proxy of ``name``, as this release compiles it, wired to ``addresses``."""
+    return contract(name).compiled.runtime + b"".join(_word(each) for each in wired_to(name, addresses))
+
+
+def creation_code(name: str, addresses: dict[str, Address]) -> bytes:
+    """What leaves that code on a chain."""
+    its = contract(name)
+    return its.compiled.bytecode + its.interface.encode_constructor(*wired_to(name, addresses))
+
+
+def proxy_code(addresses: dict[str, Address]) -> bytes:
+    """The code at every one of ``addresses``."""
+    return contract("Proxy").compiled.runtime + _word(addresses["Rules"])
+
+
+def proxy_creation(implementation: Address, addresses: dict[str, Address], data: bytes = b"") -> bytes:
+    """What leaves that code on a chain, pointed to an implementation and with ``data`` run by it once."""
+    its = contract("Proxy")
+    return its.compiled.bytecode + its.interface.encode_constructor(implementation, addresses["Rules"], data)
+
+
+def _word(address: Address) -> bytes:
+    return to_canonical_address(address).rjust(32, b"\0")

@@ -26,7 +26,8 @@ The checks, in this order; the first that fails gives the reason:
 13. enough participants, each of them covered; for a query all datasets
     that the permit covers, in the order of its terms                     TOO_FEW_HOSPITALS, DATASET_NOT_COVERED,
                                                                           PARTICIPANTS_MISMATCH
-14. enough rows here, and in the version                                  COHORT_TOO_SMALL
+14. for a query, every row of the version has a consent that permits it;
+    enough rows here, and in the version                                  CONSENT_SCOPE, COHORT_TOO_SMALL
 15. n is within the approved number                                       ROUNDS_EXHAUSTED, QUERIES_EXHAUSTED
 16. the data user opened n on chain                                       ROUND_NOT_OPEN, QUERY_NOT_OPEN
 17. with this model or query                                              MODEL_MISMATCH, QUERY_MISMATCH
@@ -124,7 +125,7 @@ def _malformed(request: Request) -> str | None:
     """Check 1: what is wrong with the form of a request, if anything."""
     if not isinstance(request.kind, UseKind):
         return "kind is neither a round nor a query"
-    for name in ("permit_id", "n", "purpose", "cohort_rows", "version", "rho"):
+    for name in ("permit_id", "n", "purpose", "cohort_rows", "version", "left_out", "rho"):
         value = getattr(request, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             return f"{name} is not a whole number of at least 0"
@@ -231,6 +232,9 @@ def _terms(permit: Permit, request: Request, version: DatasetVersion | None) -> 
             Reason.PARTICIPANTS_MISMATCH,
             f"a query is over all {len(permit.covered)} datasets that the permit covers, in the order of its terms",
         )
+    if request.kind is UseKind.QUERY and request.left_out:
+        # How many is the hospital's secret.
+        return Refused(Reason.CONSENT_SCOPE, "not every row of the version has a consent that permits this use")
     if request.cohort_rows < terms.min_cohort or version is None or version.rows < terms.min_cohort:
         # The number itself is the hospital's secret.
         return Refused(Reason.COHORT_TOO_SMALL, f"fewer than the approved minimum of {terms.min_cohort} rows")

@@ -7,7 +7,8 @@ RegistryError
 └── ConsortiumError            the contracts on this chain are not a consortium that can be trusted
     ├── ConsortiumNotFound     no consortium was founded on this chain
     ├── SeveralConsortia       more than one was: name the one to use
-    └── ConsortiumForged       the contracts are not the ones that this release compiles to
+    ├── ConsortiumForged       the contracts are not the ones that this release compiles to
+    └── CodeUnknown            the members voted for code that this release does not know
 """
 
 from belmont.registry.reasons import Reason, WriteRefusal
@@ -53,6 +54,18 @@ class SeveralConsortia(ConsortiumError):
 
 class ConsortiumForged(ConsortiumError):
     """The deployed contracts differ from the ones this release compiles to."""
+
+
+class CodeUnknown(ConsortiumError):
+    """The consortium's own vote pointed a contract to code that is not part of this release."""
+
+    def __init__(self, contract: str, implementation: str) -> None:
+        super().__init__(
+            f"{Reason.CODE_UNKNOWN}: {contract} runs code, at {implementation}, that this release does not know. "
+            f"{Reason.CODE_UNKNOWN.remedy}"
+        )
+        self.contract = contract
+        self.implementation = implementation
 
 
 def _code(reason: str) -> Reason | WriteRefusal | None:

@@ -1,8 +1,10 @@
 """Founding a consortium, with a key that is made for it and thrown away.
 
-1. The deployer's address and its nonces 0 to 7 give the addresses of all eight contracts before any exists.
-2. Each contract is deployed with the addresses of those it knows; nothing is set later, so the key has no use left.
-3. Members is deployed last and announces the consortium: a founding that broke off leaves nothing to connect to.
+1. The deployer's address and its nonces give the addresses of all proxies before any exists: 1, 3, 5 and so on.
+2. Each contract's code is deployed with the addresses of those it knows, and then its proxy, which points to it.
+   Nothing is set later, so the key has no use left.
+3. Members comes last. Its proxy is created and founded in one transaction, which announces the consortium: a founding
+   that broke off leaves nothing to connect to.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from belmont.chain.deployment import predict_address
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.contract_set import NAMES, OTHERS, contract, wired_to
+from belmont.registry.contract_set import NAMES, OTHERS, contract, creation_code, proxy_creation
 from belmont.registry.errors import ConsortiumForged
 from belmont.registry.limits import FOUNDERS_MAX
 from belmont.registry.protocol import Account
@@ -36,16 +38,20 @@ def found_on(chain: ChainPort, name: str, founders: Sequence[MemberProfile]) -> 
     arguments.check_text("name", name)
     arguments.check_founders(founders, FOUNDERS_MAX)
     deployer: Account = EthAccount.create()
-    nonces = enumerate(NAMES)
-    addresses = {each: Address(predict_address(deployer.address, nonce)) for nonce, each in nonces}
+    addresses = proxy_addresses(Address(deployer.address))
+    others = [addresses[each] for each in OTHERS]
+    profiles = [records.profile_struct(founder) for founder in founders]
     for each in NAMES:
-        wiring: tuple[object, ...] = wired_to(each, addresses)
-        its = contract(each)
-        _, created = chain.send(deployer, None, its.compiled.bytecode + its.interface.encode_constructor(*wiring))
+        _, code = chain.send(deployer, None, creation_code(each, addresses))
+        if code is None:
+            raise ConsortiumForged(f"The chain does not say where it put the code of {each}; found it once more.")
+        data = contract("Members").interface.encode_call("found", name, profiles, others) if each == "Members" else b""
+        _, created = chain.send(deployer, None, proxy_creation(code, addresses, data))
         if created != addresses[each]:
             raise ConsortiumForged(f"{each} was created at {created}, not at {addresses[each]}; found it once more.")
-    profiles = [records.profile_struct(founder) for founder in founders]
-    others = [addresses[other] for other in OTHERS]
-    found_it = contract("Members").interface.encode_call("found", name, profiles, others)
-    chain.send(deployer, addresses["Members"], found_it)
     return ChainRegistry(chain, verify(chain, addresses["Members"]))
+
+
+def proxy_addresses(deployer: Address) -> dict[str, Address]:
+    """Where a deployer that has sent nothing yet puts the proxies: code has the even nonces."""
+    return {each: Address(predict_address(deployer, 2 * place + 1)) for place, each in enumerate(NAMES)}

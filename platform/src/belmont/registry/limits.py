@@ -40,5 +40,6 @@ PURPOSES_MASK = sum(1 << number for number in PURPOSES)
 
 DELEGATES_MAX = 16
 """Valid delegates of one identity."""
+ATTRIBUTE_MAX_BYTES = 512
 VALIDITY_MAX_SECONDS = 10 * 365 * 24 * 3600
 """Of a delegate or an attribute."""

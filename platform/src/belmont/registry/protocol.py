@@ -16,7 +16,9 @@ from typing import Protocol, Self, runtime_checkable
 from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.protocol import Consents
 from belmont.registry.credits.protocol import Credits
+from belmont.registry.identities.protocol import Identities
 from belmont.registry.limits import FREEZE_MAX_SECONDS
+from belmont.registry.relay.protocol import Relay
 from belmont.registry.rules.protocol import Rules
 from belmont.registry.types import (
     Address,
@@ -80,6 +82,14 @@ class Registry(Protocol):
     @property
     def consents(self) -> Consents:
         """Which consents each dataset is used by."""
+
+    @property
+    def identities(self) -> Identities:
+        """Who speaks for whom: keys and delegates."""
+
+    @property
+    def relay(self) -> Relay:
+        """Messages that were signed with no network."""
 
     @property
     def credits(self) -> Credits:

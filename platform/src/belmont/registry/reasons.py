@@ -39,6 +39,7 @@ class Reason(StrEnum):
     VERSION_STALE = "VERSION_STALE"
     CHAIN_STALE = "CHAIN_STALE"
     CHAIN_UNREACHABLE = "CHAIN_UNREACHABLE"
+    CODE_UNKNOWN = "CODE_UNKNOWN"
     REQUEST_MALFORMED = "REQUEST_MALFORMED"
 
     @property
@@ -81,6 +82,7 @@ _REMEDIES = {
     Reason.VERSION_STALE: "The hospital's node holds an older version of its table; it has to open the newest.",
     Reason.CHAIN_STALE: "The node's view of the chain is old or went backwards; check the chain node and its clock.",
     Reason.CHAIN_UNREACHABLE: "The node cannot reach its chain node; start it or correct its address.",
+    Reason.CODE_UNKNOWN: "The members voted for other code of a contract: install the release that has it.",
     Reason.REQUEST_MALFORMED: "Send a request of the documented form.",
 }
 
@@ -217,12 +219,12 @@ _WRITE_REMEDIES = {
     WriteRefusal.NOT_THE_ACTOR: "Use the key of the identity's owner; for routine writes a valid delegate's will do.",
     WriteRefusal.NOT_THE_OWNER: "Use the key of the identity's owner: nobody else changes an identity.",
     WriteRefusal.OWNER_INVALID: "Name an account that can sign: neither zero nor one of the consortium's contracts.",
-    WriteRefusal.OWNER_REPLACED: "This key is or was the identity's owner, and a replaced one never comes back; make one.",
+    WriteRefusal.OWNER_REPLACED: "This key is or was the identity's owner, and none comes back; make a new one.",
     WriteRefusal.VALIDITY_INVALID: "Let it be valid for at least one second and at most ten years.",
     WriteRefusal.DELEGATES_FULL: "An identity has at most 16 valid delegates; revoke one first.",
     WriteRefusal.SIGNATURE_INVALID: "Have it signed by who speaks for its actor now, for this chain and this contract.",
     WriteRefusal.SIGNATURE_EXPIRED: "Its last second is over: have it signed again with a later deadline.",
-    WriteRefusal.NONCE_USED: "This message was relayed already, or its number cancelled; sign anew with another number.",
+    WriteRefusal.NONCE_USED: "It was relayed already, or its number cancelled; sign anew with another number.",
     WriteRefusal.FREEZE_NOT_CURRENT: "The permit was frozen again since this was signed: sign for the freeze of now.",
     WriteRefusal.ALREADY_FOUNDED: "A consortium is founded once; connect to it.",
     WriteRefusal.RULE_UNKNOWN: "Name a rule by its number, 0 to 8 (docs/registry.md).",

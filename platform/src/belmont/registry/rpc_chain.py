@@ -74,6 +74,12 @@ class RpcChain:
         with _registry_errors():
             return self._client.code(address)
 
+    def storage(self, places: Sequence[tuple[Address, int]], block: int | None = None) -> list[bytes]:
+        tag = "latest" if block is None else hex(block)
+        requests = [("eth_getStorageAt", [address, hex(slot), tag]) for address, slot in places]
+        with _registry_errors():
+            return [_raw(answer).rjust(32, b"\0") for answer in self._batches(requests)]
+
     def creation(self, transaction: bytes) -> Creation | None:
         digest = "0x" + transaction.hex()
         with _registry_errors():

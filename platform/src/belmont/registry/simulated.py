@@ -10,17 +10,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from belmont.identity.signed_message import Signer
 from belmont.registry import arguments
 from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.simulated import SimulatedConsents
 from belmont.registry.credits.simulated import SimulatedCredits
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import part_mark, reason_hash
+from belmont.registry.identities.changes import as_signer
+from belmont.registry.identities.simulated import SimulatedIdentities
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.protocol import Account
 from belmont.registry.reasons import WriteRefusal
 from belmont.registry.reference import datasets, identities, members, permits, proofs, studies, totals, uses
 from belmont.registry.reference.world import World, require
+from belmont.registry.relay.simulated import SimulatedRelay
 from belmont.registry.rules.simulated import SimulatedRules
 from belmont.registry.types import (
     Address,
@@ -79,9 +83,11 @@ class SimulatedRegistry:
         sender: Address | None = None,
         switch: list[bool] | None = None,
         identity: Address | None = None,
+        account: Account | None = None,
     ) -> None:
         self._world = world
         self._sender = sender
+        self._account = account
         self._identity = identity
         self._reachable = switch if switch is not None else [True]
         self.clock = Clock(world)
@@ -110,7 +116,7 @@ class SimulatedRegistry:
     # --- who writes ---
 
     def as_(self, account: Account, identity: Address | None = None) -> SimulatedRegistry:
-        return SimulatedRegistry(self._world, Address(account.address), self._reachable, identity)
+        return SimulatedRegistry(self._world, Address(account.address), self._reachable, identity, account)
 
     @property
     def address(self) -> Address | None:
@@ -125,6 +131,14 @@ class SimulatedRegistry:
     @property
     def consents(self) -> SimulatedConsents:
         return SimulatedConsents(self)
+
+    @property
+    def identities(self) -> SimulatedIdentities:
+        return SimulatedIdentities(self)
+
+    @property
+    def relay(self) -> SimulatedRelay:
+        return SimulatedRelay(self)
 
     @property
     def credits(self) -> SimulatedCredits:
@@ -147,6 +161,17 @@ class SimulatedRegistry:
             raise RegistryArgumentError("This registry only reads; bind it to an account with as_(account) first.")
         with self.reading() as world, world.writing():
             yield world, self._sender
+
+    def actor(self) -> Address:
+        """The identity that this registry writes for."""
+        if self.address is None:
+            raise RegistryArgumentError("This registry only reads; bind it to an account with as_(account) first.")
+        return self.address
+
+    def signer(self) -> Signer:
+        """The account, where it can sign messages."""
+        self.actor()
+        return as_signer(self._account)
 
     @contextmanager
     def acting(self) -> Iterator[tuple[World, Address]]:

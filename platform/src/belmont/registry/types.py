@@ -369,6 +369,8 @@ class Request:
     """Number of the dataset version that those rows are; 0 if the node could open none."""
     consent_root: bytes = ZERO_HASH
     """The consents by which those rows were chosen."""
+    left_out: int = 0
+    """Rows of the version without a consent that permits this use; a query is over all of them."""
     rho: MicroRho = field(default=MicroRho(0))
 
 

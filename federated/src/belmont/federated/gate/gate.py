@@ -4,7 +4,8 @@
 
 1. the highest block ever acted on is read from the ledger, and only then the chain, so that a chain that is behind it
    went backwards;
-2. a chain that does not answer, or answers what cannot be read, is CHAIN_UNREACHABLE;
+2. a chain that does not answer, or answers what cannot be read, is CHAIN_UNREACHABLE; contracts whose code the members
+   exchanged for one that this release does not have are CODE_UNKNOWN;
 3. ``decide`` says yes;
 4. there are as many participants as the computation itself needs (a permit's datasets have different holders, the
    contract sees to that), and answers that need noise, which this node cannot add yet, are refused;
@@ -28,15 +29,25 @@ from dataclasses import dataclass, replace
 from belmont.federated.errors import NodeFault, Refusal
 from belmont.federated.gate.ledger import Ledger
 from belmont.registry.decide import Refused, decide
-from belmont.registry.errors import RegistryArgumentError, RegistryRefused
+from belmont.registry.errors import CodeUnknown, RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import AnswerMode, Permit, Request, UseKind, View
+from belmont.registry.types import AnswerMode, DatasetId, Permit, PermitId, Request, UseKind, View
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
 """What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
 
 _EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which round or query a request is about."""
+
+    permit_id: PermitId
+    dataset_id: DatasetId
+    kind: UseKind
+    n: int
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,18 @@ class Gate:
         self._ledger = ledger
         self._clock = clock
 
-    def admit(self, request: Request, message_id: str, least_hospitals: int = 1) -> Admission:
+    def admit(
+        self, asked: Asked, choose: Callable[[View, int], Request], message_id: str, least_hospitals: int = 1
+    ) -> Admission:
         """Admit a request, durably, or raise Refusal; LedgerError if the node cannot keep its ledger.
 
-        ``least_hospitals`` is what the computation itself needs, whatever the permit says.
+        ``choose`` makes the request from what the chain holds and the node's time: which rows it would be computed on
+        depends on both. ``least_hospitals`` is what the computation itself needs, whatever the permit says.
         """
-        view, permit = self._decide(request)
+        now = int(self._clock())
+        view = self._view(asked)
+        request = choose(view, now)
+        permit = self._decide(request, view, now)
         if len(set(request.participants)) < least_hospitals:
             detail = f"{len(set(request.participants))} of at least {least_hospitals} hospitals"
             raise Refusal(Reason.TOO_FEW_HOSPITALS, detail)
@@ -94,10 +111,18 @@ class Gate:
     def release(self, admission: Admission, result_hash: bytes) -> None:
         """Return only if the result may leave now; raise Refusal otherwise."""
         request = admission.request
-        view, _ = self._decide(request)
+        view = self._view(Asked(request.permit_id, request.dataset_id, request.kind, request.n))
+        self._decide(request, view, int(self._clock()))
         try:
             self._registry.record_use(
-                request.permit_id, request.kind, request.n, request.dataset_id, result_hash, request.rho
+                request.permit_id,
+                request.kind,
+                request.n,
+                request.dataset_id,
+                result_hash,
+                request.rho,
+                request.version,
+                request.consent_root,
             )
         except RegistryRefused as error:
             if isinstance(error.code, Reason):
@@ -107,21 +132,25 @@ class Gate:
             raise Refusal(Reason.CHAIN_UNREACHABLE, "this use could not be recorded on chain") from error
         self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
 
-    def _decide(self, request: Request) -> tuple[View, Permit]:
+    def _view(self, asked: Asked) -> View:
         floor = self._ledger.highest_head
         try:
-            view = self._registry.view(request.permit_id, request.dataset_id, request.kind, request.n)
+            view = self._registry.view(asked.permit_id, asked.dataset_id, asked.kind, asked.n)
         except RegistryArgumentError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+        except CodeUnknown as error:
+            raise Refusal(Reason.CODE_UNKNOWN, str(error)) from error
         except Exception:  # fail closed, whatever the chain's client raises
             view = View(head=None)
-        view = replace(view, highest_head_seen=floor)
-        decision = decide(view.permit, request, view, int(self._clock()))
+        return replace(view, highest_head_seen=floor)
+
+    def _decide(self, request: Request, view: View, now: int) -> Permit:
+        decision = decide(view.permit, request, view, now)
         if isinstance(decision, Refused):
             raise Refusal(decision.reason, decision.detail, decision.remedy)
         if view.permit is None:
             raise Refusal(Reason.PERMIT_MISSING, f"there is no permit {request.permit_id}")
-        return view, view.permit
+        return view.permit
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from belmont.federated.gate.gate import Gate
 from belmont.federated.gate.ledger import Ledger
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
+from belmont.federated.node.consents import NodeConsents
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.rounds import RoundServer
@@ -30,6 +31,7 @@ from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.query.disclosure import Disclosure
 from belmont.federated.query.masks import HASH_LABEL, MaskContext
 from belmont.federated.query.pair_proof import PairProof, prove_pair
+from belmont.registry.consents.register import ConsentRegister
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, PermitId
@@ -51,7 +53,8 @@ def node_id_of(dataset_id: DatasetId) -> int:
 class HospitalNode:
     """``registry`` is bound to the data holder's ``account``, which also signs answers; ``ledger_path`` is this node's
     own file, with what a dispute would need in a second one beside it; ``openings_path`` is the hospital's count of
-    what proofs gave away of its commitments (`belmont.zk.budget`), which whoever proves its versions counts in too.
+    what proofs gave away of its commitments (`belmont.zk.budget`), which whoever proves its versions counts in too;
+    ``consents_path`` is the hospital's register of who consents to what (`belmont.registry.consents.register`).
 
     ``open_version`` gives the rows and commitments of a registered version. The newest is opened here, where what is
     raised reaches the operator, and again whenever a request meets a newer one.
@@ -69,6 +72,7 @@ class HospitalNode:
         *,
         account: LocalAccount,
         openings_path: Path,
+        consents_path: Path,
     ) -> None:
         if registry.address != str(account.address):
             raise NodeFault("the account that signs answers is not the one that writes to the chain")
@@ -83,7 +87,10 @@ class HospitalNode:
             opened.callback(self._disclosures.close)
             self._budget = OpeningBudget(openings_path)
             opened.callback(self._budget.close)
-            self._versions = NewestVersion(registry, dataset_id, open_version)
+            register = ConsentRegister(consents_path, dataset_id)
+            opened.callback(register.close)
+            consents = NodeConsents(registry, dataset_id, register)
+            self._versions = NewestVersion(registry, dataset_id, open_version, consents)
             self._files = opened.pop_all()
         self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get, smallest_cell)
         self._queries = QueryServer(

@@ -1,7 +1,7 @@
 """One encrypted query at one hospital.
 
 1. The node hashes question, key, permit, number and participants itself.
-2. The gate admits the query: at least three hospitals (of two, each could subtract its own answer). From here on the
+2. The gate admits the query: every row of the version has a consent that permits it, and at least three hospitals (of two, each could subtract its own answer). From here on the
    query is consumed, whatever comes of it.
 3. The key is read: it came from the permit's data user, whose hash on chain binds it. It has to be a public BFV context
    of this version's parameters, and the question has to fit the table.
@@ -23,8 +23,10 @@ from eth_account.signers.local import LocalAccount
 from flwr.app import Message, RecordDict
 
 from belmont.federated.errors import FederatedError, NodeFault, QueryError, Refusal
+from belmont.federated.gate.gate import Asked as GateAsked
 from belmont.federated.gate.gate import Gate, chain_read
 from belmont.federated.hashes import query_hash
+from belmont.federated.node.consents import Chosen
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.requests import QueryMessage, read_query
 from belmont.federated.node.versions import NewestVersion, OpenedVersion
@@ -74,13 +76,13 @@ class QueryServer:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         claim = asked.claim
         hashed = query_hash(asked.canonical_query, asked.public_context, claim.permit_id, claim.n, claim.participants)
-        admission, opened = self.versions.admit(
+        admission, opened, table = self.versions.admit(
             self.gate,
-            lambda version, rows: self._request(asked, hashed, version, rows),
+            GateAsked(claim.permit_id, self.dataset_id, UseKind.QUERY, claim.n),
+            lambda chosen: self._request(asked, hashed, chosen),
             message.metadata.message_id,
             LEAST_HOSPITALS,
         )
-        table = opened.table
         try:
             context = open_public_context(asked.public_context)
             check_columns(table, query)
@@ -130,7 +132,7 @@ class QueryServer:
         )
         return answer.signed(self.account, mask_context, self.dataset_id)
 
-    def _request(self, asked: QueryMessage, hashed: bytes, version: int, rows: int) -> Request:
+    def _request(self, asked: QueryMessage, hashed: bytes, chosen: Chosen) -> Request:
         claim = asked.claim
         return Request(
             kind=UseKind.QUERY,
@@ -142,8 +144,10 @@ class QueryServer:
             config_hash=ZERO_HASH,
             subject_hash=hashed,
             participants=claim.participants,
-            cohort_rows=rows,
-            version=version,
+            cohort_rows=chosen.rows,
+            version=chosen.version,
+            consent_root=chosen.consent_root,
+            left_out=chosen.left_out,
         )
 
     def _rows_of(self, participants: tuple[DatasetId, ...]) -> list[int]:

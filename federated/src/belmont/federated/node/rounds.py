@@ -19,11 +19,12 @@ from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, M
 from flwr.app.message.message import make_message
 
 from belmont.federated.errors import AppFailed, FederatedError, Refusal
-from belmont.federated.gate.gate import TOO_FEW_ROWS, Gate
+from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
+from belmont.federated.node.consents import Chosen
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.versions import NewestVersion
@@ -54,7 +55,7 @@ class RoundServer:
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
-        def request(version: int, rows: int) -> Request:
+        def request(chosen: Chosen) -> Request:
             return Request(
                 kind=UseKind.ROUND,
                 permit_id=asked.claim.permit_id,
@@ -65,13 +66,15 @@ class RoundServer:
                 config_hash=hashes[1],
                 subject_hash=hashes[2],
                 participants=asked.claim.participants,
-                cohort_rows=rows,
-                version=version,
+                cohort_rows=chosen.rows,
+                version=chosen.version,
+                consent_root=chosen.consent_root,
             )
 
-        admission, opened = self.versions.admit(self.gate, request, message.metadata.message_id)
+        which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
+        admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
         min_cohort = admission.permit.terms.min_cohort
-        arrays, metrics, hashed = self._compute(bundle, asked, opened.table, min_cohort)
+        arrays, metrics, hashed = self._compute(bundle, asked, table, min_cohort)
         self.gate.release(admission, hashed)
         return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
 

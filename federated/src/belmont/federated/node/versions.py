@@ -1,8 +1,8 @@
 """The one version of a dataset that its node computes on: always the newest that the chain has.
 
-Every request says which version the node has open, and ``decide`` compares that with the chain at admission and again
-at release. A node that is behind opens the newest version and asks once more; whoever is not admitted otherwise makes
-it open nothing.
+Every request says which version the node has open, and by which consents it chose the rows; ``decide`` compares both
+with the chain at admission and again at release. A node that is behind opens the newest version, or reads what patients
+stated since, and asks once more; whoever is not admitted otherwise makes it open nothing.
 """
 
 import logging
@@ -11,14 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from belmont.federated.errors import NodeFault, NotRegistered, Refusal
-from belmont.federated.gate.gate import Admission, Gate, chain_read
+from belmont.federated.gate.gate import Admission, Asked, Gate, chain_read
 from belmont.federated.local_log import place_of
+from belmont.federated.node.consents import NOTHING, Chosen, NodeConsents, rows_of
 from belmont.federated.node.stored import StoredVersion, check_registered
 from belmont.federated.table import NodeTable
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import DatasetId, DatasetVersion, Request
+from belmont.registry.types import DatasetId, DatasetVersion, Request, View
 from belmont.zk.commitment import CommittedTable
 
 OpenVersion: TypeAlias = Callable[[int], "NodeTable | StoredVersion"]
@@ -47,10 +51,13 @@ class OpenedVersion:
 class NewestVersion:
     """Keeps the newest version open; nothing is open before the dataset has a version. Safe for several threads."""
 
-    def __init__(self, registry: Registry, dataset_id: DatasetId, open_version: OpenVersion) -> None:
+    def __init__(
+        self, registry: Registry, dataset_id: DatasetId, open_version: OpenVersion, consents: NodeConsents
+    ) -> None:
         self._registry = registry
         self._dataset_id = dataset_id
         self._open_version = open_version
+        self._consents = consents
         self._lock = threading.Lock()
         self._opened: OpenedVersion | None = None
         self._renew()
@@ -61,18 +68,30 @@ class NewestVersion:
         return 0 if self._opened is None else self._opened.number
 
     def admit(
-        self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int = 1
-    ) -> tuple[Admission, OpenedVersion]:
-        """Admit what ``request`` says of a version's number and rows, and give the version it was admitted for.
+        self,
+        gate: Gate,
+        asked: Asked,
+        request: Callable[[Chosen], Request],
+        message_id: str,
+        least_hospitals: int = 1,
+    ) -> tuple[Admission, OpenedVersion, NodeTable]:
+        """Admit what ``request`` says of the chosen rows of a version; gives that version, and those rows of it.
 
         Raises Refusal; VERSION_STALE only if this hospital could not open the newest version, DATASET_UNPROVEN if what
-        it holds is not what was registered.
+        it holds is not what was registered, CONSENT_STALE only if it does not know what patients stated.
         """
-        try:
-            return self._admit(gate, request, message_id, least_hospitals)
-        except Refusal as refusal:
-            if refusal.reason is not Reason.VERSION_STALE:
-                raise
+        for behind in (Reason.VERSION_STALE, Reason.CONSENT_STALE):
+            try:
+                return self._admit(gate, asked, request, message_id, least_hospitals)
+            except Refusal as refusal:
+                self._catch_up(refusal, behind)
+        return self._admit(gate, asked, request, message_id, least_hospitals)
+
+    def _catch_up(self, refusal: Refusal, most: Reason) -> None:
+        """Do what may help against a refusal, or raise it: both may be behind, the version first."""
+        if refusal.reason is Reason.CONSENT_STALE:
+            self._consents.catch_up()
+        elif refusal.reason is Reason.VERSION_STALE and most is Reason.VERSION_STALE:
             try:
                 self._renew()
             except Refusal:
@@ -83,17 +102,25 @@ class NewestVersion:
             except Exception as error:  # whatever the hospital's storage raises
                 _log.error("the newest version of the dataset could not be opened: %s", place_of(error))
                 raise refusal from None
-        return self._admit(gate, request, message_id, least_hospitals)
+        else:
+            raise refusal
 
     def _admit(
-        self, gate: Gate, request: Callable[[int, int], Request], message_id: str, least_hospitals: int
-    ) -> tuple[Admission, OpenedVersion]:
+        self, gate: Gate, asked: Asked, request: Callable[[Chosen], Request], message_id: str, least_hospitals: int
+    ) -> tuple[Admission, OpenedVersion, NodeTable]:
         opened = self._opened
         if opened is None:
-            gate.admit(request(0, 0), message_id, least_hospitals)
+            gate.admit(asked, lambda view, now: request(NOTHING), message_id, least_hospitals)
             raise NodeFault("this node has no version of its dataset open")
-        admission = gate.admit(request(opened.number, opened.table.rows), message_id, least_hospitals)
-        return admission, opened
+        chosen: list[NDArray[np.bool_]] = []
+
+        def choose(view: View, now: int) -> Request:
+            mask, root = self._consents.permitted(opened.table, view, now)
+            chosen.append(mask)
+            return request(Chosen(opened.number, *rows_of(mask), root))
+
+        admission = gate.admit(asked, choose, message_id, least_hospitals)
+        return admission, opened, self._consents.select(opened.table, chosen[0])
 
     def _renew(self) -> None:
         with self._lock:

@@ -31,6 +31,9 @@ _SCHEMA = (
         key BLOB NOT NULL UNIQUE, leaf BLOB NOT NULL UNIQUE, pseudonym INTEGER NOT NULL UNIQUE, account TEXT UNIQUE,
         attested INTEGER REFERENCES scopes (id), own INTEGER REFERENCES scopes (id),
         sequence INTEGER NOT NULL DEFAULT 0, withheld INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE TABLE statements (
+        number INTEGER PRIMARY KEY, account TEXT NOT NULL, sequence INTEGER NOT NULL,
+        scope INTEGER REFERENCES scopes (id))""",
 )
 
 

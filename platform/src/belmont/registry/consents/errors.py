@@ -2,7 +2,6 @@
 
 RegistryError
 └── ConsentError
-    ├── ConsentStale           the register does not stand at the chain's consent root: nothing may be computed
     ├── PathMalformed          bytes that are no proof of membership or absence
     ├── ScopeRefused           a scope that no consent can have
     ├── AttestationRefused     a patient, or a change of what is attested, that does not fit the register
@@ -11,20 +10,11 @@ RegistryError
 """
 
 from belmont.registry.errors import RegistryError
-from belmont.registry.reasons import Reason, WriteRefusal
+from belmont.registry.reasons import WriteRefusal
 
 
 class ConsentError(RegistryError):
     """Anything about consents that cannot be done."""
-
-
-class ConsentStale(ConsentError):
-    """The node's view of the consents is not the chain's: it refuses with ``CONSENT_STALE``."""
-
-    reason = Reason.CONSENT_STALE
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(f"{self.reason}: {detail}")
 
 
 class PathMalformed(ConsentError, ValueError):

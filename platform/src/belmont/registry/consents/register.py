@@ -9,7 +9,8 @@
 4. Every change and the batch that comes of it are one durable transaction. Killed at any moment, the register holds
    all of a change or nothing.
 5. A batch holds every consent that is attested, and every account, without a scope where nothing is attested for it.
-6. On opening, the batch is computed anew from the patients: a damaged register does not open.
+6. On opening, the batch is computed anew from the patients, and the chain from the statements: a damaged register does
+   not open.
 
 It holds who the patients are: it stays in the hospital.
 """
@@ -28,7 +29,7 @@ import numpy as np
 from belmont.registry.consents.database import RegisterDatabase
 from belmont.registry.consents.errors import AttestationRefused, RegisterUnusable, StatementRefused
 from belmont.registry.consents.scope import NO_SCOPE, Scope, ScopeTable
-from belmont.registry.consents.statements import Statement, account_key, chained
+from belmont.registry.consents.statements import NO_STATEMENTS, Statement, account_key, chained
 from belmont.registry.consents.tree import Batch, ConsentTree
 from belmont.registry.consents.view import ConsentView
 from belmont.registry.types import Address, DatasetId
@@ -59,9 +60,12 @@ class ConsentRegister:
         self._scopes: tuple[int, ScopeTable] = (0, ScopeTable(()))
         self._view: tuple[int, ConsentView] | None = None
         with self._database.reading() as db:
-            stored = db.execute("SELECT batch_root, batch_count FROM register").fetchone()
-            if Batch(*stored) != _tree(db).batch:  # 6
-                raise RegisterUnusable(f"{path}: its patients do not give its batch; restore it from a backup")
+            try:
+                whole = _is_whole(db)  # 6
+            except (KeyError, TypeError, ValueError) as error:
+                raise RegisterUnusable(f"{path}: {error!r}; the file is damaged, restore it from a backup") from error
+            if not whole:
+                raise RegisterUnusable(f"{path}: its contents do not give its root; restore it from a backup")
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +167,8 @@ class ConsentRegister:
             f"UPDATE patients SET own=?, sequence=?, withheld={withheld} WHERE rowid=?",
             (scope, stated.sequence, row[0]),
         )
+        entry = (stated.number, stated.account, stated.sequence, scope)
+        db.execute("INSERT INTO statements VALUES (?,?,?,?)", entry)
 
     # --- what a node and a hospital read ---
 
@@ -209,8 +215,26 @@ def _scope_id(db: sqlite3.Connection, scope: Scope | None) -> int | None:
     return int(found[0])
 
 
+def _hashes(db: sqlite3.Connection) -> dict[int | None, bytes]:
+    """Of all scopes, by identifier."""
+    return {None: NO_SCOPE, **dict(db.execute("SELECT id, hash FROM scopes"))}
+
+
+def _is_whole(db: sqlite3.Connection) -> bool:
+    """Whether patients and statements are those that the stored batch and chain were computed from."""
+    root, count, stored, applied = db.execute("SELECT batch_root, batch_count, own, applied FROM register").fetchone()
+    hashes, own, number = _hashes(db), NO_STATEMENTS, 0
+    newest: dict[Address, tuple[int, int | None]] = {}
+    for number, account, sequence, scope in db.execute("SELECT * FROM statements ORDER BY number"):  # noqa: B007
+        own = chained(own, account, sequence, hashes[scope])
+        newest[account] = sequence, scope
+    rows = db.execute("SELECT account, sequence, own FROM patients WHERE sequence != 0 OR own IS NOT NULL")
+    decided = {account: (sequence, scope) for account, sequence, scope in rows}
+    return Batch(root, count) == _tree(db).batch and (own, number) == (stored, applied) and newest == decided
+
+
 def _tree(db: sqlite3.Connection) -> ConsentTree:
-    hashes: dict[int | None, bytes] = {None: NO_SCOPE, **dict(db.execute("SELECT id, hash FROM scopes"))}
+    hashes = _hashes(db)
     leaves = db.execute("SELECT leaf, attested FROM patients WHERE attested IS NOT NULL OR account IS NOT NULL")  # 5
     return ConsentTree((leaf, hashes[scope]) for leaf, scope in leaves)
 

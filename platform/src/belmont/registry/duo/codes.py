@@ -76,7 +76,7 @@ def is_lane(value: object) -> bool:
 
 
 def institution(ror: str) -> int:
-    """``institution("https://ror.org/00f54p054")``, or only its last nine characters: the number of a ROR identifier."""
+    """``institution("https://ror.org/00f54p054")``, or its last nine letters: the number of a ROR identifier."""
     text = ror.removeprefix("https://ror.org/").lower()
     if len(text) == 9 and text[0] == "0" and all(each in _ROR_DIGITS for each in text):
         number = 0

@@ -12,7 +12,7 @@ from typing import Any, Final
 from eth_utils.address import is_checksum_address
 
 from belmont.registry.duo import codes
-from belmont.registry.duo.terms import DATASET_TERMS, PURPOSES, Purpose, Term
+from belmont.registry.duo.terms import DATASET_TERMS, NO_PURPOSE, PURPOSES, Purpose, Term
 from belmont.registry.errors import RegistryArgumentError
 
 DISEASE_WORDS: Final = 4
@@ -49,7 +49,7 @@ class Conditions:
     """US: checksummed accounts of data users."""
     projects: frozenset[bytes] = frozenset()
     """PS: protocol hashes of studies."""
-    research_types: Purpose = Purpose(0)
+    research_types: Purpose = NO_PURPOSE
     """RS: the purposes that studies are limited to."""
     moratorium_until: int = 0
     """MOR: nothing is published before this Unix second."""
@@ -58,8 +58,8 @@ class Conditions:
 
     def __post_init__(self) -> None:
         require(isinstance(self.terms, int) and self.terms > 0, "terms is empty: state a permission, like Term.HMB.")
-        require(self.terms | DATASET_TERMS == DATASET_TERMS, "terms has a code that is no term of a dataset.")
-        require(self.research_types | PURPOSES == PURPOSES, "research_types has a code that is no purpose.")
+        require(not int(self.terms) & ~int(DATASET_TERMS), "terms has a code that is no term of a dataset.")
+        require(not int(self.research_types) & ~int(PURPOSES), "research_types has a code that is no purpose.")
         # On from here the masks are flags, whoever gave plain numbers.
         object.__setattr__(self, "terms", Term(self.terms))
         object.__setattr__(self, "research_types", Purpose(self.research_types))

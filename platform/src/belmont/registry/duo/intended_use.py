@@ -1,6 +1,6 @@
 """What a researcher declares: what the data are for, where and by whom, and what is promised in return.
 
-A ``Declaration`` is what an application says beyond its other terms; ``IntendedUse`` adds these, and is what is matched.
+A ``Declaration`` is what an application says beyond its other terms; ``IntendedUse`` adds these, and is matched.
 Whatever is not declared counts as not granted: silence never opens a dataset.
 """
 
@@ -42,6 +42,9 @@ class Commitment(IntFlag, boundary=STRICT):
     RETURNS = 4
 
 
+NO_COMMITMENT: Final = Commitment(0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
     """What an application says of its use of data. Empty sets, zeros and UNDECLARED say nothing."""
@@ -54,7 +57,7 @@ class Declaration:
     """The data user's, as the number of its ROR identifier."""
     organisation: Organisation = Organisation.UNDECLARED
     commerce: Commerce = Commerce.UNDECLARED
-    commitments: Commitment = Commitment(0)
+    commitments: Commitment = NO_COMMITMENT
     clinical_care: bool = False
     """Whether results go back into the care of patients."""
     publishes_not_before: int = 0
@@ -140,7 +143,7 @@ class IntendedUse(Declaration):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(isinstance(self.purposes, int) and self.purposes > 0, "purposes is empty: state one, like 37.")
-        require(self.purposes | PURPOSES == PURPOSES, "purposes has a code that is no purpose.")
+        require(not int(self.purposes) & ~int(PURPOSES), "purposes has a code that is no purpose.")
         require(is_checksum_address(self.user), "user must be a checksummed address (0x and 40 digits).")
         require(isinstance(self.project, bytes) and len(self.project) == 32, "project must be 32 bytes.")
         require_whole("duration_seconds", self.duration_seconds, 1 << 64)
@@ -158,6 +161,10 @@ class IntendedUse(Declaration):
 
     def spoken(self) -> dict[str, str]:
         return {"purposes": str(self.purposes), **super().spoken()}
+
+    def struct(self) -> tuple[Any, ...]:
+        """As ``duo.Use`` of the contracts."""
+        return (int(self.purposes), self.user, self.project, self.duration_seconds, super().struct())
 
 
 def _words(value: IntEnum) -> str:

@@ -60,7 +60,10 @@ class Match:
         import pandas as pd
 
         return pd.DataFrame(
-            [(str(each.term), each.term.curie, each.term.label, each.verdict.name, each.because) for each in self.terms],
+            [
+                (str(each.term), each.term.curie, each.term.label, each.verdict.name, each.because)
+                for each in self.terms
+            ],
             columns=COLUMNS,
         )
 
@@ -85,9 +88,7 @@ _SUMMARY = {
 }
 
 
-def match(
-    conditions: Conditions, use: IntendedUse, now: int, hierarchy: DiseaseHierarchy | None = None
-) -> Match:
+def match(conditions: Conditions, use: IntendedUse, now: int, hierarchy: DiseaseHierarchy | None = None) -> Match:
     """Hold an intended use against a dataset's conditions, at a Unix second.
 
     Without a hierarchy of diseases the verdict is exactly the contract's. A hierarchy can settle what the contract

@@ -96,8 +96,7 @@ def health(case: Case) -> Finding:
 
 
 def disease_specific(case: Case) -> Finding:
-    by_purpose, by_disease = health(case), _diseases(case)
-    return min(by_purpose, by_disease, key=lambda finding: finding[0])  # 4
+    return _worst(health(case), _diseases(case))  # 4
 
 
 def _diseases(case: Case) -> Finding:
@@ -171,7 +170,7 @@ def non_commercial(case: Case) -> Finding:
 
 
 def neither_profit_nor_commerce(case: Case) -> Finding:
-    return min(not_for_profit(case), non_commercial(case), key=lambda finding: finding[0])  # 9
+    return _worst(not_for_profit(case), non_commercial(case))  # 9
 
 
 def promised(commitment: Commitment, deed: str) -> Callable[[Case], Finding]:
@@ -297,6 +296,12 @@ def applying(case: Case) -> Term:
     if case.use.clinical_care:
         terms |= Term.CC  # 16
     return terms
+
+
+def _worst(*findings: Finding) -> Finding:
+    """Within one term, what denies counts before what abstains."""
+    worst = min(verdict for verdict, _ in findings)
+    return worst, " ".join(because for verdict, because in findings if verdict is worst)
 
 
 def _named(case: Case, numbers: frozenset[int]) -> str:

@@ -83,6 +83,7 @@ PERMISSIONS: Final = Term.NRES | Term.GRU | Term.HMB | Term.DS | Term.POA
 """One of them at least has to be there. Where several are, each has to approve."""
 DATASET_TERMS: Final = Term(sum(Term) - Term.PERMISSION)
 PURPOSES: Final = Purpose(sum(Purpose))
+NO_PURPOSE: Final = Purpose(0)
 HEALTH: Final = Purpose.BIOMEDICAL | Purpose.GENETIC | Purpose.DRUG_DEVELOPMENT | Purpose.DISEASE_CATEGORY
 
 _LABELS: Final = {

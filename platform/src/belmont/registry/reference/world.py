@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from belmont.registry.consents.statements import ConsentState, OwnConsent
 from belmont.registry.credits.protocol import Balance
+from belmont.identity.typed_data import Domain
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
@@ -89,9 +90,19 @@ class World:
     resume_votes: dict[tuple[int, Address], bool] = field(default_factory=dict)
     switches: int = 0
     owners: dict[Address, Address] = field(default_factory=dict)
-    """Of identities whose owner changed."""
-    delegates: dict[tuple[Address, str, Address], int] = field(default_factory=dict)
-    """Last second of each delegate, by identity and type."""
+    """Of identities that changed their owner."""
+    replaced_owners: dict[tuple[Address, Address], bool] = field(default_factory=dict)
+    """By identity and former owner."""
+    delegates: dict[tuple[Address, bytes, Address], int] = field(default_factory=dict)
+    """Unix second from which on one is not valid any more, by identity, type and delegate."""
+    delegations: dict[Address, tuple[tuple[bytes, Address], ...]] = field(default_factory=dict)
+    """Delegates of the current owner, by type and account."""
+    changed: dict[Address, int] = field(default_factory=dict)
+    """Block of an identity's newest change."""
+    used_nonces: dict[tuple[str, Address, int], bool] = field(default_factory=dict)
+    """Of signed messages, by contract, actor and number."""
+    wallets: dict[Address, tuple[tuple[Address, ...], int]] = field(default_factory=dict)
+    """Owners and threshold of institutions' wallets."""
     balances: dict[Address, Balance] = field(default_factory=dict)
     pools: dict[DatasetId, Balance] = field(default_factory=dict)
     datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
@@ -114,6 +125,8 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     identity: str = field(default_factory=lambda: f"simulated:{secrets.token_hex(16)}")
     stated_domain: ProofDomain | None = None
+    stated_domains: dict[str, Domain] = field(default_factory=dict)
+    """Of signed messages, by contract."""
 
     @property
     def proof_domain(self) -> ProofDomain:

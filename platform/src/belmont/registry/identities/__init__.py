@@ -1,0 +1,1 @@
+"""Who speaks for an account, on a chain and in memory."""

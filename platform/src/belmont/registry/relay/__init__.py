@@ -1,0 +1,1 @@
+"""Messages that were signed with no network, on a chain and in memory."""
