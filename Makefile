@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup demo test lab bench lint
+.PHONY: setup demo test lab bench lint docs
 
 setup: $(VENV)/.dev
 
@@ -23,7 +23,7 @@ demo: $(VENV)/.dev
 	$(BIN)/belmont demo --out demo-out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,3 +35,6 @@ lab: $(VENV)/.dev $(VENV)/.lab
 
 bench: $(VENV)/.dev $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m belmont.registry.permissions docs/who_can_do_what.md

@@ -19,6 +19,9 @@ from belmont.federated.hashes import code_hash, config_hash
 from belmont.federated.models.logistic import logistic_bundle, logistic_config
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.stored import StoredVersion
+from belmont.registry.consents.register import ConsentRegister, Patient
+from belmont.registry.consents.scope import Scope
+from belmont.registry.limits import PURPOSES_MASK
 from belmont.registry.proving import prove_on_chain
 from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
@@ -39,6 +42,7 @@ from belmont.zk.layout import Layout
 HOSPITALS = 4
 SEED = 7
 PURPOSE = 1 << 37
+ANY_RESEARCH = Scope(PURPOSES_MASK, 255, 0, 1 << 62)
 
 
 def features() -> tuple[str, ...]:
@@ -94,7 +98,7 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
         else:
             registry = SimulatedRegistry.found("benchmark", founders)
             now = registry.clock
-        datasets = tuple(_register(registry.as_(a), t, now) for a, t in zip(hospitals, tables, strict=True))
+        datasets = tuple(_register(registry.as_(a), t, now, folder) for a, t in zip(hospitals, tables, strict=True))
         bundle, config = logistic_bundle(), logistic_config(features(), "cvd_event", missing_indicators())
         terms = _terms(bundle, config, datasets, rounds, queries)
         user = registry.as_(researcher)
@@ -115,6 +119,7 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
                 now,
                 account=account,
                 openings_path=folder / f"openings-{i}",
+                consents_path=folder / f"consents-{dataset.hex()}",
             )
             stack.callback(node.close)
             nodes.append(node)
@@ -136,12 +141,13 @@ def _profile(account: Any, name: str, roles: Role, mask_key: bytes = ZERO_HASH) 
     return MemberProfile(Address(account.address), name, f"did:ethr:{account.address}", roles, mask_key)
 
 
-def _register(registry: Any, table: CodedTable, now: Callable[[], float]) -> DatasetId:
-    root = b"\2" * 32
-    until = int(now()) + 5 * 366 * 24 * 3600
-    dataset: DatasetId = registry.register_dataset(
-        "records", 1 << 4, table.dictionary.hash, 1, until, MicroRho(0), root
-    )
+def _register(registry: Any, table: CodedTable, now: Callable[[], float], folder: Path) -> DatasetId:
+    until = int(now()) + 4 * 366 * 24 * 3600
+    dataset: DatasetId = registry.register_dataset("records", 1 << 4, table.dictionary.hash, 1, 255, until, MicroRho(0))
+    with ConsentRegister(folder / f"consents-{dataset.hex()}", dataset) as register:
+        patients = (Patient(int(each).to_bytes(32), int(each), ANY_RESEARCH) for each in table.pseudonyms)
+        registry.consents.publish_batch(dataset, register.admit(patients))
+    root = registry.consents.root(dataset)
     committed = committed_to(table)
     number = registry.add_version(dataset, b"\x01\x71\x12\x20" + bytes(32), table.rows, committed.root, root)
     prove_on_chain(registry, dataset, number, committed, table.dictionary.text_hash)

@@ -1,6 +1,7 @@
 """What tests of several areas share: proofs of validity, real ones, made once and kept in pytest's cache."""
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,7 +47,10 @@ class ProofShelf:
         if path.exists():
             return ValidityProof.from_bytes(path.read_bytes())
         proof = prove_part(table, statement)
-        path.write_bytes(proof.to_bytes())
+        # Whole or not at all: other processes look here too.
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(proof.to_bytes())
+        draft.replace(path)
         return proof
 
     def prove_version(self, registry: Registry, dataset_id: DatasetId, number: int, rows: int) -> None:

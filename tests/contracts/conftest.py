@@ -121,9 +121,7 @@ class EvmInMemory:
             self.creations[transaction] = Creation(Address(account.address), created, data)
         return logs, created
 
-    def logs(
-        self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0
-    ) -> list[Log]:
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
         return [
             log
             for log in self.entries

@@ -193,7 +193,7 @@ def test_made_up_members_are_refused(evm, founders):
     actor = to_canonical_address(forger.account.address).rjust(32, b"\0")
     data = encode(["string", "address[]"], ["Forged", others])
     evm.entries.append(replace(log, topics=(FOUNDED, actor), data=data))
-    with pytest.raises(ConsortiumForged, match="Members at .* was not created by this release's code"):
+    with pytest.raises(ConsortiumForged, match=r"Members at .* was not created by this release's code"):
         verify(evm)
 
 
@@ -202,7 +202,7 @@ def test_a_proxy_that_was_told_to_do_something_at_its_creation_is_refused(evm, f
     forger = Forger(evm, founders)
     data = contract("Rules").interface.encode_call("isPaused")
     forger.found(proxies={"Rules": proxy_creation(forger.implementation("Rules"), forger.addresses, data)})
-    with pytest.raises(ConsortiumForged, match="Rules at .* was not created by this release's code"):
+    with pytest.raises(ConsortiumForged, match=r"Rules at .* was not created by this release's code"):
         verify(evm)
 
 
@@ -211,7 +211,7 @@ def test_members_founded_after_their_creation_are_refused(evm, founders):
     forger = Forger(evm, founders)
     forger.found(proxies={"Members": proxy_creation(forger.implementation("Members"), forger.addresses)})
     evm.send(forger.account, forger.addresses["Members"], forger.founding())
-    with pytest.raises(ConsortiumForged, match="Members at .* was not created by this release's code"):
+    with pytest.raises(ConsortiumForged, match=r"Members at .* was not created by this release's code"):
         verify(evm)
 
 
@@ -230,7 +230,7 @@ def test_a_proxy_that_never_announced_itself_is_refused(evm, founders):
     points_to = int(forger.implementation("Permits"), 16)
     silent = forger.leaves(proxy_code(forger.addresses), [(IMPLEMENTATION_SLOT, points_to)])
     forger.found(proxies={"Permits": silent})
-    with pytest.raises(ConsortiumForged, match="Permits .* does not run the code that it announced"):
+    with pytest.raises(ConsortiumForged, match=r"Permits .* does not run the code that it announced"):
         verify(evm)
 
 
@@ -238,7 +238,7 @@ def test_a_proxy_that_points_elsewhere_than_it_announced_is_refused(evm, founder
     forger = Forger(evm, founders)
     hidden = (IMPLEMENTATION_SLOT, int(NOT_OURS, 16))
     forger.found(proxies={"Permits": forger.made_up_proxy("Permits", stores=[hidden])})
-    with pytest.raises(ConsortiumForged, match="Permits .* does not run the code that it announced"):
+    with pytest.raises(ConsortiumForged, match=r"Permits .* does not run the code that it announced"):
         verify(evm)
 
 

@@ -25,7 +25,7 @@ from belmont.zk.layout import Layout
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account import Account
 
-url, key, permit, participants, ledger, bundle, layout, seed = sys.argv[1:]
+url, key, permit, participants, ledger, bundle, layout, seed, consents = sys.argv[1:]
 datasets = tuple(DatasetId(bytes.fromhex(each)) for each in participants.split(","))
 table = coded_tables(generate_population(4, 1_200, 7))[0]
 account = Account.from_key(key)
@@ -36,7 +36,14 @@ committed = commit_table(Layout.from_bytes(bytes.fromhex(layout)), codes, table.
 stored = StoredVersion(table, committed)
 paths = Path(ledger), Path(ledger + "-openings")
 node = HospitalNode(
-    registry, datasets[0], lambda number: stored, mask_key, paths[0], account=account, openings_path=paths[1]
+    registry,
+    datasets[0],
+    lambda number: stored,
+    mask_key,
+    paths[0],
+    account=account,
+    openings_path=paths[1],
+    consents_path=Path(consents),
 )
 features = ("age", "hba1c", "systolic")
 claim = Claim(PermitId(int(permit)), 1, 1 << 37, datasets)
@@ -76,6 +83,7 @@ def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_
         str(study.folder / "bundle"),
         committed.layout.to_bytes().hex(),
         committed.seed.hex(),
+        str(study.consortium.register_path(study.participants[0])),
     ]
     process = subprocess.Popen([sys.executable, "-c", NODE, *arguments])
     deadline = time.monotonic() + 40

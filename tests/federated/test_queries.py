@@ -319,7 +319,13 @@ def test_malformed_queries_and_contexts_are_refused(scene, key, refused):
 def test_totals_that_could_wrap_are_refused_before_anything_is_encrypted(scene, key):
     """One hospital registers a table so long that a sum of codes could pass half of the plaintext modulus."""
     hospital = scene.registry.as_(scene.consortium.hospitals[1])
-    hospital.add_version(scene.participants[1], b"\x01\x71\x12\x20" + bytes(32), 2**44, bytes(32), hospital.consents.root(scene.participants[1]))
+    hospital.add_version(
+        scene.participants[1],
+        b"\x01\x71\x12\x20" + bytes(32),
+        2**44,
+        bytes(32),
+        hospital.consents.root(scene.participants[1]),
+    )
     permit = scene.issue()
     with pytest.raises(QueryRefused) as refusal:
         asked(scene, permit, total("age"), key)

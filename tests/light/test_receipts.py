@@ -1,5 +1,6 @@
 """Transactions and receipts under a block's roots, against what the embedded chain serves."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,10 @@ import rlp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belmont.light.encoding import keccak
+from belmont.light.encoding import EMPTY_ROOT, keccak
 from belmont.light.errors import ProofRefused
 from belmont.light.receipts import Log, Receipt, chain_id_of, included
-from belmont.light.trie_build import index_key
+from belmont.light.trie_build import Trie, index_key
 
 LOGS = st.builds(
     Log,
@@ -122,6 +123,15 @@ def test_the_absence_of_a_transaction_is_no_inclusion(chain: Any, crowded: Any) 
     key = index_key(100)
     with pytest.raises(ProofRefused, match="R1"):
         included(header, 100, tries.transactions.proof(key), tries.receipts.proof(key), 1337)
+
+
+def test_a_transaction_without_a_receipt_is_no_inclusion(chain: Any, crowded: Any) -> None:
+    """No honest block is like this, and a checkpoint's block is only as honest as those who vouched for it."""
+    raw, number, _ = crowded[0]
+    transactions = Trie.of_list([raw])
+    header = replace(chain.source.header(number), transactions_root=transactions.root, receipts_root=EMPTY_ROOT)
+    with pytest.raises(ProofRefused, match="R1"):
+        included(header, 0, transactions.proof(index_key(0)), [], 1337)
 
 
 def test_a_transaction_says_for_which_chain_it_was_signed(crowded: Any) -> None:

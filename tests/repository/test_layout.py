@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "chain": {"identity", "contracts"},
     "registry": {"chain", "zk", "contracts", "identity"},
     "audit": {"registry", "identity", "chain"},
+    "light": {"registry", "identity", "chain"},
     "federated": {"registry", "zk"},
 }
 TOP = {"service", "lab", "cli"}

@@ -16,9 +16,17 @@ GROUPS = {
     "demo": ("belmont.lab.commands", "run one approved study from start to audit, and write a report"),
     "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
     "verify": ("belmont.lab.verify_command", "verify proofs offline"),
+    "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),
     "data": ("belmont.ehr.commands", "generate synthetic records; code records by a data dictionary"),
+    "key": ("belmont.registry.identities.commands", "make, show and rotate keys"),
+    "sign": ("belmont.identity.sign_commands", "sign votes, consents and other messages with no network"),
+    "relay": ("belmont.registry.relay.commands", "hand signed messages to the consortium's contracts"),
     "chain": ("belmont.chain.commands", "serve the embedded chain"),
+    "light": ("belmont.light.commands", "verify votes, uses, consents and permits offline, from headers alone"),
 }
+
+MORE = {"data": ("belmont.lab.retention_command",)}
+"""Commands of a group that an area above its own adds: areas import one way."""
 
 EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end
@@ -26,6 +34,7 @@ EXAMPLES = """examples:
   belmont prove hospital-1 --home consortium --url http://127.0.0.1:8545
   belmont verify proofs/*.proof --dictionary diabetes_cvd
   belmont chain serve --dir chain --port 8545
+  belmont light verify use.bundle --checkpoint 0x3ebc...
 
 every command explains itself: belmont demo --help
 """
@@ -52,7 +61,9 @@ def build_parser(group: str | None) -> argparse.ArgumentParser:
         if hasattr(commands, "add_options"):
             commands.add_options(group_parser)
         else:
-            commands.add_commands(group_parser.add_subparsers(dest="command", metavar="COMMAND", required=True))
+            subparsers = group_parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+            for each in (commands, *map(importlib.import_module, MORE.get(name, ()))):
+                each.add_commands(subparsers)
     return parser
 
 

@@ -89,12 +89,18 @@ class SideBySide(RuleBasedStateMachine):
         outcome = self.write(other, "enrol", self.datasets[place], patient.address, shown)
         assert outcome[0] == "refused" or patient is other
 
-    @rule(place=places)
-    def enrol_whoever_is_in(self, place):
-        for patient in PATIENTS:
-            if account_key(patient.address) in self.trees[place]:
-                shown = self.trees[place].membership(account_key(patient.address))
-                self.write(PATIENTS[0], "enrol", self.datasets[place], patient.address, shown)
+    @rule(
+        place=places,
+        stated=st.lists(st.tuples(st.sampled_from(PATIENTS), st.sampled_from([None, *SCOPES])), max_size=5),
+    )
+    def state_several(self, place, stated):
+        """Whoever is in is enrolled first; each gives the next sequence."""
+        for patient, scope in stated:
+            key, id_ = account_key(patient.address), self.datasets[place]
+            if key in self.trees[place] and self.chain.consents.own(id_, patient.address) is None:
+                self.write(PATIENTS[0], "enrol", id_, patient.address, self.trees[place].membership(key))
+            sequence = self.sequence(place, patient, None)
+            self.write(patient, *(("grant", id_, scope, sequence) if scope else ("revoke", id_, sequence)))
 
     @rule(place=places, patient=patients, scope=st.sampled_from([*SCOPES[:2] * 3, *SCOPES]), sequence=sequences)
     def grant(self, place, patient, scope, sequence):

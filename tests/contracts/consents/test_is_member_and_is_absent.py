@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from belmont.registry.consents.statements import account_key
-from belmont.registry.consents.tree import Absence, Batch, ConsentTree, Leaf, Membership
+from belmont.registry.consents.tree import Absence, Batch, ConsentTree, Leaf, Membership, batch_root
 
 HASH = b"\x11" * 32
 
@@ -72,7 +72,7 @@ def test_leaves_that_are_no_neighbours_show_no_absence(hospital, agreed):
 def test_what_fills_the_tree_up_is_nobodys_leaf(hospital, agreed):
     hospital.publish(tree_of(5))
     last = hospital.tree.membership(key(4)).leaf
-    for place in (5, 6, 7, 8, 2**64 - 1):
+    for place in (5, 6, 7, 8, 4 + 8, 4 + 2**63, 2**64 - 1):
         assert not agreed(Membership(5, replace(last, place=place)))
         assert not agreed(Membership(5, Leaf(bytes(32), bytes(32), place, last.path)))
         assert not agreed(Absence(5, (last, replace(last, place=place))), between(5))
@@ -96,6 +96,15 @@ def test_forged_paths_show_nothing(hospital, agreed):
     around = hospital.tree.absence(between(1))
     for each in forged:
         assert not agreed(replace(around, neighbours=(around.neighbours[0], each)), between(1))
+
+
+def test_a_tree_that_is_higher_than_its_count_shows_nothing(hospital):
+    tree, consents = tree_of(9), hospital.consents(hospital.stranger)
+    shown = tree.membership(key(3))
+    lying = Batch(batch_root(5, shown.leaf.node(4)), 5)
+    hospital.consents(hospital.consortium.holder).publish_batch(hospital.dataset, lying)
+    assert not consents.is_member(hospital.dataset, shown)
+    assert not replace(shown, count=5).holds(lying.root)
 
 
 def test_a_count_that_is_not_the_trees_lets_nothing_be_shown(hospital):

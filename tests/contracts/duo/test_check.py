@@ -1,11 +1,14 @@
 """What no dataset and no application can state."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.registry.duo import cases
 
 from belmont.registry.duo import Conditions, Declaration, Term
 from belmont.registry.duo.conditions import PARAMETER_OF
 from belmont.registry.duo.terms import DATASET_TERMS
+from belmont.registry.errors import RegistryRefused
 
 OPEN = Conditions(Term.GRU).struct()
 SILENT = Declaration().struct()
@@ -56,3 +59,27 @@ def test_a_declaration_with_a_code_that_means_nothing_is_refused(probe, refused,
     assert probe.call("checked", OPEN, changed(SILENT, place, most))
     with refused("DECLARATION_INVALID"):
         probe.call("checked", OPEN, changed(SILENT, place, most + 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    terms=st.sampled_from([int(DATASET_TERMS), int(Term.DS | Term.GS | Term.IS), int(Term.GRU)]),
+    words=st.lists(st.integers(0, 2**256 - 1) | st.just(0), min_size=9, max_size=9),
+    numbers=st.lists(st.integers(0, 2**64 - 1) | st.just(0), min_size=3, max_size=3),
+    months=st.integers(0, 2**12),
+    bits=st.lists(st.integers(0, 8), min_size=3, max_size=3),
+)
+def test_what_the_contract_takes_from_anybody_python_can_read(probe, terms, words, numbers, months, bits):
+    user = [cases.USERS["first"]] * 2
+    stated = (terms, numbers[0], words[:4], words[4:8], words[8], user, [b"\x11" * 32] * 2, numbers[1], months)
+    declared = (words[0], words[4:8], words[8] >> 192, *bits, True, numbers[2], b"\x11" * 32)
+    for struct, other in ((stated, SILENT), (OPEN, declared)):
+        pair = (struct, other)
+        try:
+            probe.call("checked", *pair)
+        except RegistryRefused:
+            continue
+        read = probe.call("same", *pair)
+        conditions, declaration = Conditions.from_struct(read[0]), Declaration.from_struct(read[1])
+        assert probe.call("checked", conditions.struct(), declaration.struct())
+        assert repr(conditions) and repr(declaration)

@@ -53,7 +53,9 @@ def test_a_removed_account_is_never_admitted_again(consortium, refused):
 def test_a_data_user_on_the_board_is_refused(consortium, refused):
     both = Role.DATA_USER | Role.ETHICS_BOARD
     with refused("ROLES_CONFLICT"):
-        consortium.registry.as_(consortium.auditor).propose_admission(consortium.profile(consortium.non_member, both), VETTING)
+        consortium.registry.as_(consortium.auditor).propose_admission(
+            consortium.profile(consortium.non_member, both), VETTING
+        )
 
 
 def test_the_zero_address_is_refused(consortium, refused):
@@ -80,4 +82,6 @@ def test_a_mask_key_belongs_to_one_member_ever(consortium, refused):
     assert consortium.registry.member(newcomer.address).mask_key == b"\x07" * 32
     later = type("Later", (), {"address": Address("0x" + "11" * 20)})
     with refused("MASK_KEY_TAKEN"):
-        registry.propose_admission(replace(consortium.profile(later, Role.DATA_HOLDER), mask_key=newcomer.mask_key), VETTING)
+        registry.propose_admission(
+            replace(consortium.profile(later, Role.DATA_HOLDER), mask_key=newcomer.mask_key), VETTING
+        )

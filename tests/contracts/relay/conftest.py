@@ -80,7 +80,7 @@ def about(consortium: Any, kind: str, patient: Any) -> tuple[dict[str, Any], Any
         return {"proposal": proposal}, board[0], "Members.ProposalSupported"
     if kind == "RuleSupport":
         proposal = registry.as_(consortium.auditor).rules.propose_rule(Rule.MAJORITY_PERCENT, 60)
-        return {"proposal": proposal}, board[0], "Rules.ProposalSupported"
+        return {"proposal": proposal}, board[0], "Rules.RuleProposalSupported"
     if kind == "Pause":
         return {"pause": 1, "reason_hash": REASON}, board[0], "Rules.PauseSupported"
     if kind == "Resume":

@@ -139,17 +139,16 @@ def test_no_field_can_be_altered(act, refused):
 def test_recipients_are_hashed_as_eip_712_says(vote, refused, recipients):
     """The signature holds for every number of recipients; that this patient is not enrolled comes after it."""
     accounts = tuple(to_checksum_address(bytes(19) + bytes([number + 1])) for number in range(recipients))
-    grant = ConsentGrant(
-        actor=STRANGER.address, dataset=bytes(32), purposes=1, categories=1, recipients=accounts, valid_from=0,
-        valid_until=1, sequence=1, deadline=vote.consortium.evm.now,
-    )  # fmt: skip
+    fields = {"purposes": 1, "categories": 1, "valid_from": 0, "valid_until": 1, "sequence": 1}
+    last = vote.consortium.evm.now
+    grant = ConsentGrant(actor=STRANGER.address, dataset=bytes(32), recipients=accounts, deadline=last, **fields)
     signed = grant.sign(STRANGER, vote.registry.relay.domain)
     with pytest.raises(RegistryRefused) as caught:
         vote.submit(signed)
     assert caught.value.reason not in ("", "SIGNATURE_INVALID")
     if recipients:
         with refused("SIGNATURE_INVALID"):
-            vote.send(dataclasses.replace(grant, recipients=accounts[:-1] + accounts[:1] * 0), signed.signature)
+            vote.send(dataclasses.replace(grant, recipients=accounts[1:]), signed.signature)
 
 
 # --- who signs ---

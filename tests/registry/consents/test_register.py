@@ -72,6 +72,9 @@ def test_a_new_register_stands_where_a_dataset_begins(path):
         assert register.view().root == ConsentState().root
         assert register.view().batch == EMPTY_BATCH
         assert not register.view().mask(ROWS, USE).any()
+        register.admit([Patient(KEYS[0], 10)])
+        assert not register.view().mask(ROWS, USE).any() and not register.view().consenting(ROWS).any()
+        assert register.view().known(ROWS).tolist() == [True] + [False] * 5
 
 
 def test_the_batch_holds_what_is_attested_and_every_account(register):
@@ -92,6 +95,7 @@ def test_rows_are_permitted_by_their_patients_scope(register):
     assert mask(register, replace(USE, at=1000)) == [False] * 6
     assert register.view().permitted(USE).tolist() == [10, 11, 13]
     assert register.view().consenting(ROWS).tolist() == [True, True, False, True, False, False]
+    assert register.view().known(ROWS).tolist() == [True, True, True, True, True, False]
 
 
 def test_a_revocation_changes_the_mask_and_the_root_at_once(register):

@@ -139,6 +139,26 @@ def test_what_fills_the_tree_up_is_nobodys_leaf(count):
     assert sha(b"\x00" + bytes(64)) != PADDING
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_a_place_is_below_the_count_whatever_its_low_bits_say(count):
+    tree = tree_of(count)
+    width = 1 << (count - 1).bit_length()
+    for number in range(count):
+        shown = tree.membership(key(number))
+        for place in (number + width, number + 4 * width, number - width):
+            assert not replace(shown, leaf=replace(shown.leaf, place=place)).holds(tree.batch.root)
+
+
+def test_a_tree_that_is_higher_than_its_count_shows_nothing():
+    """Whoever publishes a root over more leaves than it says cannot show any of them."""
+    tree = tree_of(9)
+    shown = tree.membership(key(3))
+    node = shown.leaf.node(len(shown.leaf.path))
+    root = sha(b"\x02" + (5).to_bytes(8, "big") + node)
+    assert not replace(shown, count=5).holds(root)
+    assert shown.holds(sha(b"\x02" + (9).to_bytes(8, "big") + node))
+
+
 def test_an_inner_node_is_not_a_leaf():
     """Two hashes that hash to a node are 64 bytes, as a key and a scope are; leaves are hashed otherwise."""
     tree = tree_of(4)

@@ -1,7 +1,7 @@
 """The table of cases, through ours and through the published matcher."""
 
 import pytest
-from tests.registry.duo import cases
+from tests.registry.duo import cases, make_page
 from tests.registry.duo.published import dataset_of, published_match, purpose_of
 
 from belmont.registry.duo import Verdict, match
@@ -44,3 +44,8 @@ def test_the_table_has_every_deviation_from_the_published_matcher_that_loosens_n
         "not-for-profit organisation, a university sells",
         "non-commercial, a company's charity",
     ]
+
+
+def test_the_page_shows_the_table_of_cases():
+    page = make_page.PAGE.read_text(encoding="utf-8")
+    assert make_page.written(page) == page

@@ -72,7 +72,7 @@ def test_adding_a_restriction_never_approves_what_was_not(conditions, use, added
 
 @MANY
 @given(conditions=cases.conditions(), use=cases.uses, added=st.sampled_from(list(RESTRICTIONS)))
-def test_what_a_term_denies_no_other_term_takes_back_but_a_missing_permission(conditions, use, added):
+def test_adding_a_restriction_never_opens_what_was_refused(conditions, use, added):
     before = match(conditions, use, NOW).denied & ~Term.PERMISSION
     after = match(replace(conditions, terms=conditions.terms | added), use, NOW).denied
     assert before & ~after == 0
@@ -122,7 +122,7 @@ def test_a_person_is_told_each_reason_the_gravest_first():
     use = replace(UNDECLARED, diseases=diseases("MONDO:0007254"), countries=countries("US", "DE"))
     found = match(conditions, use, NOW)
     assert found.explain() == [
-        "The dataset's terms do not decide on this use: the ethics board does.",
+        "Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed.",
         "DENY GS (geographical restriction): Limited to AT, DE, and the analysis would happen in US too.",
         "ABSTAIN IRB (ethics approval required): A local ethics committee's letter is required, and the study names "
         "none yet.",
@@ -134,9 +134,7 @@ def test_a_person_is_told_each_reason_the_gravest_first():
     assert list(frame.columns) == COLUMNS
     assert list(frame["code"]) == ["DUO:0000022", "DUO:0000021", "DUO:0000007"]
     html = found._repr_html_()
-    assert [re.search(f"<td>{each}", html).start() for each in ("GS", "IRB", "DS")] == sorted(
-        html.index(f"<td>{each}") for each in ("GS", "IRB", "DS")
-    )
+    assert html.index("<td>GS") < html.index("<td>IRB") < html.index("<td>DS")
 
 
 def test_a_hierarchy_names_the_diseases_and_itself():

@@ -236,6 +236,9 @@ class Methods:
         slots = [read.quantity(key, "storage key") for key in keys]
         document = proof(self.engine, self._header(read.item(p, 2, "latest")), self._address(p), slots)
         document["address"] = to_checksum_address(document["address"])
+        for entry, key in zip(document["storageProof"], keys, strict=True):
+            if isinstance(key, str) and len(key) == 66:  # a key is given back as it came, like geth
+                entry["key"] = key.lower()
         return document
 
     # -- execution --

@@ -5,8 +5,8 @@
 @license Apache-2.0
 @notice The datasets that data holders keep at home, and their versions. Only hashes, codes and budgets are here.
 @dev Rules, cited by number where they are kept:
-  1. An active data holder registers a dataset under a name of its own, each name once, with its Data Use Ontology
-     terms, the hash of its dictionary, the categories of data in it, and a lifetime cap of rho.
+  1. An active data holder registers a dataset under a name of its own, each name once, with the conditions of its use
+     (Data Use Ontology), the hash of its dictionary, the categories of data in it, and a lifetime cap of rho.
   2. Only the dataset's holder changes it, and only while it is an active data holder. Who acts says so first, and the
      contract Identities knows whether the sender may act for it; a delegate may add versions and nothing else.
   3. Destroyed is final, and states the hash of a report on what was destroyed.
@@ -25,6 +25,7 @@
 
 import Identities
 import Members
+import duo
 
 DATA_HOLDER: constant(uint8) = 1
 ACTIVE: constant(uint8) = 1
@@ -34,8 +35,6 @@ REGISTERED: constant(uint8) = 1
 PROVEN: constant(uint8) = 2
 # The least status of a version that can be computed on; the same constant stands in registry/decide.py.
 USABLE_FROM: constant(uint8) = PROVEN
-# DUO:0000004 is bit 4, and so on: 4 6 7 11 12 15 16 18 19 20 21 22 24 25 26 27 28 29 42 43 44 45 46.
-DUO_TERMS: constant(uint64) = 136340507039952
 CATEGORIES: constant(uint64) = 255  # docs/consents.md, "Scope"
 RETENTION_MIN_SECONDS: constant(uint64) = 365 * 24 * 3600
 RETENTION_MAX_SECONDS: constant(uint64) = 5 * 365 * 24 * 3600
@@ -145,6 +144,7 @@ PROOFS: immutable(address)
 count: public(uint64)
 idAt: public(HashMap[uint64, bytes32])
 _datasets: HashMap[bytes32, Dataset]
+_conditions: HashMap[bytes32, duo.Conditions]
 _versions: HashMap[bytes32, HashMap[uint64, Version]]
 
 
@@ -162,7 +162,7 @@ def __init__(identities: address, members: address, consents: address, uses: add
 def register(
     actor: address,
     name: String[64],
-    duoTerms: uint64,
+    conditions: duo.Conditions,
     dictionaryHash: bytes32,
     sensitivity: uint8,
     categories: uint64,
@@ -174,7 +174,7 @@ def register(
     assert len(name) > 0, "NAME_MISSING"  # 1
     dataset: bytes32 = keccak256(abi_encode(actor, name))
     assert self._datasets[dataset].status == 0, "NAME_TAKEN"  # 1
-    assert duoTerms != 0 and duoTerms | DUO_TERMS == DUO_TERMS, "DUO_TERMS_INVALID"  # 1
+    duo.checkConditions(conditions)  # 1
     assert dictionaryHash != empty(bytes32), "HASH_MISSING"  # 1
     assert categories != 0 and categories <= CATEGORIES, "CATEGORIES_INVALID"  # 1
     assert retentionUntil >= self._now() + RETENTION_MIN_SECONDS, "RETENTION_INVALID"  # 9
@@ -182,7 +182,7 @@ def register(
     self._datasets[dataset] = Dataset(
         holder=actor,
         name=name,
-        duoTerms=duoTerms,
+        duoTerms=conditions.terms,
         dictionaryHash=dictionaryHash,
         sensitivity=sensitivity,
         categories=categories,
@@ -193,13 +193,14 @@ def register(
         versions=0,
         destructionHash=empty(bytes32),
     )
+    self._conditions[dataset] = conditions
     self.idAt[self.count] = dataset
     self.count += 1
     log DatasetRegistered(
         actor=actor,
         dataset=dataset,
         name=name,
-        duoTerms=duoTerms,
+        duoTerms=conditions.terms,
         dictionaryHash=dictionaryHash,
         categories=categories,
         retentionUntil=retentionUntil,
@@ -361,6 +362,12 @@ def status(dataset: bytes32) -> uint8:
 @view
 def dataset(id: bytes32) -> Dataset:
     return self._datasets[id]
+
+
+@external
+@view
+def conditions(id: bytes32) -> duo.Conditions:
+    return self._conditions[id]
 
 
 @external

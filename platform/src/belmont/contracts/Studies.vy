@@ -5,7 +5,8 @@
 @license Apache-2.0
 @notice Applications for a data permit, the ethics board's votes on them, and the data holders' acceptance.
 @dev Rules, cited by number where they are kept:
-  1. An active data user proposes a study; its terms are complete, within bounds, and never change.
+  1. An active data user proposes a study; its terms and what it declares of its use of data are complete, within
+     bounds, and never change.
   2. A study names datasets that exist and are not destroyed, each once, and at most one of each holder, so that
      datasets count as hospitals.
   3. Every active member of the ethics board votes once, and nobody on their own study.
@@ -21,12 +22,15 @@
   9. An amendment is a study of its own that names the permit it amends: of the same data user, and not superseded.
      It is voted on and accepted like any other; its rounds, queries and rho count what was used before it.
  10. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
+ 11. The conditions of every dataset are held against the use (docs/duo.md). Where a term of one denies it, nothing is
+     proposed, whatever else is open. What a dataset's terms leave to the board is recorded with the study.
 """
 
 import Identities
 import Members
 import Datasets
 import Rules
+import duo
 
 DATA_HOLDER: constant(uint8) = 1
 DATA_USER: constant(uint8) = 2
@@ -108,6 +112,13 @@ event StudyProposed:
     configHash: bytes32
 
 
+event DataUseLeftOpen:
+    actor: indexed(address)
+    study: indexed(uint64)
+    dataset: indexed(bytes32)
+    abstained: uint64
+
+
 event VoteCast:
     actor: indexed(address)
     study: indexed(uint64)
@@ -148,6 +159,8 @@ RULES: immutable(Rules.__interface__)
 
 count: public(uint64)
 _terms: HashMap[uint64, Terms]
+_declared: HashMap[uint64, duo.Declaration]
+_abstained: HashMap[uint64, HashMap[bytes32, uint64]]
 _studies: HashMap[uint64, Study]
 _ballots: HashMap[uint64, DynArray[Ballot, 256]]
 _accepted: HashMap[uint64, HashMap[bytes32, bool]]
@@ -164,28 +177,30 @@ def __init__(identities: address, members: address, datasets: address, permits: 
 
 
 @external
-def propose(actor: address, terms: Terms) -> uint64:
+def propose(actor: address, terms: Terms, declared: duo.Declaration) -> uint64:
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
-    return self._propose(actor, terms, 0)
+    return self._propose(actor, terms, declared, 0)
 
 
 @external
-def proposeAmendment(actor: address, permit: uint64, terms: Terms) -> uint64:
+def proposeAmendment(actor: address, permit: uint64, terms: Terms, declared: duo.Declaration) -> uint64:
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     assert staticcall PERMITS.isIssued(permit), "PERMIT_MISSING"  # 9
     assert actor == self._studies[permit].dataUser, "NOT_THE_APPLICANT"  # 9
     assert staticcall PERMITS.supersededBy(permit) == 0, "PERMIT_SUPERSEDED"  # 9
-    return self._propose(actor, terms, permit)
+    return self._propose(actor, terms, declared, permit)
 
 
 @internal
-def _propose(actor: address, terms: Terms, amends: uint64) -> uint64:
+def _propose(actor: address, terms: Terms, declared: duo.Declaration, amends: uint64) -> uint64:
     assert staticcall MEMBERS.isActive(actor, DATA_USER), "NOT_DATA_USER"  # 1
     self._checkTerms(terms)
+    duo.checkDeclaration(declared)  # 1
     self._checkDatasets(terms.datasets)
     self.count += 1
     study: uint64 = self.count
     self._terms[study] = terms
+    self._declared[study] = declared
     self._studies[study] = Study(dataUser=actor, status=PROPOSED, proposedAt=self._now(), amends=amends)
     log StudyProposed(
         actor=actor,
@@ -197,6 +212,7 @@ def _propose(actor: address, terms: Terms, amends: uint64) -> uint64:
         codeHash=terms.codeHash,
         configHash=terms.configHash,
     )
+    self._matchDatasets(actor, study, terms, declared)
     return study
 
 
@@ -300,6 +316,23 @@ def _checkDatasets(datasets: DynArray[bytes32, 16]):
 
 
 @internal
+def _matchDatasets(actor: address, study: uint64, terms: Terms, declared: duo.Declaration):
+    use: duo.Use = duo.Use(
+        purposes=terms.purpose,
+        user=actor,
+        project=terms.protocolHash,
+        durationSeconds=terms.durationSeconds,
+        declared=declared,
+    )
+    for dataset: bytes32 in terms.datasets:
+        found: duo.Match = duo.match(staticcall DATASETS.conditions(dataset), use, self._now())  # 11
+        assert found.denied == 0, "DATA_USE_DENIED"  # 11
+        if found.abstained != 0:
+            self._abstained[study][dataset] = found.abstained  # 11
+            log DataUseLeftOpen(actor=actor, study=study, dataset=dataset, abstained=found.abstained)
+
+
+@internal
 @view
 def _votes(study: uint64) -> (uint64, uint64, uint64):
     votesFor: uint64 = 0
@@ -353,6 +386,25 @@ def dataUser(id: uint64) -> address:
 @view
 def terms(id: uint64) -> Terms:
     return self._terms[id]
+
+
+@external
+@view
+def declared(id: uint64) -> duo.Declaration:
+    return self._declared[id]
+
+
+@external
+@view
+def abstained(id: uint64) -> DynArray[uint64, 16]:
+    """
+    @notice What each dataset's conditions leave to the board, as terms of the Data Use Ontology (0 where nothing is
+            open), in the order of the study's terms.
+    """
+    found: DynArray[uint64, 16] = []
+    for dataset: bytes32 in self._terms[id].datasets:
+        found.append(self._abstained[id][dataset])
+    return found
 
 
 @external

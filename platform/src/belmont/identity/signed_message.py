@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +36,7 @@ FILE_BYTES_MAX = 64 * 1024
 SIGNATURE_BYTES_MAX = 2048
 SIGNATURES_MAX = 16
 KEY_SIGNATURE_BYTES = 65
+_YEAR_9999 = 253_370_764_800
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -148,7 +150,10 @@ class SignedMessage:
     def rows(self) -> list[tuple[str, str]]:
         """What a person should read before signing or relaying: label and text."""
         content = self.message.typed_data(self.domain)["message"]
-        found = [("says", self.message.sentence()), *((name, str(value)) for name, value in content.items())]
+        found = [
+            ("says", self.message.sentence()),
+            *((name, _readable(name, value)) for name, value in content.items()),
+        ]
         found += [("chain", str(self.domain.chain_id)), (self.message.CONTRACT, self.domain.contract)]
         found += [("signed by", ", ".join(self.signers) or ("a wallet" if self.signatures else "nobody yet"))]
         return found + ([("reason", self.reason)] if self.reason is not None else [])
@@ -156,6 +161,13 @@ class SignedMessage:
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in self.rows())
         return f"<table><caption>{type(self.message).__name__}</caption>{rows}</table>"
+
+
+def _readable(name: str, value: Any) -> str:
+    """A value for a person; points in time also as a date."""
+    if name in ("deadline", "validFrom", "validUntil") and int(value) < _YEAR_9999:
+        return f"{value} ({datetime.fromtimestamp(int(value), UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def recover(digest: bytes, signature: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from time import gmtime, strftime
 
 STYLE = """
 <style>
@@ -74,6 +75,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
 def card(title: str, *parts: object, mark: Html | None = None) -> str:
     body = "".join(text(part) for part in parts)
     return f'{STYLE}<div class="belmont-card"><h4>{escape(title)}{mark or ""}</h4>{body}</div>'
+
+
+def moment(seconds: int) -> str:
+    """Unix seconds as people write a time."""
+    return strftime("%Y-%m-%d %H:%M UTC", gmtime(seconds))
 
 
 def short(data: bytes) -> Html:

@@ -57,7 +57,7 @@ def admit_patients(home: Home, slug: str, registry: Registry, dataset_id: Datase
     scope = any_research(categories_of(table.dictionary))
     secret = _secret(home, slug)
     with open_register(home, slug, dataset_id) as register:
-        known = register.view().consenting(table.pseudonyms)
+        known = register.view().known(table.pseudonyms)
         missing = [int(each) for each in table.pseudonyms[~known]]
         patients = (Patient(patient_key(secret, f"{each:016x}"), each, scope) for each in missing)
         publish(registry, dataset_id, register.admit(patients))

@@ -1,7 +1,5 @@
 """A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
 
-import hashlib
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -9,53 +7,34 @@ from typing import TYPE_CHECKING, Self
 
 from belmont.chain.process import ChainProcess
 from belmont.ehr.dictionary import Dictionary
-from belmont.federated.query.columns import Columns
 from belmont.identity.keys import Identity
 from belmont.lab import cards, hospital_files, local
-from belmont.lab.audit import audit_frame
+from belmont.lab.applications import Applications
 from belmont.lab.consents import HospitalConsents
+from belmont.lab.credits import Contributions
+from belmont.lab.destroyed import Destroying
 from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
+from belmont.lab.governance import Governance
 from belmont.lab.home import Home, Person, SyntheticSource
-from belmont.lab.hospital_frames import datasets_frame, quality_frame
-from belmont.lab.nodes import open_node
+from belmont.lab.nodes import open_node, refuse_destroyed
 from belmont.lab.people import Actor, Hospital, refuse_others
-from belmont.lab.permit import Permit
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
-from belmont.lab.published import totals_frame
-from belmont.lab.questions import columns_of
+from belmont.lab.retention import Keeping
 from belmont.lab.sizes import refuse_sizes
-from belmont.lab.study import Study
+from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import (
-    Address,
-    AnswerMode,
-    Computation,
-    DatasetId,
-    MicroRho,
-    PermitId,
-    PublishedTotal,
-    Role,
-    StudyId,
-    StudyTerms,
-)
+from belmont.registry.types import Address, DatasetId, Role
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from belmont.federated.node.node import HospitalNode
-    from belmont.lab.models import Model
-
-DISEASE_CATEGORY = 40
-"""DUO:0000040, disease category research."""
-PURPOSE = 1 << DISEASE_CATEGORY
 
 
-class Consortium:
+class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying):
     """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
     call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
 
@@ -144,6 +123,15 @@ class Consortium:
         return self.registry.name
 
     @property
+    def whole(self) -> "Consortium":
+        return self
+
+    @property
+    def actors(self) -> list[Actor]:
+        """Every member whose key is here."""
+        return list(self._actors)
+
+    @property
     def hospitals(self) -> list[Hospital]:
         """The data holders whose nodes run here."""
         return [actor for actor in self._actors if isinstance(actor, Hospital)]
@@ -174,8 +162,15 @@ class Consortium:
             hospital = next((h for h in self.hospitals if h.dataset_id == dataset_id), None)
             if hospital is None:
                 raise LabError(f"no node on this machine holds dataset {dataset_id.hex()[:12]}")
+            refuse_destroyed(self.registry, hospital)
             self._nodes[dataset_id] = open_node(self.home, hospital, self.registry)
         return self._nodes[dataset_id]
+
+    def forget_node(self, dataset_id: DatasetId) -> None:
+        """Closes the node of a dataset that runs here; it is opened again when it is asked for."""
+        node = self._nodes.pop(dataset_id, None)
+        if node is not None:
+            node.close()
 
     @property
     def home_here(self) -> Home:
@@ -206,110 +201,6 @@ class Consortium:
         writes = self.registry.as_(hospital.identity.account)
         number = hospital_files.renew(self.home_here, hospital.slug, writes, hospital.dataset_id)
         return Version(self, hospital, number)
-
-    # --- what ---
-
-    def propose(
-        self,
-        title: str,
-        *,
-        datasets: Sequence[DatasetId] | None = None,
-        model: "Model | None" = None,
-        rounds: int = 10,
-        queries: int = 2,
-        purpose: int = PURPOSE,
-        protocol: str = "",
-        min_hospitals: int = 3,
-        min_cohort: int = 20,
-        duration_days: float = 30.0,
-        rho_per_dataset: int = 0,
-    ) -> Study:
-        """Apply for a permit, as this machine's data user. Nothing can run before the board and the holders agree.
-
-        ``datasets`` is every registered one unless named. ``model`` fixes the code and configuration that will run.
-        ``purpose`` is a bitmask of DUO purposes. The answers of this release are exact totals, so
-        ``rho_per_dataset`` (micro-zCDP) is 0 unless a study charges noise. Raises ``RegistryRefused``.
-        """
-        from belmont.lab.models import LogisticModel
-
-        if not duration_days > 0:
-            raise LabError(f"duration_days is {duration_days}: a permit lasts longer than nothing")
-        chosen = tuple(datasets) if datasets is not None else tuple(self.dataset_names)
-        approved_model = model or LogisticModel.default()
-        computations = (Computation.TRAINING if rounds else Computation.NONE) | (
-            Computation.QUERY if queries else Computation.NONE
-        )
-        terms = StudyTerms(
-            title=title,
-            protocol_hash=hashlib.sha256((protocol or title).encode()).digest(),
-            purpose=purpose,
-            code_hash=approved_model.code_hash,
-            config_hash=approved_model.config_hash,
-            datasets=chosen,
-            computations=computations,
-            rounds=rounds,
-            queries=queries,
-            rho_per_dataset=MicroRho(rho_per_dataset),
-            min_hospitals=min_hospitals,
-            min_cohort=min_cohort,
-            answer_mode=AnswerMode.EXACT,
-            duration_seconds=round(duration_days * 86400),
-        )
-        study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
-        return Study(self, study_id)
-
-    def study(self, number: int) -> Study:
-        """A study by its number, as ``studies()`` lists them. Raises ``LabError`` where there is none."""
-        study = Study(self, StudyId(number))
-        study.record  # noqa: B018  raises where there is none
-        return study
-
-    def permit(self, number: int) -> Permit:
-        """The permit of a study, by the study's number. Raises ``LabError`` where there is none."""
-        permit = Permit(self, PermitId(number))
-        permit.record  # noqa: B018  raises where there is none
-        return permit
-
-    def studies(self) -> "pd.DataFrame":
-        """Every application, with its votes."""
-        import pandas as pd
-
-        rows = [
-            (study.id, study.terms.title, study.status.name.lower(), study.votes_for, study.votes_against)
-            for study in self.registry.studies()
-        ]
-        return pd.DataFrame(rows, columns=["study", "title", "status", "for", "against"]).set_index("study")
-
-    def datasets(self) -> "pd.DataFrame":
-        """Every registered dataset, as the chain has it."""
-        return datasets_frame(self.registry)
-
-    def quality(self) -> "pd.DataFrame":
-        """What each hospital here found in its own records when it coded them; it never leaves the hospital."""
-        if self.home is None:
-            raise LabError("a quality report stays with its hospital: connect with home=...")
-        return quality_frame(self.home, self.hospitals)
-
-    def totals(self) -> "pd.DataFrame":
-        """Every published total: the contract checked each against what the hospitals registered."""
-        return totals_frame(self.registry.totals(), self._columns_of)
-
-    def _columns_of(self, total: PublishedTotal) -> Columns | None:
-        """Of the dictionary that a total's datasets were registered under, if it is the one on this machine."""
-        try:
-            dictionary = self.dictionary
-        except LabError:
-            return None
-        permit = self.registry.permit(total.permit_id)
-        datasets = [self.registry.dataset(each) for each in permit.terms.datasets] if permit else []
-        same = all(each is not None and each.dictionary_hash == dictionary.hash for each in datasets)
-        return columns_of(dictionary) if datasets and same else None
-
-    def audit(self) -> "pd.DataFrame":
-        """Everything that was ever recorded, in the chain's order."""
-        names: dict[object, str] = {member.address: member.name for member in self.registry.members()}
-        names |= {dataset_id: name for dataset_id, name in self.dataset_names.items()}
-        return audit_frame(self.registry.audit_events(), names)
 
     @cached_property
     def dictionary(self) -> Dictionary:
@@ -371,12 +262,13 @@ class Consortium:
         if identity.address != person.address:
             raise HomeError(f"the key of {person.name} is not the one that was registered: restore identity.json")
         if Role.DATA_HOLDER not in person.roles:
-            return Actor(person.slug, person.name, person.roles, identity)
+            return Actor(person.slug, person.name, person.roles, identity, consortium=self)
         dataset = next((d for d in self.registry.datasets() if d.holder == identity.address), None)
         version = self.registry.version(dataset.id, dataset.versions) if dataset else None
         if dataset is None or version is None:
             raise HomeError(f"{person.name} has no dataset on this chain: is {self.url} the chain of this directory?")
-        return Hospital(person.slug, person.name, person.roles, identity, dataset.id, dataset.name, version.rows)
+        named = person.slug, person.name, person.roles, identity
+        return Hospital(*named, dataset.id, dataset.name, version.rows, consortium=self)
 
     def __repr__(self) -> str:
         try:

@@ -1,8 +1,10 @@
 """What can go wrong in a notebook, beside what the registry and the nodes refuse.
 
 LabError
-├── HomeError          the consortium's directory is missing, foreign or half made
-└── NotYet             something that must come first has not happened (a vote, an acceptance)
+├── HomeError               the consortium's directory is missing, foreign or half made
+├── NotYet                  something that must come first has not happened (a vote, an acceptance)
+├── DestructionIncomplete   something of a dataset can still be read: nothing is reported
+└── ReportRefused           a destruction report that is not what it says, or not what the chain has
 
 A refused round or query raises ``RoundRefused`` or ``QueryRefused`` of ``belmont.federated.errors``, with each
 hospital's own reason; a refused vote or acceptance raises ``RegistryRefused`` of ``belmont.registry.errors``.
@@ -19,3 +21,11 @@ class HomeError(LabError):
 
 class NotYet(LabError):
     """Something that must come first has not happened."""
+
+
+class DestructionIncomplete(LabError):
+    """Something of a dataset can still be read."""
+
+
+class ReportRefused(LabError):
+    """A destruction report is not what it says, or not what the chain has."""

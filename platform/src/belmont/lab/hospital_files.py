@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from pathlib import Path
 
 from belmont.ehr.dictionary import Dictionary
@@ -11,6 +10,7 @@ from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.consent_files import admit_patients, categories_of, consenting_rows
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
+from belmont.lab.retention_date import retention_until
 from belmont.lab.stored_rows import StoredRows
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, DatasetVersion, MicroRho
@@ -18,8 +18,6 @@ from belmont.vault.cid import Cid
 from belmont.vault.vault import Vault
 from belmont.vault.wrapping_key import MAX_FILE_BYTES, WrappingKey
 
-RETENTION_SECONDS = 5 * 365 * 86400 - 3600
-"""An hour less than the most, for a chain whose clock is behind."""
 LIFETIME_RHO = MicroRho(20_000_000)
 HMB, IRB = 6, 21
 DUO_TERMS = 1 << HMB | 1 << IRB
@@ -27,7 +25,9 @@ DUO_TERMS = 1 << HMB | 1 << IRB
 PSEUDONYM_KEY_FILE = "pseudonym.key"
 
 
-def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry) -> DatasetId:
+def register(
+    home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry, retention_years: float = 5
+) -> DatasetId:
     """Codes a hospital's FHIR records, encrypts the table into its vault, commits to it and registers it; ``registry``
     writes for it. The version can be used once it is proven (`belmont.lab.proving`).
 
@@ -48,7 +48,8 @@ def register(home: Home, slug: str, dataset_name: str, dictionary_file: Path, re
     with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
         cid = vault.put(dataset_name, rows.to_bytes())
     if earlier is None:
-        categories, until = categories_of(dictionary), int(time.time()) + RETENTION_SECONDS
+        categories = categories_of(dictionary)
+        until = retention_until(retention_years, registry.head().timestamp)
         dataset_id = registry.register_dataset(
             dataset_name, DUO_TERMS, dictionary.hash, 2, int(categories), until, LIFETIME_RHO
         )

@@ -2,10 +2,20 @@
 
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.stored import StoredVersion
+from belmont.lab.errors import LabError
 from belmont.lab.home import Home
 from belmont.lab.hospital_files import stored_rows
 from belmont.lab.people import Hospital
 from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason
+from belmont.registry.types import DatasetStatus
+
+
+def refuse_destroyed(registry: Registry, hospital: Hospital) -> None:
+    """Raises ``LabError`` for a dataset that exists no longer: no node can open it."""
+    dataset = registry.dataset(hospital.dataset_id)
+    if dataset is not None and dataset.status is DatasetStatus.DESTROYED:
+        raise LabError(f"{Reason.DATASET_DESTROYED}: {dataset.name} was destroyed. {Reason.DATASET_DESTROYED.remedy}")
 
 
 def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNode:

@@ -1,21 +1,28 @@
 """The people and institutions whose keys are on this machine, as a notebook names them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from belmont.identity.keys import Identity
 from belmont.lab import cards
+from belmont.lab.acts import Acts
 from belmont.lab.errors import LabError
 from belmont.registry.types import DatasetId, Role
 
+if TYPE_CHECKING:
+    from belmont.lab.consortium import Consortium
+
 
 @dataclass(frozen=True)
-class Actor:
+class Actor(Acts):
     """A member who can sign from this machine: a board member, a researcher or an auditor."""
 
     slug: str
     name: str
     roles: Role
     identity: Identity
+    consortium: "Consortium | None" = field(default=None, kw_only=True, repr=False, compare=False)
+    """Where this member acts."""
 
     @property
     def address(self) -> str:

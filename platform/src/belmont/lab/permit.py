@@ -2,12 +2,13 @@
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
-from belmont.lab import cards
+from belmont.lab import cards, documents
+from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticModel, Model
@@ -15,15 +16,22 @@ from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import DatasetId, PermitId, PermitStatus
+from belmont.registry.types import DatasetId, PermitId, PermitStatus, StudyId
 from belmont.registry.types import Permit as PermitRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from belmont.lab.consortium import Consortium
+    from belmont.lab.study import Study
 
-_COLOURS = {"active": cards.GOOD, "frozen": cards.WAITING, "revoked": cards.BAD, "expired": cards.NEUTRAL}
+_COLOURS = {
+    "active": cards.GOOD,
+    "frozen": cards.WAITING,
+    "revoked": cards.BAD,
+    "expired": cards.NEUTRAL,
+    "superseded": cards.NEUTRAL,
+}
 
 
 class Permit:
@@ -44,13 +52,43 @@ class Permit:
 
     @property
     def status(self) -> str:
-        """active, frozen, revoked or expired, by this machine's clock."""
+        """active, frozen, revoked, expired or superseded, by this machine's clock."""
         record, now = self.record, int(time.time())
+        if record.superseded_by:
+            return "superseded"
         if record.status is PermitStatus.REVOKED:
             return "revoked"
         if now >= record.expires_at:
             return "expired"
         return "frozen" if record.status is PermitStatus.FROZEN and now < record.frozen_until else "active"
+
+    # --- amend ---
+
+    @property
+    def successor(self) -> "Permit | None":
+        """The permit of the amendment that took this one's place."""
+        by = self.record.superseded_by
+        return Permit(self.consortium, by) if by else None
+
+    @property
+    def amends(self) -> "Permit | None":
+        """The permit whose place this one took."""
+        study = self.consortium.registry.study(StudyId(self.id))
+        return Permit(self.consortium, study.amends) if study and study.amends else None
+
+    def amend(self, *, reason: str, **changes: Any) -> "Study":
+        """Apply for other terms of this permit; what is not named stays. It goes on until the new one is issued.
+
+        ``changes`` are those of ``consortium.propose``: ``rounds=20, duration_days=60``. Rounds and queries are counted
+        from the first permit on. The study's card shows the differences side by side. Raises ``RegistryRefused``.
+        """
+        from belmont.lab.study import Study
+
+        terms = amended(self.record, reason=reason, **changes)
+        writes = self.consortium.registry.as_(self.consortium.researcher.identity.account)
+        study = Study(self.consortium, writes.propose_amendment(self.id, terms))
+        documents.keep_reason(self.consortium.home, study.id, reason)
+        return study
 
     # --- use ---
 
@@ -179,6 +217,7 @@ class Permit:
         record, status = self.record, self.status
         terms, names = record.terms, self.consortium.dataset_names
         day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.expires_at))
+        successor, amends = record.superseded_by, self.amends
         facts = {
             "rounds": cards.bar(record.rounds_opened, terms.rounds, f"{record.rounds_opened} of {terms.rounds}"),
             "queries": cards.bar(record.queries_opened, terms.queries, f"{record.queries_opened} of {terms.queries}"),
@@ -189,5 +228,9 @@ class Permit:
             "code": cards.short(terms.code_hash),
             "configuration": cards.short(terms.config_hash),
         }
+        if amends is not None:
+            facts["amends"] = f"permit {amends.id}; rounds and queries are counted from permit {record.line} on"
+        if successor:
+            facts["superseded by"] = f"permit {successor}: go on with permit.successor"
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)

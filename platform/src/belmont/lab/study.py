@@ -2,15 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from belmont.lab import cards
+from belmont.lab import cards, documents
+from belmont.lab.amendments import differences, side_by_side
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
+from belmont.registry.duo import DiseaseHierarchy, Match, match
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import AnswerMode, PermitId, StudyId, StudyStatus
+from belmont.registry.types import Abstention, AnswerMode, PermitId, StudyId, StudyStatus
 from belmont.registry.types import Study as StudyRecord
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from belmont.lab.consortium import Consortium
 
 _COLOURS = {
@@ -56,6 +60,19 @@ class Study:
             self._consortium.registry.as_(hospital.identity.account).accept(self.id, hospital.dataset_id)
         return self
 
+    def data_use(self, hierarchy: DiseaseHierarchy | None = None) -> dict[str, Match]:
+        """What the conditions of each dataset say of this study, by the dataset's name, with a reason for each term.
+
+        A hierarchy of diseases settles some of what the contract leaves to the board (docs/duo.md).
+        """
+        record = self.record
+        use, names = record.terms.use_of(record.data_user), self._consortium.dataset_names
+        datasets = {each.id: each for each in self._consortium.registry.datasets()}
+        return {
+            names[id_]: match(datasets[id_].data_use, use, record.proposed_at, hierarchy)
+            for id_ in record.terms.datasets
+        }
+
     def permit(self) -> Permit:
         """The permit, issued now if everything it needs has happened. Raises ``NotYet`` saying what is missing."""
         registry = self._consortium.registry
@@ -65,6 +82,31 @@ class Study:
                 raise NotYet(f"study {self.id} has no permit yet: " + "; ".join(missing))
             registry.as_(self._consortium.researcher.identity.account).issue(self.id)
         return Permit(self._consortium, PermitId(self.id))
+
+    def issue(self) -> Permit:
+        """The same: the permit, issued now. Of an amendment it takes the place of the permit that it amends."""
+        return self.permit()
+
+    @property
+    def amends(self) -> Permit | None:
+        """The permit that this application would take the place of."""
+        amends = self.record.amends
+        return Permit(self._consortium, amends) if amends else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why an amendment was asked for, where its text is on this machine."""
+        return documents.reason_for(self._consortium.home, self.id)
+
+    def differences(self) -> "pd.DataFrame":
+        """What an amendment changes: each term as permitted, and as applied for. Raises ``LabError`` for another."""
+        import pandas as pd
+
+        amends = self.amends
+        if amends is None:
+            raise LabError(f"study {self.id} amends no permit: its card shows what it asks for")
+        rows = differences(amends.record.terms, self.record.terms, self._consortium.dataset_names)
+        return pd.DataFrame(rows, columns=["term", f"permit {amends.id}", "amendment"]).set_index("term")
 
     def _missing(self) -> list[str]:
         record = self.record
@@ -96,7 +138,11 @@ class Study:
         record = self.record
         terms = record.terms
         names = self._consortium.dataset_names
-        rows = [[names[d], "accepted" if d in record.accepted else "not yet"] for d in terms.datasets]
+        left = {each.dataset_id: each for each in record.abstentions}
+        rows = [
+            [names[d], "accepted" if d in record.accepted else "not yet", _data_use(left.get(d))]
+            for d in terms.datasets
+        ]
         facts = {
             "board": f"{record.votes_for} for, {record.votes_against} against, quorum {record.quorum}",
             "asks for": f"{terms.rounds} rounds, {terms.queries} queries, {terms.duration_seconds // 86400} days",
@@ -107,5 +153,14 @@ class Study:
             "protocol": cards.short(terms.protocol_hash),
         }
         mark = cards.badge(self.status, _COLOURS.get(record.status, cards.NEUTRAL))
-        title = f"Study {self.id}: {terms.title}"
-        return cards.card(title, cards.facts(facts), cards.table(["dataset", "holder"], rows), mark=mark)
+        title, parts = f"Study {self.id}: {terms.title}", []
+        if self.amends is not None:
+            title = f"Study {self.id}, which amends permit {record.amends}: {terms.title}"
+            parts = [side_by_side(self.amends.record, terms, names)]
+            facts["reason"] = self.reason or f"not on this machine: ask {record.data_user}"
+        table = cards.table(["dataset", "holder", "data use"], rows)
+        return cards.card(title, *parts, cards.facts(facts), table, mark=mark)
+
+
+def _data_use(left: Abstention | None) -> str:
+    return f"the board decides on {left.terms}" if left else "permitted by the dataset's terms"

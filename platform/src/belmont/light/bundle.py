@@ -18,6 +18,7 @@ from belmont.light.checkpoint import Checkpoint
 from belmont.light.errors import BundleMalformed
 from belmont.light.reading import Fields, hexadecimal, read_json, write_json
 from belmont.light.storage import PATH_MAX, SLOTS_MAX
+from belmont.light.switch import SwitchProof
 
 FORMAT: Final = "belmont/light/bundle"
 VERSION: Final = 1
@@ -52,7 +53,21 @@ class ValueClaim:
     slots: tuple[Nodes, ...]
 
 
-Claim: TypeAlias = EventClaim | ValueClaim
+@dataclass(frozen=True)
+class SwitchClaim:
+    """``contract`` got other code in ``block``, and nothing else in its storage changed."""
+
+    contract: str
+    block: int
+    proof: SwitchProof
+
+
+Claim: TypeAlias = EventClaim | ValueClaim | SwitchClaim
+
+
+def blocks_of(claim: Claim) -> set[int]:
+    """The blocks whose headers a claim is proved against."""
+    return {claim.block - 1, claim.block} if isinstance(claim, SwitchClaim) else {claim.block}
 
 
 @dataclass(frozen=True)
@@ -130,15 +145,18 @@ def _claim_document(claim: Claim, table: _Table) -> dict[str, object]:
     if isinstance(claim, EventClaim):
         proofs = {"transaction": table.add(claim.transaction), "receipt": table.add(claim.receipt)}
         return document | {"kind": "event", "index": claim.index, "log": claim.log} | proofs
-    code = {
-        "account": table.add(claim.code.account),
-        "implementation_slot": table.add(claim.code.implementation_slot),
-        "implementation": table.add(claim.code.implementation),
-    }
+    if isinstance(claim, SwitchClaim):
+        return document | {
+            "kind": "switch",
+            "before": _code_document(claim.proof.before, table),
+            "after": _code_document(claim.proof.after, table),
+            "proposal": claim.proof.proposal,
+            "account": [table.add(nodes) for nodes in claim.proof.account],
+        }
     return document | {
         "kind": "value",
         "path": claim.path,
-        "code": code,
+        "code": _code_document(claim.code, table),
         "slots": [table.add(nodes) for nodes in claim.slots],
     }
 
@@ -152,17 +170,34 @@ def _claim(document: object, table: _Table) -> Claim:
         proofs = table.take(fields.take("transaction")), table.take(fields.take("receipt"))
         claim = EventClaim(contract, block, index, log, *proofs)
     elif kind == "value":
-        path = fields.text("path", PATH_MAX)
-        code = Fields(fields.take("code"), "proofs of a contract's code")
-        names = ("account", "implementation_slot", "implementation")
-        proof = CodeProof(*(table.take(code.take(name)) for name in names))
-        code.end()
+        path, proof = fields.text("path", PATH_MAX), _code(fields.take("code"), table)
         slots = tuple(table.take(each) for each in fields.items("slots", SLOTS_MAX))
         claim = ValueClaim(contract, block, path, proof, slots)
+    elif kind == "switch":
+        codes = _code(fields.take("before"), table), _code(fields.take("after"), table)
+        proposal = fields.number("proposal")
+        account = tuple(table.take(each) for each in fields.items("account", 2))
+        claim = SwitchClaim(contract, block, SwitchProof(*codes, proposal, account))
     else:
-        raise BundleMalformed(f"a claim of kind {kind!r}; this release reads event and value")
+        raise BundleMalformed(f"a claim of kind {kind!r}; this release reads event, value and switch")
     fields.end()
     return claim
+
+
+def _code_document(code: CodeProof, table: _Table) -> dict[str, object]:
+    return {
+        "account": table.add(code.account),
+        "implementation_slot": table.add(code.implementation_slot),
+        "implementation": table.add(code.implementation),
+    }
+
+
+def _code(document: object, table: _Table) -> CodeProof:
+    fields = Fields(document, "proofs of a contract's code")
+    names = ("account", "implementation_slot", "implementation")
+    proof = CodeProof(*(table.take(fields.take(name)) for name in names))
+    fields.end()
+    return proof
 
 
 def _base64(text: str) -> bytes:

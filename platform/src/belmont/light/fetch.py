@@ -13,7 +13,7 @@ from typing import Any
 from eth_abi.exceptions import DecodingError
 
 from belmont.light.accounts import Code, account, running, slot_value
-from belmont.light.bundle import CLAIMS_MAX, Bundle, Claim, EventClaim, Nodes, ValueClaim
+from belmont.light.bundle import BUNDLE_BYTES_MAX, CLAIMS_MAX, Bundle, Claim, EventClaim, Nodes, ValueClaim, blocks_of
 from belmont.light.checkpoint import Checkpoint
 from belmont.light.encoding import keccak
 from belmont.light.errors import CheckpointRefused, LightError, NotThere, SourcesDisagree, SourceUnreachable
@@ -21,6 +21,7 @@ from belmont.light.headers import HEADERS_MAX, Header, HeaderChain, pack
 from belmont.light.release import Release, ThisRelease
 from belmont.light.sources import FoundLog, Source
 from belmont.light.storage import read_path
+from belmont.light.switch_fetch import switch_claims
 from belmont.light.trie_build import index_key
 from belmont.light.verify import Fingerprint, shown, verify
 from belmont.registry.abi import snake_case
@@ -28,11 +29,12 @@ from belmont.registry.abi import snake_case
 
 @dataclass(frozen=True)
 class Wanted:
-    """Events of a contract with this name, whose fields have these values."""
+    """Events of a contract with this name, whose fields have these values; ``optional`` ones need not be there."""
 
     contract: str
     event: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
 
 
 def take_checkpoint(sources: Sequence[Source], addresses: Mapping[str, bytes], number: int | None = None) -> Checkpoint:
@@ -79,8 +81,11 @@ def fetch(
     wanted: Sequence[Wanted] = (),
     values: Sequence[tuple[str, str]] = (),
     release: Release | None = None,
+    switches: Sequence[str] = (),
 ) -> Bundle:
     """A bundle with every event that is wanted and every value ``(contract, path)`` as kept at the checkpoint.
+
+    ``switches`` names contracts: every time that one got other code is proven with them.
 
     Raises ``NotThere`` when nothing matches, and what verifying it raises.
     """
@@ -90,16 +95,19 @@ def fetch(
         claims += _event_claims(source, checkpoint, want, release)
     header = source.header(checkpoint.number)
     claims += [_value_claim(source, checkpoint, header, contract, path, release) for contract, path in values]
+    claims += [claim for contract in switches for claim in switch_claims(source, checkpoint, contract, release)]
     if not claims:
-        raise NotThere("nothing was asked for")
+        raise NotThere(f"{source.url} has nothing of what was asked for up to block {checkpoint.number}")
     if len(claims) > CLAIMS_MAX:
         raise LightError(f"{len(claims)} claims, and a bundle holds {CLAIMS_MAX}: ask for fewer, by actor or permit")
-    first = min(claim.block for claim in claims)
+    first = min(min(blocks_of(claim)) for claim in claims)
     if checkpoint.number - first >= HEADERS_MAX:
         raise LightError(f"the checkpoint is {checkpoint.number - first} blocks later: take one closer after the event")
     headers = pack(each.encoded for each in source.headers(first, checkpoint.number))
     bundle = Bundle(checkpoint, headers, tuple(claims))
     verify(bundle, Fingerprint(checkpoint.fingerprint), release)
+    if len(bundle.to_bytes()) > BUNDLE_BYTES_MAX:
+        raise LightError(f"it would take more than {BUNDLE_BYTES_MAX} bytes: take a checkpoint closer after the event")
     return bundle
 
 
@@ -131,7 +139,7 @@ def _event_claims(source: Source, checkpoint: Checkpoint, want: Wanted, release:
         place = log.log_index - tries.logs_before[log.transaction_index]
         transaction, receipt = tuple(tries.transactions.proof(key)), tuple(tries.receipts.proof(key))
         claims.append(EventClaim(want.contract, log.block, log.transaction_index, place, transaction, receipt))
-    if not claims:
+    if not claims and not want.optional:
         sought = ", ".join(f"{name} {shown(each)}" for name, each in want.fields.items()) or "any fields"
         raise NotThere(f"{source.url} has no {want.event} with {sought} up to block {checkpoint.number}")
     return claims

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from belmont.light.encoding import EMPTY_ROOT, Item, decode_list, encode, fixed, keccak, number
+from belmont.light.encoding import EMPTY_ROOT, decode_list, fixed, keccak, number
 from belmont.light.errors import HeadersRefused, ProofRefused
 
 HEADERS_MAX: Final = 2**20
@@ -33,6 +33,11 @@ NO_OMMERS: Final = bytes.fromhex("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a74
 NO_REQUESTS: Final = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 ZERO: Final = bytes(32)
 CHUNK_BYTES: Final = 64 * 1024
+LONG_LIST: Final = b"\xf9"
+LIST_HEAD: Final = 3
+"""Bytes before the content of a list of 256 to 65,535 bytes: ``LONG_LIST`` and two bytes of length."""
+HASH_HEAD: Final = b"\xa0"
+"""The byte before 32 bytes."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def pack(headers: Iterable[bytes]) -> bytes:
     for header in linked(headers):
         if not parts:
             parts.append(header.parent_hash)
-        parts.append(packer.compress(encode(decode_list(header.encoded, FIELDS, "H1", "a header")[1:])))
+        parts.append(packer.compress(_as_list(header.encoded[LIST_HEAD + 1 + 32 :])))
     return b"".join([*parts, packer.flush()])
 
 
@@ -134,20 +139,17 @@ def unpack(packed: bytes) -> Iterator[Header]:
     for count, short in enumerate(_pieces(packed[32:])):
         if count == HEADERS_MAX:
             raise HeadersRefused("H6", f"more than {HEADERS_MAX} headers")
-        fields: list[Item] = _as_list(short)
         parent = packed[:32] if before is None else before.hash
-        header = Header.read(encode([parent, *fields]))
+        header = Header.read(_as_list(HASH_HEAD + parent + short[LIST_HEAD:]))
         if before is not None:
             before.refuse_child(header)
         before = header
         yield header
 
 
-def _as_list(short: bytes) -> list[Item]:
-    try:
-        return decode_list(short, FIELDS - 1, "H1", "a packed header")
-    except ProofRefused as error:
-        raise HeadersRefused("H1", "a packed header is not RLP of 20 fields") from error
+def _as_list(content: bytes) -> bytes:
+    """The RLP of a list of 256 to 65,535 bytes, as every header is, also without its parent hash."""
+    return LONG_LIST + len(content).to_bytes(2, "big") + content
 
 
 def _pieces(compressed: bytes) -> Iterator[bytes]:
@@ -173,11 +175,10 @@ def _pieces(compressed: bytes) -> Iterator[bytes]:
 
 def _list_end(buffer: bytes, start: int) -> int | None:
     """Where the RLP list that begins at ``start`` ends; None when not enough of it is here."""
-    if start + 3 > len(buffer):
+    if start + LIST_HEAD > len(buffer):
         return None
-    head = buffer[start]
-    if head == 0xF9:
-        length = 3 + int.from_bytes(buffer[start + 1 : start + 3], "big")
+    if buffer[start : start + 1] == LONG_LIST:
+        length = LIST_HEAD + int.from_bytes(buffer[start + 1 : start + LIST_HEAD], "big")
         if length <= HEADER_BYTES_MAX:
             return start + length
     raise HeadersRefused("H1", "a packed header is no list of a header's length")
@@ -234,18 +235,20 @@ class HeaderChain:
         That they link shows that the newer block descends from the tip: no history was rewritten in between. Raises
         ``HeadersRefused`` for a fork, a gap, or another end.
         """
-        grown = HeaderChain([*self.headers, *newer])
-        if grown.tip.hash != trusted:
-            raise HeadersRefused("H5", f"the headers lead to block 0x{grown.tip.hash.hex()}, not to the trusted one")
-        return grown
+        return HeaderChain.trusted([*self.headers, *newer], trusted)
 
     def to_bytes(self) -> bytes:
         return pack(header.encoded for header in self.headers)
 
     @classmethod
-    def from_bytes(cls, packed: bytes, trusted: bytes) -> HeaderChain:
-        """What ``to_bytes`` gave, if its tip is the trusted block. Raises ``HeadersRefused``."""
-        chain = cls(unpack(packed))
+    def from_bytes(cls, packed: bytes) -> HeaderChain:
+        """What ``to_bytes`` gave, from this machine's own file. Raises ``HeadersRefused``."""
+        return cls(unpack(packed))
+
+    @classmethod
+    def trusted(cls, headers: Iterable[Header], trusted: bytes) -> HeaderChain:
+        """Headers of any source that lead to a trusted block. Raises ``HeadersRefused``."""
+        chain = cls(headers)
         if chain.tip.hash != trusted:
             raise HeadersRefused("H5", f"the headers lead to block 0x{chain.tip.hash.hex()}, not to the trusted one")
         return chain

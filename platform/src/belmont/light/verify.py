@@ -9,6 +9,9 @@ Rules:
       declares.
   V4. A value: the contract's code after that block is the checkpoint's (A1, A2), since a layout belongs to a code; its
       slots follow from this release's layout (L1 to L3) and each is proved (T1 to T6).
+  V5. A hospital's attestation of a consent: its path leads to the root of a batch that is proven by V4
+      (``belmont.light.attested``).
+  V6. A switch: a contract got other code in that block, and nothing else that it keeps changed (S1 to S4).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +22,15 @@ from typing import Any, Protocol, TypeAlias
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
-from belmont.light.accounts import refuse_other_code, running, slot_value
-from belmont.light.bundle import Bundle, Claim, EventClaim, Nodes, ValueClaim
+from belmont.light.accounts import Code, refuse_other_code, running, slot_value
+from belmont.light.bundle import Bundle, Claim, EventClaim, Nodes, SwitchClaim, ValueClaim, blocks_of
 from belmont.light.checkpoint import Checkpoint
 from belmont.light.errors import PathUnknown, ProofRefused
 from belmont.light.headers import Header, ancestors, unpack
 from belmont.light.receipts import included
 from belmont.light.release import Release, ThisRelease
 from belmont.light.storage import read_path
+from belmont.light.switch import KEEPS_ACCOUNT, switched
 
 
 class Trust(Protocol):
@@ -94,7 +98,32 @@ class ProvenValue:
         return f"{self.contract} kept this as {self.path} after block {self.block}, {when(self.timestamp)}"
 
 
-Finding: TypeAlias = ProvenEvent | ProvenValue
+@dataclass(frozen=True)
+class ProvenSwitch:
+    """A consortium's contract got other code, and nothing else that it keeps changed."""
+
+    contract: str
+    address: str
+    before: Code
+    after: Code
+    block: int
+    timestamp: int
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        fields: dict[str, Any] = {}
+        for time, code in (("before", self.before), ("after", self.after)):
+            fields[f"code_{time}"] = to_checksum_address(code.implementation or bytes(20))
+            fields[f"code_hash_{time}"] = code.implementation_code_hash
+        return fields
+
+    def words(self) -> str:
+        kept = "but for its account of that, all" if self.contract == KEEPS_ACCOUNT else "all"
+        time = when(self.timestamp)
+        return f"{self.contract} got other code in block {self.block}, {time}; {kept} else that it keeps is as before"
+
+
+Finding: TypeAlias = ProvenEvent | ProvenValue | ProvenSwitch
 
 
 @dataclass(frozen=True)
@@ -114,15 +143,18 @@ def verify(bundle: Bundle, trust: Trust, release: Release | None = None) -> Veri
     release = release or ThisRelease()
     because = trust.accept(bundle.checkpoint)  # V1
     counted = _Counted(bundle.headers)
-    wanted = {claim.block for claim in bundle.claims} | {bundle.checkpoint.number}
+    wanted = {bundle.checkpoint.number}.union(*(blocks_of(claim) for claim in bundle.claims))
     headers = ancestors(counted, bundle.checkpoint.block_hash, wanted)  # V2
-    findings = tuple(_finding(bundle.checkpoint, headers[claim.block], claim, release) for claim in bundle.claims)
+    findings = tuple(_finding(bundle.checkpoint, headers, claim, release) for claim in bundle.claims)
     return Verified(bundle.checkpoint, because, headers[bundle.checkpoint.number], counted.count, findings)
 
 
-def _finding(checkpoint: Checkpoint, header: Header, claim: Claim, release: Release) -> Finding:
+def _finding(checkpoint: Checkpoint, headers: Mapping[int, Header], claim: Claim, release: Release) -> Finding:
+    header = headers[claim.block]
     if isinstance(claim, EventClaim):
         return event(checkpoint, header, claim, release)
+    if isinstance(claim, SwitchClaim):
+        return switch(checkpoint, headers[claim.block - 1], header, claim, release)
     return value(checkpoint, header, claim, release)
 
 
@@ -165,6 +197,15 @@ def value(checkpoint: Checkpoint, header: Header, claim: ValueClaim, release: Re
         raise ProofRefused("V4", "there are proofs of more slots than the value has")
     address = to_checksum_address(expected.address)
     return ProvenValue(claim.contract, address, claim.path, read, header.number, header.timestamp)
+
+
+def switch(
+    checkpoint: Checkpoint, before: Header, header: Header, claim: SwitchClaim, release: Release
+) -> ProvenSwitch:
+    """A switch, proven against two headers that are trusted already (V6). Raises ``ProofRefused``."""
+    old, new = switched(checkpoint, claim.contract, before, header, claim.proof, release)
+    address = to_checksum_address(new.address)
+    return ProvenSwitch(claim.contract, address, old, new, header.number, header.timestamp)
 
 
 def _next(proofs: Iterator[Nodes]) -> Nodes:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from eth_utils.address import is_checksum_address
 
 from belmont.registry.claims import TotalClaim
+from belmont.registry.duo.conditions import Conditions
+from belmont.registry.duo.intended_use import Declaration
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.limits import (
     CID_MAX_BYTES,
@@ -92,6 +94,8 @@ def check_terms(terms: StudyTerms) -> None:
         check_number(name, getattr(terms, name), 64)
     for name in ("rounds", "queries", "min_hospitals", "min_cohort"):
         check_number(name, getattr(terms, name), 32)
+    if not isinstance(terms.intended_use, Declaration):
+        raise RegistryArgumentError("intended_use must be a Declaration of belmont.registry.duo.")
 
 
 def check_registration(
@@ -102,6 +106,7 @@ def check_registration(
     categories: int,
     retention_until: int,
     rho_cap: int,
+    conditions: Conditions | None,
 ) -> None:
     """What fits a dataset's record."""
     check_text("name", name)
@@ -111,6 +116,8 @@ def check_registration(
     check_number("categories", categories, 64)
     check_number("retention_until", retention_until, 64)
     check_number("rho_cap", rho_cap, 64)
+    if conditions is not None and (not isinstance(conditions, Conditions) or conditions.terms != duo_terms):
+        raise RegistryArgumentError("conditions must be Conditions of belmont.registry.duo, of just these duo_terms.")
 
 
 def check_version(dataset_id: bytes, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes) -> None:

@@ -87,6 +87,11 @@ class ChainReads:
         return f"eip155:{self._chain.chain_id}:{self.addresses['Members']}"
 
     @property
+    def chain(self) -> ChainPort:
+        """The chain that the consortium is on."""
+        return self._chain
+
+    @property
     def chain_id(self) -> int:
         """EIP-155."""
         return self._chain.chain_id
@@ -284,16 +289,18 @@ class ChainReads:
 
     def _datasets(self, ids: Sequence[bytes], block: int) -> list[Dataset]:
         structs = self.read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
+        conditions = self.read_all([("Datasets", "conditions", (id_,)) for id_ in ids], block)
         roots = self.read_all([("Consents", "root", (id_,)) for id_ in ids], block)
         with _readable():
-            rows = zip(ids, structs, roots, strict=True)
+            rows = zip(ids, structs, conditions, roots, strict=True)
             return [found for id_, *row in rows if (found := records.dataset(DatasetId(id_), *row))]
 
     def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
-        parts = ("study", "terms", "votes", "accepted")
+        parts = ("study", "terms", "declared", "abstained", "votes", "accepted")
         answers = self.read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
         with _readable():
-            rows = [(StudyId(number), *answers[4 * place : 4 * place + 4]) for place, number in enumerate(numbers)]
+            of = len(parts)
+            rows = [(StudyId(number), *answers[of * place : of * (place + 1)]) for place, number in enumerate(numbers)]
             return [study for row in rows if (study := records.study(*row))]
 
     def _permits(self, numbers: Sequence[int], block: int) -> list[Permit]:
@@ -308,9 +315,9 @@ class ChainReads:
             return None
         known = self._unchanging.terms.get(permit_id)
         if known is None:
-            calls: list[Call] = [("Studies", "dataUser", (permit_id,)), ("Studies", "terms", (permit_id,))]
-            data_user, struct = self.read_all(calls, block)
-            known = self._unchanging.terms[permit_id] = data_user, records.terms(struct)
+            calls: list[Call] = [("Studies", part, (permit_id,)) for part in ("dataUser", "terms", "declared")]
+            data_user, *parts = self.read_all(calls, block)
+            known = self._unchanging.terms[permit_id] = data_user, records.terms(*parts)
         return records.permit(permit_id, *known, view)
 
     def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
@@ -334,8 +341,12 @@ class ChainReads:
 
     def _audit(self, logs: Sequence[Log]) -> list[AuditEvent]:
         events = []
+        proxys = contract("Proxy").interface
         for log in logs:
             name = self._names[log.address]
+            # Whoever had a proxy point to other code did so through Rules, whose events say who and why.
+            if proxys.decode_event(log.topics, log.data):
+                continue
             decoded = contract(name).interface.decode_event(log.topics, log.data)
             if decoded is None:
                 raise ValueError(f"{name} emitted an event that it does not declare")

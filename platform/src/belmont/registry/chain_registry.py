@@ -13,6 +13,7 @@ from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.chain import ChainConsents
 from belmont.registry.contract_set import contract
 from belmont.registry.credits.chain import ChainCredits
+from belmont.registry.duo.conditions import Conditions
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import dataset_id as dataset_id_of
 from belmont.registry.hashes import reason_hash
@@ -139,10 +140,11 @@ class ChainRegistry(ChainReads):
         categories: int,
         retention_until: int,
         rho_cap: MicroRho,
+        conditions: Conditions | None = None,
     ) -> DatasetId:
-        fields = (name, duo_terms, dictionary_hash, sensitivity, categories, retention_until, rho_cap)
-        arguments.check_registration(*fields)
-        self.act("Datasets", "register", *fields)
+        fields = (dictionary_hash, sensitivity, categories, retention_until, rho_cap)
+        arguments.check_registration(name, duo_terms, *fields, conditions)
+        self.act("Datasets", "register", name, records.conditions_struct(duo_terms, conditions), *fields)
         return dataset_id_of(self.actor(), name)
 
     def add_version(
@@ -198,12 +200,13 @@ class ChainRegistry(ChainReads):
 
     def propose(self, terms: StudyTerms) -> StudyId:
         arguments.check_terms(terms)
-        return StudyId(self.act("Studies", "propose", records.terms_struct(terms), event="StudyProposed")["study"])
+        its = records.terms_struct(terms), terms.intended_use.struct()
+        return StudyId(self.act("Studies", "propose", *its, event="StudyProposed")["study"])
 
     def propose_amendment(self, permit_id: PermitId, terms: StudyTerms) -> StudyId:
         arguments.check_number("permit_id", permit_id, 64)
         arguments.check_terms(terms)
-        its = permit_id, records.terms_struct(terms)
+        its = permit_id, records.terms_struct(terms), terms.intended_use.struct()
         return StudyId(self.act("Studies", "proposeAmendment", *its, event="StudyProposed")["study"])
 
     def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:

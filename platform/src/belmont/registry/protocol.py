@@ -16,6 +16,7 @@ from typing import Protocol, Self, runtime_checkable
 from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.protocol import Consents
 from belmont.registry.credits.protocol import Credits
+from belmont.registry.duo.conditions import Conditions
 from belmont.registry.identities.protocol import Identities
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.relay.protocol import Relay
@@ -204,8 +205,12 @@ class Registry(Protocol):
         categories: int,
         retention_until: int,
         rho_cap: MicroRho,
+        conditions: Conditions | None = None,
     ) -> DatasetId:
-        """Register a dataset, without a version yet, to be kept for one to five years."""
+        """Register a dataset, without a version yet, to be kept for one to five years.
+
+        ``conditions`` are the same terms with their parameters (docs/duo.md), where there are any.
+        """
 
     def add_version(
         self, dataset_id: DatasetId, cid: bytes, rows: int, commitments_root: bytes, consent_root: bytes
@@ -245,7 +250,11 @@ class Registry(Protocol):
     # --- studies ---
 
     def propose(self, terms: StudyTerms) -> StudyId:
-        """Apply for a permit."""
+        """Apply for a permit.
+
+        Refused where the conditions of a dataset do not permit the intended use; what they leave to the board is
+        recorded with the study.
+        """
 
     def propose_amendment(self, permit_id: PermitId, terms: StudyTerms) -> StudyId:
         """Apply for other terms of one's permit: a vote and acceptances of its own.

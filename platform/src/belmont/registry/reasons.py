@@ -137,6 +137,9 @@ class WriteRefusal(StrEnum):
     ALREADY_VOTED = "ALREADY_VOTED"
     NAME_TAKEN = "NAME_TAKEN"
     DUO_TERMS_INVALID = "DUO_TERMS_INVALID"
+    CONDITIONS_INVALID = "CONDITIONS_INVALID"
+    DECLARATION_INVALID = "DECLARATION_INVALID"
+    DATA_USE_DENIED = "DATA_USE_DENIED"
     HASH_MISSING = "HASH_MISSING"
     CID_MISSING = "CID_MISSING"
     ROWS_MISSING = "ROWS_MISSING"
@@ -256,6 +259,9 @@ _WRITE_REMEDIES = {
     WriteRefusal.ALREADY_VOTED: "Every account votes once; wait for the others.",
     WriteRefusal.NAME_TAKEN: "This holder already registered a dataset of this name; add a version to it.",
     WriteRefusal.DUO_TERMS_INVALID: "Give the dataset's Data Use Ontology terms, DUO:0000004 to DUO:0000046.",
+    WriteRefusal.CONDITIONS_INVALID: "Give a parameter of data use only beside its term: countries beside GS, say.",
+    WriteRefusal.DECLARATION_INVALID: "Declare the intended use in the documented codes (docs/duo.md).",
+    WriteRefusal.DATA_USE_DENIED: "A dataset's conditions do not permit this use: belmont.registry.duo.match says why.",
     WriteRefusal.HASH_MISSING: "Give the hash; 32 zero bytes stand for none.",
     WriteRefusal.CID_MISSING: "Give the identifier of the encrypted root, as 1 to 64 bytes.",
     WriteRefusal.ROWS_MISSING: "Register a version that has rows.",

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from belmont.registry.duo.conditions import Conditions
+from belmont.registry.duo.intended_use import Declaration
+from belmont.registry.duo.terms import Term
 from belmont.registry.types import (
+    Abstention,
     Address,
     AnswerMode,
     Computation,
@@ -76,7 +80,7 @@ def proposal(number: int, struct: Struct, supporters: tuple[Any, ...]) -> Propos
     )
 
 
-def dataset(id_: DatasetId, struct: Struct, consent_root: bytes) -> Dataset | None:
+def dataset(id_: DatasetId, struct: Struct, conditions: Struct, consent_root: bytes) -> Dataset | None:
     if not struct["status"]:
         return None
     return Dataset(
@@ -94,7 +98,13 @@ def dataset(id_: DatasetId, struct: Struct, consent_root: bytes) -> Dataset | No
         status=DatasetStatus(struct["status"]),
         versions=struct["versions"],
         destruction_hash=struct["destructionHash"],
+        conditions=Conditions.from_struct(conditions),
     )
+
+
+def conditions_struct(duo_terms: int, conditions: Conditions | None) -> tuple[Any, ...]:
+    """Conditions as ``Datasets`` takes them; the terms alone where no conditions are given."""
+    return conditions.struct() if conditions else (duo_terms, 0, (0,) * 4, (0,) * 4, 0, [], [], 0, 0)
 
 
 def version(id_: DatasetId, number: int, struct: Struct) -> DatasetVersion | None:
@@ -112,7 +122,7 @@ def version(id_: DatasetId, number: int, struct: Struct) -> DatasetVersion | Non
     )
 
 
-def terms(struct: Struct) -> StudyTerms:
+def terms(struct: Struct, declared: Struct) -> StudyTerms:
     return StudyTerms(
         title=struct["title"],
         protocol_hash=struct["protocolHash"],
@@ -128,6 +138,7 @@ def terms(struct: Struct) -> StudyTerms:
         min_cohort=struct["minCohort"],
         answer_mode=AnswerMode(struct["answerMode"]),
         duration_seconds=struct["durationSeconds"],
+        intended_use=Declaration.from_struct(declared),
     )
 
 
@@ -152,14 +163,20 @@ def terms_struct(terms: StudyTerms) -> tuple[Any, ...]:
 
 
 def study(
-    id_: StudyId, struct: Struct, its_terms: Struct, votes: tuple[int, int, int], accepted: tuple[DatasetId, ...]
+    id_: StudyId,
+    struct: Struct,
+    its_terms: Struct,
+    declared: Struct,
+    abstained: tuple[int, ...],
+    votes: tuple[int, int, int],
+    accepted: tuple[DatasetId, ...],
 ) -> Study | None:
     if not struct["status"]:
         return None
     return Study(
         id=id_,
         data_user=struct["dataUser"],
-        terms=terms(its_terms),
+        terms=terms(its_terms, declared),
         status=StudyStatus(struct["status"]),
         votes_for=votes[0],
         votes_against=votes[1],
@@ -167,6 +184,9 @@ def study(
         accepted=accepted,
         proposed_at=struct["proposedAt"],
         amends=PermitId(struct["amends"]),
+        abstentions=tuple(
+            Abstention(id_, Term(each)) for id_, each in zip(its_terms["datasets"], abstained, strict=True) if each
+        ),
     )
 
 

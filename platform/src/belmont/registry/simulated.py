@@ -15,6 +15,7 @@ from belmont.registry import arguments
 from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.simulated import SimulatedConsents
 from belmont.registry.credits.simulated import SimulatedCredits
+from belmont.registry.duo.conditions import Conditions
 from belmont.registry.errors import RegistryArgumentError, RegistryUnreachable
 from belmont.registry.hashes import part_mark, reason_hash
 from belmont.registry.identities.changes import as_signer
@@ -280,6 +281,7 @@ class SimulatedRegistry:
                 accepted=tuple(id_ for id_ in record.terms.datasets if id_ in record.accepted),
                 proposed_at=record.proposed_at,
                 amends=record.amends,
+                abstentions=record.abstentions,
             )
 
     def studies(self) -> list[Study]:
@@ -378,8 +380,9 @@ class SimulatedRegistry:
         categories: int,
         retention_until: int,
         rho_cap: MicroRho,
+        conditions: Conditions | None = None,
     ) -> DatasetId:
-        fields = (name, duo_terms, dictionary_hash, sensitivity, categories, retention_until, rho_cap)
+        fields = (name, duo_terms, dictionary_hash, sensitivity, categories, retention_until, rho_cap, conditions)
         arguments.check_registration(*fields)
         with self.acting() as (world, by):
             return datasets.register(world, by, *fields)

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, NewType
 
+from belmont.registry.duo.conditions import Conditions
+from belmont.registry.duo.intended_use import SILENT, Declaration, IntendedUse
+from belmont.registry.duo.terms import Term
+
 Address = NewType("Address", str)
 DatasetId = NewType("DatasetId", bytes)
 StudyId = NewType("StudyId", int)
@@ -189,6 +193,13 @@ class Dataset:
     versions: int
     destruction_hash: bytes = ZERO_HASH
     """SHA-256 of the holder's report on what was destroyed; zero until then."""
+    conditions: Conditions | None = None
+    """The terms with their parameters; the terms alone where nothing else is given."""
+
+    @property
+    def data_use(self) -> Conditions:
+        """What the holder permits (docs/duo.md)."""
+        return self.conditions or Conditions(Term(self.duo_terms))
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,26 @@ class StudyTerms:
     answer_mode: AnswerMode
     duration_seconds: int
     """The permit expires this long after it is issued."""
+    intended_use: Declaration = SILENT
+    """What is declared of the use of data beyond the above."""
+
+    def use_of(self, data_user: Address) -> IntendedUse:
+        """What the conditions of datasets are held against (docs/duo.md)."""
+        return IntendedUse.of(
+            self.intended_use,
+            purposes=self.purpose,
+            user=data_user,
+            project=self.protocol_hash,
+            duration_seconds=self.duration_seconds,
+        )
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What the conditions of one dataset leave to the ethics board."""
+
+    dataset_id: DatasetId
+    terms: Term
 
 
 @dataclass(frozen=True)
@@ -247,6 +278,8 @@ class Study:
     proposed_at: int
     amends: PermitId = PermitId(0)
     """The permit that this study amends; 0 for none."""
+    abstentions: tuple[Abstention, ...] = ()
+    """Datasets whose conditions leave something to the board, in the order of the terms."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def _histories(chain: ChainPort, addresses: dict[str, Address]) -> dict[str, _Hi
     for each, slot in zip(NAMES, slots, strict=True):
         own = [log for log in logs if log.address == addresses[each]]
         pointed_to = tuple(Address(to_checksum_address(log.topics[1][-20:])) for log in own if len(log.topics) == 2)
-        if not pointed_to or pointed_to[-1] != to_checksum_address(slot[-20:]):
+        if not pointed_to or pointed_to[-1] != Address(to_checksum_address(slot[-20:])):
             raise ConsortiumForged(
                 f"{each} at {addresses[each]} does not run the code that it announced last. Do not use this consortium."
             )
@@ -130,8 +130,8 @@ def _check_proxy(chain: ChainPort, name: str, addresses: dict[str, Address], his
     """Rules 2 and 3, but for what the proxy was pointed to."""
     if chain.code(addresses[name]) != proxy_code(addresses):
         raise ConsortiumForged(
-            f"The code of {name} at {addresses[name]} is not this release's proxy, wired to this consortium's Rules. Do "
-            "not use this consortium, or install the release it was founded with."
+            f"The code of {name} at {addresses[name]} is not this release's proxy, wired to this consortium's Rules. "
+            "Do not use this consortium, or install the release it was founded with."
         )
     creation = chain.creation(history.created_by)
     data = _founding_data(creation.code) if creation else None

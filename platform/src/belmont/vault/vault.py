@@ -36,6 +36,7 @@ from belmont.vault.errors import (
     ShredIncomplete,
     WrappingKeyWrong,
 )
+from belmont.vault.inventory import Inventory, take_inventory
 from belmont.vault.reader import ObjectReader
 from belmont.vault.wrapping_key import WrappingKey
 
@@ -109,6 +110,12 @@ class Vault:
         """The objects of a dataset in the order they were put, also after it was shredded."""
         with self._database.reading():
             return tuple(self._catalogue.objects(self._catalogue.label(label)))
+
+    def inventory(self, label: str) -> Inventory:
+        """What the vault holds of a dataset, also after it was shredded."""
+        with self._database.reading():
+            wrapper, row = self._wrapper(), self._catalogue.label(label)
+            return take_inventory(self._catalogue, self._store, row, lambda: self._unwrap(wrapper, row))
 
     def check(self) -> CheckReport:
         """Reads and decrypts everything, and reports all that is wrong rather than the first."""

@@ -3,7 +3,7 @@
 1. A patient is known by the key that stands in batches, and by the pseudonym of its row in the dataset.
 2. Until a patient's account makes its first statement, what the hospital attests decides. From then on the newest
    statement decides; the hospital can attest nothing more for this patient. It can withhold: somebody who withdraws
-   on paper is left out until the next own grant. So a register never permits more than the chain, and may permit less.
+   on paper is left out until their next statement. A register never permits more than the chain, and may permit less.
 3. Statements are applied in the order of the chain, each once: their numbers follow one another, each account's
    sequences too. A statement that does not fit stops all that come after it.
 4. Every change and the batch that comes of it are one durable transaction. Killed at any moment, the register holds
@@ -34,7 +34,7 @@ from belmont.registry.consents.tree import Batch, ConsentTree
 from belmont.registry.consents.view import ConsentView
 from belmont.registry.types import Address, DatasetId
 
-_EFFECTIVE = "CASE WHEN withheld THEN NULL WHEN sequence > 0 THEN own ELSE attested END"  # 2
+_EFFECTIVE = "CASE WHEN withheld THEN 0 WHEN sequence > 0 THEN ifnull(own, 0) ELSE ifnull(attested, 0) END"  # 2
 _SIGN = 1 << 63
 
 
@@ -162,11 +162,8 @@ class ConsentRegister:
                 f"{stated.account} made statement {row[1]}, and not {stated.sequence} after it."
             )  # 3
         scope = _scope_id(db, stated.scope)
-        withheld = "withheld" if scope is None else "0"  # 2
-        db.execute(
-            f"UPDATE patients SET own=?, sequence=?, withheld={withheld} WHERE rowid=?",
-            (scope, stated.sequence, row[0]),
-        )
+        decided = (scope, stated.sequence, row[0])
+        db.execute("UPDATE patients SET own=?, sequence=?, withheld=0 WHERE rowid=?", decided)  # 2
         entry = (stated.number, stated.account, stated.sequence, scope)
         db.execute("INSERT INTO statements VALUES (?,?,?,?)", entry)
 
@@ -178,7 +175,7 @@ class ConsentRegister:
             fields = "revision, batch_root, batch_count, own, applied, block"
             revision, root, count, own, applied, block = db.execute(f"SELECT {fields} FROM register").fetchone()
             if self._view is None or self._view[0] != revision:
-                rows = db.execute(f"SELECT pseudonym, {_EFFECTIVE} FROM patients WHERE {_EFFECTIVE} IS NOT NULL")
+                rows = db.execute(f"SELECT pseudonym, {_EFFECTIVE} FROM patients")
                 pairs = np.array(rows.fetchall(), np.int64).reshape(-1, 2)
                 pairs = pairs[np.argsort(pairs[:, 0])]
                 pseudonyms = pairs[:, 0].view(np.uint64) ^ np.uint64(_SIGN)

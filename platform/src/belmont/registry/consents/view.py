@@ -27,9 +27,9 @@ class ConsentView:
     root: bytes = field(init=False)
     """The consent root that all of this gives."""
     _pseudonyms: Pseudonyms
-    """Ascending; only those of patients with a consent in force."""
+    """Of all patients, ascending."""
     _places: NDArray[np.intp]
-    """Of each one's scope in the table."""
+    """Of each one's scope in the table; -1 without a consent."""
     _scopes: ScopeTable
 
     def __post_init__(self) -> None:
@@ -37,16 +37,25 @@ class ConsentView:
 
     def permitted(self, use: IntendedUse) -> Pseudonyms:
         """The pseudonyms of all patients whose consent permits the use, ascending."""
-        found: Pseudonyms = self._pseudonyms[self._scopes.permits(use)[self._places]]
+        found: Pseudonyms = self._pseudonyms[self._permitted(use)]
         return found
 
     def mask(self, pseudonyms: Pseudonyms, use: IntendedUse) -> Mask:
         """For each row, by its patient's pseudonym, whether a consent permits the use; False for unknown patients."""
-        return self._among(pseudonyms, self._scopes.permits(use)[self._places])
+        return self._among(pseudonyms, self._permitted(use))
 
     def consenting(self, pseudonyms: Pseudonyms) -> Mask:
         """For each row whether its patient has any consent: what else ``mask`` refuses is a matter of scope."""
+        return self._among(pseudonyms, self._places >= 0)
+
+    def known(self, pseudonyms: Pseudonyms) -> Mask:
+        """For each row whether its patient was admitted to the register, with a consent or without."""
         return self._among(pseudonyms, np.ones(self._pseudonyms.size, np.bool_))
+
+    def _permitted(self, use: IntendedUse) -> Mask:
+        """For each patient, in the order of pseudonyms; without a scope, the last entry."""
+        found: Mask = np.append(self._scopes.permits(use), False)[self._places]
+        return found
 
     def _among(self, pseudonyms: Pseudonyms, allowed: Mask) -> Mask:
         if not self._pseudonyms.size:

@@ -128,6 +128,10 @@ class Declaration:
         )
 
 
+SILENT: Final = Declaration()
+"""Declares nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class IntendedUse(Declaration):
     """What is matched with the conditions of a dataset: a declaration, and the rest of the application."""

@@ -1,10 +1,9 @@
 """Whether a dataset's conditions permit an intended use: approved, denied, or left to the board.
 
-  1. The rules of every term of the dataset are asked (``rules.py``).
-  2. All approve: APPROVE. Otherwise, any that abstains: ABSTAIN. Otherwise: DENY.
-
-One that denies beside one that abstains abstains. Nothing is approved by that: the board decides, and reads first what
-was denied (docs/adr/0041).
+1. The rules of every term of the dataset are asked (``rules.py``).
+2. All approve: APPROVE. Otherwise, any that abstains: ABSTAIN. Otherwise: DENY.
+3. An application is refused where a term denies, whatever the verdict: one that denies beside one that abstains gives
+   ABSTAIN, and the board could not cure what is denied (docs/adr/0041).
 """
 
 from collections.abc import Iterable
@@ -45,15 +44,26 @@ class Match:
 
     @property
     def denied(self) -> Term:
-        return self._with(Verdict.DENY)
+        """Terms that do not permit the use. Where there is one, no study can be proposed."""
+        return self._with(Verdict.DENY)  # 3
 
     @property
     def abstained(self) -> Term:
+        """Terms that leave the use to the ethics board."""
         return self._with(Verdict.ABSTAIN)
+
+    @property
+    def summary(self) -> str:
+        """The whole in a sentence."""
+        if self.denied and self.abstained:
+            return (
+                "Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed."
+            )
+        return _SUMMARY[self.verdict]
 
     def explain(self) -> list[str]:
         """A line for the whole, and a line for each term."""
-        return [_SUMMARY[self.verdict], *map(str, self.terms)]
+        return [self.summary, *map(str, self.terms)]
 
     def to_frame(self) -> "pd.DataFrame":
         """One row for each term."""
@@ -75,7 +85,7 @@ class Match:
         cells = [[f"{each.term} ({each.term.label})", each.verdict.name, each.because] for each in self.terms]
         rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         head = "<tr><th>term</th><th>verdict</th><th>because</th></tr>"
-        return f"<p><b>{self.verdict.name}</b>: {escape(_SUMMARY[self.verdict])}</p><table>{head}{rows}</table>"
+        return f"<p><b>{self.verdict.name}</b>: {escape(self.summary)}</p><table>{head}{rows}</table>"
 
     def _with(self, verdict: Verdict) -> Term:
         return Term(sum(each.term for each in self.terms if each.verdict is verdict))
@@ -83,7 +93,7 @@ class Match:
 
 _SUMMARY = {
     Verdict.APPROVE: "The dataset's terms permit this use.",
-    Verdict.DENY: "The dataset's terms do not permit this use.",
+    Verdict.DENY: "The dataset's terms do not permit this use: it cannot be proposed.",
     Verdict.ABSTAIN: "The dataset's terms do not decide on this use: the ethics board does.",
 }
 

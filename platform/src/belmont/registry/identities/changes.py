@@ -8,7 +8,9 @@ from belmont.identity.did_document import IdentityEvent, resolve
 from belmont.identity.messages import ChangeOwner, IdentityChange
 from belmont.identity.signed_message import SignedMessage, Signer
 from belmont.identity.typed_data import Domain
+from belmont.registry import arguments
 from belmont.registry.errors import RegistryArgumentError
+from belmont.registry.limits import ATTRIBUTE_MAX_BYTES
 from belmont.registry.types import Address, AuditEvent
 
 EVENTS = ("DIDOwnerChanged", "DIDDelegateChanged", "DIDAttributeChanged")
@@ -59,12 +61,23 @@ def check_change(signed: SignedMessage, domain: Domain) -> IdentityChange:
     if not isinstance(signed.message, IdentityChange):
         raise RegistryArgumentError(f"A {type(signed.message).__name__} is no change of an identity; relay it.")
     check_domain(signed, domain)
+    arguments.check_bytes("value", getattr(signed.message, "value", b""), ATTRIBUTE_MAX_BYTES)
     return signed.message
 
 
 def signatures_of_change(signed: SignedMessage, owner: Address) -> tuple[bytes, ...]:
-    """What the contract asks for: the owner's signature; of a change of owner also the new one's."""
+    """What the contract asks for: the owner's signature; of a change of owner also the new one's.
+
+    Where one of the two is a key, the others that signed are the people of the other, a wallet.
+    """
     change = signed.message
     if not isinstance(change, ChangeOwner):
         return (signed.signature,)
-    return signed.signature_of(owner), signed.signature_of(change.new_owner)
+    keys = {each: signed.signature_of(each) for each in (owner, change.new_owner) if each in signed.signers}
+    people = SignedMessage(change, signed.domain, tuple(s for s in signed.signatures if s not in keys.values()))
+    if not keys:
+        raise RegistryArgumentError(
+            "Neither the owner's key nor the new owner's has signed this; add their signatures. From one wallet to "
+            "another, have the wallet itself call changeOwner."
+        )
+    return tuple(keys.get(each) or people.signature for each in (owner, change.new_owner))

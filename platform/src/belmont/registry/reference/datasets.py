@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from belmont.registry.decide import USABLE_FROM
+from belmont.registry.duo.conditions import Conditions
+from belmont.registry.duo.terms import Term
 from belmont.registry.hashes import dataset_id
 from belmont.registry.limits import CATEGORIES_MASK, DUO_TERMS_MASK, RETENTION_MAX_SECONDS, RETENTION_MIN_SECONDS
 from belmont.registry.reasons import Reason
@@ -33,6 +35,7 @@ def register(
     categories: int,
     retention_until: int,
     rho_cap: MicroRho,
+    conditions: Conditions | None = None,
 ) -> DatasetId:
     require(is_active(world, by, Role.DATA_HOLDER), W.NOT_DATA_HOLDER)
     require(name, W.NAME_MISSING)
@@ -57,6 +60,7 @@ def register(
         consent_root=consent_root(world, new_id),
         status=DatasetStatus.ACTIVE,
         versions=0,
+        conditions=conditions or Conditions(Term(duo_terms)),
     )
     world.emit(
         "Datasets",

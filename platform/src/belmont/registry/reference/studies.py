@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from belmont.registry.duo.matching import match
 from belmont.registry.limits import DURATION_MAX_SECONDS, PURPOSES_MASK, QUERIES_MAX, ROUNDS_MAX
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
@@ -12,6 +13,7 @@ from belmont.registry.reference.world import StudyRecord, World, known, require
 from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import (
     ZERO_HASH,
+    Abstention,
     Address,
     AnswerMode,
     Computation,
@@ -50,7 +52,21 @@ def propose(world: World, by: Address, terms: StudyTerms, amends: PermitId = Per
         code_hash=terms.code_hash,
         config_hash=terms.config_hash,
     )
+    _match_datasets(world, by, study_id)
     return study_id
+
+
+def _match_datasets(world: World, by: Address, study_id: StudyId) -> None:
+    study = world.studies[study_id]
+    use = study.terms.use_of(by)
+    found = []
+    for id_ in study.terms.datasets:
+        its = match(world.datasets[id_].data_use, use, world.now)
+        require(not its.denied, W.DATA_USE_DENIED)
+        if its.abstained:
+            found.append(Abstention(id_, its.abstained))
+            world.emit("Studies", "DataUseLeftOpen", by, study=study_id, dataset=id_, abstained=int(its.abstained))
+    world.studies[study_id] = replace(study, abstentions=tuple(found))
 
 
 def vote(world: World, by: Address, study_id: StudyId, approve: bool, reason_hash: bytes) -> None:

@@ -17,6 +17,7 @@ from belmont.identity.typed_data import Domain
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
+    Abstention,
     Address,
     AuditEvent,
     Dataset,
@@ -49,6 +50,7 @@ class StudyRecord:
     votes: tuple[tuple[Address, bool], ...] = ()
     accepted: frozenset[DatasetId] = frozenset()
     amends: PermitId = PermitId(0)
+    abstentions: tuple[Abstention, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""Applications and permits of a consortium: part of ``Consortium``."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from belmont.lab.errors import LabError
+from belmont.lab.host import Host
+from belmont.lab.permit import Permit
+from belmont.lab.study import Study
+from belmont.registry.duo.intended_use import SILENT, Declaration
+from belmont.registry.types import (
+    AnswerMode,
+    Computation,
+    DatasetId,
+    DatasetStatus,
+    MicroRho,
+    PermitId,
+    StudyId,
+    StudyTerms,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from belmont.lab.models import Model
+
+DISEASE_CATEGORY = 40
+"""DUO:0000040, disease category research."""
+PURPOSE = 1 << DISEASE_CATEGORY
+
+
+class Applications:
+    """Applying, and finding what was applied for."""
+
+    def propose(
+        self: Host,
+        title: str,
+        *,
+        datasets: Sequence[DatasetId] | None = None,
+        model: "Model | None" = None,
+        rounds: int = 10,
+        queries: int = 2,
+        purpose: int = PURPOSE,
+        protocol: str = "",
+        min_hospitals: int = 3,
+        min_cohort: int = 20,
+        duration_days: float = 30.0,
+        rho_per_dataset: int = 0,
+        intended_use: Declaration = SILENT,
+    ) -> Study:
+        """Apply for a permit, as this machine's data user. Nothing can run before the board and the holders agree.
+
+        ``datasets`` is every registered one that was not destroyed, unless named. ``model`` fixes the code and
+        configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares what datasets'
+        conditions ask for (docs/duo.md). The answers of this release are exact totals, so ``rho_per_dataset``
+        (micro-zCDP) is 0 unless a study charges noise. Raises ``RegistryRefused``.
+        """
+        from belmont.lab.models import LogisticModel
+
+        chosen = tuple(datasets) if datasets is not None else _existing(self)
+        approved_model = model or LogisticModel.default()
+        terms = StudyTerms(
+            title=title,
+            protocol_hash=hashlib.sha256((protocol or title).encode()).digest(),
+            purpose=purpose,
+            code_hash=approved_model.code_hash,
+            config_hash=approved_model.config_hash,
+            datasets=chosen,
+            computations=computations_of(rounds, queries),
+            rounds=rounds,
+            queries=queries,
+            rho_per_dataset=MicroRho(rho_per_dataset),
+            min_hospitals=min_hospitals,
+            min_cohort=min_cohort,
+            answer_mode=AnswerMode.EXACT,
+            duration_seconds=duration_seconds(duration_days),
+            intended_use=intended_use,
+        )
+        study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
+        return Study(self.whole, study_id)
+
+    def study(self: Host, number: int) -> Study:
+        """A study by its number, as ``studies()`` lists them. Raises ``LabError`` where there is none."""
+        study = Study(self.whole, StudyId(number))
+        study.record  # noqa: B018  raises where there is none
+        return study
+
+    def permit(self: Host, number: int) -> Permit:
+        """The permit of a study, by the study's number. Raises ``LabError`` where there is none."""
+        permit = Permit(self.whole, PermitId(number))
+        permit.record  # noqa: B018  raises where there is none
+        return permit
+
+    def studies(self: Host) -> "pd.DataFrame":
+        """Every application, with its votes."""
+        import pandas as pd
+
+        rows = [
+            (study.id, study.terms.title, study.amends or "", study.status.name.lower(), study.votes_for,
+             study.votes_against)
+            for study in self.registry.studies()
+        ]  # fmt: skip
+        columns = ["study", "title", "amends", "status", "for", "against"]
+        return pd.DataFrame(rows, columns=columns).set_index("study")
+
+
+def computations_of(rounds: int, queries: int) -> Computation:
+    """The kinds of computation that so many rounds and queries ask for."""
+    training = Computation.TRAINING if rounds else Computation.NONE
+    return training | (Computation.QUERY if queries else Computation.NONE)
+
+
+def duration_seconds(days: float) -> int:
+    """A permit's duration. Raises ``LabError``."""
+    if not days > 0:
+        raise LabError(f"duration_days is {days}: a permit lasts longer than nothing")
+    return round(days * 86400)
+
+
+def _existing(host: Host) -> tuple[DatasetId, ...]:
+    return tuple(each.id for each in host.registry.datasets() if each.status is not DatasetStatus.DESTROYED)

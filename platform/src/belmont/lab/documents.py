@@ -1,0 +1,76 @@
+"""Texts and files whose hash is on chain, kept in a consortium's directory under the name that their bytes give.
+
+The name is a CID (``belmont.vault.cid``); the SHA-256 in it is what ``note_hash`` or ``reason_hash`` holds, and
+``documents`` of a proposal holds all of it. What is read is compared with its name. Where the institution that has a
+document did not hand it over, there is only the hash.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from belmont.identity.errors import KeyFileExists
+from belmont.identity.secret_file import create_secret_file
+from belmont.lab.errors import LabError
+from belmont.lab.home import Home
+from belmont.registry.types import StudyId
+from belmont.vault.cid import RAW, Cid
+
+FOLDER = "documents"
+MAX_BYTES = 64 * 1024 * 1024
+_SHA2_256_RAW = bytes((1, RAW)) + b"\x12\x20"
+
+
+def keep(home: Home | None, content: bytes) -> Cid:
+    """The CID of a document, which is kept where there is a directory."""
+    if len(content) > MAX_BYTES:
+        raise LabError(f"a document has at most {MAX_BYTES >> 20} MiB: give a list of the files' hashes instead")
+    cid = Cid.of(RAW, content)
+    if home is not None:
+        path = _path(home, cid)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if found(home, cid.binary) is None:
+            path.unlink(missing_ok=True)
+            with suppress(KeyFileExists):  # another process kept the same bytes
+                create_secret_file(path, content)
+    return cid
+
+
+def found(home: Home | None, binary: bytes) -> bytes | None:
+    """A document by its binary CID, or by its SHA-256 alone; None where it is not here, or was changed."""
+    cid = Cid(_SHA2_256_RAW + binary) if len(binary) == 32 else Cid(binary)
+    if home is None or not _path(home, cid).is_file():
+        return None
+    content = _path(home, cid).read_bytes()
+    return content if cid.names(content) else None
+
+
+def keep_reason(home: Home | None, study_id: StudyId, reason: str) -> None:
+    """Why an amendment was asked for. No hash of it is on chain."""
+    if home is not None:
+        path = home.path / FOLDER / f"study-{study_id}-reason.txt"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(reason, encoding="utf-8")
+
+
+def reason_for(home: Home | None, study_id: StudyId) -> str | None:
+    """What `keep_reason` kept; None where it is not here."""
+    path = home.path / FOLDER / f"study-{study_id}-reason.txt" if home else None
+    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else None
+
+
+def read_document(given: bytes | Path | str) -> bytes:
+    """The bytes of what somebody names: bytes, or a file's path. Raises ``LabError``."""
+    if isinstance(given, bytes):
+        content = given
+    else:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise LabError(f"{path} is no file: give documents=<bytes>, or the path of the file that was read")
+        content = path.read_bytes()
+    if not content:
+        raise LabError("the documents are empty: give what the members are to read before they vote")
+    return content
+
+
+def _path(home: Home, cid: Cid) -> Path:
+    return home.path / FOLDER / str(cid)

@@ -1,0 +1,46 @@
+"""What the parts of ``Consortium`` in other files use of it."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from belmont.ehr.dictionary import Dictionary
+from belmont.lab.home import Home
+from belmont.lab.people import Actor, Hospital
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.types import DatasetId
+
+if TYPE_CHECKING:
+    from belmont.lab.consortium import Consortium
+
+
+class Host(Protocol):
+    """A consortium, connected."""
+
+    url: str
+    home: Home | None
+
+    @property
+    def registry(self) -> ChainRegistry: ...
+
+    @property
+    def home_here(self) -> Home: ...
+
+    @property
+    def actors(self) -> list[Actor]: ...
+
+    @property
+    def hospitals(self) -> list[Hospital]: ...
+
+    @property
+    def researcher(self) -> Actor: ...
+
+    @property
+    def dataset_names(self) -> dict[DatasetId, str]: ...
+
+    @property
+    def dictionary(self) -> Dictionary: ...
+
+    @property
+    def whole(self) -> "Consortium":
+        """The same object, for those that are made from it."""
+
+    def forget_node(self, dataset_id: DatasetId) -> None: ...
