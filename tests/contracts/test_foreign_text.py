@@ -1,12 +1,14 @@
 """Text that a dishonest member wrote past our Python: everybody else goes on reading."""
 
 import pytest
+from tests.contracts.conftest import VETTING
 
 from belmont.registry.abi import TEXT_BYTES_MAX, Interface
 from belmont.registry.contract_set import contract
-from belmont.registry.records import profile_struct, terms_struct
+from belmont.registry.records import conditions_struct, profile_struct, terms_struct
 from belmont.registry.types import Role
 
+YEAR = 365 * 24 * 3600
 NOT_UTF8, UNREADABLE = b"\xff\xfe\xfd\xfc", "\ufffd" * 4
 ESCAPES, HARMLESS = b"\x1b[2J", "\ufffd[2J"
 AS_SENT = pytest.mark.parametrize(("sent", "shown"), [(NOT_UTF8, UNREADABLE), (ESCAPES, HARMLESS)])
@@ -22,8 +24,9 @@ def send(consortium, by, name, function, text, *args):
 @AS_SENT
 def test_a_datasets_name(consortium, sent, shown):
     before = consortium.dataset()
-    fields = ("AAAA", 1 << 4, b"\1" * 32, 1, 2**40, 0, b"\2" * 32)
-    send(consortium, consortium.other_holder, "Datasets", "register", sent, *fields)
+    by, until = consortium.other_holder, consortium.evm.now + YEAR
+    fields = (by.address, "AAAA", conditions_struct(1 << 4, None), b"\1" * 32, 1, 1, until, 0)
+    send(consortium, by, "Datasets", "register", sent, *fields)
     assert [each.name for each in consortium.registry.datasets()][-1] == shown
     assert consortium.registry.datasets()[0].id == before
     assert consortium.events("DatasetRegistered")[-1][2]["name"] == shown
@@ -32,7 +35,8 @@ def test_a_datasets_name(consortium, sent, shown):
 @AS_SENT
 def test_a_studys_title(consortium, sent, shown):
     terms = consortium.terms(consortium.datasets(), title="AAAA")
-    send(consortium, consortium.data_user, "Studies", "propose", sent, terms_struct(terms))
+    by = consortium.data_user
+    send(consortium, by, "Studies", "propose", sent, by.address, terms_struct(terms), terms.intended_use.struct())
     assert consortium.registry.studies()[-1].terms.title == shown
     assert consortium.events("StudyProposed")[-1][2]["study"] == consortium.registry.studies()[-1].id
 
@@ -40,7 +44,8 @@ def test_a_studys_title(consortium, sent, shown):
 @AS_SENT
 def test_a_members_name_from_proposal_to_admission(consortium, sent, shown):
     profile = consortium.profile(consortium.non_member, Role.AUDITOR, "AAAA")
-    send(consortium, consortium.auditor, "Members", "proposeAdmission", sent, profile_struct(profile))
+    by = consortium.auditor
+    send(consortium, by, "Members", "proposeAdmission", sent, by.address, profile_struct(profile), VETTING)
     (proposal,) = consortium.registry.proposals()
     assert consortium.events("AdmissionProposed")[-1][2]["name"] == shown
     for supporter in consortium.board:
@@ -63,5 +68,6 @@ def test_text_in_a_strangers_event_is_cut():
 
 def test_printable_text_of_any_script_is_left_as_it_is(consortium):
     name = "Universitätsklinikum 東京 Ελλάδα"
-    consortium.registry.as_(consortium.holder).register_dataset(name, 1 << 4, b"\1" * 32, 1, 2**40, 0, b"\2" * 32)
+    until = consortium.evm.now + YEAR
+    consortium.registry.as_(consortium.holder).register_dataset(name, 1 << 4, b"\1" * 32, 1, 1, until, 0)
     assert consortium.registry.datasets()[-1].name == name

@@ -1,5 +1,9 @@
 """One small consortium for the whole area: a real chain process, three hospitals, real nodes."""
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +72,53 @@ def bare(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield make
     for each in opened:
         each.close()
+
+
+AHEAD = """
+import sys, time
+real, seconds = time.time, float(sys.argv.pop(1))
+time.time = lambda: real() + seconds
+from {module} import main
+sys.exit(main())
+"""
+
+
+def ahead(module: str, days: float) -> list[str]:
+    """The command of a program of ours on a machine whose clock is so many days ahead."""
+    return [sys.executable, "-P", "-c", AHEAD.format(module=module), str(days * 86400)]
+
+
+class MovableChain:
+    """A chain of its own, in a process whose clock can be moved; its address changes with that."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._process: subprocess.Popen[str] | None = None
+        self.url = ""
+        self.move(0)
+
+    def move(self, days: float) -> str:
+        """Starts it again, so many days ahead of this machine."""
+        self.stop()
+        words = [*ahead("belmont.chain.server", days), str(self._directory), "0", "--heartbeat-seconds", "0.2"]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = json.loads(self._process.stdout.readline())["url"]
+        time.sleep(0.5)  # a heartbeat has the new time
+        return self.url
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.stdout is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process.stdout.close()
+
+
+@pytest.fixture
+def movable(tmp_path: Path) -> Iterator[MovableChain]:
+    chain = MovableChain(tmp_path / "chain")
+    yield chain
+    chain.stop()
 
 
 def fill(home: Home, person: Person, registry: ChainRegistry, years: float) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from belmont.identity.keys import Identity
 from belmont.identity.secret_file import read_secret_file
-from belmont.lab import Consortium, destruction
+from belmont.lab import Consortium, destruction, mean
 from belmont.lab.destroyed import verify_destruction
 from belmont.lab.destruction import open_vault, report_path
 from belmont.lab.destruction_report import MAX_BYTES, Holdings, SignedReport, reported_versions
@@ -93,7 +93,7 @@ def test_a_report_shows_what_was_compared_and_its_card_says_what_is_out_of_reach
     hospital = consortium.hospitals[0]
     destroyed(consortium, hospital)
     shown = consortium.destruction(hospital).verify()
-    assert "the dataset's holder" in shown["signed by"] and "nothing of it can be read" in shown["vault"]
+    assert shown["signed by"].startswith(hospital.address) and "nothing of it can be read" in shown["vault"]
     card = consortium.destruction(hospital)._repr_html_()
     assert "destroyed, as on chain" in card and "Backups and snapshots" in card and "rotate_wrapping_key" in card
     content = consortium.destruction(hospital).path.read_bytes()
@@ -113,7 +113,7 @@ STEPS = ("_freeze", "_begin", "shred", "erase", "still_there", "_report", "_kept
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from belmont.lab import Consortium, destruction
+from belmont.lab import Consortium, destruction, mean
 from belmont.vault.vault import Vault
 url, home, step, when = sys.argv[1:]
 place = Vault if step == "shred" else destruction
@@ -288,6 +288,32 @@ def test_only_its_own_holder_can_say_on_chain_that_it_is_destroyed(bare: Bare) -
             consortium.registry.as_(actor.identity.account).destroy_dataset(hospital.dataset_id, b"\x01" * 32)
 
 
+def test_a_hospital_that_is_no_longer_a_member_destroys_all_the_same_and_has_its_signed_report(bare: Bare) -> None:
+    consortium = bare()
+    hospital, home = consortium.hospitals[2], consortium.home_here
+    proposal = consortium.board[0].propose_removal(hospital, documents=b"minutes")
+    proposal.support(*consortium.board[1:], *consortium.hospitals[:2])
+    with pytest.raises(RegistryRefused, match="NOT_DATA_HOLDER"):
+        destroyed(consortium, hospital)
+    with open_vault(home, hospital.slug) as vault:
+        assert vault.inventory(hospital.dataset_name).is_empty
+    signed = SignedReport.from_bytes(report_path(home, hospital.slug, hospital.dataset_id).read_bytes())
+    assert signed.signer == hospital.address and signed.report.after.blocks == 0
+    with pytest.raises(ReportRefused, match=r"does not say that .* is destroyed, but active"):
+        consortium.destruction(hospital).verify()
+
+
+def test_the_key_of_the_pseudonyms_stays_while_another_dataset_of_the_vault_uses_it(bare: Bare) -> None:
+    consortium = bare()
+    hospital, home = consortium.hospitals[0], consortium.home_here
+    with open_vault(home, hospital.slug) as vault:
+        vault.put("another dataset", b"rows")
+    done = destroyed(consortium, hospital)
+    assert (home.member(hospital.slug) / "pseudonym.key").exists()
+    assert "other datasets of this hospital use it" in " ".join(done.report.kept)
+    assert done.verify()["vault"].endswith("1 other datasets live in it")
+
+
 # --- reports that are not what they say ---
 
 
@@ -362,6 +388,18 @@ def test_anything_else_is_refused_as_no_report(content: bytes) -> None:
         SignedReport.from_bytes(content)
 
 
+def test_a_report_stays_good_after_its_hospital_got_a_new_key(bare: Bare) -> None:
+    consortium = bare()
+    hospital = consortium.hospitals[0]
+    done = destroyed(consortium, hospital)
+    new_key = Identity.create().account
+    consortium.registry.as_(hospital.identity.account).identities.rotate(new_key)
+    assert done.verify()["signed by"].startswith(hospital.address)
+    stranger = SignedReport.by(Identity.create().account, done.report).to_bytes()
+    with pytest.raises(ReportRefused, match="did not sign"):
+        verify_destruction(stranger, consortium.registry)
+
+
 def test_a_file_too_large_is_refused_unread() -> None:
     with pytest.raises(ReportRefused):
         SignedReport.from_bytes(b" " * (MAX_BYTES + 1))
@@ -392,3 +430,50 @@ def test_the_command_accepts_a_report_and_refuses_a_changed_one(bare: Bare, tmp_
         "verify-destruction", str(done.path), "--url", consortium.url, "--home", str(other.home_here.path)
     )
     assert foreign.returncode == 2 and "not the directory of the hospital" in foreign.stderr
+
+
+# --- with patients ---
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    """A consortium of this module's own, since one of its datasets is destroyed."""
+    with Consortium.local(4, 600, 11, tmp_path_factory.mktemp("destroyed") / "home") as made:
+        yield made
+
+
+def test_after_it_studies_go_on_without_the_dataset_and_nobody_computes_on_it(own: Consortium) -> None:
+    study = own.propose("Before", rounds=3, queries=2, min_cohort=5)
+    permit = study.vote(*own.board[:2]).accept(*own.hospitals).issue()
+    permit.train(rounds=1)
+    permit.query(mean("hba1c"))
+    gone, *others = own.hospitals
+    node = own.node(gone.dataset_id)
+    assert len(own.yardstick.tables) == 4
+    record = own.destroy(gone, confirm=gone.dataset_name)
+    assert record.report.before.blocks > 0 and record.verify()
+    assert node is not own._nodes.get(gone.dataset_id)
+    with pytest.raises(LabError, match=r"DATASET_DESTROYED.*apply without it"):
+        permit.train(rounds=1)
+    with pytest.raises(LabError, match="DATASET_DESTROYED"):
+        permit.query(mean("hba1c"))
+    assert len(permit.train(rounds=1, datasets=tuple(each.dataset_id for each in others)).rounds) == 1
+    assert len(own.yardstick.tables) == 3
+    assert list(own.quality().index) == [each.name for each in others]
+    assert own.datasets()["status"].tolist() == ["destroyed", "active", "active", "active"]
+    assert set(own.propose("After", rounds=1, queries=1).record.terms.datasets) == {h.dataset_id for h in others}
+    with pytest.raises(RegistryRefused, match="DATASET_DESTROYED"):
+        own.propose("With it", rounds=1, queries=1, datasets=[each.dataset_id for each in own.hospitals])
+
+
+def test_no_row_of_it_is_in_any_file_of_the_hospital_afterwards_but_its_own_records(own: Consortium) -> None:
+    gone, other = own.hospitals[:2]
+    with open_vault(own.home_here, other.slug) as vault:
+        assert vault.inventory(other.dataset_name).key_id
+    left = {path.name for path in own.home_here.member(gone.slug).iterdir()}
+    assert left.isdisjoint({"pseudonym.key", "quality.json", "ledger.sqlite-disclosures"})
+    assert own.destruction(gone).report.removed == (
+        "key that leads from patients to pseudonyms",
+        "quality report of the records",
+        "totals kept for disputes",
+    )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belmont.chain.engine import Engine
+from belmont.light import headers
 from belmont.light.encoding import keccak
 from belmont.light.errors import HeadersRefused
 from belmont.light.headers import HEADER_BYTES_MAX, Header, HeaderChain, ancestors, linked, pack, unpack
@@ -153,6 +154,13 @@ def test_bytes_that_are_no_packed_run_are_refused_or_lead_nowhere(data: bytes) -
     for packed in (data, bytes(32) + zlib.compress(data)):
         with pytest.raises(HeadersRefused):
             ancestors(unpack(packed), bytes(32), [])
+
+
+def test_a_packed_run_of_too_many_headers_is_refused(run: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "HEADERS_MAX", 8)
+    assert len(list(unpack(pack(run[:8])))) == 8
+    with pytest.raises(HeadersRefused, match="H6"):
+        list(unpack(pack(run[:9])))
 
 
 def test_a_packed_run_that_unpacks_to_gigabytes_is_refused_at_once(run: list[bytes]) -> None:

@@ -77,9 +77,9 @@ def with_other_log(receipts: Any) -> Any:
     return receipts
 
 
-def with_first(name: str, change: Lie) -> Lie:
+def with_last(name: str, change: Lie) -> Lie:
     def lie(entries: Any) -> Any:
-        entries[0][name] = change(entries[0][name])
+        entries[-1][name] = change(entries[-1][name])
         return entries
 
     return lie
@@ -92,16 +92,16 @@ LIES: dict[str, tuple[str, Lie, type[LightError]]] = {
     "blocks with a bit changed": ("debug_getRawBlock", flipped, SourceUnreachable),
     "blocks without transactions": ("debug_getRawBlock", lambda _: "0xc4c0c0c0c0", SourceUnreachable),
     "receipts with another log": ("eth_getBlockReceipts", with_other_log, SourceUnreachable),
-    "receipts of a reverted transaction": ("eth_getBlockReceipts", with_first("status", flipped), SourceUnreachable),
+    "receipts of a reverted transaction": ("eth_getBlockReceipts", with_last("status", flipped), SourceUnreachable),
     "no receipts": ("eth_getBlockReceipts", lambda _: [], SourceUnreachable),
     "no events": ("eth_getLogs", lambda _: [], NotThere),
     "events of a transaction that is not there": (
         "eth_getLogs",
-        with_first("transactionIndex", lambda _: "0x7"),
+        with_last("transactionIndex", lambda _: "0x7"),
         SourceUnreachable,
     ),
-    "events at another place": ("eth_getLogs", with_first("logIndex", lambda _: "0x7"), ProofRefused),
-    "events that cannot be read": ("eth_getLogs", with_first("data", lambda _: "0x01"), SourceUnreachable),
+    "events at another place": ("eth_getLogs", with_last("logIndex", lambda _: "0x7"), ProofRefused),
+    "events that cannot be read": ("eth_getLogs", with_last("data", lambda _: "0x01"), SourceUnreachable),
     "proofs without their last node": (
         "eth_getProof",
         lambda answer: answer | {"accountProof": answer["accountProof"][:-1]},

@@ -14,6 +14,8 @@ import pytest
 import rlp
 from eth_account import Account
 from eth_utils import to_checksum_address
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from belmont.chain.compiler import compile_contract
 from belmont.chain.deployment import deploy
@@ -21,6 +23,7 @@ from belmont.light.bundle import Bundle, EventClaim, ValueClaim
 from belmont.light.checkpoint import Checkpoint, agreed
 from belmont.light.encoding import from_number
 from belmont.light.errors import (
+    BundleMalformed,
     CheckpointRefused,
     CodeChanged,
     HeadersRefused,
@@ -34,7 +37,7 @@ from belmont.light.fetch import Wanted, fetch, follow, take_checkpoint
 from belmont.light.headers import HeaderChain, linked, pack, unpack
 from belmont.light.sources import Source
 from belmont.light.trie_build import index_key
-from belmont.light.verify import Fingerprint, SignedBy, Verified, verify
+from belmont.light.verify import Fingerprint, ProvenValue, SignedBy, Verified, verify
 
 CONTRACTS = Path(__file__).parent / "contracts"
 REASON = b"\x33" * 32
@@ -160,6 +163,35 @@ def test_a_forged_value_is_refused(chain: Any, value: Bundle, name: str) -> None
     check(chain, value)
     with pytest.raises(ProofRefused):
         check(chain, replace(value, claims=(FORGED_VALUES[name](value.claims[0]),)))
+
+
+@given(st.data())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_changed_beside_the_checkpoint_the_same_is_proved_or_nothing(
+    chain: Any, votes: Bundle, value: Bundle, data: st.DataObject
+) -> None:
+    bundle = data.draw(st.sampled_from([votes, value]))
+    text = bundle.to_bytes()
+    start = text.index(b'"claims"')  # names are sorted, so that the checkpoint comes first
+    changeable = bytearray(text[start:])
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(changeable) - 3))
+        changeable[place] = data.draw(st.sampled_from(b'0123456789abcdef[]{},:"xQ'))
+    forged = text[:start] + bytes(changeable)
+    try:
+        found = verify(Bundle.from_bytes(forged), Fingerprint(bundle.checkpoint.fingerprint), chain.release)
+    except (BundleMalformed, ProofRefused):
+        return
+    honest = verify(bundle, Fingerprint(bundle.checkpoint.fingerprint), chain.release).findings
+    assert all(each in honest or is_true_of_the_chain(chain, each) for each in found.findings)
+
+
+def is_true_of_the_chain(chain: Any, finding: Any) -> bool:
+    """A changed bundle may prove something else that is true, such as a part of a value."""
+    if isinstance(finding, ProvenValue):
+        again = fetch(chain.source, chain.checkpoint(), (), ((finding.contract, finding.path),), chain.release)
+        return bool(check(chain, again).findings[0].value == finding.value)
+    return False
 
 
 def test_the_event_of_a_look_alike_contract_is_refused(chain: Any) -> None:

@@ -7,7 +7,7 @@ from eth_utils import to_checksum_address
 
 from belmont.registry.consents.register import ConsentRegister, Patient
 from belmont.registry.consents.scope import Scope
-from belmont.registry.consents.statements import OwnConsent, Statement, consent_root
+from belmont.registry.consents.statements import OwnConsent, Statement, chained, consent_root
 from belmont.registry.consents.tree import ConsentTree
 
 HASH = b"\x11" * 32
@@ -185,6 +185,8 @@ def test_the_relay_states_for_a_patient_whose_signature_it_checked(enrolled):
     enrolled.consents(relay, enrolled.patient).revoke(enrolled.dataset, 1)
     ((_, actor, _),) = enrolled.consortium.events("ConsentRevoked")
     assert actor == enrolled.patient.address
+    own = enrolled.consents(enrolled.stranger).state(enrolled.dataset).own
+    assert own == chained(bytes(32), enrolled.patient.address, 1, bytes(32))
 
 
 def test_after_a_change_of_owner_the_new_key_states_and_the_old_one_does_not(enrolled, as_patient, refused):

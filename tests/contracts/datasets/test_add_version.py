@@ -1,8 +1,7 @@
 import pytest
+from tests.contracts.conftest import CONSENT, HASH
 
 from belmont.registry.types import DatasetId, DatasetVersion, VersionStatus
-
-HASH, CONSENT = b"\x11" * 32, b"\x22" * 32
 
 
 @pytest.fixture

@@ -3,5 +3,5 @@ def test_nobody_but_the_contract_uses_charges(consortium, refused):
     everybody = (consortium.holder, consortium.data_user, *consortium.board, consortium.auditor, consortium.non_member)
     for somebody in everybody:
         with refused("NOT_USES_CONTRACT"):
-            consortium.call(somebody, "Datasets", "charge", id_, 1, 1)
+            consortium.call(somebody, "Datasets", "charge", id_, 1, 1, 1, bytes(32), False)
     assert consortium.registry.dataset(id_).rho_spent == 0

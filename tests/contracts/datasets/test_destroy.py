@@ -1,4 +1,5 @@
 import pytest
+from tests.contracts.conftest import HASH
 
 from belmont.registry.types import DatasetStatus
 
@@ -18,7 +19,7 @@ def test_destroys_for_good(consortium, id_, refused):
 
 def test_announces_it(consortium, id_):
     consortium.registry.as_(consortium.holder).destroy_dataset(id_, HASH)
-    expected = ("DatasetDestroyed", consortium.holder.address, {"dataset": id_})
+    expected = ("DatasetDestroyed", consortium.holder.address, {"dataset": id_, "destruction_hash": HASH})
     assert consortium.events("DatasetDestroyed") == [expected]
 
 

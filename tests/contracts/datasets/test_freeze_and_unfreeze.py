@@ -1,4 +1,5 @@
 import pytest
+from tests.contracts.conftest import HASH
 
 from belmont.registry.types import DatasetStatus
 

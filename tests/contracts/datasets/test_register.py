@@ -1,20 +1,24 @@
 import pytest
 
+from belmont.registry.consents.statements import ConsentState
+from belmont.registry.duo import Conditions
 from belmont.registry.hashes import dataset_id
 from belmont.registry.types import Address, Dataset, DatasetStatus, MicroRho
 
-HASH, CONSENT = b"\x11" * 32, b"\x22" * 32
+HASH = b"\x11" * 32
+TERMS = 1 << 4 | 1 << 46
+YEAR = 365 * 24 * 3600
 
 
 def register(registry, now, **changes):
     fields = {
         "name": "diabetes",
-        "duo_terms": 1 << 4 | 1 << 46,
+        "duo_terms": TERMS,
         "dictionary_hash": HASH,
         "sensitivity": 3,
-        "retention_until": now + 1,
+        "categories": 6,
+        "retention_until": now + YEAR,
         "rho_cap": MicroRho(7),
-        "consent_root": CONSENT,
     }
     return registry.register_dataset(**{**fields, **changes})
 
@@ -32,15 +36,17 @@ def test_records_the_dataset_under_the_holder_and_the_name(consortium, as_holder
         id=id_,
         holder=holder,
         name="diabetes",
-        duo_terms=1 << 4 | 1 << 46,
+        duo_terms=TERMS,
         dictionary_hash=HASH,
         sensitivity=3,
-        retention_until=consortium.evm.now + 1,
+        categories=6,
+        retention_until=consortium.evm.now + YEAR,
         rho_cap=MicroRho(7),
         rho_spent=MicroRho(0),
-        consent_root=CONSENT,
+        consent_root=ConsentState().root,
         status=DatasetStatus.ACTIVE,
         versions=0,
+        conditions=Conditions(TERMS),
     )
     assert [dataset.id for dataset in consortium.registry.datasets()] == [id_]
 
@@ -50,10 +56,11 @@ def test_announces_the_dataset(consortium, as_holder):
     details = {
         "dataset": id_,
         "name": "diabetes",
-        "duo_terms": 1 << 4 | 1 << 46,
+        "duo_terms": TERMS,
         "dictionary_hash": HASH,
+        "categories": 6,
+        "retention_until": consortium.evm.now + YEAR,
         "rho_cap": 7,
-        "consent_root": CONSENT,
     }
     assert consortium.events("DatasetRegistered") == [("DatasetRegistered", consortium.holder.address, details)]
 
@@ -90,8 +97,9 @@ def test_a_removed_holder_is_refused(consortium, refused):
         ({"duo_terms": 1 << 31}, "DUO_TERMS_INVALID"),
         ({"duo_terms": 1 << 63 | 1 << 4}, "DUO_TERMS_INVALID"),
         ({"dictionary_hash": bytes(32)}, "HASH_MISSING"),
-        ({"consent_root": bytes(32)}, "HASH_MISSING"),
-        ({"retention_until": 1_750_000_000}, "RETENTION_OVER"),
+        ({"categories": 0}, "CATEGORIES_INVALID"),
+        ({"categories": 256}, "CATEGORIES_INVALID"),
+        ({"retention_until": 1_750_000_000}, "RETENTION_INVALID"),
     ],
 )
 def test_an_incomplete_registration_is_refused(consortium, as_holder, refused, change, reason):

@@ -69,6 +69,14 @@ def test_it_counts_on_this_chain_and_for_this_contract_only(bench, refused, owne
             bench.send(stranger, change, change.sign(owner, other).signature)
 
 
+def test_after_a_fork_of_the_chain_it_counts_on_the_old_one_only(bench, refused, owner, stranger, change, signature):
+    """The chain id is read anew each time: a contract deployed before the fork knows on which side it is."""
+    bench.evm.state.execution_context._chain_id = 7
+    with refused("SIGNATURE_INVALID"):
+        bench.send(stranger, change, signature)
+    bench.send(stranger, change, change.sign(owner, Domain(7, bench.address)).signature)
+
+
 def test_another_contract_with_the_same_code_takes_it_for_nothing(bench, refused, stranger, change, signature):
     other = bench.deploy("Identities", bench.relay.address)
     with refused("SIGNATURE_INVALID"):

@@ -54,11 +54,12 @@ def test_a_dataset_that_the_study_does_not_name_is_refused(consortium, study, re
 
 
 @pytest.mark.parametrize(
-    ("method", "reason"), [("freeze_dataset", "DATASET_FROZEN"), ("destroy_dataset", "DATASET_DESTROYED")]
+    ("method", "report", "reason"),
+    [("freeze_dataset", (), "DATASET_FROZEN"), ("destroy_dataset", (b"\x11" * 32,), "DATASET_DESTROYED")],
 )
-def test_a_dataset_out_of_use_is_refused(consortium, study, datasets, refused, method, reason):
+def test_a_dataset_out_of_use_is_refused(consortium, study, datasets, refused, method, report, reason):
     as_holder = consortium.registry.as_(consortium.holder)
-    getattr(as_holder, method)(datasets[0])
+    getattr(as_holder, method)(datasets[0], *report)
     with refused(reason):
         as_holder.accept(study, datasets[0])
 

@@ -1,4 +1,5 @@
 import pytest
+from tests.contracts.conftest import HASH
 
 from belmont.registry.types import Computation, DatasetId, StudyStatus
 
@@ -19,7 +20,7 @@ def test_announces_the_study(consortium):
     number = consortium.study()
     terms = consortium.registry.study(number).terms
     names = ("title", "protocol_hash", "purpose", "code_hash", "config_hash")
-    details = {"study": number, **{name: getattr(terms, name) for name in names}}
+    details = {"study": number, "amends": 0, **{name: getattr(terms, name) for name in names}}
     assert consortium.events("StudyProposed") == [("StudyProposed", consortium.data_user.address, details)]
 
 

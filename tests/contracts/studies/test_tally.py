@@ -1,4 +1,5 @@
 import pytest
+from tests.contracts.conftest import VETTING
 
 from belmont.registry.types import Role, StudyStatus
 

@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from tests.contracts.conftest import VETTING
 
 from belmont.registry import records
 from belmont.registry.contract_set import contract
@@ -126,14 +127,16 @@ def test_the_data_user_never_sits_on_the_board_that_votes(consortium):
 
 def test_nobody_votes_on_their_own_study_even_where_members_allow_both_roles(consortium, refused):
     """Rule 3 does not rest on ``Members``: here stands a contract that answers yes to everything instead of it."""
+    user, auditor = consortium.data_user, consortium.auditor
     evm, everything = consortium.evm, bytes.fromhex("60015f5260205ff3")
     creation = bytes.fromhex("67") + everything + bytes.fromhex("5f5260086018f3")
     _, yes = evm.send(consortium.data_user, None, creation)
     studies = contract("Studies")
-    wired = studies.interface.encode_constructor(yes, yes, yes)
+    wired = studies.interface.encode_constructor(yes, yes, consortium.registry.addresses["Datasets"], yes, yes)
     _, address = evm.send(consortium.data_user, None, studies.compiled.bytecode + wired)
-    terms = records.terms_struct(consortium.terms(consortium.datasets()[:1], min_hospitals=1))
-    evm.send(consortium.data_user, address, studies.interface.encode_call("propose", terms))
+    terms = consortium.terms(consortium.datasets()[:1], min_hospitals=1)
+    its = records.terms_struct(terms), terms.intended_use.struct()
+    evm.send(user, address, studies.interface.encode_call("propose", user.address, *its))
     with refused("OWN_STUDY"):
-        evm.send(consortium.data_user, address, studies.interface.encode_call("vote", 1, True, bytes(32)))
-    evm.send(consortium.auditor, address, studies.interface.encode_call("vote", 1, True, bytes(32)))
+        evm.send(user, address, studies.interface.encode_call("vote", user.address, 1, True, bytes(32)))
+    evm.send(auditor, address, studies.interface.encode_call("vote", auditor.address, 1, True, bytes(32)))

@@ -31,7 +31,7 @@ def spoken(name: str, value: object, names: Mapping[object, str]) -> str:
         return " and ".join(str(role.name).replace("_", " ").lower() for role in Role(value))
     if name == "kind" and isinstance(value, int):
         return UseKind(value).name.lower()
-    if name in ("duo_terms", "purpose") and isinstance(value, int):
+    if name in ("duo_terms", "purpose", "abstained") and isinstance(value, int):
         bits = [bit for bit in range(64) if value >> bit & 1]
         return " ".join(DUO_NAMES.get(bit, f"DUO:{bit:07d}") for bit in bits)
     if name == "question" and isinstance(value, bytes):

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from belmont.identity.keys import Identity
+from belmont.identity.messages import ConsentRevocation
+from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards
 from belmont.lab.consent_files import any_research, attest, open_register, patient_key_of
 from belmont.lab.errors import LabError
@@ -167,6 +169,11 @@ class Patient:
     def revoke(self) -> None:
         """Withdraw, from the next round and the next query on."""
         self._as_patient.consents.revoke(self._dataset.id, self.next_sequence)
+
+    def sign_revocation(self) -> SignedMessage:
+        """The same, signed with no network: a file that anybody relays."""
+        message = ConsentRevocation(actor=self.address, dataset=self._dataset.id, sequence=self.next_sequence)
+        return message.sign(self.identity, self._consortium.registry.relay.domain)
 
     @property
     def _as_patient(self) -> ChainRegistry:

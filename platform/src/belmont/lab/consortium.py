@@ -17,7 +17,7 @@ from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.governance import Governance
 from belmont.lab.home import Home, Person, SyntheticSource
-from belmont.lab.nodes import open_node, refuse_destroyed
+from belmont.lab.nodes import existing, open_node, refuse_destroyed
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
@@ -166,8 +166,9 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
             self._nodes[dataset_id] = open_node(self.home, hospital, self.registry)
         return self._nodes[dataset_id]
 
-    def forget_node(self, dataset_id: DatasetId) -> None:
-        """Closes the node of a dataset that runs here; it is opened again when it is asked for."""
+    def forget(self, dataset_id: DatasetId) -> None:
+        """Closes the node of a dataset that runs here, and drops the rows of it that this object keeps in memory."""
+        self.__dict__.pop("yardstick", None)
         node = self._nodes.pop(dataset_id, None)
         if node is not None:
             node.close()
@@ -220,16 +221,16 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     @property
     def yardstick_or_none(self) -> Yardstick | None:
         """The yardstick where there is one."""
-        return self.yardstick if self._source is not None else None
+        return self.yardstick if self._source is not None and existing(self.registry, self.hospitals) else None
 
     @cached_property
     def yardstick(self) -> Yardstick:
-        """What pooling would give and what is true: only where the records are synthetic."""
+        """What pooling what is not destroyed would give, and what is true: only where the records are synthetic."""
         if self._source is None or self.home is None:
             raise LabError("there is no yardstick for real records: pooling them is what a study must not do")
         tables = [
             hospital_files.stored_rows(self.home, hospital.slug, self.registry, hospital.dataset_id).table
-            for hospital in self.hospitals
+            for hospital in existing(self.registry, self.hospitals)
         ]
         return Yardstick(self._source, tables)
 

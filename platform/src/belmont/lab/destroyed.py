@@ -84,8 +84,8 @@ class Destroying:
 
 
 def destroy_for(host: Host, hospital: Hospital, reason: str, clock: Callable[[], float]) -> Destruction:
-    """Destroys, after closing the node that has the rows in this process's memory."""
-    host.forget_node(hospital.dataset_id)
+    """Destroys, after letting go of the rows in this process's memory."""
+    host.forget(hospital.dataset_id)
     writes = host.registry.as_(hospital.identity.account)
     signed = destroy(host.home_here, hospital, writes, reason=reason, clock=clock)
     path = report_path(host.home_here, hospital.slug, hospital.dataset_id)
@@ -101,7 +101,7 @@ def verify_destruction(
     """
     signed = check_report(content, registry)
     shown = {
-        "signed by": f"{signed.report.holder}, the dataset's holder",
+        "signed by": f"{signed.signer}, which speaks for the dataset's holder",
         "chain": f"says destroyed, with this report's SHA-256 0x{signed.hash.hex()[:16]}…",
         "versions": f"all {len(signed.report.versions)} of the chain, by content identifier",
         "vault": NOT_AT_HAND,

@@ -4,8 +4,8 @@ The file is JSON. Its SHA-256, as ``sha256sum`` gives it, is what the contract D
 believes nobody, in this order:
 
 1. the file is one report of our format, byte for byte as it would be written;
-2. the account that it names signed it (EIP-191, any wallet can check it);
-3. it is about a dataset of this consortium, and that account is its holder;
+2. it is about a dataset of this consortium, of the holder that it names;
+3. that holder signed it, with a key that speaks, or spoke at some time, for it (EIP-191, any wallet can check it);
 4. the chain says that the dataset is destroyed, with the hash of this file;
 5. the versions are those of the chain: number, content identifier and rows;
 6. it says itself that nothing was left, and that every one of them was tried and could not be read.
@@ -60,7 +60,7 @@ class Report:
     """Identifier, 0x and 64 hex digits."""
     name: str
     holder: str
-    """The account of the hospital, which signs."""
+    """The account of the hospital."""
     reason: str
     begun_at: int
     destroyed_at: int
@@ -136,13 +136,14 @@ def check_report(content: bytes, registry: Registry) -> SignedReport:
     """The report in a file, compared with the chain. Raises ``ReportRefused`` with what is wrong."""
     signed = SignedReport.from_bytes(content)  # 1
     report = signed.report
-    if signed.signer != report.holder:  # 2
-        raise ReportRefused(f"{report.holder} did not sign this report: ask that hospital for its own")
-    if report.consortium != registry.identity:  # 3
+    if report.consortium != registry.identity:  # 2
         raise ReportRefused(f"the report is about {report.consortium}: name that consortium's chain with --url")
     dataset = registry.dataset(report.dataset_id)
     if dataset is None or (dataset.holder, dataset.name) != (report.holder, report.name):
         raise ReportRefused("the chain has no such dataset of this hospital: the report is about something else")
+    owners = {report.holder, *(each.owner for each in registry.identities.history(dataset.holder))}
+    if signed.signer is None or signed.signer not in owners:  # 3
+        raise ReportRefused(f"{report.holder} did not sign this report: ask that hospital for its own")
     if dataset.status is not DatasetStatus.DESTROYED:  # 4
         raise ReportRefused(
             f"the chain does not say that {dataset.name} is destroyed, but {dataset.status.name.lower()}: "

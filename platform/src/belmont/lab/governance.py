@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from belmont.identity.keys import Identity
+from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards, proposals
 from belmont.lab.host import Host
 from belmont.lab.proposals import Proposal, roles_of
@@ -49,6 +51,13 @@ class Governance:
             for each in self.registry.members()
         ]
         return pd.DataFrame(rows, columns=["member", "roles", "status", "address", "DID"]).set_index("member")
+
+    def relay(self: Host, signed: SignedMessage) -> None:
+        """Have the contracts act on what somebody signed offline. Anybody may: a key made for this sends it.
+
+        Raises ``RegistryRefused`` with SIGNATURE_INVALID, SIGNATURE_EXPIRED, NONCE_USED, or the act's own reason.
+        """
+        self.registry.as_(Identity.create().account).relay.submit(signed)
 
     @property
     def pause(self: Host) -> "Standstill":

@@ -26,11 +26,13 @@ def datasets_frame(registry: Registry) -> "pd.DataFrame":
 
 
 def quality_frame(home: Home, hospitals: Sequence[Hospital]) -> "pd.DataFrame":
-    """One row for each hospital: what its quality report counts."""
+    """One row for each hospital that has its report: what it counts. It goes when the dataset is destroyed."""
     import pandas as pd
 
     rows = {}
     for hospital in hospitals:
+        if not home.quality(hospital.slug).exists():
+            continue
         report = json.loads(home.quality(hospital.slug).read_text(encoding="utf-8"))
         rows[hospital.name] = {
             "patients read": report["patients_read"],

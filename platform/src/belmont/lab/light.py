@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from belmont.lab import cards
 from belmont.lab.errors import LabError
 from belmont.light.bundle import BUNDLE_BYTES_MAX, Bundle
 from belmont.light.errors import BundleMalformed, ProofRefused
 from belmont.light.verify import Finding, Fingerprint, SignedBy, Trust, Verified, shown, verify, when
+
+if TYPE_CHECKING:
+    from belmont.lab.consortium import Consortium
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,28 @@ def verified(
         return LightProof(path.name, verify(Bundle.from_bytes(data), trust))
     except (BundleMalformed, ProofRefused) as refused:
         return LightProof(path.name, None, str(refused))
+
+
+def keep_evidence(
+    consortium: "Consortium", path: Path | str, contract: str, event: str, **fields: int | bytes
+) -> str:
+    """Downloads every event of this name and fields with its proof, as one file; returns the checkpoint's fingerprint.
+
+    Whoever verifies the file gets the fingerprint by another way. Raises ``LabError`` where the file is there already,
+    and the errors of ``belmont.light``.
+    """
+    from eth_utils.address import to_canonical_address
+
+    from belmont.light.fetch import Wanted, fetch, take_checkpoint
+    from belmont.light.sources import Source
+
+    target, source = Path(path), Source(consortium.url)
+    if target.exists():
+        raise LabError(f"{target} is there already: name a new file")
+    addresses = {name: to_canonical_address(each) for name, each in consortium.registry.addresses.items()}
+    checkpoint = take_checkpoint([source], addresses)
+    target.write_bytes(fetch(source, checkpoint, [Wanted(contract, event, fields)]).to_bytes())
+    return "0x" + checkpoint.fingerprint.hex()
 
 
 def _trust(checkpoint: str | None, signers: Sequence[str], at_least: int | None) -> Trust:

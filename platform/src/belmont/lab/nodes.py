@@ -1,5 +1,7 @@
 """Opens the node of a hospital whose directory is on this machine."""
 
+from collections.abc import Sequence
+
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.stored import StoredVersion
 from belmont.lab.errors import LabError
@@ -11,11 +13,17 @@ from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetStatus
 
 
+def existing(registry: Registry, hospitals: Sequence[Hospital]) -> list[Hospital]:
+    """Those whose dataset was not destroyed."""
+    gone = {each.id for each in registry.datasets() if each.status is DatasetStatus.DESTROYED}
+    return [each for each in hospitals if each.dataset_id not in gone]
+
+
 def refuse_destroyed(registry: Registry, hospital: Hospital) -> None:
     """Raises ``LabError`` for a dataset that exists no longer: no node can open it."""
-    dataset = registry.dataset(hospital.dataset_id)
-    if dataset is not None and dataset.status is DatasetStatus.DESTROYED:
-        raise LabError(f"{Reason.DATASET_DESTROYED}: {dataset.name} was destroyed. {Reason.DATASET_DESTROYED.remedy}")
+    if not existing(registry, [hospital]):
+        reason = Reason.DATASET_DESTROYED
+        raise LabError(f"{reason}: {hospital.dataset_name} was destroyed. {reason.remedy}")
 
 
 def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNode:

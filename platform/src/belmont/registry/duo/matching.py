@@ -56,9 +56,7 @@ class Match:
     def summary(self) -> str:
         """The whole in a sentence."""
         if self.denied and self.abstained:
-            return (
-                "Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed."
-            )
+            return "Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed."
         return _SUMMARY[self.verdict]
 
     def explain(self) -> list[str]:
