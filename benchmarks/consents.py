@@ -157,7 +157,7 @@ def chain_figures(folder: Path, revocations: int, quick: bool) -> dict[str, Any]
                 "grant_two_recipients": gas(client, registry, "ConsentGranted"),
                 "revoke": gas(client, registry, "ConsentRevoked"),
             },
-            "peer": "one transaction for each revocation, on the same chain",
+            "peer": "one transaction for each revocation, one after the other, on the same chain",
             "peer_sent": sent,
             "peer_ms": round(sum(peer) * revocations / sent, 1),
         }

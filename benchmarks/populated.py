@@ -92,7 +92,9 @@ class Populated:
         return account(f"patient {place}")
 
     def open(self, url: str) -> ChainRegistry:
-        return ChainRegistry.connect(url)
+        registry = ChainRegistry.connect(url)
+        self.addresses = registry.addresses
+        return registry
 
     # --- what is sent ---
 
@@ -145,12 +147,16 @@ class Populated:
     # --- how ---
 
     def _signed(self, sender: Any, name: str, function: str, *args: object, gas: int = GAS) -> Any:
+        return admit(self.raw(sender, name, function, *args, gas=gas), CHAIN_ID, 30_000_000)
+
+    def raw(self, sender: Any, name: str, function: str, *args: object, gas: int = GAS) -> bytes:
+        """A signed transaction, with the next nonce of this run."""
         nonce = self._nonces.get(sender.address, 0)
         self._nonces[sender.address] = nonce + 1
         fields = {"to": self.addresses[name], "data": contract(name).interface.encode_call(function, *args)}
         fields |= {"nonce": nonce, "gas": gas, "value": 0, "chainId": CHAIN_ID}
         signed = sender.sign_transaction({**fields, "maxFeePerGas": 0, "maxPriorityFeePerGas": 0})
-        return admit(bytes(signed.raw_transaction), CHAIN_ID, 30_000_000)
+        return bytes(signed.raw_transaction)
 
     def _seal(self, engine: Engine, transactions: Sequence[Any], what: str) -> None:
         started, waiting = time.monotonic(), list(transactions)
