@@ -100,7 +100,7 @@ def replay_stored_chain(directory: Path) -> int:
     """
     store = Store(directory)
     try:
-        blocks = store.all("select header from blocks order by number")
+        blocks = store.reader.execute("select header from blocks order by number").fetchall()
         genesis = rlp.decode(blocks[0][0], sedes=PragueBlockHeader)
         code = {
             WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS: WITHDRAWAL_REQUESTS_CODE,
@@ -119,7 +119,7 @@ def replay_stored_chain(directory: Path) -> int:
         assert chain.get_canonical_head().hash == genesis.hash
         count = 0
         for number, (encoded,) in enumerate(blocks[1:], start=1):
-            raws = store.all("select raw from transactions where block=? order by position", number)
+            raws = store.reader.execute("select raw from transactions where block=? order by position", (number,))
             transactions = [PragueTransactionBuilder.decode(raw) for (raw,) in raws]
             header = rlp.decode(encoded, sedes=PragueBlockHeader)
             block = PragueBlock(header=header, transactions=transactions, uncles=[], withdrawals=[])

@@ -371,9 +371,38 @@ def test_compiling_twice_takes_the_cache_and_a_damaged_cache_is_replaced(
         cached.write_text(damaged)
         compiler._compiled.cache_clear()
         assert compile_contract("One", sources) == first
-    (sources / "helper.vyi").write_text("")
-    compile_contract("One", sources)
-    assert len(list((tmp_path / "cache/belmont/contracts").iterdir())) == 2
+
+
+def test_a_contract_is_compiled_again_when_what_it_imports_or_where_it_keeps_things_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "One.vy").write_text(
+        "import helper\n_value: uint256\n@external\ndef set():\n    self._value = helper.N"
+    )
+    (tmp_path / "helper.vy").write_text("N: constant(uint256) = 7")
+    first = compile_contract("One", tmp_path)
+    (tmp_path / "unrelated.vy").write_text("N: constant(uint256) = 8")
+    assert compile_contract("One", tmp_path) is first
+    (tmp_path / "helper.vy").write_text("N: constant(uint256) = 9")
+    second = compile_contract("One", tmp_path)
+    layout = {"_value": {"type": "uint256", "n_slots": 1, "slot": 0x1234}}
+    (tmp_path / "One.layout.json").write_text(json.dumps(layout))
+    third = compile_contract("One", tmp_path)
+    assert len({each.runtime for each in (first, second, third)}) == 3
+    assert b"\x61\x12\x34\x55" in third.runtime  # PUSH2 0x1234 SSTORE
+    assert len(list((tmp_path / "cache/belmont/contracts").iterdir())) == 3
+
+
+def test_a_layout_that_does_not_fit_the_contract_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from belmont.chain.errors import CompilationError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "One.vy").write_text("_value: uint256\n@external\ndef set():\n    self._value = 1")
+    for text in ('{"_other": {"type": "uint256", "n_slots": 1, "slot": 1}}', "{}", "not json", "[]"):
+        (tmp_path / "One.layout.json").write_text(text)
+        with pytest.raises(CompilationError):
+            compile_contract("One", tmp_path)
 
 
 def test_sources_that_do_not_compile_or_do_not_exist_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def busy_chain(tmp_path_factory: pytest.TempPathFactory, sign: Any, counter_sour
     seal(sign(owner, nonce=6, type=4, gas=300_000, authorizationList=[authorization]))
     for _ in range(2):
         engine.seal()
-    receipts = engine.store.all("select receipt from transactions order by block, position")
+    receipts = engine.store.reader.execute("select receipt from transactions order by block, position")
     statuses = [json.loads(receipt)["status"] for (receipt,) in receipts]
     assert statuses.count("0x0") == 4  # over the limit, not the owner, half a pair for the precompile, INVALID
     engine.close()

@@ -184,6 +184,19 @@ def test_a_genuine_proxy_whose_records_were_made_up_is_refused(evm, founders, na
         verify(evm)
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_made_up_records_behind_the_arguments_of_a_genuine_creation_are_refused(evm, founders, name):
+    """The forger's creation code is as long as ours, and the same arguments follow it."""
+    forger = Forger(evm, founders)
+    genuine = forger.genuine_proxy(name)
+    length = len(contract("Proxy").compiled.bytecode)
+    forged = forger.made_up_proxy(name, stores=[(2**200, 7)])
+    assert len(forged) <= length
+    forger.found(proxies={name: forged.ljust(length, b"\0") + genuine[length:]})
+    with pytest.raises(ConsortiumForged, match=f"{name} at .* was not created by this release's code"):
+        verify(evm)
+
+
 def test_made_up_members_are_refused(evm, founders):
     """Its storage and the announcement of its founding come from the forger's creation code."""
     forger = Forger(evm, founders)

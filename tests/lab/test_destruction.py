@@ -219,6 +219,24 @@ def crashing(whole: Callable[..., Any]) -> Callable[..., Any]:
     return crash
 
 
+def test_a_report_that_was_written_is_the_one_that_is_recorded_unless_versions_came_since(bare: Bare) -> None:
+    consortium = bare(hospitals=2)
+    for hospital, versions in zip(consortium.hospitals, (1, 2), strict=True):
+        path = report_path(consortium.home_here, hospital.slug, hospital.dataset_id)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Crash):
+            patch.setattr(destruction, "_kept", crashing(destruction._kept))
+            consortium.destroy(hospital, confirm=hospital.dataset_name, clock=lambda: 1_700_000_000)
+        written = path.read_bytes()
+        if versions == 2:
+            writes = consortium.registry.as_(hospital.identity.account)
+            root = writes.consents.root(hospital.dataset_id)
+            writes.add_version(hospital.dataset_id, Cid.of(RAW, b"2").binary, 150, b"\x44" * 32, root)
+        done = destroyed(consortium, hospital)
+        assert (path.read_bytes() == written) is (versions == 1)
+        assert len(done.report.versions) == versions and done.verify()
+        assert done.report.begun_at == 1_700_000_000
+
+
 def test_what_a_backup_brings_back_is_found_and_destroyed_once_more_under_the_same_report(bare: Bare) -> None:
     consortium = bare()
     hospital, home = consortium.hospitals[0], consortium.home_here

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from belmont.ehr.synthetic import generate_population, write_fhir
 from belmont.lab import Consortium, hospital_files
 from belmont.lab.destruction import open_vault
-from belmont.lab.errors import LabError
+from belmont.lab.errors import DestructionIncomplete, LabError
 from belmont.lab.retention_date import YEAR_SECONDS, retention_until
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.limits import RETENTION_MAX_SECONDS, RETENTION_MIN_SECONDS
@@ -115,6 +115,19 @@ def test_what_is_due_is_destroyed_only_when_both_clocks_say_so(bare: Bare, movab
         assert later.destroy_due(clock) == [] and not later.retention(clock)["due"].any()
         with open_vault(later.home_here, kept.slug) as vault:
             assert vault.check().ok and vault.labels() == (kept.dataset_name,)
+
+
+def test_one_that_cannot_be_destroyed_does_not_keep_the_others(bare: Bare, movable: Any) -> None:
+    consortium = bare(hospitals=2, url=movable.url, years=1)
+    home, first = consortium.home_here, consortium.hospitals[0]
+    home.vault(first.slug).rename(home.path / "elsewhere.sqlite")
+    with Consortium.connect(movable.move(366), home.path) as later:
+        clock = lambda: time.time() + 366 * DAY  # noqa: E731
+        with pytest.raises(DestructionIncomplete, match=rf"1 others are destroyed.*{first.dataset_name}.*no vault at"):
+            later.destroy_due(clock)
+        assert (status(later, 0), status(later, 1)) == (DatasetStatus.FROZEN, DatasetStatus.DESTROYED)
+        (home.path / "elsewhere.sqlite").rename(home.vault(first.slug))
+        assert [each.report.name for each in later.destroy_due(clock)] == [first.dataset_name]
 
 
 def test_past_its_date_a_dataset_is_accepted_into_no_study(bare: Bare, movable: Any) -> None:

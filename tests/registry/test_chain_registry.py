@@ -66,11 +66,12 @@ def test_contracts_that_answer_with_nothing_are_unreachable(on_chain):
     lost = ChainRegistry(on_chain.registry._chain, elsewhere)
     for read in (
         lambda: lost.name,
-        lambda: lost.view(PermitId(1), DatasetId(HASH), UseKind.ROUND, 1),
         lambda: lost.permit(PermitId(1)),
     ):
         with pytest.raises(RegistryUnreachable, match="unreadable"):
             read()
+    with pytest.raises(ConsortiumNotFound):
+        lost.view(PermitId(1), DatasetId(HASH), UseKind.ROUND, 1)
 
 
 def test_a_list_longer_than_a_server_answers_at_once_is_read_in_parts(on_chain):

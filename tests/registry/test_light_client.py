@@ -234,7 +234,6 @@ def test_what_is_not_there_is_said(permit: PermitId, chain_process: Any, checkpo
         (): "give --event, --vote",
         ("--vote", "4000"): "no VoteCast with study 4000",
         ("--event", "Rumour"): "0 contracts have an event",
-        ("--event", "ContractDeployed"): "give CONTRACT.EVENT",
         ("--event", "Uses.UseRecorded", "--permit", "4000"): "no UseRecorded",
         ("--consent", "0x11"): "64 hexadecimal digits",
         ("--storage", "Permits._permits"): "name one",

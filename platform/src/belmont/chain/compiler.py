@@ -162,7 +162,7 @@ def _compile(name: str, directory: Path) -> dict[str, Any]:
             settings=Settings(evm_version=EVM_VERSION),
             storage_layout_override=bundle.load_json_file(layout) if layout else None,
         )
-    except (VyperException, OSError) as error:
+    except (VyperException, OSError, ValueError) as error:
         raise CompilationError(f"{directory / name}.vy does not compile: {error}") from error
     immutables = output["layout"].get("code_layout", {})
     return {

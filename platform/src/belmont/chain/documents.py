@@ -11,7 +11,7 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from belmont.chain.store import LogRow, TransactionRow
+from belmont.chain.rows import LogRow, TransactionRow
 
 Document = dict[str, Any]
 
@@ -96,9 +96,17 @@ def transaction_rows(
                 "blockTimestamp": hex(header.timestamp),
                 "removed": False,
             }
-            logs.append(LogRow(len(logs), position, log.address, topics, json.dumps(log_document)))
+            logs.append(LogRow(header.block_number, len(logs), position, log.address, topics, json.dumps(log_document)))
         rows.append(
-            TransactionRow(transaction.hash, transaction.encode(), json.dumps(document), json.dumps(receipt_document))
+            TransactionRow(
+                transaction.hash,
+                header.block_number,
+                position,
+                transaction.encode(),
+                json.dumps(document),
+                json.dumps(receipt_document),
+                len(receipt.logs),
+            )
         )
     return rows, logs
 

@@ -10,7 +10,8 @@ Rules:
 5. A block is closed to further transactions after one second of execution, or with 4,096 logs. With the last one's two
    seconds, and what went before a refused one executed again, a block takes four seconds at most; what is left over
    is deferred to the next one. So the head moves whatever is sent.
-6. `seal` runs in one thread at a time; calls and reads run in any thread and see the last committed block.
+6. Once the database is found damaged, nothing more is sealed (`ChainDamaged`).
+7. `seal` runs in one thread at a time; calls and reads run in any thread and see the last committed block.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ from eth_bloom.bloom import BloomFilter
 from eth_utils.exceptions import ValidationError
 
 from belmont.chain import documents
-from belmont.chain.errors import ChainDirectoryError
+from belmont.chain.errors import ChainDamaged, ChainDirectoryError
 from belmont.chain.limits import LOGS_MAX, TRANSACTION_SECONDS_MAX, ExecutionStopped, TimeLimit, Unlimited
-from belmont.chain.store import FORMAT_VERSION, BlockRow, StateNodes, Store
+from belmont.chain.log_blocks import LogBlocks
+from belmont.chain.reading import FORMAT_VERSION, STATE_MISSING
+from belmont.chain.rows import BlockRow
+from belmont.chain.store import StateNodes, Store
 from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
 from belmont.chain.vm import Block, EmbeddedVM, Header
 
@@ -50,10 +54,11 @@ GENESIS_EXTRA: Final = b"belmont embedded chain"
 
 @dataclass(frozen=True)
 class Head:
-    """A block header with what is often asked of it. `timestamp` is in whole seconds since 1970."""
+    """A block header with what is often asked of it. `last_logs` is the last block, up to this one, that has logs."""
 
     header: Any
     size: int
+    last_logs: int
 
     @property
     def number(self) -> int:
@@ -93,13 +98,15 @@ class Engine:
         self.chain_id = chain_id
         self.head = head
         self.context = ChainContext(chain_id)
+        self.log_blocks = LogBlocks(store)
         self._sealing = threading.Lock()
 
     @classmethod
     def open(cls, directory: Path, chain_id: int | None = None) -> Engine:
         """Open the chain in `directory`, or create it with `chain_id` (1337 when None).
 
-        Raises `ChainLocked` when another process serves it, `ChainDirectoryError` when it is another chain.
+        Raises `ChainLocked` when another process serves it, `ChainDirectoryError` when it is another chain,
+        `ChainDamaged` when what is in it is not what was written.
         """
         store = Store(directory)
         try:
@@ -116,12 +123,12 @@ class Engine:
                 raise ChainDirectoryError(
                     f"{directory} holds chain {stored}, not {chain_id}: choose another directory or leave the id out"
                 )
-            row = store.one("select header, size from blocks order by number desc limit 1")
-            if row is None:
-                raise ChainDirectoryError(f"{directory} holds no genesis block: the file is damaged")
-            head = Head(_decode_header(row[0]), row[1])
+            row = store.check()
+            head = Head(_decode_header(row.header), row.size, row.number if row.logs else row.logs_before)
+            if row.number and store.needed_block(row.number - 1).hash != head.header.parent_hash:
+                raise store.damaged(f"block {row.number} does not follow block {row.number - 1}")
             if store.node(head.header.state_root) is None:
-                raise ChainDirectoryError(f"{directory}: the state of block {head.number} is missing: damaged file")
+                raise store.damaged(f"the state of block {head.number} is missing")
         except BaseException:
             store.close()
             raise
@@ -148,7 +155,8 @@ class Engine:
                 if transactions and not candidates:
                     return poisoned
                 try:
-                    return {**self._seal(candidates, closing, settled), **poisoned}
+                    with self.store.state_is_whole():
+                        return {**self._seal(candidates, closing, settled), **poisoned}
                 except _Excluded as excluded:
                     poisoned[excluded.transaction_hash] = excluded.outcome
                     settled = excluded.before
@@ -194,6 +202,8 @@ class Engine:
                     receipt, computation = vm.apply_transaction(header, transaction)
                 except ValidationError as error:
                     outcome = Outcome("refused", str(error))
+                except (ChainDamaged, *STATE_MISSING):
+                    raise
                 except Exception as error:
                     why = str(error) if isinstance(error, ExecutionStopped) else f"the engine failed on it: {error!r}"
                     refusal = Outcome("refused", f"transaction not included: {why}", time.monotonic() - began)
@@ -214,15 +224,22 @@ class Engine:
         block = vm.set_block_transactions_and_withdrawals(empty_block, header, included, receipts)
         block = vm.mine_block(vm.block_postprocessing(block)).block
         rows, logs = documents.transaction_rows(block.header, included, receipts, computations)
-        encoded = rlp.encode(block.header)
         size = len(rlp.encode(block))
         number = block.header.block_number
+        row = BlockRow(
+            number,
+            block.header.hash,
+            rlp.encode(block.header),
+            size,
+            len(included),
+            len(logs),
+            self.head.last_logs,
+            b"".join(sorted({log.address for log in logs})),
+        )
         with self.store.transaction():
-            self.store.add_block(
-                BlockRow(number, block.header.hash, encoded, size, len(included)), rows, logs, nodes.written.items()
-            )
-        self.store.node_cache.update(nodes.written)
-        self.head = Head(block.header, size)
+            self.store.add_block(row, rows, logs, nodes.written.items())
+        self.store.committed(row, rows, nodes.written)
+        self.head = Head(block.header, size, number if logs else self.head.last_logs)
         return outcomes
 
     # -- reading --
@@ -232,8 +249,7 @@ class Engine:
         head = self.head
         if number == head.number:
             return head.header
-        row = self.store.one("select header from blocks where number=?", number)
-        return _decode_header(row[0]) if row and number < head.number else None
+        return _decode_header(self.store.needed_block(number).header) if 0 <= number < head.number else None
 
     def state(self, header: Any) -> Any:
         """py-evm's state after the block of `header`, in that block's own context; writes to it go nowhere."""
@@ -251,10 +267,10 @@ class VmChainDatabase:
 
     def get_block_header_by_hash(self, block_hash: bytes) -> Any:
         """A stored header; KeyError when there is none."""
-        row = self._store.one("select header from blocks where hash=?", block_hash)
+        row = self._store.block_by_hash(block_hash)
         if row is None:
             raise KeyError(block_hash)
-        return _decode_header(row[0])
+        return _decode_header(row.header)
 
     def exists(self, key: bytes) -> bool:
         """Whether a trie node is known."""
@@ -322,9 +338,9 @@ def _create(store: Store, chain_id: int) -> None:
         state.set_code(address, code)
     state.persist()
     header = empty.copy(state_root=state.state_root)
-    encoded = rlp.encode(header)
     size = len(rlp.encode(Block(header=header, transactions=[], uncles=[], withdrawals=[])))
+    row = BlockRow(0, header.hash, rlp.encode(header), size, 0)
     with store.transaction():
         store.write_meta({"format": FORMAT_VERSION, "chain_id": str(chain_id)})
-        store.add_block(BlockRow(0, header.hash, encoded, size, 0), [], [], nodes.written.items())
-    store.node_cache.update(nodes.written)
+        store.add_block(row, [], [], nodes.written.items())
+    store.committed(row, [], nodes.written)

@@ -8,7 +8,8 @@
     ├── TransactionRefused      the chain did not include the transaction, or it could not be followed
     ├── WrongChain              the server's chain id is not the expected one
     ├── ChainLocked             another process writes to this directory
-    ├── ChainDirectoryError     the directory belongs to another chain, another version, or is damaged
+    ├── ChainDirectoryError     the directory belongs to another chain or another version
+    │   └── ChainDamaged        what is in the directory is not what was written there
     ├── ChainStartError         a server process did not come up
     ├── DeploymentError         a contract was not deployed, or not where it was predicted
     └── CompilationError        a contract's source does not compile or is not there
@@ -64,6 +65,11 @@ class ChainLocked(ChainError):
 
 class ChainDirectoryError(ChainError):
     """The chain's directory cannot be used as asked; the message says why."""
+
+
+class ChainDamaged(ChainDirectoryError):
+    """The chain's database is damaged: something in it is missing, or is not what was written. Nothing of it is served,
+    and nothing more is sealed. What to do: docs/chain.md, "When the database is damaged"."""
 
 
 class ChainStartError(ChainError):

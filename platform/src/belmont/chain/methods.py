@@ -24,6 +24,7 @@ from belmont.chain.node import Node
 from belmont.chain.parameters import RpcError
 from belmont.chain.proofs import proof, raw_block, raw_header, raw_receipt
 from belmont.chain.reverts import revert_message
+from belmont.chain.rows import BlockRow, TransactionRow
 
 CLIENT_VERSION: Final = "belmont-embedded/0.1 (py-evm; prague)"
 FEE_HISTORY_MAX: Final = 1024
@@ -110,30 +111,23 @@ class Methods:
 
     # -- blocks --
 
-    def _row(self, tag: Any) -> Any:
-        """(number, header, size) of a block, or None."""
+    def _row(self, tag: Any) -> BlockRow | None:
+        """A block that there is, or None."""
         number = block_number(tag, self.engine.head.number)
         if number is None:
             raise read.invalid("invalid block number: expected a number or a tag")
-        return self._block_row("number=?", number)
+        return self.engine.store.needed_block(number) if number <= self.engine.head.number else None
 
-    def _row_by_hash(self, p: list[Any]) -> Any:
-        return self._block_row("hash=?", read.data(read.needed(p, 0, "block hash"), "block hash", 32))
+    def _row_by_hash(self, p: list[Any]) -> BlockRow | None:
+        row = self.engine.store.block_by_hash(read.data(read.needed(p, 0, "block hash"), "block hash", 32))
+        return row if row is not None and row.number <= self.engine.head.number else None
 
-    def _block_row(self, condition: str, value: object) -> Any:
-        row = self.engine.store.one(f"select number, header, size, transactions from blocks where {condition}", value)
-        return row if row is not None and row[0] <= self.engine.head.number else None
-
-    def _block(self, row: Any, full: Any) -> Document | None:
+    def _block(self, row: BlockRow | None, full: Any) -> Document | None:
         if row is None:
             return None
-        number, _, size, count = row
-        transactions: list[Any] = []
-        if count:
-            column = "document" if full is True else "hash"
-            rows = self.engine.store.all(f"select {column} from transactions where block=? order by position", number)
-            transactions = [json.loads(r[0]) if full is True else hex_bytes(r[0]) for r in rows]
-        return block_document(self.engine.header(number), size, transactions)
+        rows = self.engine.store.transactions(row)
+        transactions = [json.loads(each.document) if full is True else hex_bytes(each.hash) for each in rows]
+        return block_document(self.engine.header(row.number), row.size, transactions)
 
     def _block_by_number(self, p: list[Any]) -> Document | None:
         return self._block(self._row(read.needed(p, 0, "block number")), read.item(p, 1))
@@ -142,8 +136,8 @@ class Methods:
         return self._block(self._row_by_hash(p), read.item(p, 1))
 
     @staticmethod
-    def _transaction_count(row: Any) -> str | None:
-        return None if row is None else hex(row[3])
+    def _transaction_count(row: BlockRow | None) -> str | None:
+        return None if row is None else hex(row.transactions)
 
     def _block_receipts(self, p: list[Any]) -> list[Document] | None:
         tag = read.needed(p, 0, "block")
@@ -151,8 +145,7 @@ class Methods:
         row = self._row_by_hash([tag]) if by_hash else self._row(_plain_tag(tag, self.engine))
         if row is None:
             return None
-        rows = self.engine.store.all("select receipt from transactions where block=? order by position", row[0])
-        return [self._with_logs(json.loads(r[0])) for r in rows]
+        return [self._with_logs(each) for each in self.engine.store.transactions(row)]
 
     def _raw_receipts(self, p: list[Any]) -> list[str] | None:
         receipts = self._block_receipts(p)
@@ -162,35 +155,28 @@ class Methods:
 
     def _transaction(self, p: list[Any]) -> Document | None:
         key = read.data(read.needed(p, 0, "transaction hash"), "transaction hash", 32)
-        row = self.engine.store.one("select document from transactions where hash=?", key)
-        return json.loads(row[0]) if row else None
+        row = self.engine.store.transaction_by_hash(key)
+        return json.loads(row.document) if row else None
 
     def _raw_transaction(self, p: list[Any]) -> str | None:
         key = read.data(read.needed(p, 0, "transaction hash"), "transaction hash", 32)
-        row = self.engine.store.one("select raw from transactions where hash=?", key)
-        return hex_bytes(row[0]) if row else None
+        row = self.engine.store.transaction_by_hash(key)
+        return hex_bytes(row.raw) if row else None
 
-    def _at(self, row: Any, p: list[Any]) -> Document | None:
+    def _at(self, row: BlockRow | None, p: list[Any]) -> Document | None:
         if row is None:
             return None
         index = read.quantity(read.needed(p, 1, "index"), "index")
-        found = self.engine.store.one(
-            "select document from transactions where block=? and position=?", row[0], min(index, 2**31)
-        )
-        return json.loads(found[0]) if found else None
+        return json.loads(self.engine.store.transactions(row)[index].document) if index < row.transactions else None
 
     def _receipt(self, p: list[Any]) -> Document | None:
         key = read.data(read.needed(p, 0, "transaction hash"), "transaction hash", 32)
-        row = self.engine.store.one("select receipt from transactions where hash=?", key)
-        return self._with_logs(json.loads(row[0])) if row else None
+        row = self.engine.store.transaction_by_hash(key)
+        return self._with_logs(row) if row else None
 
-    def _with_logs(self, receipt: Document) -> Document:
-        rows = self.engine.store.all(
-            "select document from logs where block=? and transaction_position=? order by position",
-            int(receipt["blockNumber"], 16),
-            int(receipt["transactionIndex"], 16),
-        )
-        receipt["logs"] = [json.loads(row[0]) for row in rows]
+    def _with_logs(self, row: TransactionRow) -> Document:
+        receipt: Document = json.loads(row.receipt)
+        receipt["logs"] = [json.loads(log.document) for log in self.engine.store.logs_of(row)]
         return receipt
 
     # -- state --
@@ -200,7 +186,7 @@ class Methods:
             tag = {"blockHash": tag}
         if isinstance(tag, dict) and "blockHash" in tag:
             row = self._row_by_hash([tag["blockHash"]])
-            header = self.engine.header(row[0]) if row else None
+            header = self.engine.header(row.number) if row else None
         else:
             tag = _plain_tag(tag, self.engine)
             number = block_number(tag, self.engine.head.number)
@@ -318,8 +304,8 @@ def _plain_tag(tag: Any, engine: Any) -> Any:
     if isinstance(tag, dict):
         if "blockHash" in tag:
             key = read.data(tag["blockHash"], "block hash", 32)
-            row = engine.store.one("select number from blocks where hash=?", key)
-            return row[0] if row else 2**62
+            row = engine.store.block_by_hash(key)
+            return row.number if row else 2**62
         return tag.get("blockNumber")
     return tag
 

@@ -11,7 +11,9 @@
    transaction waits for one large one at most, and gas limits near what is needed are rewarded.
 5. A sender whose transaction was executed and not included (it ran too long) is held back fifteen times as long as that
    took: what it has waiting is refused, and what it sends until then.
-6. A failed write refuses the batch and nothing else: the node goes on.
+6. A failed write (a full disk) refuses the batch and nothing else: the node goes on, and seals again once it can.
+7. A damaged database is another matter: nothing more is admitted or sealed, not even heartbeats, so everybody who asks
+   for the head's age notices. What is asked and not damaged is still answered.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import sys
 import time
 from concurrent.futures import Executor
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine, Outcome
-from belmont.chain.errors import TransactionRefused
+from belmont.chain.errors import ChainDamaged, TransactionRefused
 from belmont.chain.lanes import Lanes
 from belmont.chain.threads import deep_stack_executor
 from belmont.chain.transactions import admit
@@ -97,12 +100,12 @@ class Node:
         return self._stop_by < float("inf")
 
     async def submit(self, raw: bytes) -> bytes:
-        """Admit a raw transaction and wait for its block; its hash. Raises `TransactionRefused`."""
+        """Admit a raw transaction and wait for its block; its hash. Raises `TransactionRefused`, `ChainDamaged`."""
+        if self.engine.store.damage:
+            raise ChainDamaged(self.engine.store.damage)
         transaction = await self._in(self.readers, admit, raw, self.engine.chain_id, BLOCK_GAS_SPENDABLE)
         transaction_hash: bytes = transaction.hash
-        if transaction_hash in self.waiting or self.engine.store.one(
-            "select 1 from transactions where hash=?", transaction_hash
-        ):
+        if transaction_hash in self.waiting or self.engine.store.has_transaction(transaction_hash):
             raise TransactionRefused("already known")
         if self._stopping:
             raise TransactionRefused("the server is stopping: send the transaction again later")
@@ -186,7 +189,9 @@ class Node:
         try:
             outcomes = await self._in(self._sealer, self.engine.seal, [w.transaction for w in batch])
         except Exception as error:
-            log.exception("a block could not be sealed")
+            # what has a name needs no traceback
+            named = isinstance(error, ChainDamaged | sqlite3.Error)
+            log.error("a block could not be sealed: %s", error, exc_info=None if named else error)
             for entry in batch:
                 self._finish(entry, Outcome("refused", f"the block could not be written: {error}"))
             # a heartbeat that fails is tried again after the usual time, not at once

@@ -68,8 +68,8 @@ def raw_header(header: Any) -> bytes:
 
 def raw_block(engine: Engine, header: Any) -> bytes:
     """The RLP of a whole block: header, transactions (typed ones as byte strings), no ommers, no withdrawals."""
-    rows = engine.store.all("select raw from transactions where block=? order by position", header.block_number)
-    transactions = [rlp.decode(raw) if raw[0] >= LEGACY_FROM else raw for (raw,) in rows]
+    rows = engine.store.transactions(engine.store.needed_block(header.block_number))
+    transactions = [rlp.decode(row.raw) if row.raw[0] >= LEGACY_FROM else row.raw for row in rows]
     return bytes(rlp.encode([rlp.decode(raw_header(header)), transactions, [], []]))
 
 

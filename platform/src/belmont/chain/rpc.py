@@ -16,10 +16,18 @@ import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from belmont.chain.errors import ChainDamaged
 from belmont.chain.lanes import Share
 from belmont.chain.methods import Methods
 from belmont.chain.node import Node
-from belmont.chain.parameters import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError
+from belmont.chain.parameters import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    SERVER_ERROR,
+    RpcError,
+)
 
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 BATCH_MAX: Final = 1000
@@ -137,9 +145,13 @@ class RpcApplication:
         try:
             if not isinstance(parameters, list | None):
                 raise RpcError(INVALID_PARAMS, "non-array args")
-            result = await self.methods.call(method, parameters or [], share)
+            with self.node.engine.store.state_is_whole():
+                result = await self.methods.call(method, parameters or [], share)
         except RpcError as error:
             answer = _error(identifier, error)
+        except ChainDamaged as error:
+            log.error("%s: %s", method, error)
+            answer = _error(identifier, RpcError(SERVER_ERROR, str(error)))
         except Exception as error:
             log.exception("%s failed", method)
             answer = _error(identifier, RpcError(INTERNAL_ERROR, f"internal error: {type(error).__name__}"))

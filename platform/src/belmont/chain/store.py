@@ -7,6 +7,8 @@ Rules:
 3. Trie nodes and code are addressed by their Keccak hash and never change or go away, so every state since genesis can
    be opened, and readers need no lock.
 4. Each thread reads through its own connection; only the sealing thread writes.
+5. What is read is compared with what was written (`belmont.chain.reading`); once something differs, nothing more is
+   written.
 """
 
 from __future__ import annotations
@@ -17,68 +19,36 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from eth.db.backends.base import BaseAtomicDB
 
-from belmont.chain.errors import ChainDirectoryError, ChainLocked
-
-FORMAT_VERSION = "1"
-CACHED_NODES_MAX = 200_000
+from belmont.chain.errors import ChainDamaged, ChainDirectoryError, ChainLocked
+from belmont.chain.reading import CheckedReads, meta_checksum
+from belmont.chain.rows import BlockRow, LogRow, TransactionRow
+from belmont.chain.witness import HeadMark
 
 SCHEMA = """
 create table if not exists meta(key text primary key, value text not null);
 create table if not exists nodes(hash blob primary key, value blob not null) without rowid;
 create table if not exists blocks(number integer primary key, hash blob not null unique, header blob not null,
-    size integer not null, transactions integer not null);
+    size integer not null, transactions integer not null, logs integer not null, logs_before integer not null,
+    emitters blob not null, checksum blob not null);
 create table if not exists transactions(hash blob not null unique, block integer not null, position integer not null,
-    raw blob not null, document text not null, receipt text not null, unique(block, position));
+    raw blob not null, document text not null, receipt text not null, logs integer not null, checksum blob not null,
+    unique(block, position));
 create table if not exists logs(block integer not null, position integer not null,
     transaction_position integer not null, address blob not null,
-    topic0 blob, topic1 blob, topic2 blob, topic3 blob, document text not null,
+    topic0 blob, topic1 blob, topic2 blob, topic3 blob, document text not null, checksum blob not null,
     primary key(block, position)) without rowid;
-create index if not exists logs_by_address on logs(address, topic0, block);
 """
 
 
-@dataclass(frozen=True)
-class TransactionRow:
-    """One included transaction: its raw bytes, and its JSON documents without logs."""
-
-    hash: bytes
-    raw: bytes
-    document: str
-    receipt: str
-
-
-@dataclass(frozen=True)
-class LogRow:
-    """One log: position in the block, position of its transaction, what it is found by, and its JSON document."""
-
-    position: int
-    transaction_position: int
-    address: bytes
-    topics: tuple[bytes, ...]
-    document: str
-
-
-@dataclass(frozen=True)
-class BlockRow:
-    """One block as stored: RLP header, RLP size in bytes, number of transactions."""
-
-    number: int
-    hash: bytes
-    header: bytes
-    size: int
-    transactions: int
-
-
-class Store:
+class Store(CheckedReads):
     """The chain's SQLite file, its lock and its connections."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.path = directory / "chain.sqlite"
@@ -86,16 +56,18 @@ class Store:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._connections_guard = threading.Lock()
-        self.node_cache: dict[bytes, bytes] = {}
+        self.mark = HeadMark(directory)
         try:
             self._writer = self._connect()
-            mode = self._writer.execute("pragma journal_mode=wal").fetchone()[0]
+            with self.damage_is_told():
+                mode = self._writer.execute("pragma journal_mode=wal").fetchone()[0]
             if mode != "wal":
                 raise ChainDirectoryError(
                     f"{self.path}: this file system offers no WAL mode (SQLite says {mode!r}); choose a local directory"
                 )
             self._writer.execute("pragma synchronous=full")
-            self._writer.executescript(SCHEMA)
+            with self.damage_is_told():
+                self._writer.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self.close()
             raise ChainDirectoryError(f"{self.path} cannot be opened as a chain: {error}") from error
@@ -109,6 +81,7 @@ class Store:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
+        self.mark.close()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
@@ -133,19 +106,18 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """One durable SQLite transaction; an exception inside leaves nothing behind."""
-        self._writer.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._writer.execute("rollback")
-            raise
-        try:
-            self._writer.execute("commit")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._writer.execute("rollback")
-            raise
+        """One durable SQLite transaction; an exception inside leaves nothing behind. Raises `ChainDamaged`."""
+        if self.damage:
+            raise ChainDamaged(self.damage)
+        with self.damage_is_told():
+            self._writer.execute("begin immediate")
+            try:
+                yield
+                self._writer.execute("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself, on a full disk
+                    self._writer.execute("rollback")
+                raise
 
     def add_block(
         self,
@@ -157,60 +129,24 @@ class Store:
         """Write one block with everything in it; must be called inside `transaction`."""
         write = self._writer
         write.executemany("insert or ignore into nodes values(?,?)", nodes)
-        write.execute(
-            "insert into blocks values(?,?,?,?,?)",
-            (block.number, block.hash, block.header, block.size, block.transactions),
-        )
+        write.execute("insert into blocks values(?,?,?,?,?,?,?,?,?)", block.values())
         write.executemany(
-            "insert into transactions values(?,?,?,?,?,?)",
-            [(t.hash, block.number, i, t.raw, t.document, t.receipt) for i, t in enumerate(transactions)],
+            "insert into transactions values(?,?,?,?,?,?,?,?)", [transaction.values() for transaction in transactions]
         )
-        write.executemany(
-            "insert into logs values(?,?,?,?,?,?,?,?,?)",
-            [
-                (
-                    block.number,
-                    log.position,
-                    log.transaction_position,
-                    log.address,
-                    *(log.topics + (None,) * (4 - len(log.topics))),
-                    log.document,
-                )
-                for log in logs
-            ],
-        )
+        write.executemany("insert into logs values(?,?,?,?,?,?,?,?,?,?)", [log.values() for log in logs])
+
+    def committed(self, block: BlockRow, transactions: Sequence[TransactionRow], nodes: dict[bytes, bytes]) -> None:
+        """To be called once `transaction` has ended with this block in it: it can be read, and its loss is noticed."""
+        self._known.add(block.hash)
+        for transaction in transactions:
+            self._known.add(transaction.hash)
+        self.node_cache.update(nodes)
+        self.mark.write(block.number, block.hash)
 
     def write_meta(self, values: dict[str, str]) -> None:
         """Write the facts fixed at creation; must be called inside `transaction`."""
-        self._writer.executemany("insert into meta values(?,?)", list(values.items()))
-
-    # -- reading: any thread --
-
-    def meta(self) -> dict[str, str]:
-        """The facts fixed when the directory was created; empty for a new one."""
-        return dict(self.reader.execute("select key, value from meta").fetchall())
-
-    def one(self, query: str, *arguments: object) -> Any:
-        """First row of a query, or None."""
-        return self.reader.execute(query, arguments).fetchone()
-
-    def all(self, query: str, *arguments: object) -> list[Any]:
-        """All rows of a query."""
-        return self.reader.execute(query, arguments).fetchall()
-
-    def node(self, key: bytes) -> bytes | None:
-        """A committed trie node or contract code by its hash."""
-        cached = self.node_cache.get(key)
-        if cached is not None:
-            return cached
-        row = self.one("select value from nodes where hash=?", key)
-        if row is None:
-            return None
-        value: bytes = row[0]
-        if len(self.node_cache) >= CACHED_NODES_MAX:
-            self.node_cache.clear()
-        self.node_cache[key] = value
-        return value
+        rows = [*values.items(), ("checksum", meta_checksum(values))]
+        self._writer.executemany("insert into meta values(?,?)", rows)
 
 
 class StateNodes(BaseAtomicDB):  # type: ignore[misc]
@@ -238,7 +174,7 @@ class StateNodes(BaseAtomicDB):  # type: ignore[misc]
         raise TypeError("nodes of the chain's state are addressed by their hash and never deleted (rule 3)")
 
     def _exists(self, key: bytes) -> bool:
-        return key in self.written or self._store.node(key) is not None
+        return key in self.written or self._store.has_node(key)
 
     @contextlib.contextmanager
     def atomic_batch(self) -> Iterator[StateNodes]:

@@ -87,10 +87,6 @@ struct Leaf:
     path: DynArray[bytes32, PATH_MAX]
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event BatchPublished:
     actor: indexed(address)
     dataset: indexed(bytes32)
@@ -141,7 +137,6 @@ def __init__(members: address, datasets: address, identities: address):
     MEMBERS = Members(members)
     DATASETS = Datasets(datasets)
     IDENTITIES = Identities(identities)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -22,10 +22,6 @@ struct Balance:
     redeemed: uint64
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event Credited:
     actor: indexed(address)
     dataset: indexed(bytes32)
@@ -51,7 +47,6 @@ _pools: HashMap[bytes32, Balance]
 def __init__(uses: address, rules: address):
     USES = uses
     RULES = Rules.__interface__(rules)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -88,10 +88,6 @@ struct State:
     versionStatus: uint8
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event DatasetRegistered:
     actor: indexed(address)
     dataset: indexed(bytes32)
@@ -155,7 +151,6 @@ def __init__(identities: address, members: address, consents: address, uses: add
     MEMBERS = Members.__interface__(members)
     USES = uses
     PROOFS = proofs
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -49,10 +49,6 @@ struct Delegation:
     delegate: address
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event DIDOwnerChanged:
     identity: indexed(address)
     owner: address
@@ -93,7 +89,6 @@ _used: HashMap[address, HashMap[uint256, bool]]
 @deploy
 def __init__(relay: address):
     RELAY = relay
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -61,10 +61,6 @@ struct Proposal:
     documents: Bytes[64]
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event ConsortiumFounded:
     actor: indexed(address)
     name: String[64]
@@ -132,7 +128,6 @@ _supporters: HashMap[uint64, DynArray[address, 256]]
 def __init__(identities: address, rules: address):
     IDENTITIES = Identities.__interface__(identities)
     RULES = Rules.__interface__(rules)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -48,10 +48,6 @@ struct Permit:
     supersededBy: uint64  # a permit, 0 for none
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event PermitIssued:
     actor: indexed(address)
     permit: indexed(uint64)
@@ -119,7 +115,6 @@ def __init__(identities: address, members: address, datasets: address, studies: 
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -55,10 +55,6 @@ struct Boundary:
     path: bytes32[TREE_DEPTH]
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event TablesRegistered:
     actor: indexed(address)
     layoutHash: indexed(bytes32)
@@ -93,7 +89,6 @@ isReached: public(HashMap[bytes32, bool])
 def __init__(datasets: address, verifier: address):
     DATASETS = Datasets.__interface__(datasets)
     VERIFIER = Verifier.__interface__(verifier)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -57,10 +57,6 @@ CONSENT_REVOCATION: constant(bytes32) = keccak256(
 )
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event MessageRelayed:
     actor: indexed(address)
     digest: indexed(bytes32)
@@ -92,7 +88,6 @@ def __init__(
     MEMBERS = Members.__interface__(members)
     RULES = Rules.__interface__(rules)
     CONSENTS = Consents.__interface__(consents)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

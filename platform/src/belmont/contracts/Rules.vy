@@ -79,10 +79,6 @@ interface Credits:
     def redeem(account: address, dataset: bytes32, amount: uint64, noteHash: bytes32): nonpayable
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event RuleProposed:
     actor: indexed(address)
     proposal: indexed(uint64)
@@ -180,7 +176,6 @@ def __init__(identities: address, members: address, credits: address):
     IDENTITIES = Identities.__interface__(identities)
     MEMBERS = Members(members)
     CREDITS = Credits(credits)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external
@@ -536,15 +531,6 @@ def patientsPercent() -> uint64:
 @view
 def isPaused() -> bool:
     return self._isPaused()
-
-
-@external
-@view
-def standing() -> (uint64, uint64):
-    """
-    @notice Until when the consortium is paused (a time that is over where it is not), and how often code was switched.
-    """
-    return self.pausedUntil, self.switches
 
 
 @external

@@ -97,10 +97,6 @@ interface Permits:
     def supersededBy(permit: uint64) -> uint64: view
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event StudyProposed:
     actor: indexed(address)
     study: indexed(uint64)
@@ -173,7 +169,6 @@ def __init__(identities: address, members: address, datasets: address, permits: 
     MEMBERS = Members.__interface__(members)
     DATASETS = Datasets.__interface__(datasets)
     PERMITS = Permits(permits)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

@@ -71,10 +71,6 @@ struct Question:
     textHash: bytes32
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
 event TotalProved:
     actor: indexed(address)
     permit: indexed(uint64)
@@ -102,7 +98,6 @@ def __init__(identities: address, datasets: address, studies: address, permits: 
     STUDIES = Studies.__interface__(studies)
     PERMITS = Permits.__interface__(permits)
     USES = Uses.__interface__(uses)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external

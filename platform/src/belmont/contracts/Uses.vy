@@ -72,11 +72,6 @@ struct NodeView:
     holderActive: bool
     dataUserActive: bool
     pausedUntil: uint64
-    codeSwitches: uint64
-
-
-event ContractDeployed:
-    actor: indexed(address)
 
 
 event RoundOpened:
@@ -139,7 +134,6 @@ def __init__(
     DATASETS = Datasets.__interface__(datasets)
     STUDIES = Studies.__interface__(studies)
     PERMITS = Permits.__interface__(permits)
-    log ContractDeployed(actor=msg.sender)
 
 
 @external
@@ -288,9 +282,6 @@ def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeVi
     """
     found: Datasets.State = staticcall DATASETS.state(dataset)
     its: Permits.Permit = staticcall PERMITS.permit(permit)
-    pausedUntil: uint64 = 0
-    codeSwitches: uint64 = 0
-    pausedUntil, codeSwitches = staticcall RULES.standing()
     return NodeView(
         permit=its,
         withdrawn=staticcall PERMITS.withdrawn(permit),
@@ -302,6 +293,5 @@ def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeVi
         recorded=self._uses[its.line][kind][n][dataset].recordedAt != 0,
         holderActive=staticcall MEMBERS.isActive(found.holder, DATA_HOLDER),
         dataUserActive=staticcall MEMBERS.isActive(staticcall STUDIES.dataUser(permit), DATA_USER),
-        pausedUntil=pausedUntil,
-        codeSwitches=codeSwitches,
+        pausedUntil=staticcall RULES.pausedUntil(),
     )

@@ -94,15 +94,6 @@ struct Proof:
     openings: Bytes[640]
 
 
-event ContractDeployed:
-    actor: indexed(address)
-
-
-@deploy
-def __init__():
-    log ContractDeployed(actor=msg.sender)
-
-
 @external
 @view
 def verify(statement: Statement, tables: Tables, proof: Proof) -> bool:

@@ -12,11 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from belmont.identity.errors import IdentityError
 from belmont.lab.destroyed import Destruction, destroy_for
+from belmont.lab.errors import DestructionIncomplete, LabError
 from belmont.lab.host import Host
 from belmont.lab.people import Hospital, refuse_others
 from belmont.lab.retention_date import retention_until
+from belmont.registry.errors import RegistryError
 from belmont.registry.types import DatasetStatus
+from belmont.vault.errors import VaultError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +66,20 @@ class Keeping:
         return until
 
     def destroy_due(self: Host, clock: Callable[[], float] = time.time) -> list[Destruction]:
-        """Destroys every dataset here whose date is over by this machine's clock and by the chain's."""
-        due = [each for each in kept(self, clock) if each.is_due]
-        return [destroy_for(self, each.hospital, _over(each), clock) for each in due]
+        """Destroys every dataset here whose date is over by this machine's clock and by the chain's.
+
+        One that cannot be completed does not keep the others; ``DestructionIncomplete`` names it once they are done.
+        """
+        done, failed = [], []
+        for each in (each for each in kept(self, clock) if each.is_due):
+            try:
+                done.append(destroy_for(self, each.hospital, _over(each), clock))
+            except (LabError, RegistryError, VaultError, IdentityError) as error:
+                failed.append(f"{each.hospital.dataset_name}: {error}")
+        if failed:
+            others = f"; {len(done)} others are destroyed" if done else ""
+            raise DestructionIncomplete(f"not everything that is due is destroyed{others}. " + " ".join(failed))
+        return done
 
 
 def kept(host: Host, clock: Callable[[], float] = time.time) -> list[Kept]:

@@ -60,7 +60,7 @@ def verify(options: argparse.Namespace) -> int:
     print("ACCEPTED")
     for name, value in facts.items():
         print(f"  {name:22} {value}")
-    print("\nNot in anybody's power to show:")
+    print("\nNot in our power:")
     for each in signed.report.not_in_our_power:
         print(f"  - {each}")
     return 0
