@@ -1,12 +1,13 @@
 """Text that a dishonest member wrote past our Python: everybody else goes on reading."""
 
 import pytest
-from tests.contracts.conftest import VETTING
 
 from belmont.registry.abi import TEXT_BYTES_MAX, Interface
 from belmont.registry.contract_set import contract
 from belmont.registry.records import conditions_struct, profile_struct, terms_struct
 from belmont.registry.types import Role
+
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 
 YEAR = 365 * 24 * 3600
 NOT_UTF8, UNREADABLE = b"\xff\xfe\xfd\xfc", "\ufffd" * 4

@@ -9,6 +9,8 @@ from belmont.registry import limits
 from belmont.registry.contract_set import NAMES, contract
 from belmont.registry.decide import USABLE_FROM
 from belmont.registry.reasons import Reason, WriteRefusal
+from belmont.registry.reference.settings import BOUNDS as BOUNDS_OF_RULES
+from belmont.registry.rules.protocol import Rule
 
 CODE_BYTES_MAX = 24 * 1024
 RECORD_BYTES_MAX = 1024
@@ -16,9 +18,10 @@ WORD = 32
 
 BOUNDS = {
     "Identities": ("VALIDITY_MAX_SECONDS", "DELEGATES_MAX"),
-    "Members": ("BOARD_MIN", "FOUNDERS_MAX", "MEMBERS_MAX", "PROPOSAL_SECONDS"),
+    "Members": ("FOUNDERS_MAX", "MEMBERS_MAX"),
+    "Datasets": ("RETENTION_MIN_SECONDS", "RETENTION_MAX_SECONDS"),
+    "Consents": ("RECIPIENTS_MAX",),
     "Studies": ("ROUNDS_MAX", "QUERIES_MAX", "DURATION_MAX_SECONDS"),
-    "Permits": ("FREEZE_MAX_SECONDS",),
 }
 MODULES = ("curve", "duo", "field", "transcript", "signature")
 """What contracts import and nobody deploys."""
@@ -73,6 +76,14 @@ def test_bounds_are_those_of_python(name, which):
     assert constant(name, which) == getattr(limits, which)
 
 
+def test_the_bounds_of_rules_are_those_of_the_reference_model():
+    day = 24 * 3600
+    for place, which in enumerate(("LEAST", "DEFAULTS", "MOST")):
+        (numbers,) = re.findall(rf"^{which}: constant\(uint64\[9\]\) = (\[.*\])$", source("Rules"), re.MULTILINE)
+        assert eval(numbers, {"DAY": day}) == [BOUNDS_OF_RULES[rule][place] for rule in Rule]  # noqa: S307
+    assert BOUNDS_OF_RULES[Rule.FREEZE_SECONDS][2] == limits.FREEZE_MAX_SECONDS
+
+
 def test_duo_codes_are_those_of_python():
     assert constant("Studies", "PURPOSES") == limits.PURPOSES_MASK
 
@@ -94,6 +105,10 @@ def test_the_least_usable_status_is_that_of_decide():
         ("Permits", "permit"),
         ("Uses", "opened"),
         ("Uses", "use"),
+        ("Rules", "proposal"),
+        ("Consents", "state"),
+        ("Consents", "statement"),
+        ("Credits", "balanceOf"),
     ],
 )
 def test_no_record_takes_more_than_a_kilobyte(name, function):

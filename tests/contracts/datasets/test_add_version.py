@@ -1,7 +1,11 @@
 import pytest
-from tests.contracts.conftest import CONSENT, HASH
 
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.types import DatasetId, DatasetVersion, VersionStatus
+
+HASH = b"\x11" * 32
+
+CONSENT = ConsentState().root
 
 
 @pytest.fixture

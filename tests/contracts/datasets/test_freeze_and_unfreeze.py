@@ -1,7 +1,8 @@
 import pytest
-from tests.contracts.conftest import HASH
 
 from belmont.registry.types import DatasetStatus
+
+HASH = b"\x11" * 32
 
 
 @pytest.fixture

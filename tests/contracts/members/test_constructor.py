@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import pytest
 
+from belmont.registry.contract_set import OTHERS
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.founding import found_on
 from belmont.registry.types import Address, Member, MemberStatus, Role
+
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 
 
 @pytest.fixture
@@ -33,10 +36,7 @@ def test_announces_every_founder_and_the_addresses_of_all_contracts(consortium, 
     (announced,) = (each.details for each in events if each.name == "ConsortiumFounded")
     assert announced == {
         "name": "Second",
-        **{
-            name: registry.addresses[name.title()]
-            for name in ("datasets", "studies", "permits", "uses", "verifier", "proofs", "totals")
-        },
+        "others": tuple(registry.addresses[name] for name in OTHERS),
     }
 
 
@@ -63,7 +63,8 @@ def test_a_single_board_member_is_refused(consortium, founders, refused):
         ({"name": ""}, "NAME_MISSING"),
         ({"did": ""}, "DID_MISSING"),
         ({"roles": Role.NONE}, "ROLES_INVALID"),
-        ({"roles": 16}, "ROLES_INVALID"),
+        ({"roles": 32}, "ROLES_INVALID"),
+        ({"roles": Role.LAY}, "ROLES_CONFLICT"),
         ({"roles": Role.DATA_USER | Role.ETHICS_BOARD}, "ROLES_CONFLICT"),
     ],
 )

@@ -2,6 +2,8 @@ from dataclasses import replace
 
 from belmont.registry.types import Address, ProposalKind, Role
 
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+
 
 def test_records_the_proposal_with_its_proposer_as_first_supporter(consortium):
     newcomer = consortium.profile(consortium.non_member, Role.DATA_HOLDER)
@@ -18,6 +20,7 @@ def test_announces_who_is_proposed_and_by_whom(consortium):
     number = consortium.registry.as_(consortium.auditor).propose_admission(newcomer, VETTING)
     details = {"proposal": number, "account": newcomer.address, "name": "New hospital", "roles": 1}
     details |= {"did": newcomer.did, "mask_key": newcomer.mask_key, "node_key_hash": newcomer.node_key_hash}
+    details["documents"] = VETTING
     assert consortium.events("AdmissionProposed") == [("AdmissionProposed", consortium.auditor.address, details)]
 
 
@@ -31,14 +34,14 @@ def test_a_removed_member_is_refused(consortium, refused):
     consortium.remove(consortium.other_holder)
     with refused("NOT_MEMBER"):
         consortium.registry.as_(consortium.other_holder).propose_admission(
-            consortium.profile(consortium.non_member, Role.DATA_HOLDER)
+            consortium.profile(consortium.non_member, Role.DATA_HOLDER), VETTING
         )
 
 
 def test_a_member_is_not_admitted_again(consortium, refused):
     with refused("MEMBER_EXISTS"):
         consortium.registry.as_(consortium.auditor).propose_admission(
-            consortium.profile(consortium.holder, Role.ETHICS_BOARD)
+            consortium.profile(consortium.holder, Role.ETHICS_BOARD), VETTING
         )
 
 
@@ -46,7 +49,7 @@ def test_a_removed_account_is_never_admitted_again(consortium, refused):
     consortium.remove(consortium.other_holder)
     with refused("MEMBER_EXISTS"):
         consortium.registry.as_(consortium.auditor).propose_admission(
-            consortium.profile(consortium.other_holder, Role.DATA_HOLDER)
+            consortium.profile(consortium.other_holder, Role.DATA_HOLDER), VETTING
         )
 
 
@@ -68,7 +71,7 @@ def test_a_mask_key_with_its_top_bit_set_is_refused(consortium, refused):
     alias = bytes(31) + b"\x80"
     with refused("MASK_KEY_INVALID"):
         consortium.registry.as_(consortium.auditor).propose_admission(
-            replace(consortium.profile(consortium.non_member, Role.DATA_HOLDER), mask_key=alias)
+            replace(consortium.profile(consortium.non_member, Role.DATA_HOLDER), mask_key=alias), VETTING
         )
 
 

@@ -11,7 +11,7 @@ def test_records_the_proposal_and_removes_nobody_yet(consortium):
 
 def test_announces_who_is_to_be_removed(consortium):
     number = consortium.registry.as_(consortium.auditor).propose_removal(Address(consortium.holder.address))
-    details = {"proposal": number, "account": consortium.holder.address}
+    details = {"proposal": number, "account": consortium.holder.address, "documents": b""}
     assert consortium.events("RemovalProposed") == [("RemovalProposed", consortium.auditor.address, details)]
 
 

@@ -4,6 +4,8 @@ from eth_utils import to_canonical_address
 from belmont.registry.limits import MEMBERS_MAX
 from belmont.registry.types import Address, MemberStatus, Role
 
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+
 MONTH = 30 * 24 * 3600
 
 
@@ -103,7 +105,7 @@ def test_a_proposal_is_open_for_thirty_days(consortium, admission, refused):
 
 def test_the_second_of_two_proposals_for_one_account_is_not_carried_out(consortium, admission, refused):
     again = consortium.registry.as_(consortium.holder).propose_admission(
-        consortium.profile(consortium.non_member, Role.DATA_USER)
+        consortium.profile(consortium.non_member, Role.DATA_USER), VETTING
     )
     support(consortium, admission, *consortium.board)
     support(consortium, again, *consortium.board)
@@ -140,7 +142,7 @@ def test_a_full_consortium_admits_nobody(consortium, admission, refused):
     for slot in range(20):
         if state.get_storage(members, slot) == everybody:
             state.set_storage(members, slot, MEMBERS_MAX)
-            if len(consortium.registry._read("Members", "accounts")) == MEMBERS_MAX:
+            if len(consortium.registry.read("Members", "accounts")) == MEMBERS_MAX:
                 break
             state.set_storage(members, slot, everybody)
     support(consortium, admission, *consortium.board[:2])

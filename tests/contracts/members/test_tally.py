@@ -2,6 +2,8 @@ import pytest
 
 from belmont.registry.types import Address, MemberStatus, Role
 
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+
 MONTH = 30 * 24 * 3600
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from belmont.registry.types import Permit, PermitStatus
 
+HASH = b"\x11" * 32
+
 YEAR = 365 * 24 * 3600
 
 
@@ -34,6 +36,7 @@ def test_records_the_permit_with_the_studys_terms(consortium, study):
         rounds_opened=0,
         queries_opened=0,
         withdrawn=(),
+        line=study,
     )
     assert [permit.id for permit in consortium.registry.permits()] == [number]
 

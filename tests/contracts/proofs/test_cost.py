@@ -5,13 +5,15 @@ import hashlib
 import numpy as np
 import pytest
 
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.proving import start_at
 from belmont.registry.types import MicroRho, VersionStatus
 from belmont.zk.commitment import commit_table
 from belmont.zk.layout import ColumnKind, Kind, Layout
 from belmont.zk.statement import Statement
 
-TEXT_HASH, CONSENT = b"\x77" * 32, b"\x22" * 32
+TEXT_HASH, CONSENT = b"\x77" * 32, ConsentState().root
+YEAR = 365 * 24 * 3600
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ def test_ranges_of_one_chunk(consortium, committed, gas_max, bytes_max):
     registry = consortium.registry.as_(consortium.holder)
     registry.register_tables(layout)
     dictionary = hashlib.sha256(layout.hash + TEXT_HASH).digest()
-    id_ = registry.register_dataset("wide", 1 << 4, dictionary, 1, 2**40, MicroRho(1), CONSENT)
+    id_ = registry.register_dataset("wide", 1 << 4, dictionary, 1, 1, consortium.evm.now + 2 * YEAR, MicroRho(1))
     registry.add_version(id_, b"cid", rows, table.root, CONSENT)
     domain, owner = registry.proof_domain, bytes.fromhex(consortium.holder.address[2:])
     statement = Statement(domain.chain_id, domain.contract, owner, id_, 1, layout, 0, 1, rows)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import part_mark
 from belmont.registry.proofs import proof_struct, reached_by, start_struct
@@ -15,7 +16,7 @@ from belmont.zk.statement import Statement
 from belmont.zk.validity import parts_of
 
 ROWS, TWO_CHUNKS = 100, 4_040
-CONSENT = b"\x22" * 32
+CONSENT = ConsentState().root
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ LAYOUT = Layout(tuple(ColumnKind(kind, width) for kind, width in ((RANGE, 9), (B
 def tables(consortium, layout):
     """What the contract keeps: number of columns, the plan, and two points."""
     registry = consortium.registry
-    found = registry._read("Proofs", "tables", layout.hash)
+    found = registry.read("Proofs", "tables", layout.hash)
     points = [parse_wide(b"".join(word.to_bytes(32, "big") for word in found[name])) for name in ("values", "classes")]
     plan = b"".join(word.to_bytes(32, "little") for word in found["plan"])
     return found["columns"], plan[: found["columns"]], points

@@ -1,7 +1,8 @@
 import pytest
-from tests.contracts.conftest import HASH
 
 from belmont.registry.types import Computation, DatasetId, StudyStatus
+
+HASH = b"\x11" * 32
 
 TRAINING, QUERY = Computation.TRAINING, Computation.QUERY
 

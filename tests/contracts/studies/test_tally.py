@@ -1,7 +1,8 @@
 import pytest
-from tests.contracts.conftest import VETTING
 
 from belmont.registry.types import Role, StudyStatus
+
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 
 
 @pytest.fixture

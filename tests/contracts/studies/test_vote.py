@@ -1,11 +1,12 @@
 import hashlib
 
 import pytest
-from tests.contracts.conftest import VETTING
 
 from belmont.registry import records
 from belmont.registry.contract_set import contract
 from belmont.registry.types import Address, Role, StudyStatus
+
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from belmont.zk.curve import IDENTITY, add_all, compressed, wide
 from belmont.zk.field import ORDER
 from belmont.zk.layout import ColumnKind, Kind, Layout
 
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+
 CONTEXT = b"the researcher's public key"
 ROWS = (100, 4_040, 37)
 BIT = 1
@@ -36,7 +38,9 @@ class Stage:
         hashed = query_hash(question.canonical(), CONTEXT, self.permit, n, self.datasets)
         registry.as_(self.consortium.data_user).open_query(self.permit, n, hashed, self.datasets)
         for holder, dataset in list(zip(self.holders, self.datasets, strict=True))[:answered]:
-            registry.as_(holder).record_use(self.permit, UseKind.QUERY, n, dataset, b"\x66" * 32, MicroRho(0))
+            found = registry.dataset(dataset)
+            fields = b"\x66" * 32, MicroRho(0), found.versions, found.consent_root
+            registry.as_(holder).record_use(self.permit, UseKind.QUERY, n, dataset, *fields)
 
     def tables(self):
         return [self.consortium.shelf.table(rows) for rows in ROWS]
@@ -75,7 +79,7 @@ class Stage:
 
     def read(self, function: str, n: int, column: int) -> Any:
         """What the contract answers to anybody."""
-        return self.consortium.registry._read("Totals", function, self.permit, n, column)
+        return self.consortium.registry.read("Totals", function, self.permit, n, column)
 
 
 def admit_third_holder(consortium):

@@ -37,7 +37,7 @@ def test_the_newest_version_and_every_change_show_at_once(consortium, datasets):
     as_holder = consortium.registry.as_(consortium.holder)
     before = as_holder.view(permit, datasets[0], UseKind.ROUND, 1)
     as_holder.add_version(datasets[0], b"second", 50, bytes(32), before.dataset.consent_root)
-    as_holder.set_consent_root(datasets[0], b"\x33" * 32)
+    consortium.change_consents(datasets[0])
     as_holder.freeze_dataset(datasets[0])
     as_holder.freeze_permit(permit, 60)
     consortium.registry.as_(consortium.other_holder).withdraw(permit, datasets[1])

@@ -1,8 +1,10 @@
 import pytest
 
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.types import MicroRho, RecordedUse, UseKind
 
-RESULT = b"\x66" * 32
+HASH, RESULT = b"\x11" * 32, b"\x66" * 32
+CONSENT = ConsentState().root
 
 
 @pytest.fixture
@@ -19,8 +21,9 @@ def permit(consortium, datasets):
 
 
 def test_records_the_use_and_charges_both_budgets(consortium, permit, datasets):
-    as_holder = consortium.registry.as_(consortium.holder)
-    as_holder.record_use(permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(30))
+    consortium.registry.as_(consortium.holder).record_use(
+        permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(30), 1, CONSENT
+    )
     assert consortium.registry.uses(permit) == [
         RecordedUse(
             permit_id=permit,
@@ -32,6 +35,8 @@ def test_records_the_use_and_charges_both_budgets(consortium, permit, datasets):
             rho=MicroRho(30),
             block=consortium.evm.number,
             timestamp=consortium.evm.now,
+            version=1,
+            consent_root=CONSENT,
         )
     ]
     assert consortium.registry.rho_spent(permit, datasets[0]) == 30
@@ -41,8 +46,10 @@ def test_records_the_use_and_charges_both_budgets(consortium, permit, datasets):
 
 
 def test_announces_it(consortium, permit, datasets):
-    consortium.registry.as_(consortium.holder).record_use(permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(30))
+    as_holder = consortium.registry.as_(consortium.holder)
+    as_holder.record_use(permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(30), 1, CONSENT)
     details = {"permit": permit, "dataset": datasets[0], "kind": 1, "n": 1, "result_hash": RESULT, "rho": 30}
+    details |= {"version": 1, "consent_root": CONSENT}
     assert consortium.events("UseRecorded") == [("UseRecorded", consortium.holder.address, details)]
 
 
@@ -63,11 +70,11 @@ def test_what_was_not_opened_is_refused(consortium, permit, datasets, refused):
     as_holder = consortium.registry.as_(consortium.holder)
     for n in (0, 2):
         with refused("ROUND_NOT_OPEN"):
-            as_holder.record_use(permit, UseKind.ROUND, n, datasets[0], RESULT, MicroRho(1))
+            as_holder.record_use(permit, UseKind.ROUND, n, datasets[0], RESULT, MicroRho(1), 1, CONSENT)
     with refused("QUERY_NOT_OPEN"):
-        as_holder.record_use(permit, UseKind.QUERY, 1, datasets[0], RESULT, MicroRho(1))
+        as_holder.record_use(permit, UseKind.QUERY, 1, datasets[0], RESULT, MicroRho(1), 1, CONSENT)
     with refused("KIND_INVALID"):
-        as_holder.record_use(permit, 3, 1, datasets[0], RESULT, MicroRho(1))
+        as_holder.record_use(permit, 3, 1, datasets[0], RESULT, MicroRho(1), 1, CONSENT)
 
 
 def test_a_dataset_that_does_not_take_part_is_refused(consortium, datasets, refused):
@@ -85,7 +92,7 @@ def test_a_dataset_outside_the_permit_is_refused(consortium, permit, refused):
 def test_no_result_hash_is_refused(consortium, permit, datasets, refused):
     with refused("HASH_MISSING"):
         consortium.registry.as_(consortium.holder).record_use(
-            permit, UseKind.ROUND, 1, datasets[0], bytes(32), MicroRho(1)
+            permit, UseKind.ROUND, 1, datasets[0], bytes(32), MicroRho(1), 1, CONSENT
         )
 
 
@@ -144,14 +151,32 @@ def test_a_version_with_fewer_rows_than_the_minimum_cohort_is_refused(consortium
         consortium.record(permits[1], datasets[0])
 
 
-def test_a_version_from_before_the_consents_changed_is_refused(consortium, permit, datasets, refused):
-    changed = b"\x33" * 32
+def test_a_round_names_the_current_consents_and_may_compute_on_an_older_version(consortium, permit, datasets, refused):
+    changed = consortium.change_consents(datasets[0])
     as_holder = consortium.registry.as_(consortium.holder)
-    as_holder.set_consent_root(datasets[0], changed)
     with refused("CONSENT_STALE"):
-        consortium.record(permit, datasets[0])
+        as_holder.record_use(permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(1), 1, CONSENT)
+    as_holder.record_use(permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(1), 1, changed)
+
+
+def test_a_query_waits_for_a_version_at_the_current_consents(consortium, permit, datasets, refused):
+    consortium.registry.as_(consortium.data_user).open_query(permit, 1, RESULT, datasets)
+    changed = consortium.change_consents(datasets[0])
+    as_holder = consortium.registry.as_(consortium.holder)
+    for named in (CONSENT, changed):
+        with refused("CONSENT_STALE"):
+            as_holder.record_use(permit, UseKind.QUERY, 1, datasets[0], RESULT, MicroRho(1), 1, named)
     consortium.version(datasets[0], changed, proven=True)
-    consortium.record(permit, datasets[0])
+    as_holder.record_use(permit, UseKind.QUERY, 1, datasets[0], RESULT, MicroRho(1), 2, changed)
+
+
+def test_the_version_that_is_named_is_the_newest(consortium, permit, datasets, refused):
+    consortium.version(datasets[0], proven=True)
+    for number in (0, 1, 3):
+        with refused("VERSION_STALE"):
+            consortium.registry.as_(consortium.holder).record_use(
+                permit, UseKind.ROUND, 1, datasets[0], RESULT, MicroRho(1), number, CONSENT
+            )
 
 
 def test_a_frozen_destroyed_or_expired_dataset_is_refused(consortium, permit, datasets, refused):

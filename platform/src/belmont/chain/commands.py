@@ -1,4 +1,4 @@
-"""Command line of the chain: `belmont chain serve`."""
+"""Command line of the chain: `belmont chain serve`, `belmont chain audit`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from belmont.chain.audit.command import add_audit
+
 EXAMPLES = """examples:
   belmont chain serve --dir ./chain --port 8545
   belmont chain serve --dir ./chain --port 0            (a free port, printed once it answers)
   belmont chain serve --dir ./ours --port 8545 --chain-id 4242
+  belmont chain audit --dir ./chain
 
 Standard output gets one line of JSON with the url once the chain answers. One process serves one directory: a second
 one is refused. Ctrl-C ends it in order: what is waiting is sealed first.
@@ -39,6 +42,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="an empty block after so long without one (default: 10)",
     )
     parser.set_defaults(run=_serve)
+    add_audit(subparsers)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@
     ├── ChainDirectoryError     the directory belongs to another chain or another version
     │   └── ChainDamaged        what is in the directory is not what was written there
     ├── ChainStartError         a server process did not come up
+    ├── AuditUnavailable        the executable specification is not installed
     ├── DeploymentError         a contract was not deployed, or not where it was predicted
     └── CompilationError        a contract's source does not compile or is not there
 
@@ -74,6 +75,10 @@ class ChainDamaged(ChainDirectoryError):
 
 class ChainStartError(ChainError):
     """A chain server was started and did not answer; the message holds its last output."""
+
+
+class AuditUnavailable(ChainError):
+    """The package that audits execute with is not installed; the message says how to install it."""
 
 
 class DeploymentError(ChainError):

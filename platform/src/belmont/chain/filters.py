@@ -38,6 +38,7 @@ class LogQuery:
         if not isinstance(value, dict):
             raise read.invalid("invalid filter: expected an object")
         head = engine.head.number
+        last: int | None
         if value.get("blockHash") is not None:
             if value.get("fromBlock") is not None or value.get("toBlock") is not None:
                 raise read.invalid("cannot specify both blockHash and fromBlock/toBlock")
@@ -47,8 +48,8 @@ class LogQuery:
                 raise RpcError(read.SERVER_ERROR, "unknown block")
             first, last = row.number, row.number
         else:
-            first, last = _bound(value.get("fromBlock"), head), _bound(value.get("toBlock"), head)
-            first = head if first is None else first
+            begin, last = _bound(value.get("fromBlock"), head), _bound(value.get("toBlock"), head)
+            first = head if begin is None else begin
             if last is not None and first > last:
                 raise read.invalid("invalid block range: fromBlock is after toBlock")
         return cls(first, last, _addresses(value.get("address")), _topics(value.get("topics")))

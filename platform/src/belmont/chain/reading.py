@@ -176,7 +176,7 @@ class CheckedReads:
 
     @contextlib.contextmanager
     def state_is_whole(self) -> Iterator[None]:
-        """Turns what py-evm and py-trie say of a missing node into `ChainDamaged`: every state since genesis is kept."""
+        """Turns py-evm's and py-trie's missing nodes into `ChainDamaged`: every state since genesis is kept."""
         try:
             yield
         except STATE_MISSING as error:
@@ -219,7 +219,7 @@ class CheckedReads:
             yield
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", None)
-            undecodable = code is None and isinstance(error, sqlite3.OperationalError)  # text that is no UTF-8
+            undecodable = str(error).startswith("Could not decode to UTF-8")  # said by Python's module, without a code
             if undecodable or (code is not None and code & 0xFF in codes):
                 raise self.damaged(str(error)) from error
             raise

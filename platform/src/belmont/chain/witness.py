@@ -38,15 +38,7 @@ class HeadMark:
 
     def read(self) -> tuple[int, bytes] | None:
         """Number and hash of the last acknowledged block; None when there is none, or a power cut left half of one."""
-        if self._descriptor is None:
-            return None
-        try:
-            number, block_hash, found = os.pread(self._descriptor, MARK_BYTES_MAX, 0).decode("ascii").split()
-            if checksum((int(number), bytes.fromhex(block_hash))).hex() != found:
-                return None
-            return int(number), bytes.fromhex(block_hash)
-        except ValueError:
-            return None
+        return None if self._descriptor is None else read_mark(self.path)
 
     def write(self, number: int, block_hash: bytes) -> None:
         """Called once the block is durable. A mark that cannot be written stays behind, and notices less."""
@@ -54,6 +46,17 @@ class HeadMark:
             line = f"{number:020d} {block_hash.hex()} {checksum((number, block_hash)).hex()}\n"
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, line.encode("ascii"), 0)
+
+
+def read_mark(path: Path) -> tuple[int, bytes] | None:
+    """What `HeadMark` wrote; None when there is nothing whole."""
+    try:
+        number, block_hash, found = path.read_bytes()[:MARK_BYTES_MAX].decode("ascii").split()
+        if checksum((int(number), bytes.fromhex(block_hash))).hex() != found:
+            return None
+        return int(number), bytes.fromhex(block_hash)
+    except (OSError, ValueError):
+        return None
 
 
 class KnownHashes:

@@ -182,7 +182,8 @@ def recordUse(
     assert resultHash != empty(bytes32), "HASH_MISSING"
     spent: uint64 = self._rhoSpent[line][dataset]
     # An amendment may allow less than what was spent before it.
-    assert spent + rho <= limits.rhoPerDataset, "BUDGET_EXHAUSTED"  # 6
+    assert spent <= limits.rhoPerDataset, "BUDGET_EXHAUSTED"  # 6
+    assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 6
     self._rhoSpent[line][dataset] = spent + rho
     self._uses[line][kind][n][dataset] = Use(
         resultHash=resultHash, rho=rho, recordedAt=self._now(), version=version
