@@ -13,6 +13,7 @@ from eth_utils import to_canonical_address
 
 from belmont.chain.process import ChainProcess
 from belmont.registry import founding
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.founding import found, proxy_addresses
 from belmont.registry.protocol import Registry
@@ -31,7 +32,8 @@ from belmont.registry.types import (
     StudyTerms,
 )
 
-HASH, CONSENT = b"\x11" * 32, b"\x22" * 32
+HASH, CONSENT = b"\x11" * 32, ConsentState().root
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 YEAR = 365 * 24 * 3600
 ROWS = 100
 CHAIN_ID = 1337
@@ -57,8 +59,8 @@ class World:
         registry = self.registry.as_(holder)
         self.serials[proven] += 1
         name = f"{'proven' if proven else 'registered'} dataset {self.serials[proven]}"
-        until = self.now() + YEAR
-        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, until, MicroRho(100), CONSENT)
+        until = self.now() + 2 * YEAR
+        id_ = registry.register_dataset(name, 1 << 4, self.shelf.dictionary_hash, 1, 1, until, MicroRho(100))
         number = registry.add_version(id_, b"cid", ROWS, self.shelf.table(ROWS).root, CONSENT)
         if proven:
             self.shelf.prove_version(self.registry.as_(self.non_member), id_, number, ROWS)

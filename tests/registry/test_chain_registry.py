@@ -8,10 +8,14 @@ from eth_account import Account
 from belmont.chain.process import ChainProcess
 from belmont.registry import verification
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.contract_set import contract
 from belmont.registry.errors import ConsortiumNotFound, RegistryRefused, RegistryUnreachable, SeveralConsortia
 from belmont.registry.founding import found
 from belmont.registry.types import DatasetId, MicroRho, PermitId, UseKind
+
+CONSENT = ConsentState().root
+YEAR = 365 * 24 * 3600
 
 HASH = b"\x11" * 32
 
@@ -37,7 +41,7 @@ def test_a_chain_that_ends_is_unreachable_and_comes_back_with_everything(tmp_pat
     with ChainProcess.start(tmp_path) as process:
         registry = found(process.url, "Consortium", founders).as_(accounts[0])
         port, head = process.port, registry.head()
-        id_ = registry.register_dataset("kept", 16, HASH, 1, 2**40, MicroRho(1), HASH)
+        id_ = registry.register_dataset("kept", 16, HASH, 1, 1, head.timestamp + 2 * YEAR, MicroRho(1))
         process.kill()
     for read in (
         registry.head,
@@ -104,7 +108,7 @@ def test_two_holders_record_at_the_same_time(on_chain):
 
     def record(holder, id_):
         try:
-            on_chain.registry.as_(holder).record_use(permit, UseKind.ROUND, 1, id_, HASH, MicroRho(1))
+            on_chain.registry.as_(holder).record_use(permit, UseKind.ROUND, 1, id_, HASH, MicroRho(1), 1, CONSENT)
         except Exception as error:
             failures.append(error)
 
@@ -126,7 +130,7 @@ def test_one_use_recorded_from_two_threads_is_charged_once(on_chain):
     def record():
         try:
             on_chain.registry.as_(on_chain.holders[0]).record_use(
-                permit, UseKind.ROUND, 1, datasets[0], HASH, MicroRho(7)
+                permit, UseKind.ROUND, 1, datasets[0], HASH, MicroRho(7), 1, CONSENT
             )
             outcomes.append("recorded")
         except RegistryRefused as error:

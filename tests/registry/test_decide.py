@@ -74,6 +74,7 @@ DATASET = Dataset(
     duo_terms=1 << 4,
     dictionary_hash=OTHER,
     sensitivity=1,
+    categories=1,
     retention_until=NOW + 10_000,
     rho_cap=MicroRho(1_000),
     rho_spent=MicroRho(900),
@@ -94,6 +95,7 @@ VIEW = View(
     recorded=False,
     holder_active=True,
     data_user_active=True,
+    paused_until=0,
 )
 REQUEST = Request(
     kind=UseKind.ROUND,
@@ -107,6 +109,7 @@ REQUEST = Request(
     participants=(HERE, THERE),
     cohort_rows=20,
     version=2,
+    consent_root=CONSENT,
     rho=MicroRho(40),
 )
 QUERY = replace(REQUEST, kind=UseKind.QUERY, n=2, code_hash=OTHER, config_hash=OTHER)
@@ -179,7 +182,11 @@ REFUSALS = [
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(number=1)),
     (Reason.DATASET_UNPROVEN, REQUEST, with_version(dataset_id=THERE)),
     (Reason.CONSENT_STALE, REQUEST, with_dataset(consent_root=OTHER)),
-    (Reason.CONSENT_STALE, REQUEST, with_version(consent_root=OTHER)),
+    (Reason.CONSENT_STALE, asking(consent_root=OTHER), VIEW),
+    (Reason.CONSENT_STALE, QUERY, replace(QUERY_VIEW, version=replace(VERSION, consent_root=OTHER))),
+    (Reason.CONSENT_SCOPE, replace(QUERY, left_out=1), QUERY_VIEW),
+    (Reason.CONSORTIUM_PAUSED, REQUEST, replace(VIEW, paused_until=NOW + 1)),
+    (Reason.PERMIT_SUPERSEDED, REQUEST, with_permit(status=PermitStatus.SUPERSEDED, superseded_by=PermitId(7))),
     (Reason.VERSION_STALE, asking(version=1), VIEW),
     (Reason.VERSION_STALE, asking(version=3), VIEW),
     (Reason.VERSION_STALE, asking(version=0), VIEW),
@@ -390,6 +397,7 @@ views = variants(
     recorded=st.booleans(),
     holder_active=st.booleans(),
     data_user_active=st.booleans(),
+    paused_until=st.none() | times,
 )
 requests = variants(
     REQUEST,
@@ -403,6 +411,9 @@ requests = variants(
     subject_hash=hashes,
     participants=id_tuples,
     cohort_rows=numbers,
+    version=numbers,
+    consent_root=hashes,
+    left_out=numbers,
     rho=numbers,
 )
 junk = st.one_of(
@@ -429,7 +440,9 @@ def test_what_is_permitted_fulfils_every_condition(request_, view, now):
     assert dataset.id in terms.datasets and dataset.id not in permit.withdrawn
     assert dataset.status is DatasetStatus.ACTIVE and now < dataset.retention_until
     assert version.status >= VersionStatus.PROVEN and version.number == dataset.versions
-    assert version.consent_root == dataset.consent_root
+    assert request_.version == version.number and request_.consent_root == dataset.consent_root
+    assert is_round or (version.consent_root == dataset.consent_root and request_.left_out == 0)
+    assert view.paused_until is not None and view.paused_until <= min(now, view.head.timestamp)
     assert (Computation.TRAINING if is_round else Computation.QUERY) in terms.computations
     assert request_.purpose and request_.purpose | terms.purpose == terms.purpose
     assert not is_round or (request_.code_hash, request_.config_hash) == (terms.code_hash, terms.config_hash)
@@ -462,7 +475,7 @@ def test_a_request_of_any_content_is_answered_and_never_raises(data):
     decision = decide(PERMIT, replace(REQUEST, **{name: value}), VIEW, NOW)
     if isinstance(decision, Permitted):
         # Only a larger cohort or a smaller charge than the usual is still right.
-        assert name in ("cohort_rows", "rho", "purpose", "permit_id", "n")
+        assert name in ("cohort_rows", "rho", "purpose", "permit_id", "n", "left_out")
 
 
 @settings(max_examples=100, deadline=None)

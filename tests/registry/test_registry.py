@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from belmont.registry.consents.statements import ConsentState
+from belmont.registry.consents.tree import Batch
 from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryArgumentError, RegistryRefused
 from belmont.registry.hashes import dataset_id
@@ -33,6 +35,8 @@ from belmont.registry.types import (
 from belmont.zk.layout import ColumnKind, Kind, Layout
 from belmont.zk.statement import Statement
 
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+HASH, CONSENT = b"\x11" * 32, ConsentState().root
 MODEL, RESULT = b"\x33" * 32, b"\x44" * 32
 
 
@@ -49,6 +53,7 @@ def request_for(permit, here, participants, n=1, **changes):
         "participants": participants,
         "cohort_rows": 50,
         "version": 1,
+        "consent_root": CONSENT,
         "rho": MicroRho(10),
     }
     return Request(**{**fields, **changes})
@@ -96,7 +101,7 @@ def test_one_approved_study_is_decided_on_at_every_step(any_world):
     assert ask() is Reason.ROUND_NOT_OPEN
     registry.as_(any_world.data_user).open_round(permit_id, 1, MODEL, datasets)
     assert ask() == "permitted"
-    registry.as_(any_world.holders[0]).record_use(permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(10))
+    registry.as_(any_world.holders[0]).record_use(permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(10), 1, CONSENT)
     assert ask() is Reason.ALREADY_SERVED
     assert ask(3) is Reason.ROUNDS_EXHAUSTED
     registry.as_(any_world.holders[0]).freeze_permit(permit_id, 3600)
@@ -163,10 +168,10 @@ def test_a_withdrawn_dataset_is_not_covered(any_world):
 def test_a_dataset_changes_only_as_its_holder_says(any_world, refused):
     id_ = any_world.dataset(any_world.holders[0])
     as_holder = any_world.registry.as_(any_world.holders[0])
-    as_holder.set_consent_root(id_, RESULT)
+    as_holder.consents.publish_batch(id_, Batch(RESULT, 1))
     with refused("CONSENT_STALE"):
-        as_holder.add_version(id_, b"cid", 5, ZERO_HASH, MODEL)
-    assert as_holder.add_version(id_, b"cid", 5, ZERO_HASH, RESULT) == 2
+        as_holder.add_version(id_, b"cid", 5, ZERO_HASH, CONSENT)
+    assert as_holder.add_version(id_, b"cid", 5, ZERO_HASH, as_holder.consents.root(id_)) == 2
     as_holder.freeze_dataset(id_)
     assert as_holder.dataset(id_).status is DatasetStatus.FROZEN
     as_holder.unfreeze_dataset(id_)
@@ -189,7 +194,9 @@ def test_a_version_is_usable_once_its_proof_was_accepted(any_world, refused):
 
     assert ask() is Reason.DATASET_UNPROVEN
     with refused("DATASET_UNPROVEN"):
-        registry.as_(any_world.holders[0]).record_use(permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(1))
+        registry.as_(any_world.holders[0]).record_use(
+            permit_id, UseKind.ROUND, 1, here, RESULT, MicroRho(1), 1, CONSENT
+        )
     any_world.shelf.prove_version(registry.as_(any_world.non_member), here, 1, 100)
     assert registry.version(here, 1).status is VersionStatus.PROVEN
     assert ask() == "permitted"
@@ -261,19 +268,22 @@ def test_a_registry_without_an_account_only_reads(any_world):
 @pytest.mark.parametrize(
     ("method", "arguments"),
     [
-        ("set_consent_root", (b"short", MODEL)),
-        ("set_consent_root", (DatasetId(MODEL), MODEL.hex())),
+        ("extend_retention", (b"short", 2**40)),
+        ("extend_retention", (DatasetId(MODEL), -1)),
+        ("destroy_dataset", (DatasetId(MODEL), MODEL.hex())),
+        ("replace_keys", (MODEL, b"short")),
+        ("propose_amendment", (2**64, None)),
         ("add_version", (DatasetId(MODEL), b"c" * 65, 1, MODEL, MODEL)),
         ("add_version", (DatasetId(MODEL), b"c", -1, MODEL, MODEL)),
-        ("register_dataset", ("n" * 65, 16, MODEL, 1, 2**40, 1, MODEL)),
-        ("register_dataset", ("ü" * 33, 16, MODEL, 1, 2**40, 1, MODEL)),
-        ("register_dataset", ("two\nlines", 16, MODEL, 1, 2**40, 1, MODEL)),
-        ("register_dataset", ("name", 16, MODEL, 256, 2**40, 1, MODEL)),
-        ("register_dataset", ("name", 16, MODEL, 1, 2**40, 2**64, MODEL)),
+        ("register_dataset", ("n" * 65, 16, MODEL, 1, 1, 2**40, 1)),
+        ("register_dataset", ("ü" * 33, 16, MODEL, 1, 1, 2**40, 1)),
+        ("register_dataset", ("two\nlines", 16, MODEL, 1, 1, 2**40, 1)),
+        ("register_dataset", ("name", 16, MODEL, 256, 1, 2**40, 1)),
+        ("register_dataset", ("name", 16, MODEL, 1, 1, 2**40, 2**64)),
         ("open_round", (1, 1, MODEL, (DatasetId(MODEL),) * 17)),
         ("open_round", (1, 1, MODEL, [DatasetId(MODEL)])),
-        ("record_use", (1, 1, 1, DatasetId(MODEL), MODEL, 1.5)),
-        ("record_use", (True, 1, 1, DatasetId(MODEL), MODEL, 1)),
+        ("record_use", (1, 1, 1, DatasetId(MODEL), MODEL, 1.5, 1, MODEL)),
+        ("record_use", (True, 1, 1, DatasetId(MODEL), MODEL, 1, 1, MODEL)),
         ("propose_removal", ("0x1234",)),
     ],
 )
@@ -300,7 +310,7 @@ def test_both_tell_the_same_story(simulated, on_chain):
         blocks = [event.block for event in events]
         assert blocks == sorted(blocks)
         assert all(abs(event.timestamp - world.now()) < 3600 and len(event.transaction) == 32 for event in events)
-        varying = ("dataset", "study", "name")
+        varying = ("dataset", "study", "name", "retention_until", "consent_root")
         stories.append(
             [
                 (

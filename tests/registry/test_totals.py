@@ -8,10 +8,14 @@ from eth_account import Account
 
 from belmont.federated.query.question import total
 from belmont.registry.claims import AskedQuestion, TotalClaim, TotalPart
+from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import query_hash
 from belmont.registry.types import Address, MemberProfile, MicroRho, Role, UseKind
 from belmont.zk.curve import add_all, compressed, wide
+
+CONSENT = ConsentState().root
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
 
 BIT = 1
 QUESTION = total("bit").canonical()
@@ -41,7 +45,7 @@ def answered_query(world):
     hashed = query_hash(QUESTION, CONTEXT, permit_id, 1, datasets)
     registry.as_(world.data_user).open_query(permit_id, 1, hashed, datasets)
     for holder, id_ in zip(holders, datasets, strict=True):
-        registry.as_(holder).record_use(permit_id, UseKind.QUERY, 1, id_, b"\x66" * 32, MicroRho(0))
+        registry.as_(holder).record_use(permit_id, UseKind.QUERY, 1, id_, b"\x66" * 32, MicroRho(0), 1, CONSENT)
     return permit_id, datasets
 
 

@@ -24,12 +24,13 @@ def test_holds_what_the_separate_reads_hold(consortium, datasets):
             recorded=id_ == datasets[0],
             holder_active=True,
             data_user_active=True,
+            paused_until=0,
         )
 
 
 def test_what_does_not_exist_is_empty(consortium):
     view = consortium.registry.view(7, DatasetId(b"\x77" * 32), UseKind.QUERY, 1)
-    assert view == View(head=consortium.registry.head())
+    assert view == View(head=consortium.registry.head(), paused_until=0)
 
 
 def test_the_newest_version_and_every_change_show_at_once(consortium, datasets):

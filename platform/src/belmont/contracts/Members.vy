@@ -12,7 +12,7 @@
      a lay member does. A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, earlier
      ones and those of removed members included: two masks under one key would not cancel. A member replaces its own.
   4. The ethics board has as many active members as the consortium's rules ask for (two at least), at the founding and
-     after every removal. Its quorum is more than the share of its active members that the rules name.
+     after every removal from it. Its quorum is more than the share of its active members that the rules name.
   5. An active member proposes an admission, with the content identifier of the documents of its vetting, or a removal,
      with or without grounds, and supports it by proposing.
   6. Every active member supports a proposal at most once, and nobody supports their own removal.

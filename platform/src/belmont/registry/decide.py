@@ -155,6 +155,8 @@ def _chain(head: Head, permit: Permit | None, view: View, now: int) -> Refused |
 
 def _pause(view: View, earlier: int) -> Refused | None:
     """The first of check 5."""
+    if view.paused_until is None:
+        return Refused(Reason.CONSORTIUM_PAUSED, "whether the consortium is paused was not read")
     if earlier < view.paused_until:
         return Refused(Reason.CONSORTIUM_PAUSED, f"the consortium is paused until {_utc(view.paused_until)}")
     return None

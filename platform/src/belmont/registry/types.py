@@ -379,8 +379,8 @@ class View:
     """Whether this dataset's holder already recorded a use for this permit, kind and n."""
     holder_active: bool = False
     data_user_active: bool = False
-    paused_until: int = 0
-    """The consortium is paused until then; a time that is over where it is not."""
+    paused_until: int | None = None
+    """The consortium is paused until then; a time that is over where it is not, None where nobody said."""
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ class Specification:
             "requests_hash": compute_requests_hash(output.requests),
             "state_root": self._roots.state_root(),
         }
-        return Executed(fields, [bytes(output.receipts_trie._data[key]) for key in output.receipt_keys])
+        receipts = [output.receipts_trie._data[key] for key in output.receipt_keys]
+        return Executed(fields, [bytes(each if isinstance(each, bytes) else rlp.encode(each)) for each in receipts])
 
 
 class _Counted:

@@ -176,5 +176,6 @@ def _admit(world: World, by: Address, profile: MemberProfile) -> None:
 def _remove(world: World, by: Address, account: Address) -> None:
     require(is_active(world, account), W.MEMBER_UNKNOWN)
     world.members[account] = replace(world.members[account], status=MemberStatus.REMOVED)
-    require(board_size(world) >= setting(world, Rule.BOARD_MIN), W.BOARD_TOO_SMALL)
+    if Role.ETHICS_BOARD in world.members[account].roles:
+        require(board_size(world) >= setting(world, Rule.BOARD_MIN), W.BOARD_TOO_SMALL)
     world.emit("Members", "MemberRemoved", by, account=account)
