@@ -130,6 +130,7 @@ def test_a_view_fits_together_and_leaves_the_highest_head_to_the_gate(any_world)
         opened=registry.opened(permit_id, UseKind.QUERY, 1),
         holder_active=True,
         data_user_active=True,
+        paused_until=0,
     )
     assert registry.head().number >= view.head.number
 
@@ -144,7 +145,7 @@ def test_what_does_not_exist_is_none_or_empty(any_world):
     assert registry.opened(PermitId(10_000), UseKind.ROUND, 1) is None
     assert registry.uses(PermitId(10_000)) == []
     view = registry.view(PermitId(10_000), nothing, UseKind.ROUND, 1)
-    assert view == View(head=view.head)
+    assert view == View(head=view.head, paused_until=0)
 
 
 def test_a_permit_expires(any_world, refused):
