@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lab bench lint docs
+.PHONY: setup demo test lab bench lint docs soak
 
 setup: $(VENV)/.dev
 
@@ -44,3 +44,8 @@ bench: $(VENV)/.dev $(VENV)/.bench
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m belmont.registry.permissions docs/who_can_do_what.md
+
+# Kills the chain's server in every phase of a block: make soak ROUNDS=50 for a short one.
+ROUNDS ?= 1000
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak --rounds $(ROUNDS)

@@ -100,7 +100,7 @@ def test_a_key_that_is_not_the_one_on_chain_is_refused():
         mask(CONTEXT, 0, X25519PrivateKey.generate(), PUBLIC, 4, T)
 
 
-@pytest.mark.parametrize("bad", [bytes(32), (1).to_bytes(32, "little"), PUBLIC[1]])
+@pytest.mark.parametrize("bad", [bytes(32), (1).to_bytes(32, "little"), PUBLIC[1]], ids=["zero", "one", "a peer's"])
 def test_a_participants_useless_or_repeated_key_is_refused(bad):
     keys = [*PUBLIC[:4], bad]
     with pytest.raises(QueryError):

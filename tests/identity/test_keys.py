@@ -198,7 +198,7 @@ PLAIN_FORGERIES: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), PLAIN_FORGERIES)
+@pytest.mark.parametrize(("field", "value"), PLAIN_FORGERIES, ids=range(len(PLAIN_FORGERIES)))
 def test_a_plain_file_at_odds_with_itself_is_refused_without_showing_its_key(
     identity: Identity, tmp_path: Path, write: Callable[[bytes], Path], field: str, value: object
 ) -> None:

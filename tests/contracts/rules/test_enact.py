@@ -98,7 +98,7 @@ def test_the_delay_is_that_of_when_it_was_carried(chamber, refused):
 def test_a_majority_that_left_in_the_meantime_is_none_and_may_be_one_again(chamber, carried, refused):
     """One of the four supporters is removed: three of six are too few, and of five enough."""
     consortium = chamber.consortium
-    consortium.remove(consortium.holder)
+    consortium.remove(consortium.data_user)
     chamber.wait(DELAY)
     with refused("VOTE_UNDECIDED"):
         chamber.rules().enact(carried)
@@ -159,7 +159,11 @@ def test_anybody_the_members_name_redeems_from_a_pool(chamber, earned):
 
 def test_no_more_is_redeemed_than_there_is(chamber, earned, refused):
     holder = chamber.consortium.holder
-    for account, amount, dataset in ((holder, 71, None), (holder, 31, earned), (chamber.consortium.non_member, 1, None)):
+    for account, amount, dataset in (
+        (holder, 71, None),
+        (holder, 31, earned),
+        (chamber.consortium.non_member, 1, None),
+    ):
         proposal = chamber.carry(redemption(chamber, account, amount, dataset))
         chamber.wait(DELAY)
         with refused("CREDITS_EXHAUSTED"):

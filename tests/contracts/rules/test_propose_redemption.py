@@ -25,7 +25,9 @@ def test_announces_what_is_proposed_and_supports_it(chamber):
 
 def test_nothing_is_no_redemption(chamber, refused):
     with refused("AMOUNT_MISSING"):
-        chamber.rules(chamber.consortium.auditor).propose_redemption(Address(chamber.consortium.holder.address), 0, NOTE)
+        chamber.rules(chamber.consortium.auditor).propose_redemption(
+            Address(chamber.consortium.holder.address), 0, NOTE
+        )
 
 
 @pytest.mark.parametrize("change", [{"account": "0x1"}, {"amount": -1}, {"amount": 2**64}])

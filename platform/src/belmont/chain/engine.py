@@ -16,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -129,6 +130,9 @@ class Engine:
                 raise store.damaged(f"block {row.number} does not follow block {row.number - 1}")
             if store.node(head.header.state_root) is None:
                 raise store.damaged(f"the state of block {head.number} is missing")
+        except (sqlite3.Error, OSError) as error:
+            store.close()
+            raise ChainDirectoryError(f"{directory} cannot be used as a chain: {error}") from error
         except BaseException:
             store.close()
             raise

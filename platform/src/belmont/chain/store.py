@@ -58,6 +58,7 @@ class Store(CheckedReads):
         self._connections_guard = threading.Lock()
         self.mark = HeadMark(directory)
         try:
+            self.mark.open()
             self._writer = self._connect()
             with self.damage_is_told():
                 mode = self._writer.execute("pragma journal_mode=wal").fetchone()[0]
@@ -68,7 +69,7 @@ class Store(CheckedReads):
             self._writer.execute("pragma synchronous=full")
             with self.damage_is_told():
                 self._writer.executescript(SCHEMA)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             self.close()
             raise ChainDirectoryError(f"{self.path} cannot be opened as a chain: {error}") from error
         except ChainDirectoryError:
@@ -193,6 +194,7 @@ def _take_lock(directory: Path) -> int | None:
         raise ChainLocked(
             f"{directory} is in use by process {holder}: stop that process, or serve another directory"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # on a full disk the lock holds without a name on it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

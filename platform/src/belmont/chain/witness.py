@@ -28,7 +28,11 @@ class HeadMark:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE_NAME
-        self._descriptor: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Make the file where there is none. Raises `OSError`."""
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
         """Close the file."""
@@ -51,7 +55,7 @@ class HeadMark:
 def read_mark(path: Path) -> tuple[int, bytes] | None:
     """What `HeadMark` wrote; None when there is nothing whole."""
     try:
-        number, block_hash, found = path.read_bytes()[:MARK_BYTES_MAX].decode("ascii").split()
+        number, block_hash, found = path.read_bytes()[:MARK_BYTES_MAX].partition(b"\n")[0].decode("ascii").split()
         if checksum((int(number), bytes.fromhex(block_hash))).hex() != found:
             return None
         return int(number), bytes.fromhex(block_hash)

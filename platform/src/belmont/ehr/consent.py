@@ -7,11 +7,13 @@ nested provisions permit.** In order:
    say nothing. A scope that is neither is not understood.
 2. A rejected or inactive Consent denies as of its date.
 3. An active one permits where a nested provision of type `permit` names the purpose, its period (or the root's) holds
-   the day of ingest, and nothing else limits it. A nested `deny` outweighs it, unless each of its purposes is by system
-   and code a known one that is not research.
+   the day of ingest, and nothing else limits it but `class` and `actor` as `consent_terms` understands them; these only
+   for a reader who applies them (`scoped`). A nested `deny` outweighs it, unless each of its purposes is by system and
+   code a known one that is not research.
 4. What is not understood denies: a modifierExtension anywhere or implicit rules, an element that R4 does not have, a
    root that permits or has any limit but a period, a type that is neither, provisions nested deeper, a period with more
-   than start and end, a verification that failed, a policy rule that opts out.
+   than start and end, a verification that failed, a policy rule that opts out. So do `data`, `code`, `dataPeriod`,
+   `securityLabel` and `action`: a permission for part of a category is none for the category.
 5. The newest statement decides; of two on one day the one that denies. The day is the one written or the one in UTC,
    whichever favours the denial. One that denies without a date always counts, one that permits without a date only
    where no other speaks, and one that permits as of a day after today not at all: a mistyped year outranks no
@@ -22,9 +24,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
+from belmont.ehr.consent_terms import ACT_REASON, is_understood_actor, is_understood_class, kept
 from belmont.ehr.fhir_values import EPOCH_DAY, SECONDS_A_DAY, BadValue, moment, word
 
-ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 CONSENT_SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 
 _SILENT = frozenset({"draft", "proposed", "entered-in-error"})
@@ -38,6 +40,7 @@ _ELEMENTS = frozenset({
 })  # fmt: skip
 _ROOT_UNDERSTOOD = frozenset({"id", "type", "period", "provision"})
 _NESTED_UNDERSTOOD = frozenset({"id", "type", "period", "purpose"})
+_LIMITS_UNDERSTOOD = {"class": is_understood_class, "actor": is_understood_actor}
 _PERIOD_UNDERSTOOD = frozenset({"id", "start", "end"})
 _RESEARCH = frozenset({
     "HRESCH", "BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH", "DSRCH", "POARCH", "TRANSRCH"
@@ -58,22 +61,27 @@ class Statement(NamedTuple):
     day: float
     denies: bool
     seconds: float
+    terms: str = ""
+    """What it permits, as `consent_terms.kept` writes it."""
 
 
-def dated(given: Any, denies: bool, today: date) -> Statement | None:
+def dated(given: Any, denies: bool, today: date, terms: str = "") -> Statement | None:
     """A statement by its date (None: it has none), None where it permits as of a day to come. Raises BadValue."""
     if given is None:
-        return Statement(_ALWAYS if denies else _NEVER, denies, 0.0)
+        return Statement(_ALWAYS if denies else _NEVER, denies, 0.0, terms)
     when = moment(given)
     in_utc = int(when.seconds // SECONDS_A_DAY) + EPOCH_DAY
     if denies:
         return Statement(max(when.day, in_utc), True, when.seconds)
     day = min(when.day, in_utc)
-    return Statement(day, False, when.seconds) if day <= today.toordinal() else None
+    return Statement(day, False, when.seconds, terms) if day <= today.toordinal() else None
 
 
-def statement(consent: Mapping[str, Any], purpose: str, today: date) -> Statement | None:
-    """What one Consent says, None where it says nothing about research. Raises BadValue where it cannot be read."""
+def statement(consent: Mapping[str, Any], purpose: str, today: date, scoped: bool = False) -> Statement | None:
+    """What one Consent says, None where it says nothing about research. Raises BadValue where it cannot be read.
+
+    With ``scoped``, a class or an actor that is understood does not deny: the caller holds every use to the terms.
+    """
     status = word(consent, "status")
     if status not in _SILENT and status not in _ENDED and status != "active":
         raise BadValue("malformed line", f"status {status!r} is not one of FHIR R4")
@@ -83,13 +91,11 @@ def statement(consent: Mapping[str, Any], purpose: str, today: date) -> Statemen
         if status in _SILENT or research is False:
             return None
         understood = research is True
-    permits = (
-        understood
-        and status == "active"
-        and not _is_disowned(consent)
-        and _permits(consent.get("provision"), purpose, today)
-    )
-    return dated(consent.get("dateTime"), not permits, today)
+    permitting: list[Any] = []
+    if understood and status == "active" and not _is_disowned(consent):
+        permitting = _permitting(consent.get("provision"), purpose, today, scoped)
+    terms = kept(consent["provision"], permitting) if permitting else ""
+    return dated(consent.get("dateTime"), not permitting, today, terms)
 
 
 def _is_modified(element: Any) -> bool:
@@ -128,26 +134,34 @@ def _is_disowned(consent: Mapping[str, Any]) -> bool:
     return any(not isinstance(each, dict) or str(each.get("code")).upper() in _OPTS_OUT for each in codings)
 
 
-def _permits(root: Any, purpose: str, today: date) -> bool:
+def _permitting(root: Any, purpose: str, today: date, scoped: bool) -> list[Any]:
+    """The nested provisions that permit the purpose today; none where the Consent denies."""
     if not isinstance(root, dict):
-        return False
+        return []
     nested = root.get("provision", [])
     if not isinstance(nested, list) or not all(isinstance(each, dict) for each in nested):
         raise BadValue("malformed line", "provision.provision is not a list of provisions")
     if not _ROOT_UNDERSTOOD.issuperset(root) or root.get("type", "deny") != "deny" or not _in_period(root, today):
-        return False
-    permitted = False
+        return []
+    found = []
     for provision in nested:
         purposes = provision.get("purpose", [])
         if not isinstance(purposes, list):
             raise BadValue("malformed line", "purpose is not a list")
         kind = provision.get("type")
         if kind == "permit" and "provision" not in provision:
-            if _NESTED_UNDERSTOOD.issuperset(provision) and _names(purposes, purpose):
-                permitted = _in_period(provision, today) or permitted
+            if _is_understood(provision, scoped) and _names(purposes, purpose) and _in_period(provision, today):
+                found.append(provision)
         elif kind != "deny" or "provision" in provision or not _only_others(purposes, purpose):
-            return False
-    return permitted
+            return []
+    return found
+
+
+def _is_understood(provision: Mapping[str, Any], scoped: bool) -> bool:
+    limits = provision.keys() - _NESTED_UNDERSTOOD
+    return not limits or (
+        scoped and all(name in _LIMITS_UNDERSTOOD and _LIMITS_UNDERSTOOD[name](provision[name]) for name in limits)
+    )
 
 
 def _names(purposes: list[Any], purpose: str) -> bool:

@@ -9,6 +9,7 @@ Where the dictionary names a consent column, a row is also a statement about con
 (`consent`): the newest decides, of two on one day the one that denies, and without a date column any row that denies.
 Anything but one of `consent_yes` denies. A row that denies counts even if its date cannot be read; if its identifier
 cannot, or if fields are missing or too many, so that no field is sure to be what its header says, the file is refused.
+A column says no more than yes: who consents permits the dictionary's purpose, without limits and without an end.
 """
 
 import csv
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.consent import Statement, dated
+from belmont.ehr.consent_terms import BROAD_PURPOSE, TermsBook, without_limits
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import (
     ConsentUnreadable,
@@ -82,18 +84,22 @@ def read_csv(
     if header is None or where is None:
         raise InputMissing(path, None, "the file is empty")
     places = _header(header, dictionary, where)
-    consents = _Consents(dictionary, places, as_of or datetime.now(UTC).date()) if _asks(dictionary) else None
-    patients = _patients(records, places, dictionary, counts, consents)
+    stated = _Consents(dictionary, places, as_of or datetime.now(UTC).date()) if _asks(dictionary) else None
+    patients = _patients(records, places, dictionary, counts, stated)
     table_rows = Rows(dictionary, counts)
     for identifier, record in patients.items():
-        if consents is not None and not consents.allow(identifier):
+        if stated is not None and not stated.allow(identifier):
             counts.consent_denied += 1
             continue
         row = table_rows.begin(identifier, record.place)
         for column in dictionary:
             _cell(table_rows, row, column, record, places)
     table = table_rows.finish(pseudonym_key)
-    return Ingested(table, counts.report(table, len(patients)))
+    book = TermsBook()
+    purpose = BROAD_PURPOSE if dictionary.consent is None else dictionary.consent.purpose
+    yes = (book.number(without_limits(purpose)),)
+    consents = book.terms(pseudonym_key, ((each, yes) for each in table_rows.identifiers))
+    return Ingested(table, counts.report(table, len(patients)), consents)
 
 
 def _records(

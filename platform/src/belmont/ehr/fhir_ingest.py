@@ -26,6 +26,7 @@ from belmont.ehr.check_digits import mistyped
 from belmont.ehr.codebook import CategoryBook
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.consent import statement
+from belmont.ehr.consent_terms import BROAD_PURPOSE, ConsentTerms, TermsBook, without_limits
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import (
     ConsentUnreadable,
@@ -69,6 +70,8 @@ class Ingested:
 
     table: CodedTable
     quality: QualityReport
+    consents: ConsentTerms
+    """What the patients permit in detail."""
 
 
 def read_fhir(
@@ -79,21 +82,50 @@ def read_fhir(
     as_of: date | None = None,
     strict: bool = False,
     progress: Progress | None = None,
+    scoped: bool = False,
 ) -> Ingested:
     """Code a folder (or a list) of NDJSON files.
 
-    `as_of` is the day on which consents have to be valid (today in UTC by default). `strict` also parses every resource
-    with the models of fhir.resources (about 0.1 ms each), and a resource they refuse is a malformed line. Raises an
-    InputRefused that names file and line, WrongDictionary, DictionaryError or PseudonymCollision.
+    With `scoped` the caller promises to hold every use of a row to its patient's `Ingested.consents`: then patients who
+    permit some classes of data or some recipients are among them. Otherwise they stay out. `as_of` is the day on which
+    consents have to be valid (today in UTC by default). `strict` also parses every resource with the models of
+    fhir.resources (about 0.1 ms each), and a resource they refuse is a malformed line. Raises an InputRefused that
+    names file and line, WrongDictionary, DictionaryError or PseudonymCollision.
     """
-    files, unused, name = files_by_type(source)
     for column in dictionary:
         if column.source is None:
             raise DictionaryError(f"column {column.name} has no FHIR source; give it one, or code a CSV instead")
+    reader, unused = _reader(source, dictionary, as_of, strict, progress, scoped)
+    return reader.read(pseudonym_key, unused)
+
+
+def read_consents(
+    source: Path | str | Iterable[Path | str],
+    dictionary: Dictionary,
+    pseudonym_key: bytes,
+    *,
+    as_of: date | None = None,
+) -> ConsentTerms:
+    """Only what patients permit, in detail, of a folder (or a list) of NDJSON files: as `read_fhir` with `scoped`."""
+    reader, _ = _reader(source, dictionary, as_of, False, None, True)
+    reader.read_persons()
+    return reader.consents(pseudonym_key)
+
+
+def _reader(
+    source: Path | str | Iterable[Path | str],
+    dictionary: Dictionary,
+    as_of: date | None,
+    strict: bool,
+    progress: Progress | None,
+    scoped: bool,
+) -> tuple["_Reader", list[str]]:
+    """A reader, and the names of files that it does not read."""
+    files, unused, name = files_by_type(source)
     if dictionary.consent is not None:
         _refuse_hidden_consents(unused)
-    reader = _Reader(dictionary, QualityCounts(name), as_of or datetime.now(UTC).date(), strict, files, progress)
-    return reader.read(pseudonym_key, unused)
+    day = as_of or datetime.now(UTC).date()
+    return _Reader(dictionary, QualityCounts(name), day, strict, files, progress, scoped), unused
 
 
 class _Reader:
@@ -105,14 +137,17 @@ class _Reader:
         strict: bool,
         files: dict[str, list[Path]],
         progress: Progress | None,
+        scoped: bool,
     ) -> None:
         self._dictionary = dictionary
         self._counts = counts
         self._as_of = as_of
         self._strict = strict
+        self._scoped = scoped
         self._files = files
         self._rows = Rows(dictionary, counts)
-        self._persons = Persons(dictionary.identifier_system)
+        self._book = TermsBook()
+        self._persons = Persons(dictionary.identifier_system, self._book)
         self._columns = _columns_by_code(dictionary)
         self._words = {column.name: _words(column) for column in dictionary}
         self._mistyped: dict[tuple[str, str], bool] = {}
@@ -128,12 +163,26 @@ class _Reader:
 
         self._progress = told
 
-    def read(self, key: bytes, unused: list[str]) -> Ingested:
+    def read_persons(self) -> None:
         self._each("Patient", self._persons.admit)
         self._counts.duplicate_patients = self._persons.duplicates
         if self._dictionary.consent is not None:
             self._each("Consent", self._consent)
             self._persons.share_denials()
+
+    def consents(self, key: bytes) -> ConsentTerms:
+        """What everybody who may be used permits; without a Consent, what the dictionary takes silence for."""
+        rule = self._dictionary.consent
+        silent = (self._book.number(without_limits(BROAD_PURPOSE if rule is None else rule.purpose)),)
+        allowed = (each for each in self._persons if self._allows(each))
+        return self._book.terms(key, ((each.identifier, each.terms or silent) for each in allowed))
+
+    def _allows(self, person: Person) -> bool:
+        rule = self._dictionary.consent
+        return rule is None or person.allows(rule.required)
+
+    def read(self, key: bytes, unused: list[str]) -> Ingested:
+        self.read_persons()
         self._begin_rows()
         if self._dictionary.baseline is not None:
             self._each("Encounter", self._encounter)
@@ -147,7 +196,7 @@ class _Reader:
                 f"{self._files['Observation'][0]}: no Observation has a code of dictionary {self._dictionary.name}"
             )
         table = self._rows.finish(key)
-        return Ingested(table, self._counts.report(table, len(self._persons), unused))
+        return Ingested(table, self._counts.report(table, len(self._persons), unused), self.consents(key))
 
     def _sources(self) -> Iterator[Any]:
         return (column.source for column in self._dictionary if column.source is not None)
@@ -190,7 +239,7 @@ class _Reader:
         rule = self._dictionary.consent
         if rule is None:
             return
-        said = statement(resource, rule.purpose, self._as_of)
+        said = statement(resource, rule.purpose, self._as_of, self._scoped)
         try:
             self._persons.say(resource, said, place)
         except BadValue as error:
@@ -199,9 +248,8 @@ class _Reader:
             self._counts.refuse("line", str(place), None, error.category, error.reason)
 
     def _begin_rows(self) -> None:
-        rule = self._dictionary.consent
         for person in self._persons:
-            if rule is not None and not person.allows(rule.required):
+            if not self._allows(person):
                 self._counts.consent_denied += 1
                 continue
             person.row = self._rows.begin(person.identifier, person.place)

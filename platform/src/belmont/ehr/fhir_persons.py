@@ -6,6 +6,7 @@
    names none is a refused line.
 4. `Patient.link`, and a further identifier of the main one's system (also an old one), say that two Patients are one
    human. A denial by either counts for both, a permission only for the one who gave it.
+5. Of several permissions as of the newest day, all count: a use has to be permitted by each.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from belmont.ehr.consent import Statement
+from belmont.ehr.consent_terms import TermsBook
 from belmont.ehr.errors import DenialUnplaced
 from belmont.ehr.fhir_files import Resource
 from belmont.ehr.fhir_values import BadValue, patient_reference, resource_id, shown
@@ -37,6 +39,8 @@ class Person:
     baseline_place: Place | None = None
     permission: Statement | None = None
     denial: Statement | None = None
+    terms: tuple[int, ...] = ()
+    """Of the permissions of the newest day, numbers in a ``TermsBook`` (5)."""
 
     def allows(self, required: bool) -> bool:
         """Whether the person may be used; `required` says what silence means."""
@@ -46,11 +50,13 @@ class Person:
 
 
 class Persons:
-    """Everybody of these files. `identifier_system` is the dictionary's, None where it has none."""
+    """Everybody of these files. `identifier_system` is the dictionary's, None where it has none; `book` takes down what
+    permissions say in detail."""
 
-    def __init__(self, identifier_system: str | None) -> None:
+    def __init__(self, identifier_system: str | None, book: TermsBook) -> None:
         self.duplicates = 0
         self._system = identifier_system
+        self._book = book
         self._persons: dict[Identifier, Person] = {}
         self._by_id: dict[str, Person | None] = {}
         self._links: list[tuple[Person, str]] = []
@@ -140,7 +146,12 @@ class Persons:
         if said.denies:
             person.denial = _greater(person.denial, said)
         else:
-            person.permission = _greater(person.permission, said)
+            number = self._book.number(said.terms)
+            if person.permission is None or said.day > person.permission.day:
+                person.terms = (number,)
+            elif said.day == person.permission.day and number not in person.terms:
+                person.terms = tuple(sorted((*person.terms, number)))  # 5
+            person.permission = _greater(person.permission, said._replace(terms=""))
 
     def share_denials(self) -> None:
         """Let each denial count for everybody who is the same human by a link or a further identifier."""

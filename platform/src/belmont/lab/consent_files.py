@@ -1,16 +1,29 @@
-"""A hospital's register of consents among its files: made at registration, kept in step with the chain."""
+"""A hospital's register of consents among its files: made at registration, kept in step with records and chain.
+
+1. What a patient's FHIR Consent permits is attested, and no more: purposes, categories, recipients and period
+   (`belmont.registry.consents.fhir`). Where it permits nothing that can be attested, nothing is.
+2. Records that are read again change what is attested by what they newly say, and nothing else (rule 7 of
+   `belmont.registry.consents.register`).
+3. A version holds the rows of patients whose consent permits some use of this dataset now: a row that no use can have
+   would keep every query from being proved.
+"""
 
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 from belmont.ehr.coded import CodedTable
+from belmont.ehr.consent_terms import ConsentTerms
 from belmont.ehr.dictionary import Dictionary
 from belmont.identity.secret_file import create_secret_file, read_secret_file
+from belmont.lab.consent_recipients import recipients_of
 from belmont.lab.home import Home
+from belmont.registry.consents.fhir import FOREVER, scope_of_all
 from belmont.registry.consents.register import ConsentRegister, Patient
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.consents.statements import patient_key
 from belmont.registry.consents.tree import Batch
+from belmont.registry.consents.view import Pseudonyms
 from belmont.registry.limits import PURPOSES_MASK
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId
@@ -22,8 +35,6 @@ _CATEGORIES = {
     "Observation": Category.MEASUREMENTS,
     "MedicationRequest": Category.MEDICATION,
 }
-FOREVER = 1 << 63
-"""Unix seconds no one will see: a consent without an end ends by a revocation."""
 
 
 def categories_of(dictionary: Dictionary) -> Category:
@@ -35,7 +46,7 @@ def categories_of(dictionary: Dictionary) -> Category:
 
 
 def any_research(categories: int) -> Scope:
-    """What a patient's broad consent to research says: any purpose, recipient and time."""
+    """What a broad consent to research says: any purpose and recipient, until it is revoked."""
     return Scope(PURPOSES_MASK, categories, 0, FOREVER)
 
 
@@ -49,19 +60,48 @@ def patient_key_of(home: Home, slug: str, pseudonym: int) -> bytes:
     return patient_key(_secret(home, slug), f"{pseudonym:016x}")
 
 
-def admit_patients(home: Home, slug: str, registry: Registry, dataset_id: DatasetId, table: CodedTable) -> bytes:
-    """Note the consent of everybody in a table that the register does not have yet, and publish the batch.
+def chain_day(registry: Registry) -> date:
+    """The day on which Consents have to be valid: the chain's, in UTC."""
+    return datetime.fromtimestamp(registry.head().timestamp, UTC).date()
 
-    Who is in a coded table consents by their FHIR Consent (`belmont.ehr.consent`). Returns the current consent root.
-    """
-    scope = any_research(categories_of(table.dictionary))
-    secret = _secret(home, slug)
+
+def admit_patients(
+    home: Home, slug: str, registry: Registry, dataset_id: DatasetId, table: CodedTable, consents: ConsentTerms
+) -> bytes:
+    """Attest what the Consents of everybody in a table permit, and publish the batch; the current consent root (1)."""
     with open_register(home, slug, dataset_id) as register:
-        known = register.view().known(table.pseudonyms)
-        missing = [int(each) for each in table.pseudonyms[~known]]
-        patients = (Patient(patient_key(secret, f"{each:016x}"), each, scope) for each in missing)
-        publish(registry, dataset_id, register.admit(patients))
+        _record(home, slug, registry, register, table.dictionary, consents, table.pseudonyms)
     return registry.consents.root(dataset_id)
+
+
+def renew_consents(
+    home: Home, slug: str, registry: Registry, dataset_id: DatasetId, dictionary: Dictionary, consents: ConsentTerms
+) -> None:
+    """Attest what the Consents newly say of patients whom the register has, and publish the batch (2)."""
+    with open_register(home, slug, dataset_id) as register:
+        known = consents.pseudonyms[register.view().known(consents.pseudonyms)]
+        _record(home, slug, registry, register, dictionary, consents, known)
+
+
+def _record(
+    home: Home,
+    slug: str,
+    registry: Registry,
+    register: ConsentRegister,
+    dictionary: Dictionary,
+    consents: ConsentTerms,
+    pseudonyms: Pseudonyms,
+) -> None:
+    """Take up these patients' Consents, those of whom none permits included."""
+    recipients, categories = recipients_of(home, slug, registry), int(categories_of(dictionary))
+    scopes = [*(scope_of_all(each, categories, recipients) for each in consents.distinct), None]
+    secret = _secret(home, slug)
+    places = consents.of(pseudonyms)
+    patients = (
+        Patient(patient_key(secret, f"{pseudonym:016x}"), pseudonym, scopes[place])
+        for pseudonym, place in zip(pseudonyms.tolist(), places.tolist(), strict=True)
+    )
+    publish(registry, register.dataset_id, register.record(patients))
 
 
 def attest(
@@ -78,10 +118,12 @@ def publish(registry: Registry, dataset_id: DatasetId, batch: Batch) -> None:
         registry.consents.publish_batch(dataset_id, batch)
 
 
-def consenting_rows(home: Home, slug: str, dataset_id: DatasetId, table: CodedTable) -> CodedTable:
-    """The rows of patients with any consent now: those that a new version holds."""
+def consenting_rows(home: Home, slug: str, registry: Registry, dataset_id: DatasetId, table: CodedTable) -> CodedTable:
+    """The rows that a new version holds (3), with every statement of patients that the chain has."""
+    now = registry.head().timestamp
     with open_register(home, slug, dataset_id) as register:
-        return table.select(register.view().consenting(table.pseudonyms))
+        register.take(registry.consents.statements(dataset_id, register.view().block))
+        return table.select(register.view().usable(table.pseudonyms, int(categories_of(table.dictionary)), now))
 
 
 def _secret(home: Home, slug: str) -> bytes:

@@ -96,6 +96,9 @@ class Home:
     def consent_key(self, slug: str) -> Path:
         return self.member(slug) / "consent.key"
 
+    def recipients(self, slug: str) -> Path:
+        return self.member(slug) / "recipients.json"
+
     def openings(self, slug: str) -> Path:
         return self.member(slug) / "openings.sqlite"
 

@@ -4,10 +4,11 @@ import json
 import secrets
 from pathlib import Path
 
+from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
-from belmont.ehr.ingest import read_fhir
+from belmont.ehr.ingest import read_consents, read_fhir
 from belmont.identity.secret_file import create_secret_file, read_secret_file
-from belmont.lab.consent_files import admit_patients, categories_of, consenting_rows
+from belmont.lab.consent_files import admit_patients, categories_of, chain_day, consenting_rows, renew_consents
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
 from belmont.lab.retention_date import retention_until
@@ -41,12 +42,7 @@ def register(
     home.dictionary(slug).write_bytes(dictionary_file.read_bytes())
     dictionary = Dictionary.load(home.dictionary(slug))
     key = _pseudonym_key(home.member(slug) / PSEUDONYM_KEY_FILE)
-    ingested = read_fhir(home.records(slug), dictionary, key)
-    home.quality(slug).write_text(json.dumps(ingested.quality.to_dict()), encoding="utf-8")
-    rows = StoredRows.fresh(ingested.table)
-    committed = rows.commit()
-    with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
-        cid = vault.put(dataset_name, rows.to_bytes())
+    ingested = read_fhir(home.records(slug), dictionary, key, as_of=chain_day(registry), scoped=True)
     if earlier is None:
         categories = categories_of(dictionary)
         until = retention_until(retention_years, registry.head().timestamp)
@@ -55,7 +51,14 @@ def register(
         )
     else:
         dataset_id = earlier.id
-    root = admit_patients(home, slug, registry, dataset_id, ingested.table)
+    root = admit_patients(home, slug, registry, dataset_id, ingested.table, ingested.consents)
+    rows = _fresh(home, slug, registry, dataset_id, ingested.table)
+    without = ingested.quality.consent_denied + ingested.table.rows - rows.table.rows
+    report = ingested.quality.to_dict() | {"rows": rows.table.rows, "consent_denied": without}
+    home.quality(slug).write_text(json.dumps(report), encoding="utf-8")
+    committed = rows.commit()
+    with Vault.open(home.vault(slug), _wrapping_key(home.wrapping_key(slug))) as vault:
+        cid = vault.put(dataset_name, rows.to_bytes())
     registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, root)
     return dataset_id
 
@@ -63,18 +66,35 @@ def register(
 def renew(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> int:
     """Registers the newest version's rows once more, with fresh blinding, and returns the new version's number.
 
-    Rows of patients without a consent are left out. That gives a new budget of openings. The version has to be proven
-    like any other.
+    The Consents among the hospital's records, where it keeps them, are read once more: what they newly say is attested.
+    Rows of patients without a consent that is in force are left out. That gives a new budget of openings. The version
+    has to be proven like any other.
     """
     dataset = registry.dataset(dataset_id)
     if dataset is None:
         raise HomeError(f"the chain has no dataset of {slug}")
     table = stored_rows(home, slug, registry, dataset_id).table
-    rows = StoredRows.fresh(consenting_rows(home, slug, dataset_id, table))
+    if home.records(slug).is_dir():
+        key = read_secret_file(home.member(slug) / PSEUDONYM_KEY_FILE, 32)
+        consents = read_consents(home.records(slug), table.dictionary, key, as_of=chain_day(registry))
+        renew_consents(home, slug, registry, dataset_id, table.dictionary, consents)
+    root = registry.consents.root(dataset_id)
+    rows = _fresh(home, slug, registry, dataset_id, table)
     committed = rows.commit()
     with _vault(home, slug) as vault:
         cid = vault.put(dataset.name, rows.to_bytes())
-    return registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, dataset.consent_root)
+    return registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, root)
+
+
+def _fresh(home: Home, slug: str, registry: Registry, dataset_id: DatasetId, table: CodedTable) -> StoredRows:
+    """A new version's rows. Raises ``HomeError`` where no consent permits a use of any."""
+    kept = consenting_rows(home, slug, registry, dataset_id, table)
+    if not kept.rows:
+        raise HomeError(
+            f"no patient's consent permits a use of the dataset of {slug}: see what their Consents name as class, "
+            "actor and period, and which members recipients.json says they mean"
+        )
+    return StoredRows.fresh(kept)
 
 
 def _pseudonym_key(path: Path) -> bytes:

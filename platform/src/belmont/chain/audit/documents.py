@@ -55,7 +55,10 @@ def expected(
         sender = bytes(recover_sender(U64(chain_id), transaction))
         status, gas, bloom, logs = rlp.decode(encoded if legacy else encoded[1:])
         cumulative = int.from_bytes(gas, "big")
-        document = {**where, **_fields(chain_id, transaction, 0 if legacy else raw[0], sender)}
+        document = {
+            **where,
+            **_fields(chain_id if legacy else int(transaction.chain_id), transaction, 0 if legacy else raw[0], sender),
+        }
         document["hash"] = document.pop("transactionHash")
         created = keccak256(rlp.encode([sender, transaction.nonce]))[12:]
         receipt = {

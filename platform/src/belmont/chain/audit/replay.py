@@ -137,10 +137,11 @@ class Replay:
             self._last_logs = number if stored.logs else self._last_logs
             return
         documents = expected(self._report.chain_id, header, stored.row.hash, raws, executed.receipts)
+        _same_fields(number, header, executed.fields, _culprit(stored, documents))
         for position, (row, specified) in enumerate(zip(stored.transactions, documents, strict=True)):
             logs = [log for log in stored.logs if log.transaction_position == position]
+            _same(number, position, "chain id", specified.document["chainId"], hex(self._report.chain_id))
             _same_documents(number, position, row, logs, specified)
-        _same_fields(number, header, executed.fields)
         self._compare_rest(stored, header, documents)
 
     def _read(self, number: int) -> tuple[StoredBlock, Any]:
@@ -188,6 +189,8 @@ class Replay:
         if stored.broken:
             raise Divergence(number, None, f"checksum of the row of {stored.broken[0]}")
         report = self._report
+        if number < self._first:
+            return
         report.blocks += 1
         report.transactions += len(stored.transactions)
         report.logs += len(logs)
@@ -215,9 +218,21 @@ def _same(block: int, transaction: int | None, what: str, stored: Any, specified
         raise Divergence(block, transaction, what, _shown(stored), _shown(specified))
 
 
-def _same_fields(number: int, header: Any, specified: dict[str, Any]) -> None:
+def _same_fields(number: int, header: Any, specified: dict[str, Any], culprit: int | None = None) -> None:
     for name, value in specified.items():
-        _same(number, None, f"header field {name}", getattr(header, name), value)
+        _same(number, culprit, f"header field {name}", getattr(header, name), value)
+
+
+def _culprit(stored: StoredBlock, documents: list[Expected]) -> int | None:
+    """The first transaction that went otherwise when it was sealed, as far as stored receipts tell; else None."""
+    for position, (row, specified) in enumerate(zip(stored.transactions, documents, strict=True)):
+        try:
+            receipt = json.loads(row.receipt)
+            if any(receipt[name] != specified.receipt[name] for name in ("status", "cumulativeGasUsed", "logsBloom")):
+                return position
+        except (TypeError, ValueError, KeyError):
+            return position
+    return 0 if len(documents) == 1 else None
 
 
 def _same_documents(number: int, position: int, row: Any, logs: list[Any], specified: Expected) -> None:

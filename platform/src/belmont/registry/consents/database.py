@@ -29,7 +29,8 @@ _SCHEMA = (
     "CREATE TABLE scopes (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, content BLOB NOT NULL)",
     """CREATE TABLE patients (
         key BLOB NOT NULL UNIQUE, leaf BLOB NOT NULL UNIQUE, pseudonym INTEGER NOT NULL UNIQUE, account TEXT UNIQUE,
-        attested INTEGER REFERENCES scopes (id), own INTEGER REFERENCES scopes (id),
+        recorded INTEGER REFERENCES scopes (id), attested INTEGER REFERENCES scopes (id),
+        own INTEGER REFERENCES scopes (id),
         sequence INTEGER NOT NULL DEFAULT 0, withheld INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE statements (
         number INTEGER PRIMARY KEY, account TEXT NOT NULL, sequence INTEGER NOT NULL,

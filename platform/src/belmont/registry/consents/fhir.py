@@ -5,16 +5,19 @@ reads what the one that decides permits. What is not understood permits nothing:
 
 1. The root provision denies and may have a period; nested provisions permit. A nested one that denies, or is nested
    deeper, leaves no scope; so does a modifierExtension anywhere, which may turn the meaning round.
-2. A scope is one: where several provisions permit, they agree in everything but their purposes.
+2. A scope is one: where several provisions permit, they agree in everything but their purposes, or but their
+   categories. Of several Consents, it is what all of them permit.
 3. Purposes are DUO codes, or the research purposes of v3-ActReason that DUO has as well; others add nothing.
 4. `class` names types of FHIR resources, and with them categories of data; without it, all categories of the dataset.
-5. `actor` names information recipients by references that the hospital knows as accounts of members; without it, any
-   member. One that it does not know adds nothing; one in another role leaves no scope.
+5. `actor` names information recipients, by references that the hospital knows as accounts of members or by identifiers
+   that are URIs, such as a member's DID; without it, any member. One that the hospital does not know adds nothing; one
+   in another role, or one that is two members, leaves no scope.
 6. Both periods count, root's and provision's. Days are those of UTC, and the last one is within.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -27,6 +30,8 @@ ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 DUO = "http://purl.obolibrary.org/obo/duo.owl"
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+URI = "urn:ietf:rfc:3986"
+"""The system of identifiers that are URIs."""
 FOREVER = (1 << 64) - 1
 """Where a period has no end."""
 
@@ -58,7 +63,7 @@ _NESTED = frozenset({"id", "type", "period", "purpose", "class", "actor"})
 def scope_of(consent: Mapping[str, Any], categories: int, accounts: Mapping[str, Address]) -> Scope | None:
     """The scope of an active Consent of research, None where it permits nothing that can be attested.
 
-    ``categories`` are those of the dataset; ``accounts`` are members' by reference ("Organization/clinic").
+    ``categories`` are those of the dataset; ``accounts`` are members' by reference ("Organization/clinic") and by URI.
     """
     root = consent.get("provision")
     if consent.get("status") != "active" or not isinstance(root, dict) or not _ROOT.issuperset(root):
@@ -71,13 +76,28 @@ def scope_of(consent: Mapping[str, Any], categories: int, accounts: Mapping[str,
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
     first = scopes[0]
-    purposes = 0
+    purposes = categories_named = 0
     for each in scopes:
         purposes |= each.purposes
-        if each != _with(first, each.purposes):
-            return None  # 2
-    found = _with(first, purposes)
+        categories_named |= each.categories
+    found = replace(first, purposes=purposes, categories=categories_named)
+    if not any(
+        all(replace(found, **{but: getattr(each, but)}) == each for each in scopes)
+        for but in ("purposes", "categories")
+    ):
+        return None  # 2
     return found if found.refusal() is None else None
+
+
+def scope_of_all(
+    consents: Sequence[Mapping[str, Any]], categories: int, accounts: Mapping[str, Address]
+) -> Scope | None:
+    """What all of several Consents permit, None where one of them, or all together, permit nothing."""
+    scopes = [scope_of(each, categories, accounts) for each in consents]
+    found = scopes[0] if scopes else None
+    for each in scopes[1:]:
+        found = found.common(each) if found is not None and each is not None else None
+    return found
 
 
 def _is_modified(element: Any) -> bool:
@@ -124,12 +144,19 @@ def _recipients(actors: list[Mapping[str, Any]], accounts: Mapping[str, Address]
         codes = {each["code"] for each in actor["role"]["coding"] if each["system"] == PARTICIPATION}
         if not codes or not codes <= _RECIPIENTS:
             raise ValueError("not a recipient")
-        account = accounts.get(actor["reference"]["reference"])
-        if account is not None:
-            found.add(account)
+        known = {accounts[name] for name in _names(actor["reference"]) if name in accounts}
+        if len(known) > 1:
+            raise ValueError("two members under one reference")
+        found |= known
     if not 0 < len(found) <= RECIPIENTS_MAX:
         raise ValueError("no recipient is known, or too many are")
     return tuple(sorted(found, key=str.lower))
+
+
+def _names(reference: Mapping[str, Any]) -> list[str]:
+    found = [reference["reference"]] if "reference" in reference else []
+    identifier = reference.get("identifier", {})
+    return [*found, identifier["value"]] if identifier.get("system") == URI else found
 
 
 def _bounds(period: Mapping[str, Any]) -> tuple[int, int]:
@@ -155,7 +182,3 @@ def _seconds(value: str) -> float:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _with(scope: Scope, purposes: int) -> Scope:
-    return Scope(purposes, scope.categories, scope.valid_from, scope.valid_until, scope.recipients)

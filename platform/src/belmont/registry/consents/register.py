@@ -11,6 +11,9 @@
 5. A batch holds every consent that is attested, and every account, without a scope where nothing is attested for it.
 6. On opening, the batch is computed anew from the patients, and the chain from the statements: a damaged register does
    not open.
+7. What the hospital's records say of a patient is attested when they say something new, and never over a patient's own
+   statement. What was attested otherwise in between is narrowed by it, and never widened: a withdrawal on paper
+   outlasts records that are read again. Who is in the records no longer, or denies there, has no consent.
 
 It holds who the patients are: it stays in the hospital.
 """
@@ -83,18 +86,33 @@ class ConsentRegister:
     def admit(self, patients: Iterable[Patient]) -> Batch:
         """Take up patients; returns the batch to publish. Raises AttestationRefused, ScopeRefused."""
         with self._database.writing() as db:
-            ids: dict[Scope | None, int | None] = {None: None}
+            scopes = _Scopes(db)
             for each in patients:
-                if len(each.key) != len(NO_SCOPE) or not 0 < each.pseudonym < 2 * _SIGN:
-                    raise AttestationRefused("A patient has a key of 32 bytes and a pseudonym from 1 to 2^64 - 1.")
-                if each.scope not in ids:
-                    ids[each.scope] = _scope_id(db, each.scope)
-                leaf = account_key(each.account) if each.account else each.key
-                row = (each.key, leaf, each.pseudonym - _SIGN, each.account, ids[each.scope])
-                try:
-                    db.execute("INSERT INTO patients (key, leaf, pseudonym, account, attested) VALUES (?,?,?,?,?)", row)
-                except sqlite3.IntegrityError as error:
-                    raise AttestationRefused("A patient with this key, pseudonym or account is in already.") from error
+                _insert(db, each, None, scopes.id(each.scope))
+            return _rebatched(db)
+
+    def record(self, patients: Iterable[Patient]) -> Batch:
+        """Take up what the hospital's records say now, of all their patients (7); returns the batch to publish.
+
+        Accounts are not looked at. Raises AttestationRefused, ScopeRefused; then nothing of the change is kept.
+        """
+        with self._database.writing() as db:
+            scopes = _Scopes(db)
+            known = {
+                row[0]: row[1:]
+                for row in db.execute("SELECT key, pseudonym, recorded, attested, sequence FROM patients")
+            }
+            for each in patients:
+                new = scopes.id(each.scope)
+                row = known.pop(each.key, None)
+                if row is None:
+                    _insert(db, each, new, new)
+                    continue
+                if row[0] != each.pseudonym - _SIGN:
+                    raise AttestationRefused("A patient with this key is in under another pseudonym.")
+                _renew(db, scopes, each.key, new, *row[1:])
+            for key, row in known.items():
+                _renew(db, scopes, key, None, *row[1:])
             return _rebatched(db)
 
     def attest(self, changes: Mapping[bytes, Scope | None]) -> Batch:
@@ -200,6 +218,58 @@ class ConsentRegister:
                     raise RegisterUnusable("A scope is damaged; restore the register from a backup.")
             self._scopes = count, ScopeTable(scopes)
         return self._scopes[1]
+
+
+class _Scopes:
+    """Identifiers of scopes, each looked up once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._ids: dict[Scope | None, int | None] = {None: None}
+
+    def id(self, scope: Scope | None) -> int | None:
+        if scope not in self._ids:
+            self._ids[scope] = _scope_id(self._db, scope)
+        return self._ids[scope]
+
+    def common(self, one: int | None, other: int | None) -> int | None:
+        """Of what both permit."""
+        scopes = [
+            self._db.execute("SELECT content FROM scopes WHERE id=?", (each,)).fetchone() for each in (one, other)
+        ]
+        if None in scopes:
+            return None
+        first, second = (Scope.from_bytes(content) for (content,) in scopes)
+        return self.id(first.common(second))
+
+
+def _insert(db: sqlite3.Connection, patient: Patient, recorded: int | None, attested: int | None) -> None:
+    if len(patient.key) != len(NO_SCOPE) or not 0 < patient.pseudonym < 2 * _SIGN:
+        raise AttestationRefused("A patient has a key of 32 bytes and a pseudonym from 1 to 2^64 - 1.")
+    leaf = account_key(patient.account) if patient.account else patient.key
+    row = (patient.key, leaf, patient.pseudonym - _SIGN, patient.account, recorded, attested)
+    try:
+        fields = "key, leaf, pseudonym, account, recorded, attested"
+        db.execute(f"INSERT INTO patients ({fields}) VALUES (?,?,?,?,?,?)", row)
+    except sqlite3.IntegrityError as error:
+        raise AttestationRefused("A patient with this key, pseudonym or account is in already.") from error
+
+
+def _renew(
+    db: sqlite3.Connection,
+    scopes: _Scopes,
+    key: bytes,
+    new: int | None,
+    recorded: int | None,
+    attested: int | None,
+    sequence: int,
+) -> None:
+    """Records that said ``recorded`` say ``new`` of a patient (7)."""
+    if new == recorded:
+        return
+    if not sequence:
+        attested = new if attested == recorded else scopes.common(attested, new)
+    db.execute("UPDATE patients SET recorded=?, attested=? WHERE key=?", (new, attested, key))
 
 
 def _scope_id(db: sqlite3.Connection, scope: Scope | None) -> int | None:

@@ -74,6 +74,17 @@ class Scope:
             and self.valid_from <= use.at < self.valid_until
         )
 
+    def common(self, other: "Scope") -> "Scope | None":
+        """What both permit, None where there is no such use."""
+        named = self.recipients or other.recipients
+        if other.recipients:
+            named = tuple(each for each in named if each in other.recipients)
+        if not named and (self.recipients or other.recipients):
+            return None
+        start, until = max(self.valid_from, other.valid_from), min(self.valid_until, other.valid_until)
+        found = Scope(self.purposes & other.purposes, self.categories & other.categories, start, until, named)
+        return found if found.refusal() is None else None
+
     def refusal(self) -> WriteRefusal | None:
         """Why no consent can have this scope, in the contract's order of checks; None where one can."""
         if self.purposes == 0 or self.purposes & ~PURPOSES_MASK:
@@ -135,11 +146,14 @@ class ScopeTable:
         words = (use.purposes, use.categories, use.at)
         if not use.purposes or not use.categories or not all(0 <= each < _U64 for each in words):
             return np.zeros(self._for_any.size, np.bool_)
-        purposes, categories, at = (np.uint64(each) for each in words)
+        purposes = np.uint64(use.purposes)
         reached = self._for_any.copy()
         reached[self._named.get(use.recipient, [])] = True
-        inside = (self._from <= at) & (at < self._until)
-        found: NDArray[np.bool_] = (
-            reached & inside & (purposes & ~self._purposes == 0) & (categories & ~self._categories == 0)
-        )
+        found: NDArray[np.bool_] = reached & (purposes & ~self._purposes == 0) & self.covers(use.categories, use.at)
+        return found
+
+    def covers(self, categories: int, at: int) -> NDArray[np.bool_]:
+        """For each scope whether it permits some use of these categories at that time."""
+        wanted, when = np.uint64(categories), np.uint64(at)
+        found: NDArray[np.bool_] = (self._from <= when) & (when < self._until) & (wanted & ~self._categories == 0)
         return found

@@ -48,6 +48,10 @@ class ConsentView:
         """For each row whether its patient has any consent: what else ``mask`` refuses is a matter of scope."""
         return self._among(pseudonyms, self._places >= 0)
 
+    def usable(self, pseudonyms: Pseudonyms, categories: int, at: int) -> Mask:
+        """For each row whether its patient's consent permits some use of these categories at that time."""
+        return self._among(pseudonyms, np.append(self._scopes.covers(categories, at), False)[self._places])
+
     def known(self, pseudonyms: Pseudonyms) -> Mask:
         """For each row whether its patient was admitted to the register, with a consent or without."""
         return self._among(pseudonyms, np.ones(self._pseudonyms.size, np.bool_))

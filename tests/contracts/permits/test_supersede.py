@@ -1,0 +1,447 @@
+"""The permit of an amendment takes the place of the one it amends; budgets and numbers of their line count on."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.types import MicroRho, PermitStatus, UseKind
+
+HASH = b"\x11" * 32
+DAY, YEAR = 24 * 3600, 365 * 24 * 3600
+
+
+class Line:
+    """A permit of three rounds, two queries and 100 micro-rho, and whatever amends it."""
+
+    def __init__(self, consortium):
+        self.consortium = consortium
+        self.datasets = consortium.datasets(proven=True)
+        self.first = consortium.permit(self.datasets)
+        self.as_data_user = consortium.registry.as_(consortium.data_user)
+
+    def approved(self, of=None, **changes):
+        """An amendment that the board approved and the holders accepted."""
+        terms = self.consortium.terms(self.datasets, **changes)
+        study = self.as_data_user.propose_amendment(of or self.first, terms)
+        self.consortium.approve(study)
+        self.consortium.accept(study)
+        return study
+
+    def issue(self, study):
+        return self.consortium.registry.as_(self.consortium.non_member).issue(study)
+
+    def amend(self, of=None, **changes):
+        return self.issue(self.approved(of, **changes))
+
+    def query(self, permit, n):
+        self.as_data_user.open_query(permit, n, HASH, self.datasets)
+
+    def record(self, permit, n, rho=10, kind=UseKind.ROUND):
+        root = self.consortium.registry.dataset(self.datasets[0]).consent_root
+        as_holder = self.consortium.registry.as_(self.consortium.holder)
+        as_holder.record_use(permit, kind, n, self.datasets[0], HASH, MicroRho(rho), 1, root)
+
+    def spent(self, permit):
+        return self.consortium.registry.rho_spent(permit, self.datasets[0])
+
+
+@pytest.fixture
+def line(paired):
+    return Line(paired)
+
+
+# --- what changes hands ---
+
+
+def test_the_amendment_takes_the_permits_place(line):
+    registry = line.consortium.registry
+    second = line.amend(rounds=9, duration_seconds=YEAR)
+    old, new = registry.permit(line.first), registry.permit(second)
+    assert (old.status, old.superseded_by, old.line) == (PermitStatus.SUPERSEDED, second, line.first)
+    assert (new.status, new.superseded_by, new.line) == (PermitStatus.ACTIVE, 0, line.first)
+    assert (old.terms.rounds, new.terms.rounds) == (3, 9)
+    assert new.expires_at == line.consortium.evm.now + YEAR
+
+
+def test_announces_both(line):
+    second = line.amend()
+    consortium, stranger = line.consortium, line.consortium.non_member.address
+    issued = {"permit": second, "data_user": consortium.data_user.address, "expires_at": consortium.evm.now + YEAR}
+    assert consortium.events("PermitSuperseded", "PermitIssued")[1:] == [
+        ("PermitSuperseded", stranger, {"permit": line.first, "superseded_by": second}),
+        ("PermitIssued", stranger, issued),
+    ]
+
+
+def test_a_permit_of_its_own_is_a_line_of_its_own(line):
+    other = line.consortium.permit(line.datasets)
+    assert line.consortium.registry.permit(other).line == other
+    line.consortium.round(line.first)
+    line.consortium.round(other)
+    line.record(line.first, 1, 60)
+    line.record(other, 1, 100)
+    assert (line.spent(line.first), line.spent(other)) == (60, 100)
+
+
+# --- numbers count on ---
+
+
+def test_rounds_and_queries_count_on(line, refused):
+    consortium, registry = line.consortium, line.consortium.registry
+    for n in (1, 2):
+        consortium.round(line.first, n)
+    line.query(line.first, 1)
+    second = line.amend()
+    found = registry.permit(second)
+    assert (found.rounds_opened, found.queries_opened) == (2, 1)
+    for n in (1, 2, 4):
+        with refused("NOT_NEXT"):
+            consortium.round(second, n)
+    consortium.round(second, 3)
+    line.query(second, 2)
+    with refused("ROUNDS_EXHAUSTED"):
+        consortium.round(second, 4)
+    with refused("QUERIES_EXHAUSTED"):
+        line.query(second, 3)
+
+
+def test_an_amendment_of_fewer_rounds_than_were_opened_opens_none(line, refused):
+    for n in (1, 2):
+        line.consortium.round(line.first, n)
+    for rounds in (2, 1):
+        line.first = line.amend(rounds=rounds)
+        with refused("ROUNDS_EXHAUSTED"):
+            line.consortium.round(line.first, 3)
+    line.query(line.first, 1)
+
+
+# --- budgets count on ---
+
+
+def test_rho_counts_on(line, refused):
+    line.consortium.round(line.first)
+    line.record(line.first, 1, 60)
+    second = line.amend()
+    assert line.spent(second) == line.spent(line.first) == 60
+    line.consortium.round(second, 2)
+    with refused("BUDGET_EXHAUSTED"):
+        line.record(second, 2, 41)
+    line.record(second, 2, 40)
+    assert line.consortium.registry.dataset(line.datasets[0]).rho_spent == line.spent(second) == 100
+
+
+def test_an_amendment_that_allows_more_adds_the_difference_only(line, refused):
+    line.consortium.round(line.first)
+    line.record(line.first, 1, 100)
+    second = line.amend(rho_per_dataset=130)
+    line.consortium.round(second, 2)
+    with refused("BUDGET_EXHAUSTED"):
+        line.record(second, 2, 31)
+    line.record(second, 2, 30)
+
+
+def test_an_amendment_that_allows_less_than_was_spent_records_nothing_not_even_for_free(line, refused):
+    line.consortium.round(line.first)
+    line.record(line.first, 1, 60)
+    second = line.amend(rho_per_dataset=59)
+    line.consortium.round(second, 2)
+    for rho in (0, 1, 2**64 - 1):
+        with refused("BUDGET_EXHAUSTED"):
+            line.record(second, 2, rho)
+    third = line.amend(of=second, rho_per_dataset=60)
+    line.consortium.round(third, 3)
+    with refused("BUDGET_EXHAUSTED"):
+        line.record(third, 3, 1)
+    line.record(third, 3, 0)
+
+
+def test_an_amendment_of_an_amendment_is_of_the_first_permits_line(line, refused):
+    registry, permit = line.consortium.registry, line.first
+    for n in (1, 2, 3):
+        line.consortium.round(permit, n)
+        line.record(permit, n, 30)
+        permit = line.amend(of=permit)
+        assert registry.permit(permit).line == line.first
+    assert [registry.permit(number).superseded_by for number in (1, 2, 3, 4)] == [2, 3, 4, 0]
+    assert {line.spent(number) for number in (1, 2, 3, 4)} == {90}
+    with refused("ROUNDS_EXHAUSTED"):
+        line.consortium.round(permit, 4)
+
+
+# --- what was opened before ---
+
+
+@pytest.mark.parametrize("kind", UseKind)
+def test_what_was_opened_under_the_old_permit_is_recorded_under_neither(line, refused, kind):
+    if kind is UseKind.ROUND:
+        line.consortium.round(line.first)
+    else:
+        line.query(line.first, 1)
+    second = line.amend()
+    registry, not_open = line.consortium.registry, f"{kind.name}_NOT_OPEN"
+    assert registry.opened(line.first, kind, 1) and registry.opened(second, kind, 1) is None
+    with refused("PERMIT_SUPERSEDED"):
+        line.record(line.first, 1, kind=kind)
+    with refused(not_open):
+        line.record(second, 1, kind=kind)
+    assert registry.view(second, line.datasets[0], kind, 1).opened is None
+    assert line.spent(second) == 0
+
+
+def test_what_is_opened_under_the_new_permit_is_not_open_under_the_old_one(line):
+    second = line.amend()
+    line.consortium.round(second)
+    assert line.consortium.registry.opened(line.first, UseKind.ROUND, 1) is None
+    line.record(second, 1)
+    assert [use.permit_id for use in line.consortium.registry.uses()] == [second]
+
+
+def test_what_was_recorded_before_stays_with_its_permit(line):
+    line.consortium.round(line.first)
+    line.record(line.first, 1)
+    second = line.amend()
+    registry = line.consortium.registry
+    assert [use.n for use in registry.uses(line.first)] == [1]
+    assert registry.uses(second) == []
+
+
+# --- the old permit ---
+
+
+def test_the_old_permit_is_refused_everywhere_as_superseded(line, refused):
+    consortium, registry = line.consortium, line.consortium.registry
+    consortium.round(line.first)
+    line.amend()
+    board, holder = registry.as_(consortium.board[0]), registry.as_(consortium.holder)
+    acts = [
+        lambda: consortium.round(line.first, 2),
+        lambda: line.query(line.first, 1),
+        lambda: line.record(line.first, 1),
+        lambda: board.freeze_permit(line.first, 60),
+        lambda: holder.freeze_permit(line.first, 60),
+        lambda: board.vote_lift(line.first),
+        lambda: board.vote_revoke(line.first),
+        lambda: board.tally_lift(line.first),
+        lambda: board.tally_revoke(line.first),
+        lambda: line.as_data_user.propose_amendment(line.first, consortium.terms(line.datasets)),
+    ]
+    for act in acts:
+        with refused("PERMIT_SUPERSEDED"):
+            act()
+    with refused("PERMIT_EXISTS"):
+        line.issue(line.first)
+
+
+def test_superseded_is_final(line, refused):
+    """Nor does the end of the new permit bring the old one back."""
+    second = line.amend(duration_seconds=DAY)
+    line.consortium.evm.now += DAY
+    with refused("PERMIT_EXPIRED"):
+        line.consortium.round(second)
+    with refused("PERMIT_SUPERSEDED"):
+        line.consortium.round(line.first)
+
+
+def test_withdrawing_from_the_old_permit_takes_nothing_from_the_new_one(line):
+    """It is allowed, as from every permit, and the new one is withdrawn from as well, by its own number."""
+    second = line.amend()
+    as_holder, registry = line.consortium.registry.as_(line.consortium.holder), line.consortium.registry
+    as_holder.withdraw(line.first, line.datasets[0])
+    assert registry.permit(second).covered == line.datasets
+    as_holder.withdraw(second, line.datasets[0])
+    assert registry.permit(second).covered == line.datasets[1:]
+
+
+def test_a_dataset_that_was_withdrawn_is_covered_again_only_where_its_holder_accepts(line, refused):
+    consortium, registry = line.consortium, line.consortium.registry
+    registry.as_(consortium.holder).withdraw(line.first, line.datasets[0])
+    study = line.as_data_user.propose_amendment(line.first, consortium.terms(line.datasets))
+    consortium.approve(study)
+    registry.as_(consortium.other_holder).accept(study, line.datasets[1])
+    with refused("NOT_ACCEPTED"):
+        line.issue(study)
+    registry.as_(consortium.holder).accept(study, line.datasets[0])
+    assert registry.permit(line.issue(study)).covered == line.datasets
+
+
+def test_freezes_and_votes_to_revoke_are_of_one_permit(line):
+    """Who froze the old one may freeze the new one, and one vote from before is no vote now."""
+    consortium, registry = line.consortium, line.consortium.registry
+    as_board = registry.as_(consortium.board[0])
+    as_board.freeze_permit(line.first, 60)
+    as_board.vote_revoke(line.first)
+    consortium.evm.now += 60
+    second = line.amend()
+    as_board.freeze_permit(second, 60)
+    registry.as_(consortium.board[1]).vote_revoke(second)
+    assert registry.permit(second).status is PermitStatus.FROZEN
+    as_board.vote_revoke(second)
+    assert registry.permit(second).status is PermitStatus.REVOKED
+
+
+# --- when ---
+
+
+def test_a_frozen_permit_is_not_issued_over_until_the_freeze_ends(line, refused):
+    consortium, study = line.consortium, line.approved()
+    consortium.registry.as_(consortium.holder).freeze_permit(line.first, DAY)
+    consortium.evm.now += DAY - 1
+    with refused("PERMIT_FROZEN"):
+        line.issue(study)
+    assert consortium.registry.permit(line.first).superseded_by == 0
+    consortium.evm.now += 1
+    line.issue(study)
+
+
+def test_a_lifted_permit_is_issued_over(line):
+    consortium, study = line.consortium, line.approved()
+    consortium.registry.as_(consortium.holder).freeze_permit(line.first, DAY)
+    for member in consortium.board[:2]:
+        consortium.registry.as_(member).vote_lift(line.first)
+    line.issue(study)
+
+
+def test_a_revoked_permit_is_never_issued_over(line, refused):
+    consortium, study = line.consortium, line.approved()
+    for member in consortium.board[:2]:
+        consortium.registry.as_(member).vote_revoke(line.first)
+    with refused("PERMIT_REVOKED"):
+        line.issue(study)
+    assert consortium.registry.permit(study) is None
+
+
+def test_an_expired_permit_is_never_issued_over(line, refused):
+    study = line.approved()
+    line.consortium.evm.now = line.consortium.registry.permit(line.first).expires_at - 1
+    back = line.consortium.evm.mark()
+    line.consortium.registry.chain.as_(line.consortium.non_member).issue(study)
+    back()
+    line.consortium.evm.now += 1
+    with refused("PERMIT_EXPIRED"):
+        line.issue(study)
+
+
+def test_nothing_is_issued_over_while_the_consortium_is_paused(line, refused):
+    study = line.approved()
+    for member in line.consortium.board[:2]:
+        line.consortium.registry.as_(member).rules.vote_pause(1)
+    with refused("CONSORTIUM_PAUSED"):
+        line.issue(study)
+    for member in line.consortium.board[:2]:
+        line.consortium.registry.as_(member).rules.vote_resume(1)
+    line.issue(study)
+
+
+def test_of_two_amendments_of_one_permit_the_first_that_is_issued_counts(line, refused):
+    first, second = line.approved(rounds=5), line.approved(rounds=7)
+    line.issue(second)
+    with refused("PERMIT_SUPERSEDED"):
+        line.issue(first)
+    assert line.consortium.registry.permit(line.first).superseded_by == second
+
+
+def test_an_amendment_is_issued_once(line, refused):
+    second = line.amend()
+    with refused("PERMIT_EXISTS"):
+        line.issue(second)
+
+
+# --- whatever happens ---
+
+
+class Amending(RuleBasedStateMachine):
+    """Openings, records and amendments of one line in any order, on contracts and model."""
+
+    founded = both = None
+
+    @initialize()
+    def begin(self):
+        self.back = self.founded.evm.mark()
+        # What the registry remembers must not outlive what is undone.
+        fresh = ChainRegistry(self.founded.evm, self.founded.registry.addresses)
+        consortium = replace(self.founded, registry=fresh, made=0)
+        consortium.registry = self.both(consortium)
+        self.line = Line(consortium)
+        self.permits = [self.line.first]
+        self.terms = SimpleNamespace(rounds=3, rho=100)
+        self.opened, self.records = [], []
+
+    def teardown(self):
+        self.back()
+
+    @rule()
+    def open_round(self):
+        n = len(self.opened) + 1
+        try:
+            self.line.consortium.round(self.permits[-1], n)
+        except RegistryRefused as refused:
+            assert (refused.reason, n > self.terms.rounds) == ("ROUNDS_EXHAUSTED", True)
+        else:
+            assert n <= self.terms.rounds
+            self.opened.append(self.permits[-1])
+
+    @rule(back=st.integers(0, 2), rho=st.sampled_from([0, 1, 30, 70]), old=st.booleans())
+    def record(self, back, rho, old):
+        n = max(len(self.opened) - back, 1)
+        permit = self.permits[-2] if old and len(self.permits) > 1 else self.permits[-1]
+        spent = sum(each for _, each in self.records)
+        if permit != self.permits[-1]:
+            expected = "PERMIT_SUPERSEDED"
+        elif n > len(self.opened) or self.opened[n - 1] != permit:
+            expected = "ROUND_NOT_OPEN"
+        elif n in [each for each, _ in self.records]:
+            expected = "ALREADY_SERVED"
+        else:
+            expected = "BUDGET_EXHAUSTED" if spent + rho > self.terms.rho else None
+        try:
+            self.line.record(permit, n, rho)
+        except RegistryRefused as refused:
+            assert refused.reason == expected
+        else:
+            assert expected is None
+            self.records.append((n, rho))
+
+    @precondition(lambda self: len(self.permits) < 4)
+    @rule(rounds=st.integers(1, 12), rho=st.sampled_from([1, 60, 100, 150, 300]))
+    def amend(self, rounds, rho):
+        self.permits.append(self.line.amend(of=self.permits[-1], rounds=rounds, rho_per_dataset=rho))
+        self.terms = SimpleNamespace(rounds=rounds, rho=rho)
+
+    @invariant()
+    def one_line_is_counted_together(self):
+        registry, dataset = self.line.consortium.registry, self.line.datasets[0]
+        spent = sum(rho for _, rho in self.records)
+        for permit in {self.permits[0], self.permits[-1]}:
+            found = registry.permit(permit)
+            assert (found.line, found.rounds_opened) == (self.line.first, len(self.opened))
+            assert registry.rho_spent(permit, dataset) == registry.model.rho_spent(permit, dataset) == spent
+        assert registry.dataset(dataset).rho_spent == spent
+        assert registry.permits() == registry.model.permits()
+
+
+def test_budgets_and_numbers_count_on_in_any_sequence(consortium, both):
+    Amending.founded, Amending.both = consortium, staticmethod(both)
+    run_state_machine_as_test(
+        Amending,
+        settings=settings(
+            max_examples=5,
+            stateful_step_count=20,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
