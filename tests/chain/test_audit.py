@@ -304,6 +304,24 @@ FORGED: dict[str, tuple[Alteration, str]] = {
         lambda f: f.run("insert into nodes values(?,?)", bytes(32), b"stray"),
         r"node 0x0{64} of a state is altered",
     ),
+    "a transaction of no block": (
+        lambda f: f.run(
+            "insert into transactions select zeroblob(32), 999, 0, raw, document, receipt, 0, checksum"
+            " from transactions where block=1"
+        ),
+        r"there is a transaction of block 999, which does not exist",
+    ),
+    "a log of no block": (
+        lambda f: f.run(
+            "insert into logs select 998, 0, 0, address, topic0, topic1, topic2, topic3, document, checksum"
+            " from logs where block=2 and position=0"
+        ),
+        r"there is a log of block 998, which does not exist",
+    ),
+    "a transaction in the genesis": (
+        lambda f: f.run("update transactions set block=0 where block=1"),
+        r"block 0: number of transactions",
+    ),
     "the chain's id": (
         lambda f: f.run("update meta set value='1338' where key='chain_id'"),
         r"block 1, transaction 0: chain id: stored 0x539, specified 0x53a",

@@ -21,7 +21,7 @@ GROUPS = {
     "key": ("belmont.registry.identities.commands", "make, show and rotate keys"),
     "sign": ("belmont.identity.sign_commands", "sign votes, consents and other messages with no network"),
     "relay": ("belmont.registry.relay.commands", "hand signed messages to the consortium's contracts"),
-    "chain": ("belmont.chain.commands", "serve the embedded chain"),
+    "chain": ("belmont.chain.commands", "serve the embedded chain, and audit it"),
     "light": ("belmont.light.commands", "verify votes, uses, consents and permits offline, from headers alone"),
 }
 

@@ -9,7 +9,6 @@ the events before, and a decision that does not is an error.
 3. What is enacted was carried, waited for the delay that was the rule then, and has a majority once more.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 from belmont.registry.types import Address, AuditEvent, Role
@@ -45,6 +44,7 @@ class Votes:
         self.roles: dict[Address, Role] = {}
         """Of those who are members now."""
         self.removed: set[Address] = set()
+        self.is_founded = False
         self.settings = list(DEFAULTS)
         self.membership, self.rules = Proposals(), Proposals()
         self.enactable_at: dict[int, int] = {}
@@ -53,8 +53,8 @@ class Votes:
         self.pause_votes: dict[Address, int] = {}
         self.resume_votes: set[Address] = set()
         self.switches: list[tuple[Address, Address]] = []
-        self.to_redeem: AuditEvent | None = None
-        self.redeemed: dict[object, int] = defaultdict(int)
+        self.to_redeem: list[AuditEvent] = []
+        """What was enacted and has to be redeemed with the next event."""
 
     # --- who decides ---
 
@@ -82,10 +82,15 @@ class Votes:
         assert event.actor in self.roles and event.actor != about.details["account"]
         self.membership.support(event)
 
+    def founded(self, event: AuditEvent) -> None:
+        assert not self.is_founded and sum(map(self.is_board, self.roles)) >= self.settings[BOARD_MIN]
+        self.is_founded = True
+
     def admitted(self, event: AuditEvent) -> None:
         account = event.details["account"]
         assert account not in self.roles and account not in self.removed, "everybody is admitted once"
-        self._agreed("AdmissionProposed", event)
+        if self.is_founded:
+            self._agreed("AdmissionProposed", event)
         self.roles[account] = Role(event.details["roles"])
 
     def removed_one(self, event: AuditEvent) -> None:
@@ -136,7 +141,7 @@ class Votes:
 
     def redemption_enacted(self, event: AuditEvent) -> None:
         self._enacted("RedemptionProposed", event)
-        self.to_redeem = self.rules.about[event.details["proposal"]]
+        self.to_redeem.append(self.rules.about[event.details["proposal"]])
 
     def _enacted(self, kind: str, event: AuditEvent) -> dict[str, object]:
         number = event.details["proposal"]
@@ -172,6 +177,7 @@ class Votes:
 
 
 FOLLOWED = {
+    "ConsortiumFounded": Votes.founded,
     "MemberAdmitted": Votes.admitted,
     "MemberRemoved": Votes.removed_one,
     "AdmissionProposed": Votes.proposed,

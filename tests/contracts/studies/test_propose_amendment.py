@@ -1,4 +1,4 @@
-"""An amendment is an application of its own, by the same data user, that names the permit it would take the place of."""
+"""An amendment is an application of its own, by the same data user, that names the permit it is to replace."""
 
 from dataclasses import replace
 

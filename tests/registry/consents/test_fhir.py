@@ -5,13 +5,27 @@ import copy
 import pytest
 from eth_utils import to_checksum_address
 
-from belmont.registry.consents.fhir import ACT_REASON, DUO, FOREVER, PARTICIPATION, RESOURCE_TYPES, scope_of
+from belmont.registry.consents.fhir import (
+    ACT_REASON,
+    DUO,
+    FOREVER,
+    PARTICIPATION,
+    RESOURCE_TYPES,
+    URI,
+    scope_of,
+    scope_of_all,
+)
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.limits import PURPOSES_MASK
 from belmont.registry.types import Address
 
 CLINIC, UNIVERSITY = (Address(to_checksum_address(bytes([number]) * 20)) for number in (1, 2))
-ACCOUNTS = {"Organization/clinic": CLINIC, "Organization/university": UNIVERSITY}
+ACCOUNTS = {
+    "Organization/clinic": CLINIC,
+    "Organization/university": UNIVERSITY,
+    "did:ethr:clinic": CLINIC,
+    "did:ethr:university": UNIVERSITY,
+}
 DATASET = Category.DEMOGRAPHICS | Category.DIAGNOSES | Category.MEASUREMENTS
 FIRST, LAST = 1_735_689_600, 1_767_225_600
 """1 January 2025, and 1 January 2026."""
@@ -108,6 +122,30 @@ def test_actors_that_are_no_known_recipients_leave_no_scope(actors):
     assert scope(consent({"actor": actors})) is None
 
 
+def called(did, system=URI, **reference):
+    return {**actor("x"), "reference": {"identifier": {"system": system, "value": did}, **reference}}
+
+
+@pytest.mark.parametrize(
+    ("actors", "recipients"),
+    [
+        ([called("did:ethr:clinic")], (CLINIC,)),
+        ([called("did:ethr:university"), actor("Organization/clinic")], (CLINIC, UNIVERSITY)),
+        ([called("did:ethr:clinic", reference="Organization/clinic")], (CLINIC,)),
+        ([called("did:ethr:clinic", reference="Organization/elsewhere")], (CLINIC,)),
+        ([called("did:ethr:clinic", reference="Organization/university")], None),
+        ([called("did:ethr:clinic", system="urn:oid:1")], None),
+        ([called("did:ethr:elsewhere")], None),
+        ([called(["did:ethr:clinic"])], None),
+        ([{**actor("x"), "reference": {"identifier": {"system": URI}}}], None),
+        ([{**actor("x"), "reference": {"display": "the clinic"}}], None),
+    ],
+)
+def test_a_member_is_known_by_an_identifier_that_is_a_uri(actors, recipients):
+    found = scope(consent({"actor": actors}))
+    assert (found.recipients if found else None) == recipients
+
+
 def test_the_period_holds_its_last_day():
     found = scope(consent({"period": {"start": "2025-01-01", "end": "2025-12-31"}}))
     assert (found.valid_from, found.valid_until) == (FIRST, LAST)
@@ -146,6 +184,35 @@ def test_several_permissions_are_one_scope_where_they_differ_in_purposes_only():
     found = scope(consent({"purpose": [reason("BIORCH")], **year}, {"purpose": [reason("POARCH")], **year}))
     assert found == Scope(1 << 33 | 1 << 37, DATASET, FIRST, LAST)
     assert scope(consent({}, year)) is None
+
+
+def test_several_permissions_are_one_scope_where_they_differ_in_categories_only():
+    found = scope(consent({"class": [resource("Condition")]}, {"class": [resource("Patient")]}))
+    assert found == Scope(PURPOSES_MASK, Category.DIAGNOSES | Category.DEMOGRAPHICS, 0, FOREVER)
+    assert scope(consent({}, {"class": [resource("Patient")]})).categories == DATASET
+    genetic = {"class": [resource("Patient")], "purpose": [reason("POARCH")]}
+    assert scope(consent({"class": [resource("Condition")]}, genetic)) is None
+
+
+def test_of_several_consents_the_scope_is_what_all_permit():
+    given = [
+        consent({"period": {"end": "2025-12-31"}}),
+        consent({"class": [resource("Condition")], "actor": [actor("Organization/clinic")]}),
+        consent({"purpose": [reason("DSRCH")], "period": {"start": "2025-01-01"}}),
+    ]
+    for order in (given, given[::-1]):
+        found = scope_of_all(order, DATASET, ACCOUNTS)
+        assert found == Scope(1 << 40, Category.DIAGNOSES, FIRST, LAST, (CLINIC,))
+    assert scope_of_all([], DATASET, ACCOUNTS) is None
+    assert scope_of_all([given[0]], DATASET, ACCOUNTS) == scope(given[0])
+    for other in (
+        consent({"purpose": [reason("TREAT")]}),
+        consent({"actor": [actor("Organization/university")]}),
+        consent({"class": [resource("Patient")]}),
+        consent({"period": {"start": "2026-01-01"}}),
+    ):
+        assert scope_of_all([*given, other], DATASET, ACCOUNTS) is None
+        assert scope_of_all([other, *given], DATASET, ACCOUNTS) is None
 
 
 @pytest.mark.parametrize(

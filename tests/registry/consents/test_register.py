@@ -166,6 +166,78 @@ def test_keys_of_two_hospitals_do_not_match():
     assert patient_key(SECRET, "MRN-1") != patient_key(b"\x08" * 32, "MRN-1")
 
 
+# --- records ---
+
+
+def recorded(register, **scopes):
+    """Records that say this of patients by number ("p0")."""
+    found = [(int(name[1:]), scope) for name, scope in scopes.items()]
+    return register.record(Patient(KEYS[number], int(ROWS[number]), scope) for number, scope in found)
+
+
+def test_records_admit_their_patients_and_a_later_reading_changes_them(path):
+    with ConsentRegister(path, DATASET) as register:
+        batch = recorded(register, p0=WIDE, p1=NARROW, p2=None)
+        assert register.view().batch == batch
+        assert batch == ConsentTree([(KEYS[0], WIDE.hash), (KEYS[1], NARROW.hash)]).batch
+        assert mask(register, GENETIC)[:3] == [True, False, False]
+        recorded(register, p0=NARROW, p1=WIDE, p2=WIDE)
+        assert mask(register, GENETIC)[:3] == [False, True, True]
+
+
+def test_who_is_in_the_records_no_longer_has_no_consent_and_has_one_again_when_they_are(path):
+    with ConsentRegister(path, DATASET) as register:
+        recorded(register, p0=WIDE, p1=WIDE)
+        recorded(register, p1=WIDE)
+        assert mask(register)[:2] == [False, True]
+        recorded(register, p0=NARROW, p1=WIDE)
+        assert mask(register)[:2] == [True, True]
+
+
+def test_a_withdrawal_that_was_attested_outlasts_records_that_permit(path):
+    with ConsentRegister(path, DATASET) as register:
+        recorded(register, p0=WIDE)
+        register.attest({KEYS[0]: None})
+        for scope in (WIDE, NARROW, WIDE):
+            recorded(register, p0=scope)
+            assert not mask(register)[0]
+        register.attest({KEYS[0]: WIDE})
+        assert mask(register)[0]
+
+
+def test_what_was_attested_by_hand_stands_until_the_records_say_something_new_and_is_only_narrowed(path):
+    with ConsentRegister(path, DATASET) as register:
+        recorded(register, p0=WIDE)
+        register.attest({KEYS[0]: NARROW})
+        for scope in (WIDE, replace(WIDE, valid_until=2000)):
+            recorded(register, p0=scope)
+            assert (mask(register)[0], mask(register, GENETIC)[0]) == (True, False)
+        recorded(register, p0=replace(WIDE, valid_until=400))
+        assert not mask(register)[0] and mask(register, replace(USE, at=399))[0]
+        recorded(register)
+        assert not register.view().consenting(ROWS).any()
+
+
+def test_records_say_nothing_over_a_patients_own_statement_and_nothing_of_patients_who_never_were_in_them(register):
+    register.take([stated(1, ACCOUNTS[0], 1, NARROW), stated(2, ACCOUNTS[1], 1, None)])
+    before = mask(register), mask(register, GENETIC)
+    recorded(register, p3=WIDE, p4=WIDE)
+    assert (mask(register), mask(register, GENETIC)) == before
+    recorded(register)
+    assert (mask(register), mask(register, GENETIC)) == before
+
+
+def test_records_that_do_not_fit_the_register_change_nothing(register):
+    before = register.view().root
+    wrong = [Patient(KEYS[0], 77, WIDE), Patient(b"short", 77, WIDE), Patient(KEYS[5], 10, WIDE)]
+    for each in wrong:
+        with pytest.raises(AttestationRefused):
+            register.record([Patient(KEYS[1], 11, WIDE), each])
+    with pytest.raises(ScopeRefused):
+        register.record([Patient(KEYS[1], 11, replace(WIDE, purposes=0))])
+    assert register.view().root == before
+
+
 # --- accounts ---
 
 

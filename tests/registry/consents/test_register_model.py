@@ -52,11 +52,23 @@ def key(number):
     return sha(b"patient %d" % number)
 
 
+def both(one, other):
+    """What two scopes permit both, written out."""
+    if one is None or other is None:
+        return None
+    recipients = set(one.recipients or ACCOUNTS) & set(other.recipients or ACCOUNTS)
+    named = tuple(sorted(recipients)) if one.recipients or other.recipients else ()
+    purposes, categories = one.purposes & other.purposes, one.categories & other.categories
+    period = max(one.valid_from, other.valid_from), min(one.valid_until, other.valid_until)
+    empty = not purposes or not categories or period[0] >= period[1] or not recipients
+    return None if empty else Scope(purposes, categories, *period, named)
+
+
 class Naive:
     """One patient."""
 
-    def __init__(self, number, scope, account):
-        self.number, self.attested, self.account = number, scope, account
+    def __init__(self, number, scope, account, recorded=None):
+        self.number, self.attested, self.account, self.recorded = number, scope, account, recorded
         self.own, self.sequence, self.withheld = None, 0, False
 
     @property
@@ -114,6 +126,21 @@ class Consents(RuleBasedStateMachine):
                 each.attested, each.withheld = changes[number], bool(each.sequence)
         except AttestationRefused:
             assert not fits
+
+    @rule(found=st.dictionaries(numbers, scopes, max_size=8))
+    def record(self, found):
+        """The hospital's records are read: all that they say, once more."""
+        self.register.record([Patient(key(number), 1000 - number, scope) for number, scope in found.items()])
+        for number in self.patients.keys() | found.keys():
+            new = found.get(number)
+            if number not in self.patients:
+                self.patients[number] = Naive(number, new, None, new)
+                continue
+            patient = self.patients[number]
+            if patient.recorded != new and not patient.sequence:
+                by_hand = patient.attested != patient.recorded
+                patient.attested = both(patient.attested, new) if by_hand else new
+            patient.recorded = new
 
     @rule(number=numbers, account=st.sampled_from(ACCOUNTS))
     def give_account(self, number, account):

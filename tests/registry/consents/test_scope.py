@@ -84,6 +84,35 @@ def test_many_scopes_at_once_say_what_each_says_alone(found, use):
     assert ScopeTable(found).permits(use).tolist() == [scope.permits(use) for scope in found]
 
 
+@given(scopes, scopes, uses)
+def test_what_two_scopes_have_in_common_permits_what_both_permit_and_nothing_else(one, other, use):
+    found = one.common(other)
+    assert (found is not None and found.permits(use)) == (one.permits(use) and other.permits(use))
+    assert found is None or found.refusal() is None
+    assert one.common(one) == one
+
+
+def test_scopes_with_no_use_in_common_have_nothing_in_common():
+    assert SCOPE.common(replace(SCOPE, recipients=(ACCOUNTS[2],))) is None
+    assert SCOPE.common(replace(SCOPE, purposes=1 << 38)) is None
+    assert SCOPE.common(replace(SCOPE, categories=1)) is None
+    assert SCOPE.common(replace(SCOPE, valid_from=200, valid_until=300)) is None
+    assert SCOPE.common(replace(SCOPE, recipients=())) == SCOPE
+
+
+@given(st.lists(scopes, max_size=8), st.integers(1, 255), st.integers(0, 10))
+def test_a_scope_covers_what_it_permits_to_somebody_for_something(found, categories, at):
+    some = [
+        any(
+            scope.permits(IntendedUse(purposes, categories, who, at))
+            for purposes in (METHODS, DISEASE)
+            for who in ACCOUNTS[:3]
+        )
+        for scope in found
+    ]
+    assert ScopeTable(found).covers(categories, at).tolist() == some
+
+
 @given(scopes)
 def test_bytes_give_the_scope_back(scope):
     assert Scope.from_bytes(scope.to_bytes()) == scope

@@ -20,6 +20,9 @@ from belmont.chain.parameters import RpcError
 LOGS_MAX: Final = 10_000
 FILTERS_MAX: Final = 1_000
 FILTER_IDLE_SECONDS: Final = 300.0
+FILTER_VALUES_MAX: Final = 100_000
+"""Addresses and topics of all filters together: they are kept in memory."""
+LOG_BYTES_MAX: Final = 32 * 1024 * 1024
 ALTERNATIVES_MAX: Final = 1_000
 
 
@@ -94,12 +97,18 @@ def find_logs(engine: Engine, query: LogQuery) -> list[Document]:
     last = head.number if query.last is None else min(query.last, head.number)
     wanted = frozenset(query.addresses)
     found: list[Document] = []
+    size = 0
     for number in engine.log_blocks.between(query.first, last, head, wanted):
         for log in engine.store.logs(engine.store.needed_block(number)):
             if (not wanted or log.address in wanted) and _topics_match(query.topics, log.topics):
                 found.append(json.loads(log.document))
+                size += len(log.document)
         if len(found) > LOGS_MAX:
             raise RpcError(read.LIMIT_EXCEEDED, f"query returned more than {LOGS_MAX} results: narrow the block range")
+        if size > LOG_BYTES_MAX:
+            raise RpcError(
+                read.LIMIT_EXCEEDED, f"the logs take more than {LOG_BYTES_MAX} bytes: narrow the block range"
+            )
     return found
 
 
@@ -116,6 +125,12 @@ class _Filter:
     next_block: int
     used: float
     blocks: bool = False
+
+    @property
+    def values(self) -> int:
+        """How many addresses and topics it keeps."""
+        query = self.query
+        return 0 if query is None else len(query.addresses) + sum(len(topics) for topics in query.topics)
 
 
 class Filters:
@@ -172,6 +187,8 @@ class Filters:
             self._filters = {key: kept for key, kept in self._filters.items() if kept.used > limit}
             if len(self._filters) >= FILTERS_MAX:
                 raise RpcError(read.LIMIT_EXCEEDED, f"too many filters: at most {FILTERS_MAX}; uninstall some")
+            if entry.values + sum(kept.values for kept in self._filters.values()) > FILTER_VALUES_MAX:
+                raise RpcError(read.LIMIT_EXCEEDED, "the filters hold too many addresses and topics: uninstall some")
             key = "0x" + secrets.token_hex(16)
             self._filters[key] = entry
             return key

@@ -5,6 +5,7 @@
 2. A call begins in the quick lane. It ends there after a tenth of a second of processor time, less while others wait;
    then it begins anew in the slow lane, and so do the calls after it in its request.
 3. At most 32 requests wait for the slow lane; more are refused at once.
+4. The answers to one request have 32 MiB together; what comes after is refused without being looked for.
 
 An honest call of a few milliseconds therefore waits for tenths of seconds, however many endless ones arrive.
 """
@@ -26,6 +27,7 @@ SLOW_THREADS: Final = 2
 QUICK_CPU_SECONDS: Final = 0.1
 QUICK_CPU_SECONDS_LEAST: Final = 0.02
 SLOW_REQUESTS_MAX: Final = 32
+ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 
 Execution = Callable[[list[Any], TimeLimit], Any]
 
@@ -35,9 +37,15 @@ class Share:
 
     def __init__(self) -> None:
         self.cpu_seconds = CALL_SECONDS_MAX
+        self.answer_bytes = ANSWER_BYTES_MAX
         self.slow = False
         self.calling = asyncio.Lock()
         self.reading = asyncio.Lock()
+
+    def refuse_when_spent(self) -> None:
+        """Rule 4. Raises `RpcError`."""
+        if self.answer_bytes <= 0:
+            raise RpcError(LIMIT_EXCEEDED, f"the answers take more than {ANSWER_BYTES_MAX} bytes: ask for less at once")
 
 
 class Lanes:
@@ -57,6 +65,7 @@ class Lanes:
     async def run(self, share: Share, execution: Execution, parameters: list[Any]) -> Any:
         """The result of one execution. Raises `RpcError`, also when its time is over."""
         async with share.calling:
+            share.refuse_when_spent()
             if not share.slow:
                 try:
                     return await self._run_quick(share, execution, parameters)

@@ -99,6 +99,7 @@ class Methods:
         if handler is None:
             raise RpcError(read.METHOD_NOT_FOUND, f"the method {method} does not exist/is not available")
         async with share.reading:
+            share.refuse_when_spent()
             answer: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(self.node.readers, handler, parameters)
             return await answer
 

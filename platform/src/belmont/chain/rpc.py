@@ -2,8 +2,10 @@
 
 What is refused before a method runs: other methods than POST, other content types than JSON (so that no web page can
 post to a node on the reader's own machine), unknown Host names (DNS rebinding), bodies over 5 MiB, text that is not
-JSON (`NaN` and `Infinity` are not), batches over 1000, objects that are not requests. Each refusal is a JSON-RPC error
-object; the server goes on. What one request may use of the server, however many calls it holds, is its `Share`.
+JSON (`NaN` and `Infinity` are not), batches over 1000, objects that are not requests, and bodies over 64 KiB while all
+bodies together take 64 MiB. Each refusal is a JSON-RPC error object; the server goes on. What one request may use of
+the server, however many calls it holds, is its `Share`. What comes over a connection and is no whole request:
+`belmont.chain.connections`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from belmont.chain.parameters import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    LIMIT_EXCEEDED,
     PARSE_ERROR,
     SERVER_ERROR,
     RpcError,
@@ -31,6 +34,8 @@ from belmont.chain.parameters import (
 
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 BATCH_MAX: Final = 1000
+SMALL_BODY_BYTES: Final = 64 * 1024
+ALL_BODIES_BYTES_MAX: Final = 64 * 1024 * 1024
 NESTING_ON_LOOP_MAX: Final = 256
 
 Message = MutableMapping[str, Any]
@@ -44,6 +49,7 @@ class RpcApplication:
         self.node = node
         self.methods = Methods(node)
         self.hosts = hosts
+        self._body_bytes = 0
 
     async def __call__(
         self,
@@ -57,7 +63,7 @@ class RpcApplication:
         elif scope["type"] == "http":
             status, body = await self._http(scope, receive)
             headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            if status == 413:
+            if status in (413, 429):
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -89,16 +95,23 @@ class RpcApplication:
         if content_type not in ("application/json", "application/json-rpc"):
             return 415, _failure(INVALID_REQUEST, "invalid content type, only application/json is supported")
         body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return 400, b""
-            body += message.get("body", b"")
-            if len(body) > BODY_BYTES_MAX:
-                return 413, _failure(INVALID_REQUEST, f"content length too large: at most {BODY_BYTES_MAX} bytes")
-            if not message.get("more_body"):
-                break
-        return 200, await self._answer(bytes(body))
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return 400, b""
+                part = message.get("body", b"")
+                body += part
+                self._body_bytes += len(part)
+                if len(body) > BODY_BYTES_MAX:
+                    return 413, _failure(INVALID_REQUEST, f"content length too large: at most {BODY_BYTES_MAX} bytes")
+                if len(body) > SMALL_BODY_BYTES and self._body_bytes > ALL_BODIES_BYTES_MAX:
+                    return 429, _failure(LIMIT_EXCEEDED, "too many large requests at once: send it again later")
+                if not message.get("more_body"):
+                    break
+            return 200, await self._answer(bytes(body))
+        finally:
+            self._body_bytes -= len(body)
 
     def _host_allowed(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -122,26 +135,25 @@ class RpcApplication:
             return _failure(PARSE_ERROR, "parse error: the body is not JSON")
         share = Share()
         if not isinstance(request, list):
-            answer = await self._one(request, share)
-            return b"" if answer is None else _encode(answer)
+            return await self._one(request, share)
         if not request:
             return _failure(INVALID_REQUEST, "empty batch")
         if len(request) > BATCH_MAX:
             return _failure(INVALID_REQUEST, f"batch too large: at most {BATCH_MAX} requests")
         answers = await asyncio.gather(*(self._one(entry, share) for entry in request))
-        kept = [answer for answer in answers if answer is not None]
-        return _encode(kept) if kept else b""
+        kept = [answer for answer in answers if answer]
+        return b"[" + b",".join(kept) + b"]" if kept else b""
 
-    async def _one(self, request: Any, share: Share) -> dict[str, Any] | None:
-        """The answer to one request; None to a notification."""
+    async def _one(self, request: Any, share: Share) -> bytes:
+        """The answer to one request, which counts against its share; nothing to a notification."""
         if not isinstance(request, dict):
-            return _error(None, RpcError(INVALID_REQUEST, "invalid request: expected an object"))
+            return _failure(INVALID_REQUEST, "invalid request: expected an object")
         identifier = request.get("id")
         if not _is_identifier(identifier):
-            return _error(None, RpcError(INVALID_REQUEST, "invalid request: id must be a string, a number or null"))
+            return _failure(INVALID_REQUEST, "invalid request: id must be a string, a number or null")
         method, parameters = request.get("method"), request.get("params", [])
         if request.get("jsonrpc") != "2.0" or not isinstance(method, str):
-            return _error(identifier, RpcError(INVALID_REQUEST, "invalid request: not JSON-RPC 2.0"))
+            return _encode(_error(identifier, RpcError(INVALID_REQUEST, "invalid request: not JSON-RPC 2.0")))
         try:
             if not isinstance(parameters, list | None):
                 raise RpcError(INVALID_PARAMS, "non-array args")
@@ -157,7 +169,11 @@ class RpcApplication:
             answer = _error(identifier, RpcError(INTERNAL_ERROR, f"internal error: {type(error).__name__}"))
         else:
             answer = {"jsonrpc": "2.0", "id": identifier, "result": result}
-        return answer if "id" in request else None
+        if "id" not in request:
+            return b""
+        encoded = _encode(answer)
+        share.answer_bytes -= len(encoded)
+        return encoded
 
 
 def _parse(body: bytes) -> Any:

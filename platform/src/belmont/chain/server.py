@@ -59,6 +59,7 @@ def serve(
     try:
         import uvicorn
 
+        from belmont.chain.connections import BoundedProtocol
         from belmont.chain.engine import Engine
         from belmont.chain.node import Node
         from belmont.chain.rpc import RpcApplication
@@ -82,6 +83,7 @@ def serve(
         config = uvicorn.Config(
             application,
             lifespan="on",
+            http=BoundedProtocol,
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -84,7 +84,6 @@ class TermsBook:
 
     def terms(self, key: bytes, patients: Iterable[tuple[str, tuple[int, ...]]]) -> ConsentTerms:
         """Of patients by identifier, with the numbers of the Consents that decide. Raises PseudonymCollision."""
-        contents = list(self._numbers)
         places: dict[tuple[int, ...], int] = {}
         identifiers: list[str] = []
         found: list[int] = []
@@ -93,6 +92,7 @@ class TermsBook:
             found.append(places.setdefault(numbers, len(places)))
         named = pseudonyms(key, identifiers)
         order = np.argsort(named)
+        contents = list(self._numbers)
         distinct = tuple(tuple(json.loads(contents[each]) for each in numbers) for numbers in places)
         return ConsentTerms(distinct, named[order], np.array(found, np.intp)[order])
 

@@ -8,6 +8,7 @@ from belmont.registry.duo.conditions import Conditions
 from belmont.registry.duo.intended_use import Declaration
 from belmont.registry.duo.terms import Term
 from belmont.registry.types import (
+    ZERO_HASH,
     Abstention,
     Address,
     AnswerMode,
@@ -228,9 +229,10 @@ def opened(permit_id: PermitId, kind: UseKind, n: int, struct: Struct) -> Opened
 
 
 def newest(dataset: Dataset, struct: Struct) -> Dataset:
-    """A dataset as registered, brought up to date by the state in a ``NodeView``."""
+    """A dataset as registered, brought up to date by the state in a ``NodeView``, which has no report's hash."""
     return replace(
         dataset,
+        destruction_hash=ZERO_HASH,
         status=DatasetStatus(struct["status"]),
         retention_until=struct["retentionUntil"],
         rho_spent=struct["rhoSpent"],

@@ -28,6 +28,7 @@ from belmont.registry.reference.world import World, require
 from belmont.registry.relay.simulated import SimulatedRelay
 from belmont.registry.rules.simulated import SimulatedRules
 from belmont.registry.types import (
+    ZERO_HASH,
     Address,
     AuditEvent,
     Dataset,
@@ -211,7 +212,7 @@ class SimulatedRegistry:
             return View(
                 head=world.head,
                 permit=permit,
-                dataset=dataset,
+                dataset=replace(dataset, destruction_hash=ZERO_HASH) if dataset else None,
                 version=world.versions.get((dataset_id, dataset.versions)) if dataset else None,
                 opened=uses.opened_under(world, permit_id, kind, n),
                 rho_spent=self.rho_spent(permit_id, dataset_id),

@@ -370,6 +370,7 @@ class View:
     """Highest block number this node ever acted on: a chain that went back behind it is stale."""
     permit: Permit | None = None
     dataset: Dataset | None = None
+    """Without the hash of a destruction's report: nobody decides by it."""
     version: DatasetVersion | None = None
     """The newest version of the dataset."""
     opened: OpenedUse | None = None

@@ -10,7 +10,8 @@ For each block, in this order:
 6. Its state is stored whole: every node is there and hashes to its name.
 7. The checksums of its rows fit (`belmont.chain.rows`).
 
-In the end no block that was acknowledged is missing (`chain.head`), and no stored node is altered.
+In the end no block that was acknowledged is missing (`chain.head`), nothing is stored for a block that does not exist,
+and no stored node is altered.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class Report:
 def audit(
     source: ChainDirectory, first: int = 0, last: int | None = None, progress: Callable[[int], None] | None = None
 ) -> Report:
-    """Compare the blocks from `first` to `last`. Those before are executed too, since the state comes from them."""
+    """Compare the blocks from `first` to `last`. Those before are executed too, as the state comes from them; of them,
+    only what follows from execution is compared.
+    """
     report = Report(source.chain_id, source.last if last is None else min(last, source.last))
     began = time.monotonic()
     try:
@@ -110,6 +113,7 @@ class Replay:
             specification = Specification(report.chain_id, int(header.timestamp))
             names = [each.name for each in dataclasses.fields(specification.genesis)]
             _same_fields(0, header, {name: getattr(specification.genesis, name) for name in names})
+            self._check_transactions(stored, header)
             self._compare_rest(stored, header, [])
             progress(0)
             for number in range(1, report.last + 1):
@@ -133,11 +137,11 @@ class Replay:
             executed = specification.execute(header, raws)
         except Impossible as error:
             raise Divergence(number, error.transaction, f"the specification refuses it: {error}") from error
+        documents = expected(self._report.chain_id, header, stored.row.hash, raws, executed.receipts)
+        _same_fields(number, header, executed.fields, _culprit(stored, documents))
         if number < self._first:
             self._last_logs = number if stored.logs else self._last_logs
             return
-        documents = expected(self._report.chain_id, header, stored.row.hash, raws, executed.receipts)
-        _same_fields(number, header, executed.fields, _culprit(stored, documents))
         for position, (row, specified) in enumerate(zip(stored.transactions, documents, strict=True)):
             logs = [log for log in stored.logs if log.transaction_position == position]
             _same(number, position, "chain id", specified.document["chainId"], hex(self._report.chain_id))
@@ -207,6 +211,9 @@ class Replay:
             if marked is None or marked.row.hash != block_hash:
                 what = f"block {number} was acknowledged and is missing (chain.head names it)"
                 raise Divergence(report.last, None, what)
+        stray = source.stray()
+        if stray:
+            raise Divergence(report.last, None, f"there is a {stray[0]} of block {stray[1]}, which does not exist")
         for key in source.node_keys():
             value = source.node(key)
             if not isinstance(value, bytes) or keccak256(value) != key:

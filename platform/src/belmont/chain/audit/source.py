@@ -108,6 +108,15 @@ class ChainDirectory:
         for (key,) in self._connection.execute("select hash from nodes"):
             yield key
 
+    def stray(self) -> tuple[str, int] | None:
+        """A transaction or log of a block that does not exist: what it is, and the block's number."""
+        for table in ("transactions", "logs"):
+            query = f"select block from {table} where block not in (select number from blocks) limit 1"
+            found = self._connection.execute(query).fetchone()
+            if found is not None:
+                return table[:-1], int(found[0])
+        return None
+
     def _rows(self, columns: str, table: str, block: int) -> list[Any]:
         query = f"select {columns} from {table} where block=? order by position"
         return self._connection.execute(query, (block,)).fetchall()

@@ -42,6 +42,15 @@ RELAXED: Final = ("a block's timestamp may equal its parent's",)
 LEGACY_FROM: Final = 0xC0
 HEADERS_KEPT: Final = 255
 CODES_KEPT: Final = 1024
+REFUSALS: Final = (
+    EthereumException,
+    RLPException,
+    ValueError,
+    OverflowError,
+    AssertionError,
+    TypeError,
+    IndexError,
+)
 
 
 class Impossible(Exception):
@@ -135,7 +144,7 @@ class Specification:
                 parent_beacon_block_root=header.parent_beacon_block_root,
             )
             output = fork.apply_body(environment, transactions, ())
-        except (EthereumException, RLPException, ValueError, OverflowError) as error:
+        except REFUSALS as error:
             raise Impossible(f"{type(error).__name__}: {error}".rstrip(": "), transactions.position) from error
         chain.blocks.append(Block(header, (), (), ()))
         del chain.blocks[:-HEADERS_KEPT]

@@ -27,10 +27,15 @@ def propose_rule(world: World, by: Address, rule: int, wanted: int) -> RulePropo
 
 
 def propose_code(world: World, by: Address, target: Address, implementation: Address) -> RuleProposalId:
-    """The model has no contracts: whether there is code at these addresses, it cannot say."""
+    """The model has no contracts: what code there is at these addresses, ``world.code`` says."""
     _check_member(world, by)
-    require(False, W.CODE_MISSING)
-    return _propose(world, by, RuleProposalKind.CODE, ZERO_HASH, target, implementation)
+    require(target in world.code and implementation in world.code, W.CODE_MISSING)
+    code_hash = world.code[implementation]
+    id_ = _propose(world, by, RuleProposalKind.CODE, ZERO_HASH, target, implementation, note_hash=code_hash)
+    fields = {"target": target, "implementation": implementation, "code_hash": code_hash}
+    world.emit("Rules", "CodeProposed", by, proposal=id_, **fields)
+    _count(world, by, id_)
+    return id_
 
 
 def propose_redemption(
@@ -73,6 +78,11 @@ def enact(world: World, by: Address, id_: RuleProposalId) -> None:
         rule = Rule(int.from_bytes(proposal.subject, "big"))
         world.rules[rule] = proposal.amount
         world.emit("Rules", "RuleChanged", by, proposal=id_, number=int(rule), setting=proposal.amount)
+    elif proposal.kind is RuleProposalKind.CODE:
+        target, implementation = proposal.account, proposal.implementation
+        require(world.code.get(implementation) == proposal.note_hash, W.CODE_MISSING)
+        world.switches += 1
+        world.emit("Rules", "CodeSwitched", by, proposal=id_, target=target, implementation=implementation)
     else:
         world.emit("Rules", "RedemptionEnacted", by, proposal=id_)
         dataset = DatasetId(proposal.subject)

@@ -7,6 +7,7 @@ from belmont.registry.hashes import participants_hash, query_hash
 from belmont.registry.limits import CHUNK_ROWS, TOTAL_CHUNKS_MAX, TOTAL_HOSPITALS_MIN
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference.uses import opened_under
 from belmont.registry.reference.world import World, known, require
 from belmont.registry.types import (
     Address,
@@ -65,7 +66,7 @@ def publish(world: World, by: Address, claim: TotalClaim) -> None:
 
 
 def _check_question(world: World, claim: TotalClaim) -> None:
-    opened = known(world.opened.get((claim.permit_id, UseKind.QUERY, claim.n)), Reason.QUERY_NOT_OPEN)
+    opened = known(opened_under(world, claim.permit_id, UseKind.QUERY, claim.n), Reason.QUERY_NOT_OPEN)
     require(opened.participants_hash == participants_hash(claim.participants), Reason.PARTICIPANTS_MISMATCH)
     asked = claim.question
     require(len(asked.text) >= len(_NO_FILTER), Reason.QUERY_MISMATCH)
@@ -76,7 +77,8 @@ def _check_question(world: World, claim: TotalClaim) -> None:
 
 def _check_version(world: World, claim: TotalClaim, id_: DatasetId, number: int, dictionary: bytes) -> DatasetVersion:
     """The version that a participant answered over."""
-    answered = known(world.recorded.get((claim.permit_id, UseKind.QUERY, claim.n, id_)), W.ANSWER_MISSING)
+    line = world.permits[claim.permit_id].line
+    answered = known(world.recorded.get((line, UseKind.QUERY, claim.n, id_)), W.ANSWER_MISSING)
     version = known(world.versions.get((id_, number)), Reason.DATASET_UNPROVEN)
     require(version.status is VersionStatus.PROVEN, Reason.DATASET_UNPROVEN)
     require(world.datasets[id_].dictionary_hash == dictionary, W.DICTIONARY_MISMATCH)

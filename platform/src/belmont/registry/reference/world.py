@@ -90,6 +90,8 @@ class World:
     pause_votes: dict[tuple[int, Address], int] = field(default_factory=dict)
     """When a vote was cast, by number of the pause and voter."""
     resume_votes: dict[tuple[int, Address], bool] = field(default_factory=dict)
+    code: dict[Address, bytes] = field(default_factory=dict)
+    """Hash of the code at an address, where somebody said so: the model runs none of it."""
     switches: int = 0
     owners: dict[Address, Address] = field(default_factory=dict)
     """Of identities that changed their owner."""

@@ -1,0 +1,80 @@
+"""HTTP connections that cannot be held for nothing: what a stranger may keep of the server without a whole request.
+
+1. A request has to arrive whole within 30 seconds, head and body; otherwise its connection is closed.
+2. Its head is at most 64 KiB (h11 refuses more).
+3. When 1,000 connections are open, the one that has waited longest for the rest of a request makes room for a new one.
+4. An idle connection whose last request was answered is closed by uvicorn (`timeout_keep_alive`).
+
+Work that a whole request asks for is bounded elsewhere (`belmont.chain.lanes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+REQUEST_SECONDS: Final = 30.0
+CONNECTIONS_MAX: Final = 1_000
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Rule 3, and the time begins."""
+        if len(self.connections) >= CONNECTIONS_MAX:
+            waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each.deadline]
+            if waiting:
+                min(waiting, key=lambda each: each.deadline).close()
+        super().connection_made(transport)
+        self._expect_request()
+
+    @property
+    def deadline(self) -> float:
+        """When a request that is not whole yet must be; 0 when none is awaited."""
+        return self._timer.when() if self._timer is not None and not self._whole else 0.0
+
+    @property
+    def _whole(self) -> bool:
+        """Whether a request has arrived whole and is being answered."""
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def data_received(self, data: bytes) -> None:
+        """The first byte of a request starts its time."""
+        if self._timer is None:
+            self._expect_request()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """Answered: the next request has its own time."""
+        self._forget_request()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._forget_request()
+        super().connection_lost(exc)
+
+    def close(self) -> None:
+        """Rule 1."""
+        self._forget_request()
+        self.transport.abort()
+
+    def _expect_request(self) -> None:
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self._look)
+
+    def _forget_request(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        if self._whole:
+            self._forget_request()  # on_response_complete comes later, and harms nothing
+        else:
+            self.close()

@@ -1,0 +1,196 @@
+"""Random operations of the members on the consortium itself: membership, rules, code, credits, pause, keys."""
+
+from random import Random
+
+from tests.contracts.stateful.machine import (
+    ANYONE,
+    AUDITOR,
+    BOARD,
+    DATA_USER,
+    DAY,
+    HASHES,
+    HOLDERS,
+    NEWCOMERS,
+    PATIENTS,
+    RENEWED,
+    WEEK,
+    YEAR,
+    Machine,
+    mostly,
+    operation,
+)
+
+from belmont.registry.reference.settings import is_paused
+from belmont.registry.rules.protocol import Rule, RuleProposalId
+from belmont.registry.types import Address, MemberProfile, ProposalId, Role
+
+VETTING = b"\x01\x55\x12\x20" + bytes(32)
+MASK_KEYS = [bytes(32), *(bytes(31) + bytes([last]) for last in (1, 2, 3, 128))]
+"""None, three that are canonical, and one that is not."""
+SETTINGS = {
+    Rule.BOARD_QUORUM_PERCENT: [50, 50, 67, 99],
+    Rule.MAJORITY_PERCENT: [50, 60, 70],
+    Rule.BOARD_MIN: [2, 3],
+    Rule.LAY_VOTES: [0, 0, 0, 1],
+    Rule.PROPOSAL_SECONDS: [DAY, 30 * DAY],
+    Rule.DELAY_SECONDS: [DAY, WEEK],
+    Rule.FREEZE_SECONDS: [DAY, WEEK],
+    Rule.PAUSE_SECONDS: [DAY, 30 * DAY],
+    Rule.PATIENTS_PERCENT: [0, 30, 33, 100],
+}
+OUT_OF_BOUNDS = [0, 1, 49, 100, 101, 90 * DAY + 1, 2**64 - 1]
+
+
+class Governance(Machine):
+    @operation(4)
+    def wait(self, chance: Random) -> None:
+        self.pass_time(chance.choice([1, 1, 5, 3600, 3600, 3600, DAY, DAY, WEEK, 31 * DAY]))
+
+    # --- members ---
+
+    def admission(self, chance: Random, by: int, whom: int, roles: Role) -> ProposalId | None:
+        address = Address(self.people[whom].address)
+        profile = MemberProfile(address, "New", "did:ethr:0x1", roles, mostly(chance, MASK_KEYS[:1], MASK_KEYS))
+        return self.both(by, "propose_admission", profile, mostly(chance, [VETTING], [b""]))
+
+    @operation()
+    def propose_member(self, chance: Random) -> None:
+        by = mostly(chance, range(7), ANYONE)
+        if chance.random() < 0.5:
+            roles = Role(mostly(chance, [1, 2, 4, 5, 8, 20], [0, 6, 16, 18, 32]))
+            self.admission(chance, by, mostly(chance, NEWCOMERS, ANYONE), roles)
+        else:
+            whom = mostly(chance, [1, 2, 3, 6], ANYONE)
+            self.both(by, "propose_removal", Address(self.people[whom].address))
+
+    @operation(2)
+    def support_by_several(self, chance: Random) -> None:
+        proposal = ProposalId(mostly(chance, [max(len(self.world.proposals), 1)], range(4)))
+        for by in chance.sample(ANYONE, chance.randint(1, 9)):
+            self.both(by, "support", proposal)
+        self.both(chance.choice(ANYONE), "tally_proposal", proposal)
+
+    @operation()
+    def replace_keys(self, chance: Random) -> None:
+        self.both(mostly(chance, range(7), ANYONE), "replace_keys", chance.choice(MASK_KEYS), chance.choice(HASHES))
+
+    @operation()
+    def votes_stand_while_members_leave(self, chance: Random) -> None:
+        """Otherwise a run seldom meets a board that became small enough for votes that were cast before."""
+        newcomer = chance.choice(NEWCOMERS)
+        self.carry(self.admission(chance, AUDITOR, newcomer, Role.ETHICS_BOARD))
+        permit, study = self.permit_number(chance), self.study_number(chance)
+        self.both(mostly(chance, (*HOLDERS, *BOARD), ANYONE), "freeze_permit", permit, DAY, "why")
+        removal = self.both(0, "propose_removal", Address(self.people[1].address)) or ProposalId(1)
+        rule = self.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50) or RuleProposalId(1)
+        approves, is_pausing = chance.random() < 0.6, chance.random() < 0.4
+        if is_pausing and chance.random() < 0.5:
+            for by in (*BOARD, newcomer):
+                self.both(by, "rules.vote_pause", self.world.pause.number + 1)
+        two = chance.sample(BOARD, 2)
+        for by in two:
+            self.both(by, "vote_lift", permit)
+            self.both(by, "vote_revoke", permit)
+            self.both(by, "vote", study, approves)
+            if is_paused(self.world):
+                self.both(by, "rules.vote_resume", self.world.pause.number)
+            elif is_pausing:
+                self.both(by, "rules.vote_pause", self.world.pause.number + 1)
+        for by in BOARD:
+            self.both(by, "support", removal)
+            self.both(by, "rules.support", rule)
+        leaving = (newcomer, *(each for each in BOARD if each not in two), DATA_USER)
+        for each in leaving[: chance.choice([0, 1, 1, 1, 1, 2, 3])]:
+            self.carry(self.both(AUDITOR, "propose_removal", Address(self.people[each].address)))
+        counts = [("tally_lift", permit), ("tally_revoke", permit), ("tally", study), ("tally_proposal", removal)]
+        counts += [("rules.tally", rule), ("rules.tally_pause",), ("rules.tally_resume",)]
+        for write, *args in chance.sample(counts, chance.randint(3, 7)):
+            self.both(chance.choice(ANYONE), write, *args)
+
+    def carry(self, proposal: ProposalId | None) -> None:
+        for by in ANYONE if proposal is not None else ():
+            if self.world.proposals[proposal].executed:
+                break
+            self.both(by, "support", proposal)
+
+    # --- rules, code, credits ---
+
+    @operation(2)
+    def propose_rule(self, chance: Random) -> None:
+        number = chance.choice(list(Rule))
+        setting = mostly(chance, SETTINGS[number], OUT_OF_BOUNDS)
+        by = mostly(chance, range(7), ANYONE)
+        self.follow(chance, self.both(by, "rules.propose_rule", mostly(chance, [number], [9, 2**64 - 1]), setting))
+
+    @operation()
+    def propose_redemption(self, chance: Random) -> None:
+        holder = chance.choice(HOLDERS)
+        account, id_ = Address(self.people[holder].address), chance.choice([None, self.dataset_id(holder)])
+        left = (self.model.credits.pool(id_) if id_ else self.model.credits.balance(account)).left
+        amount = mostly(chance, [max(left, 1), max(left // 2, 1)], [0, left + 1, 2**64 - 1])
+        by = mostly(chance, range(7), ANYONE)
+        self.follow(chance, self.both(by, "rules.propose_redemption", account, amount, "why", id_))
+
+    @operation()
+    def propose_code(self, chance: Random) -> None:
+        """The same code at another place: whatever happens afterwards must be as if nothing had."""
+        name = chance.choice(RENEWED)
+        somewhere = Address(self.keys[0].address)
+        target = mostly(chance, [self.chain.addresses[name]], [somewhere])
+        code = mostly(chance, [self.implementations[name]], [somewhere])
+        by = mostly(chance, range(7), ANYONE)
+        self.follow(chance, self.both(by, "rules.propose_code", target, code))
+
+    def follow(self, chance: Random, proposal: RuleProposalId | None) -> None:
+        """What becomes of a proposal: nothing yet, or a vote and often its enactment."""
+        if proposal is None or chance.random() < 0.3:
+            return
+        for by in chance.sample(range(7), chance.choice([3, 4, 6, 7])):
+            self.both(by, "rules.support", proposal)
+        if chance.random() < 0.7:
+            self.pass_time_until(self.world.rule_proposals[proposal].enactable_at)
+            self.both(chance.choice(ANYONE), "rules.enact", proposal)
+
+    @operation(2)
+    def go_on_with_a_rule(self, chance: Random) -> None:
+        proposals = self.world.rule_proposals
+        proposal = RuleProposalId(mostly(chance, sorted(proposals) or [1], range(4)))
+        for by in chance.sample(ANYONE, chance.randint(0, 5)):
+            self.both(by, "rules.support", proposal)
+        self.both(chance.choice(ANYONE), "rules.tally", proposal)
+        if proposal in proposals and chance.random() < 0.5:
+            self.pass_time_until(proposals[proposal].enactable_at)
+        self.both(chance.choice(ANYONE), "rules.enact", proposal)
+
+    # --- pause ---
+
+    @operation()
+    def pause(self, chance: Random) -> None:
+        number = mostly(chance, [self.world.pause.number + 1], range(3))
+        for by in chance.sample(range(3, 9), chance.randint(1, 4)):
+            self.both(by, "rules.vote_pause", number, "why")
+        self.both(chance.choice(ANYONE), "rules.tally_pause")
+
+    @operation(2)
+    def resume(self, chance: Random) -> None:
+        number = mostly(chance, [self.world.pause.number], range(3))
+        for by in mostly(chance, [BOARD], [range(3, 9), BOARD[:1]]) if is_paused(self.world) else range(3, 5):
+            self.both(by, "rules.vote_resume", number)
+        self.both(chance.choice(ANYONE), "rules.tally_resume")
+
+    # --- keys ---
+
+    @operation()
+    def change_owner(self, chance: Random) -> None:
+        key = mostly(chance, [Address(each.address) for each in self.keys], [Address("0x" + "0" * 40)])
+        self.both(chance.choice([*ANYONE, *PATIENTS]), "identities.change_owner", key)
+
+    @operation(2)
+    def delegate(self, chance: Random) -> None:
+        by, machine = mostly(chance, [*HOLDERS, DATA_USER], ANYONE), Address(chance.choice(self.keys[3:]).address)
+        kind = mostly(chance, ["sigAuth"], ["veriKey"])
+        if chance.random() < 0.8:
+            seconds = mostly(chance, [YEAR, DAY], [0, 1, 11 * YEAR])
+            self.both(by, "identities.add_delegate", kind, machine, seconds)
+        else:
+            self.both(by, "identities.revoke_delegate", kind, machine)

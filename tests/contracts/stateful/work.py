@@ -1,0 +1,275 @@
+"""Random operations on studies, permits and their use."""
+
+from random import Random
+from typing import Any
+
+from tests.contracts.stateful.data import Data
+from tests.contracts.stateful.machine import (
+    ANYONE,
+    BOARD,
+    DATA_USER,
+    HASHES,
+    HOLDERS,
+    PATIENTS,
+    WEEK,
+    YEAR,
+    mostly,
+    operation,
+    somebody,
+)
+
+from belmont.federated.query.question import count
+from belmont.registry.claims import AskedQuestion, TotalClaim, TotalPart
+from belmont.registry.decide import Permitted, decide
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.hashes import query_hash
+from belmont.registry.reasons import Reason
+from belmont.registry.types import (
+    AnswerMode,
+    Computation,
+    DatasetId,
+    MicroRho,
+    PermitId,
+    Request,
+    StudyId,
+    StudyTerms,
+    UseKind,
+)
+
+QUESTION = count().canonical()
+RHO = 60
+NODES_ONLY = {Reason.DATASET_NOT_COVERED, Reason.PARTICIPANTS_MISMATCH}
+"""What a node refuses where the contract does not: that another participant's holder has withdrawn since."""
+
+
+class Work(Data):
+    def prepare(self, chance: Random) -> None:
+        """A permit with one opened round and one opened query."""
+        for by in HOLDERS:
+            id_ = self.register(by, "a")
+            if id_ is not None:
+                self.publish(by, id_, PATIENTS, HASHES[2])
+                self.add_usable_version(by, id_, 10)
+        self.apply(DATA_USER, (0, 1), rounds=chance.randint(1, 4), min_hospitals=chance.randint(1, 2))
+        for by in BOARD[:2]:
+            self.both(by, "vote", StudyId(1), True, "reason")
+        self.accept_and_issue(1)
+        self.open(DATA_USER, UseKind.ROUND, 1, 1, HASHES[3], tuple(self.datasets))
+        hashed = query_hash(QUESTION, HASHES[3], PermitId(1), 1, tuple(self.datasets))
+        self.open(DATA_USER, UseKind.QUERY, 1, 1, hashed, tuple(self.datasets))
+
+    # --- studies ---
+
+    def apply(
+        self,
+        by: int,
+        places: tuple[int, ...],
+        computations: int = 3,
+        rounds: int = 2,
+        queries: int = 1,
+        min_hospitals: int = 1,
+        duration: int = YEAR,
+        rho: int = RHO,
+        amends: PermitId | None = None,
+    ) -> StudyId | None:
+        terms = StudyTerms(
+            title="A study",
+            protocol_hash=HASHES[1],
+            purpose=1 << 37,
+            code_hash=HASHES[1],
+            config_hash=HASHES[2],
+            datasets=tuple(self.dataset_id(place) for place in places),
+            computations=Computation(computations),
+            rounds=rounds,
+            queries=queries,
+            rho_per_dataset=MicroRho(rho),
+            min_hospitals=min_hospitals,
+            min_cohort=5,
+            answer_mode=AnswerMode.EXACT,
+            duration_seconds=duration,
+        )
+        if amends is None:
+            return self.both(by, "propose", terms)
+        return self.both(by, "propose_amendment", amends, terms)
+
+    def accept_and_issue(self, study: int) -> None:
+        for by in HOLDERS:
+            for id_ in self.datasets[:3]:
+                self.both(by, "accept", StudyId(study), id_)
+        self.both(DATA_USER, "issue", StudyId(study))
+
+    def random_terms(self, chance: Random) -> dict[str, Any]:
+        computations = mostly(chance, [1, 2, 3, 3, 3], [0, 4, 7])
+        return {
+            "computations": computations,
+            "rounds": mostly(chance, [chance.randint(1, 6) if computations & 1 else 0], range(3)),
+            "queries": mostly(chance, [chance.randint(1, 4) if computations & 2 else 0], range(3)),
+            "min_hospitals": mostly(chance, [1, 1, 2], range(4)),
+            "duration": mostly(chance, [YEAR, YEAR, 3600], [0, 1]),
+            "rho": chance.choice([RHO, RHO, 20, 90]),
+        }
+
+    def random_places(self, chance: Random) -> tuple[int, ...]:
+        return mostly(chance, [(0, 1), (0,), (1, 0)], [(), (0, 0), (0, 1, 2), (0, 3)])
+
+    @operation()
+    def propose_study(self, chance: Random) -> None:
+        self.apply(mostly(chance, [DATA_USER], ANYONE), self.random_places(chance), **self.random_terms(chance))
+
+    @operation(3)
+    def amend(self, chance: Random) -> None:
+        """Approved, accepted and issued at once, most of the time."""
+        by, permit = mostly(chance, [DATA_USER], ANYONE), self.permit_number(chance)
+        study = self.apply(by, self.random_places(chance), **self.random_terms(chance), amends=permit)
+        if study is not None and chance.random() < 0.8:
+            self.vote_and_issue(study)
+
+    @operation(2)
+    def approve_the_newest(self, chance: Random) -> None:
+        self.vote_and_issue(self.study_number(chance))
+
+    def vote_and_issue(self, study: StudyId) -> None:
+        for by in range(4, 9):
+            record = self.world.studies.get(study)
+            if record is not None and record.status.name == "PROPOSED":
+                self.both(by, "vote", study, True, "reason")
+        self.accept_and_issue(study)
+
+    @operation()
+    def vote_by_several(self, chance: Random) -> None:
+        study = self.study_number(chance)
+        for by in chance.sample(range(2, 9), chance.randint(1, 5)):
+            self.both(by, "vote", study, chance.random() < 0.7, "reason")
+
+    @operation()
+    def decide_on_study(self, chance: Random) -> None:
+        study = self.study_number(chance)
+        match chance.randrange(8):
+            case 0 | 1:
+                self.both(mostly(chance, [DATA_USER], ANYONE), "cancel", study)
+            case 2:
+                self.both(chance.choice(ANYONE), "tally", study)
+            case 3:
+                self.both(chance.choice(ANYONE), "issue", study)
+            case _:
+                self.accept_and_issue(study)
+
+    # --- permits ---
+
+    @operation(2)
+    def stop_permit(self, chance: Random) -> None:
+        permit = self.permit_number(chance)
+        match chance.randrange(11):
+            case 0 | 1:
+                seconds = mostly(chance, [1, 3600, WEEK], [0, WEEK + 1])
+                self.both(mostly(chance, [*HOLDERS, *BOARD], ANYONE), "freeze_permit", permit, seconds, "why")
+            case 2 | 3 | 4 | 5 | 6:
+                for by in chance.sample(range(3, 9), 3):
+                    self.both(by, "vote_lift", permit)
+            case 7:
+                self.both(mostly(chance, BOARD, ANYONE), "vote_revoke", permit, "why")
+            case 8 | 9:
+                self.both(chance.choice(ANYONE), chance.choice(["tally_lift", "tally_revoke"]), permit)
+            case _:
+                place = mostly(chance, (0, 1), range(4))
+                self.both(mostly(chance, [place % 2], ANYONE), "withdraw", permit, self.dataset_id(place))
+
+    # --- uses ---
+
+    def open(
+        self, by: int, kind: UseKind, permit: int, n: int, subject: bytes, participants: tuple[DatasetId, ...]
+    ) -> None:
+        self.story.name(participants)
+        self.both(by, f"open_{kind.name.lower()}", PermitId(permit), n, subject, participants)
+
+    def opened(self, permit: PermitId, kind: UseKind) -> int:
+        """How many rounds or queries were opened in the permit's line."""
+        found = self.model.permit(permit)
+        return (found.rounds_opened if kind is UseKind.ROUND else found.queries_opened) if found else 0
+
+    @operation(2)
+    def open_use(self, chance: Random) -> None:
+        permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
+        n = mostly(chance, [self.opened(permit, kind) + 1], range(4))
+        places = mostly(chance, [(0, 1), (1, 0), (0,)], [(), (0, 0), (0, 1, 2), (3,)])
+        participants = tuple(self.dataset_id(place) for place in places)
+        by, subject = mostly(chance, [DATA_USER], ANYONE), mostly(chance, [HASHES[3]], HASHES)
+        self.open(by, kind, permit, n, subject, participants)
+
+    @operation(9)
+    def work(self, chance: Random) -> None:
+        """What a permit is for: something is opened for all who are covered, and they answer."""
+        permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
+        found = self.model.permit(permit)
+        if found is not None:
+            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], found.covered)
+        self.record(chance, permit, kind, max(self.opened(permit, kind), 1))
+
+    @operation(2)
+    def record_by_holders(self, chance: Random) -> None:
+        permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
+        self.record(chance, permit, kind, mostly(chance, range(1, self.opened(permit, kind) + 2), range(5)))
+
+    def record(self, chance: Random, permit: PermitId, kind: UseKind, n: int) -> None:
+        rho = mostly(chance, [0, 1, 20], [RHO, RHO + 1, 2**64 - 1])
+        for place in HOLDERS:
+            id_ = self.dataset_id(place)
+            self.agree_on_a_request(permit, kind, n, id_, rho)
+            dataset = self.model.dataset(id_)
+            version = mostly(chance, [dataset.versions if dataset else 1], range(3))
+            root = mostly(chance, [self.root(id_)], HASHES)
+            by, result = mostly(chance, [place], ANYONE), mostly(chance, HASHES[1:], HASHES)
+            self.both(by, "record_use", permit, kind, n, id_, result, MicroRho(rho), version, root)
+
+    @operation()
+    def publish_total(self, chance: Random) -> None:
+        """Two hospitals are too few; what three can publish is in ``totals/``, on both as well."""
+        places = mostly(chance, [(0, 1)], [(), (1, 0), (0,), (0, 1, 2)])
+        layout, context = self.shelf.layout.to_bytes(), mostly(chance, [HASHES[3]], HASHES)
+        claim = TotalClaim(
+            self.permit_number(chance),
+            mostly(chance, [1], range(4)),
+            tuple(self.dataset_id(place) for place in places),
+            AskedQuestion(mostly(chance, [QUESTION], [b"", b"{}" * 9]), context, layout, self.shelf.text_hash),
+            chance.randrange(3),
+            (TotalPart(1, self.shelf.table(10).column_hashes, bytes(128)),) * len(places),
+            20,
+            bytes(48),
+        )
+        self.both(mostly(chance, [DATA_USER], ANYONE), "publish_total", claim)
+
+    def agree_on_a_request(self, permit_id: PermitId, kind: UseKind, n: int, id_: DatasetId, rho: int) -> None:
+        """Both hold the same view; what ``decide`` permits on it, the contract records, and nothing else."""
+        view, other = (each.view(permit_id, id_, kind, n) for each in (self.chain, self.model))
+        assert {**vars(view), "head": None} == {**vars(other), "head": None}
+        if view.permit is None or view.dataset is None or view.opened is None or view.version is None:
+            return
+        request = Request(
+            kind=kind,
+            permit_id=permit_id,
+            n=n,
+            dataset_id=id_,
+            purpose=1 << 37,
+            code_hash=HASHES[1],
+            config_hash=HASHES[2],
+            subject_hash=view.opened.subject_hash,
+            participants=self.story.participants[view.opened.participants_hash],
+            cohort_rows=view.version.rows,
+            version=view.dataset.versions,
+            consent_root=view.dataset.consent_root,
+            rho=MicroRho(rho),
+        )
+        decided = decide(view.permit, request, view, self.evm.now)
+        owner = type(somebody(0))(address=self.owners.owner(view.dataset.holder))
+        bound, undo = self.chain.as_(owner, view.dataset.holder), self.evm.mark()
+        fields = HASHES[1], MicroRho(rho), request.version, request.consent_root
+        try:
+            bound.record_use(permit_id, kind, n, id_, *fields)
+            refused = None
+        except RegistryRefused as error:
+            refused = error.reason
+        undo()
+        if isinstance(decided, Permitted):
+            assert refused is None
+        else:
+            assert refused is not None or decided.reason in NODES_ONLY, decided
