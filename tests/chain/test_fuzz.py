@@ -10,6 +10,8 @@ import json
 import random
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from belmont.chain import connections
-from belmont.chain.connections import CONNECTIONS_MAX
+from belmont.chain.connections import CONNECTIONS_MAX, OPEN_FILES_WANTED
 from belmont.chain.engine import Engine
 from belmont.chain.filters import FILTER_VALUES_MAX
 from belmont.chain.lanes import ANSWER_BYTES_MAX, Share
@@ -380,6 +382,7 @@ def test_lies_about_lengths_and_other_broken_http_end_with_4xx_or_a_closed_conne
 
 
 def test_hundreds_of_slow_and_half_open_connections_leave_room_for_a_good_request(fuzzed: ChainProcess) -> None:
+    connections.allow_open_files()
     held = []
     try:
         for number in range(CONNECTIONS_MAX + 200):
@@ -397,6 +400,18 @@ def test_hundreds_of_slow_and_half_open_connections_leave_room_for_a_good_reques
         for connection in held:
             connection.close()
     serves_on(fuzzed)
+
+
+def test_room_for_connections_is_made_where_the_system_begins_with_less() -> None:
+    code = (
+        "import resource; hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard));"
+        "from belmont.chain.connections import allow_open_files; allow_open_files();"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    soft, hard = (int(word) for word in done.stdout.split())
+    assert soft == (OPEN_FILES_WANTED if hard < 0 else min(hard, OPEN_FILES_WANTED))
 
 
 def test_a_request_that_does_not_come_to_an_end_is_closed_after_its_time_and_a_whole_one_is_not(

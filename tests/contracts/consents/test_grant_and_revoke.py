@@ -126,9 +126,9 @@ def test_a_register_that_applies_them_stands_at_the_contracts_root(enrolled, as_
 
 @pytest.mark.parametrize("sequence", [0, 2, 2**64 - 1])
 def test_the_first_statement_has_sequence_one(enrolled, as_patient, refused, sequence):
-    with refused("SEQUENCE_NOT_NEXT"):
+    with refused("SEQUENCE_NOT_NEWER"):
         as_patient.grant(enrolled.dataset, enrolled.scope, sequence)
-    with refused("SEQUENCE_NOT_NEXT"):
+    with refused("SEQUENCE_NOT_NEWER"):
         as_patient.revoke(enrolled.dataset, sequence)
 
 
@@ -136,7 +136,7 @@ def test_no_statement_counts_twice_or_after_a_newer_one(enrolled, as_patient, re
     as_patient.grant(enrolled.dataset, enrolled.scope, 1)
     as_patient.revoke(enrolled.dataset, 2)
     for sequence in (1, 2, 4):
-        with refused("SEQUENCE_NOT_NEXT"):
+        with refused("SEQUENCE_NOT_NEWER"):
             as_patient.grant(enrolled.dataset, enrolled.scope, sequence)
     as_patient.grant(enrolled.dataset, enrolled.scope, 3)
 

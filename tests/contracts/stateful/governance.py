@@ -83,14 +83,15 @@ class Governance(Machine):
         self.both(mostly(chance, (*HOLDERS, *BOARD), ANYONE), "freeze_permit", permit, DAY, "why")
         removal = self.both(0, "propose_removal", Address(self.people[1].address)) or ProposalId(1)
         rule = self.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50) or RuleProposalId(1)
-        approves, is_pausing = chance.random() < 0.6, chance.random() < 0.4
+        approves, is_pausing, is_revoking = (chance.random() < share for share in (0.6, 0.4, 0.3))
         if is_pausing and chance.random() < 0.5:
             for by in (*BOARD, newcomer):
                 self.both(by, "rules.vote_pause", self.world.pause.number + 1)
         two = chance.sample(BOARD, 2)
         for by in two:
             self.both(by, "vote_lift", permit)
-            self.both(by, "vote_revoke", permit)
+            if is_revoking:
+                self.both(by, "vote_revoke", permit)
             self.both(by, "vote", study, approves)
             if is_paused(self.world):
                 self.both(by, "rules.vote_resume", self.world.pause.number)

@@ -99,6 +99,7 @@ class Machine:
             for each in self.dice.choices(operations, [each.weight for each in operations], k=steps):
                 self.writes.append(each.__name__)
                 each(self.dice)
+            self.story.end()
             self.the_same_stands_on_both()
             self.budgets_hold()
             self.code_is_what_was_enacted()

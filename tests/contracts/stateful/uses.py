@@ -125,6 +125,10 @@ class Story:
         """Say before an opening who is named in it: its event holds only a hash."""
         self.participants[participants_hash(participants)] = participants
 
+    def end(self) -> None:
+        """Nothing is left that had to follow."""
+        assert not self.uses.credited and not self.votes.to_redeem
+
     def tell(self, event: AuditEvent) -> None:
         follows_credit, follows_enactment = bool(self.uses.credited), bool(self.votes.to_redeem)
         assert not follows_credit or event.name == "UseRecorded", "credited with no use"

@@ -95,7 +95,7 @@ def test_statements_of_a_stranger_and_replays_are_refused(any_world, dataset, re
     shown = register.tree().membership(account_key(patient.address))
     any_world.registry.as_(patient).consents.enrol(dataset, patient.address, shown)
     as_patient.revoke(dataset, 1)
-    with refused("SEQUENCE_NOT_NEXT"):
+    with refused("SEQUENCE_NOT_NEWER"):
         as_patient.revoke(dataset, 1)
     with refused("NOT_THE_ACTOR"):
         any_world.registry.as_(any_world.non_member, patient.address).consents.revoke(dataset, 2)

@@ -11,12 +11,22 @@ Work that a whole request asks for is bounded elsewhere (`belmont.chain.lanes`).
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS_MAX: Final = 1_000
+OPEN_FILES_WANTED: Final = 4_096
+
+
+def allow_open_files() -> None:
+    """Room for `CONNECTIONS_MAX` connections and the database: systems commonly begin with 1,024 files or fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(OPEN_FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class BoundedProtocol(H11Protocol):

@@ -217,6 +217,8 @@ class CheckedReads:
         """Turns what SQLite says of a damaged file into `ChainDamaged`."""
         try:
             yield
+        except UnicodeDecodeError as error:  # SQLite's message quotes a damaged name
+            raise self.damaged(f"a name in it is no text: {error}") from error
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", None)
             undecodable = str(error).startswith("Could not decode to UTF-8")  # said by Python's module, without a code

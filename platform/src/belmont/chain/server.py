@@ -59,11 +59,12 @@ def serve(
     try:
         import uvicorn
 
-        from belmont.chain.connections import BoundedProtocol
+        from belmont.chain.connections import BoundedProtocol, allow_open_files
         from belmont.chain.engine import Engine
         from belmont.chain.node import Node
         from belmont.chain.rpc import RpcApplication
 
+        allow_open_files()
         engine = Engine.open(directory, chain_id)
     except BaseException:
         listening.close()

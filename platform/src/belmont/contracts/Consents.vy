@@ -18,11 +18,15 @@
   5. A key is absent where two leaves side by side are around it, or where it is before the first or after the last.
      That takes sorted leaves: whoever holds all of them can see that they are.
   6. Anybody enrols an account by the path to its leaf in the current batch: once for each dataset, and for good.
-  7. Only an enrolled account makes statements, each with the next sequence of this account and dataset.
+  7. Only an enrolled account makes statements, each with a higher sequence than its last one about this dataset: what
+     was signed before never comes after what was signed later. Unix seconds serve well, and none is more than a day
+     ahead of them, so that nobody runs out.
   8. Nothing keeps a patient from stating: neither what became of the dataset or its holder, nor a pause.
   9. A grant has at least one purpose and one category, recipients in ascending order, and a period that is not empty.
  10. Every statement is chained to all before it. The consent root is the hash of the newest batch's root and of that
      chain; nobody sets it.
+ 11. Every statement makes the hospital read and register anew, so nobody states for its own sake: what is revoked is
+     not revoked again, and a grant comes a day after the statement before it. A revocation comes at any time.
 """
 
 DATA_HOLDER: constant(uint8) = 1
@@ -32,6 +36,7 @@ PURPOSES: constant(uint64) = 2196875771904
 CATEGORIES: constant(uint64) = 255
 RECIPIENTS_MAX: constant(uint256) = 8
 PATH_MAX: constant(uint256) = 32
+GRANT_SECONDS: constant(uint64) = 24 * 3600
 LEAVES_MAX: constant(uint64) = 2**32
 # SHA-256(0x02, eight zero bytes, SHA-256(0x00))
 EMPTY_BATCH: constant(bytes32) = 0xc0e50f0d90d6e2fea1e6f53d4f758ed5fc9035a399a8eb215c29c6ff3ea05425
@@ -194,6 +199,8 @@ def grant(
         assert convert(recipient, uint256) > before, "RECIPIENTS_INVALID"  # 9
         before = convert(recipient, uint256)
     assert validFrom < validUntil, "PERIOD_INVALID"  # 9
+    last: Statement = self._statements[dataset][actor]
+    assert last.sequence == 0 or self._now() >= last.statedAt + GRANT_SECONDS, "GRANT_TOO_SOON"  # 11
     scopeHash: bytes32 = self._scopeHash(purposes, categories, recipients, validFrom, validUntil)
     number: uint64 = self._state(actor, dataset, sequence, scopeHash)
     log ConsentGranted(
@@ -216,6 +223,8 @@ def revoke(actor: address, dataset: bytes32, sequence: uint64):
     @notice Also what the hospital attested for this patient before is revoked.
     """
     self._checkStatement(actor, dataset, sequence)
+    last: Statement = self._statements[dataset][actor]
+    assert last.sequence == 0 or last.scopeHash != empty(bytes32), "ALREADY_REVOKED"  # 11
     number: uint64 = self._state(actor, dataset, sequence, empty(bytes32))
     log ConsentRevoked(
         actor=actor, dataset=dataset, number=number, sequence=sequence, consentRoot=self._root(dataset)
@@ -227,7 +236,8 @@ def revoke(actor: address, dataset: bytes32, sequence: uint64):
 def _checkStatement(actor: address, dataset: bytes32, sequence: uint64):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 1
     assert self._statements[dataset][actor].enrolledAt != 0, "NOT_ENROLLED"  # 7
-    assert sequence == self._statements[dataset][actor].sequence + 1, "SEQUENCE_NOT_NEXT"  # 7
+    assert sequence > self._statements[dataset][actor].sequence, "SEQUENCE_NOT_NEWER"  # 7
+    assert sequence <= self._now() + GRANT_SECONDS, "SEQUENCE_TOO_HIGH"  # 7
 
 
 @internal

@@ -349,6 +349,19 @@ def holder(dataset: bytes32) -> address:
 
 @external
 @view
+def liveHolders(datasets: DynArray[bytes32, 16]) -> DynArray[address, 16]:
+    """
+    @notice The holder of each dataset, zero for one that is destroyed.
+    """
+    found: DynArray[address, 16] = []
+    for dataset: bytes32 in datasets:
+        destroyed: bool = self._datasets[dataset].status == DESTROYED
+        found.append(empty(address) if destroyed else self._datasets[dataset].holder)
+    return found
+
+
+@external
+@view
 def status(dataset: bytes32) -> uint8:
     return self._datasets[dataset].status
 

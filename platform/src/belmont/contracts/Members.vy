@@ -10,16 +10,18 @@
   2. Every account is admitted once. A removed account can do nothing, and is never admitted again.
   3. A member has a name, a DID and at least one role, and keeps them. A data user does not sit on the ethics board, and
      a lay member does. A mask key is canonical (X25519 ignores the top bit, so it is 0) and no other member's, earlier
-     ones and those of removed members included: two masks under one key would not cancel. A member replaces its own.
+     ones and those of removed members included: two masks under one key would not cancel. The key of whoever is
+     proposed belongs to that account from then on. A member replaces its own.
   4. The ethics board has as many active members as the consortium's rules ask for (two at least), at the founding and
      after every removal from it. Its quorum is more than the share of its active members that the rules name.
   5. An active member proposes an admission, with the content identifier of the documents of its vetting, or a removal,
      with or without grounds, and supports it by proposing.
   6. Every active member supports a proposal at most once, and nobody supports their own removal.
-  7. A proposal is carried out by the support of more active members than the majority of the rules. Supporters are
-     counted anew each time: only those count who are active then. The rules above are checked again before it is
-     carried out. When fewer active members make the support that stands enough, anyone has it counted.
-  8. A proposal is open for as long as the rules say, and carried out once.
+  7. A proposal is carried out by the support of more active members than the majority of the rules; whoever is to be
+     removed is not among them. Supporters are counted anew each time: only those count who are active then. The rules
+     above are checked again before it is carried out. When fewer active members make the support that stands enough,
+     anyone has it counted.
+  8. A proposal is open for as long as the rules said when it was made, and carried out once.
   9. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
 
@@ -57,6 +59,7 @@ struct Proposal:
     kind: uint8
     account: address
     proposedAt: uint64
+    openUntil: uint64
     executed: bool
     documents: Bytes[64]
 
@@ -120,7 +123,8 @@ _accounts: DynArray[address, 256]
 _members: HashMap[address, Member]
 _proposals: HashMap[uint64, Proposal]
 _profiles: HashMap[uint64, Profile]
-_maskKeys: HashMap[bytes32, bool]
+# Whose a mask key is, or was.
+_maskKeys: HashMap[bytes32, address]
 _supporters: HashMap[uint64, DynArray[address, 256]]
 
 
@@ -156,6 +160,7 @@ def proposeAdmission(actor: address, profile: Profile, documents: Bytes[64]) -> 
     assert len(documents) > 0, "CID_MISSING"  # 5
     proposal: uint64 = self._propose(actor, ADMISSION, profile.account, documents)
     self._profiles[proposal] = profile
+    self._maskKeys[profile.maskKey] = profile.account  # 3
     log AdmissionProposed(
         actor=actor,
         proposal=proposal,
@@ -187,8 +192,8 @@ def proposeRemoval(actor: address, account: address, documents: Bytes[64]) -> ui
 def replaceKeys(actor: address, maskKey: bytes32, nodeKeyHash: bytes32):
     self._checkMember(actor)  # 3
     if maskKey != self._members[actor].profile.maskKey:
-        self._checkMaskKey(maskKey)  # 3
-        self._maskKeys[maskKey] = True
+        self._checkMaskKey(maskKey, actor)  # 3
+        self._maskKeys[maskKey] = actor
     self._members[actor].profile.maskKey = maskKey
     self._members[actor].profile.nodeKeyHash = nodeKeyHash
     log KeysReplaced(actor=actor, maskKey=maskKey, nodeKeyHash=nodeKeyHash)
@@ -228,8 +233,7 @@ def _checkMember(actor: address):
 def _checkOpen(proposal: uint64):
     assert self._proposals[proposal].kind != 0, "PROPOSAL_UNKNOWN"
     assert not self._proposals[proposal].executed, "PROPOSAL_CLOSED"  # 8
-    until: uint64 = self._proposals[proposal].proposedAt + staticcall RULES.proposalSeconds()
-    assert self._now() < until, "PROPOSAL_CLOSED"  # 8
+    assert self._now() < self._proposals[proposal].openUntil, "PROPOSAL_CLOSED"  # 8
 
 
 @internal
@@ -239,7 +243,10 @@ def _isCarried(proposal: uint64) -> bool:
     for supporter: address in self._supporters[proposal]:
         if self._isActive(supporter, 0):  # 7
             counted += 1
-    return counted >= staticcall RULES.majority(self.activeCount)  # 7
+    among: uint64 = self.activeCount
+    if self._proposals[proposal].kind == REMOVAL and self._isActive(self._proposals[proposal].account, 0):
+        among -= 1  # 7
+    return counted >= staticcall RULES.majority(among)  # 7
 
 
 @internal
@@ -257,7 +264,12 @@ def _carryOut(actor: address, proposal: uint64):
 def _propose(actor: address, kind: uint8, account: address, documents: Bytes[64]) -> uint64:
     self.proposalCount += 1
     self._proposals[self.proposalCount] = Proposal(
-        kind=kind, account=account, proposedAt=self._now(), executed=False, documents=documents
+        kind=kind,
+        account=account,
+        proposedAt=self._now(),
+        openUntil=self._now() + staticcall RULES.proposalSeconds(),  # 8
+        executed=False,
+        documents=documents,
     )
     self._supporters[self.proposalCount].append(actor)  # 5
     return self.proposalCount
@@ -274,23 +286,24 @@ def _checkProfile(profile: Profile):
     both: uint8 = DATA_USER | ETHICS_BOARD
     assert profile.roles & both != both, "ROLES_CONFLICT"  # 3
     assert profile.roles & LAY == 0 or profile.roles & ETHICS_BOARD != 0, "ROLES_CONFLICT"  # 3
-    self._checkMaskKey(profile.maskKey)
+    self._checkMaskKey(profile.maskKey, profile.account)
     assert len(self._accounts) < MEMBERS_MAX, "MEMBERS_FULL"
 
 
 @internal
 @view
-def _checkMaskKey(maskKey: bytes32):
+def _checkMaskKey(maskKey: bytes32, account: address):
     if maskKey != empty(bytes32):
         assert convert(maskKey, uint256) & 128 == 0, "MASK_KEY_INVALID"  # 3
-        assert not self._maskKeys[maskKey], "MASK_KEY_TAKEN"  # 3
+        whose: address = self._maskKeys[maskKey]
+        assert whose == empty(address) or whose == account, "MASK_KEY_TAKEN"  # 3
 
 
 @internal
 def _admit(actor: address, profile: Profile):
     self._members[profile.account] = Member(profile=profile, status=ACTIVE)
     self._accounts.append(profile.account)
-    self._maskKeys[profile.maskKey] = True
+    self._maskKeys[profile.maskKey] = profile.account
     self.activeCount += 1
     if profile.roles & ETHICS_BOARD != 0:
         self.boardSize += 1
@@ -327,6 +340,15 @@ def isActive(account: address, role: uint8) -> bool:
     @notice Whether the account is an active member that holds the role; role 0 is any.
     """
     return self._isActive(account, role)
+
+
+@external
+@view
+def areActive(accounts: DynArray[address, 16], role: uint8) -> DynArray[bool, 16]:
+    found: DynArray[bool, 16] = []
+    for account: address in accounts:
+        found.append(self._isActive(account, role))
+    return found
 
 
 @external

@@ -5,8 +5,9 @@
 @license Apache-2.0
 @notice Data permits: issued from approved studies, and the ways to stop them. A permit has its study's number.
 @dev Rules, cited by number where they are kept:
-  1. Anyone issues the permit of a study, once, when the ethics board approved it, the holder of every dataset
-     accepted it, its data user and all those holders are active, and none of the datasets is destroyed.
+  1. Anyone issues the permit of a study, once, within a year of the application, when the ethics board approved it, the
+     holder of every dataset accepted it, its data user and all those holders are active, and none of the datasets is
+     destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
   2. A permit expires when the study's duration has passed since it was issued. Expired is final.
   3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
      it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per
@@ -17,11 +18,13 @@
   6. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
      the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation. When a smaller
      board makes the votes that stand enough, anyone has them counted.
-  7. The active holder of a covered dataset withdraws it from the permit, alone and for good.
+  7. The active holder of a named dataset withdraws it, alone and for good, also from what comes after in the permit's
+     line. A dataset is covered that the permit names, that is not withdrawn or destroyed, and whose holder is active:
+     nobody who left counts among the hospitals.
   8. A permit is usable when it is issued, not superseded, not revoked, not expired and not frozen, and while the
      consortium is not paused. Nothing is issued while it is paused.
   9. The permit of an amendment supersedes the permit that it amends, which has to be usable then. Both belong to one
-     line, whose openings and budgets are counted on. Superseded is final.
+     line, whose openings and budgets are counted on, and whose votes to revoke stand. Superseded is final.
  10. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
 
@@ -36,6 +39,7 @@ DATA_USER: constant(uint8) = 2
 ETHICS_BOARD: constant(uint8) = 4
 DATASET_DESTROYED: constant(uint8) = 3
 STUDY_APPROVED: constant(uint8) = 2
+ISSUE_MAX_SECONDS: constant(uint64) = 365 * 24 * 3600
 
 
 struct Permit:
@@ -104,8 +108,10 @@ RULES: immutable(Rules.__interface__)
 _permits: HashMap[uint64, Permit]
 _froze: HashMap[uint64, HashMap[address, bool]]
 _lifts: HashMap[uint64, HashMap[uint64, DynArray[address, 256]]]
+# By line (9).
 _revocations: HashMap[uint64, DynArray[address, 256]]
 _withdrawn: HashMap[uint64, DynArray[bytes32, 16]]
+_isRevoked: HashMap[uint64, bool]
 
 
 @deploy
@@ -124,6 +130,9 @@ def issue(study: uint64) -> uint64:
     assert found.status != 0, "STUDY_UNKNOWN"
     assert self._permits[study].issuedAt == 0, "PERMIT_EXISTS"  # 1
     assert found.status == STUDY_APPROVED, "STUDY_NOT_APPROVED"  # 1
+    assert self._now() < found.proposedAt + ISSUE_MAX_SECONDS, "STUDY_LAPSED"  # 1
+    if found.amends != 0:
+        assert staticcall IDENTITIES.worksFor(found.dataUser, msg.sender), "NOT_THE_APPLICANT"  # 1
     assert staticcall MEMBERS.isActive(found.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 1
     terms: Studies.Terms = staticcall STUDIES.terms(study)
     for dataset: bytes32 in terms.datasets:
@@ -187,10 +196,11 @@ def voteRevoke(actor: address, permit: uint64, reasonHash: bytes32):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
     assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 5
-    assert actor not in self._revocations[permit], "ALREADY_VOTED"  # 6
-    self._revocations[permit].append(actor)
+    line: uint64 = self._permits[permit].line
+    assert actor not in self._revocations[line], "ALREADY_VOTED"  # 6
+    self._revocations[line].append(actor)
     log RevocationSupported(actor=actor, permit=permit, reasonHash=reasonHash)
-    if self._isCarried(self._revocations[permit]):  # 5
+    if self._isCarried(self._revocations[line]):  # 5
         self._revoke(actor, permit)
 
 
@@ -212,7 +222,7 @@ def tallyRevoke(permit: uint64):
     @notice Revoke a permit whose votes are enough since the board changed.
     """
     self._checkAlive(permit)
-    assert self._isCarried(self._revocations[permit]), "VOTE_UNDECIDED"  # 6
+    assert self._isCarried(self._revocations[self._permits[permit].line]), "VOTE_UNDECIDED"  # 6
     self._revoke(msg.sender, permit)
 
 
@@ -221,10 +231,11 @@ def withdraw(actor: address, permit: uint64, dataset: bytes32):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     # A permit that is frozen, expired or revoked can be withdrawn from as well: this only ever takes away.
     assert self._permits[permit].issuedAt != 0, "PERMIT_MISSING"
-    assert self._isCovered(permit, dataset), "DATASET_NOT_COVERED"  # 7
+    withdrawn: DynArray[bytes32, 16] = self._withdrawn[self._permits[permit].line]
+    assert staticcall STUDIES.isNamed(permit, dataset) and dataset not in withdrawn, "DATASET_NOT_COVERED"  # 7
     assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 7
     assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "NOT_DATA_HOLDER"  # 7
-    self._withdrawn[permit].append(dataset)
+    self._withdrawn[self._permits[permit].line].append(dataset)  # 7
     log DatasetWithdrawn(actor=actor, permit=permit, dataset=dataset)
 
 
@@ -237,6 +248,7 @@ def _lift(actor: address, permit: uint64):
 @internal
 def _revoke(actor: address, permit: uint64):
     self._permits[permit].revoked = True
+    self._isRevoked[self._permits[permit].line] = True  # 9
     log PermitRevoked(actor=actor, permit=permit)
 
 
@@ -258,8 +270,18 @@ def _checkUsable(permit: uint64):
 
 @internal
 @view
-def _isCovered(permit: uint64, dataset: bytes32) -> bool:
-    return staticcall STUDIES.isNamed(permit, dataset) and dataset not in self._withdrawn[permit]
+def _uncovered(permit: uint64, named: DynArray[bytes32, 16]) -> DynArray[bytes32, 16]:
+    """
+    @notice Of the datasets that a permit names those that it does not cover, in order.
+    """
+    withdrawn: DynArray[bytes32, 16] = self._withdrawn[self._permits[permit].line]
+    holders: DynArray[address, 16] = staticcall DATASETS.liveHolders(named)
+    active: DynArray[bool, 16] = staticcall MEMBERS.areActive(holders, DATA_HOLDER)
+    found: DynArray[bytes32, 16] = []
+    for place: uint256 in range(len(named), bound=16):
+        if named[place] in withdrawn or not active[place]:  # 7
+            found.append(named[place])
+    return found
 
 
 @internal
@@ -269,9 +291,9 @@ def _isConcerned(permit: uint64, account: address) -> bool:
         return True
     if not staticcall MEMBERS.isActive(account, DATA_HOLDER):
         return False
-    terms: Studies.Terms = staticcall STUDIES.terms(permit)
-    for dataset: bytes32 in terms.datasets:
-        if dataset not in self._withdrawn[permit] and staticcall DATASETS.holder(dataset) == account:
+    withdrawn: DynArray[bytes32, 16] = self._withdrawn[self._permits[permit].line]
+    for dataset: bytes32 in staticcall STUDIES.datasets(permit):
+        if dataset not in withdrawn and staticcall DATASETS.holder(dataset) == account:
             return True
     return False
 
@@ -326,16 +348,25 @@ def isIssued(permit: uint64) -> bool:
 
 @external
 @view
+def lineRevoked(permit: uint64) -> bool:
+    """
+    @notice Whether a permit of the same line was revoked.
+    """
+    return self._isRevoked[self._permits[permit].line]
+
+
+@external
+@view
 def places(permit: uint64, datasets: DynArray[bytes32, 16]) -> uint256:
     """
     @notice The places of these datasets in the study's terms, as bits; or revert when the permit does not cover one
             of them, or one is there twice.
     """
     named: DynArray[bytes32, 16] = staticcall STUDIES.datasets(permit)
-    withdrawn: DynArray[bytes32, 16] = self._withdrawn[permit]
+    uncovered: DynArray[bytes32, 16] = self._uncovered(permit, named)
     places: uint256 = 0
     for dataset: bytes32 in datasets:
-        assert dataset not in withdrawn, "DATASET_NOT_COVERED"  # 7
+        assert dataset not in uncovered, "DATASET_NOT_COVERED"  # 7
         bit: uint256 = 1
         for each: bytes32 in named:
             if each == dataset:
@@ -349,24 +380,47 @@ def places(permit: uint64, datasets: DynArray[bytes32, 16]) -> uint256:
 
 @external
 @view
+def coverage(permit: uint64, dataset: bytes32) -> (uint256, uint256):
+    """
+    @notice The places of all covered datasets as bits, and that of one of them; or revert when it is not covered.
+    """
+    named: DynArray[bytes32, 16] = staticcall STUDIES.datasets(permit)
+    uncovered: DynArray[bytes32, 16] = self._uncovered(permit, named)
+    every: uint256 = 0
+    own: uint256 = 0
+    bit: uint256 = 1
+    for each: bytes32 in named:
+        if each not in uncovered:
+            every |= bit
+            if each == dataset:
+                own = bit
+        bit <<= 1
+    assert own != 0, "DATASET_NOT_COVERED"  # 7
+    return every, own
+
+
+@external
+@view
 def covered(id: uint64) -> DynArray[bytes32, 16]:
     """
     @notice The datasets that the permit still covers, in the order of the study's terms.
     """
+    named: DynArray[bytes32, 16] = staticcall STUDIES.datasets(id)
+    uncovered: DynArray[bytes32, 16] = self._uncovered(id, named)
     found: DynArray[bytes32, 16] = []
-    for dataset: bytes32 in staticcall STUDIES.datasets(id):
-        if dataset not in self._withdrawn[id]:
+    for dataset: bytes32 in named:
+        if dataset not in uncovered:
             found.append(dataset)
     return found
 
 
 @external
 @view
-def withdrawn(id: uint64) -> DynArray[bytes32, 16]:
+def uncovered(id: uint64) -> DynArray[bytes32, 16]:
     """
-    @notice The datasets withdrawn from the permit, in order of withdrawal.
+    @notice The datasets that the permit names and does not cover any more, in the order of the study's terms.
     """
-    return self._withdrawn[id]
+    return self._uncovered(id, staticcall STUDIES.datasets(id))
 
 
 @external

@@ -7,18 +7,20 @@
         credits. And the pause, with which its ethics board stops everything at once.
 @dev Rules, cited by number where they are kept:
   1. Each number has a default and bounds that no vote can leave (docs/registry.md has them in a table).
-  2. An active member proposes, and supports it by proposing; every active member supports at most once.
+  2. An active member proposes, and supports it by proposing; every active member supports at most once, and takes its
+     support back until the proposal is enacted.
   3. A proposal is carried by the support of more active members than the majority asks for. Supporters are counted
      anew each time: only those count who are active then. When fewer active members make the support that stands
      enough, anyone has it counted.
-  4. A proposal can be supported for a while only, which is a rule itself.
+  4. A proposal can be supported for as long as the rules said when it was made.
   5. A carried proposal waits for the delay that was the rule when it was carried. Then anyone has it enacted, once, in
-     thirty days, and it is counted once more: without a majority nothing happens.
+     thirty days, and it is counted once more: without a majority nothing happens. Nothing is enacted after a later
+     proposal on the same rule or the same contract was.
   6. Enacting sets one number, gives one proxy other code (with the hash that it had when it was proposed), or redeems
      credits, and nothing else.
   7. The quorum of the ethics board pauses the consortium at once, for a while that is a rule, and resumes it early.
-  8. Pauses are numbered, and votes belong to one. A vote to pause counts for as long as proposals are open, and while
-     its voter is an active member of the board. When a smaller board makes the votes that stand enough, anyone has
+  8. Pauses are numbered, and votes belong to one. A vote to pause counts for as long as proposals were open when it was
+     cast, and while its voter is an active member of the board. When a smaller board makes the votes that stand enough, anyone has
      them counted.
   9. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
 """
@@ -43,7 +45,7 @@ PATIENTS_PERCENT: constant(uint64) = 8
 DAY: constant(uint64) = 24 * 3600
 DEFAULTS: constant(uint64[9]) = [50, 50, 2, 0, 30 * DAY, 7 * DAY, 7 * DAY, 30 * DAY, 30]
 LEAST: constant(uint64[9]) = [50, 50, 2, 0, DAY, DAY, DAY, DAY, 0]
-MOST: constant(uint64[9]) = [99, 99, 32, 8, 90 * DAY, 60 * DAY, 7 * DAY, 90 * DAY, 100]
+MOST: constant(uint64[9]) = [80, 80, 32, 8, 90 * DAY, 60 * DAY, 7 * DAY, 90 * DAY, 100]
 ENACTMENT_SECONDS: constant(uint64) = 30 * DAY
 
 
@@ -55,6 +57,7 @@ struct Proposal:
     amount: uint64  # new setting of a rule, or credits
     noteHash: bytes32
     proposedAt: uint64
+    openUntil: uint64
     carriedAt: uint64
     enactableAt: uint64
     enacted: bool
@@ -62,7 +65,7 @@ struct Proposal:
 
 struct Ballot:
     voter: address
-    castAt: uint64
+    countsUntil: uint64
 
 
 interface Members:
@@ -104,6 +107,11 @@ event RedemptionProposed:
 
 
 event RuleProposalSupported:
+    actor: indexed(address)
+    proposal: indexed(uint64)
+
+
+event SupportWithdrawn:
     actor: indexed(address)
     proposal: indexed(uint64)
 
@@ -167,6 +175,9 @@ switches: public(uint64)
 _changed: HashMap[uint64, uint64]
 _proposals: HashMap[uint64, Proposal]
 _supporters: HashMap[uint64, DynArray[address, 256]]
+# The latest proposal that was enacted, by rule and by contract.
+_enactedOnRule: HashMap[bytes32, uint64]
+_enactedOnCode: HashMap[address, uint64]
 _pauses: HashMap[uint64, DynArray[Ballot, 256]]
 _resumes: HashMap[uint64, DynArray[address, 256]]
 
@@ -185,7 +196,7 @@ def proposeRule(actor: address, number: uint64, setting: uint64) -> uint64:
     proposal: uint64 = self._propose(
         actor, Proposal(
             kind=RULE, subject=convert(number, bytes32), account=empty(address), implementation=empty(address),
-            amount=setting, noteHash=empty(bytes32), proposedAt=0, carriedAt=0, enactableAt=0, enacted=False,
+            amount=setting, noteHash=empty(bytes32), proposedAt=0, openUntil=0, carriedAt=0, enactableAt=0, enacted=False,
         )
     )
     log RuleProposed(actor=actor, proposal=proposal, number=number, setting=setting)
@@ -204,7 +215,7 @@ def proposeCode(actor: address, target: address, implementation: address) -> uin
     proposal: uint64 = self._propose(
         actor, Proposal(
             kind=CODE, subject=empty(bytes32), account=target, implementation=implementation, amount=0,
-            noteHash=implementation.codehash, proposedAt=0, carriedAt=0, enactableAt=0, enacted=False,
+            noteHash=implementation.codehash, proposedAt=0, openUntil=0, carriedAt=0, enactableAt=0, enacted=False,
         )
     )
     log CodeProposed(
@@ -227,7 +238,7 @@ def proposeRedemption(
     proposal: uint64 = self._propose(
         actor, Proposal(
             kind=REDEMPTION, subject=dataset, account=account, implementation=empty(address), amount=amount,
-            noteHash=noteHash, proposedAt=0, carriedAt=0, enactableAt=0, enacted=False,
+            noteHash=noteHash, proposedAt=0, openUntil=0, carriedAt=0, enactableAt=0, enacted=False,
         )
     )
     log RedemptionProposed(
@@ -245,6 +256,23 @@ def support(actor: address, proposal: uint64):
     self._supporters[proposal].append(actor)
     log RuleProposalSupported(actor=actor, proposal=proposal)
     self._count(actor, proposal)
+
+
+@external
+def withdrawSupport(actor: address, proposal: uint64):
+    """
+    @notice Take one's support back: an objection, also after the vote, as long as the delay lasts.
+    """
+    self._checkMember(actor)  # 2
+    assert self._proposals[proposal].kind != 0, "PROPOSAL_UNKNOWN"
+    assert not self._proposals[proposal].enacted, "PROPOSAL_CLOSED"  # 2
+    left: DynArray[address, 256] = []
+    for supporter: address in self._supporters[proposal]:
+        if supporter != actor:
+            left.append(supporter)
+    assert len(left) < len(self._supporters[proposal]), "NOT_SUPPORTED"
+    self._supporters[proposal] = left
+    log SupportWithdrawn(actor=actor, proposal=proposal)
 
 
 @external
@@ -268,10 +296,14 @@ def enact(proposal: uint64):
     assert self._isCarried(proposal), "VOTE_UNDECIDED"  # 5
     self._proposals[proposal].enacted = True  # 5
     if found.kind == RULE:  # 6
+        assert self._enactedOnRule[found.subject] < proposal, "PROPOSAL_OVERTAKEN"  # 5
+        self._enactedOnRule[found.subject] = proposal
         number: uint64 = convert(found.subject, uint64)
         self._changed[number] = found.amount + 1
         log RuleChanged(actor=msg.sender, proposal=proposal, number=number, setting=found.amount)
     elif found.kind == CODE:  # 6
+        assert self._enactedOnCode[found.account] < proposal, "PROPOSAL_OVERTAKEN"  # 5
+        self._enactedOnCode[found.account] = proposal
         # A contract that was destroyed in the transaction that created it leaves its address to other code.
         assert found.implementation.codehash == found.noteHash, "CODE_MISSING"  # 6
         self.switches += 1
@@ -292,13 +324,14 @@ def votePause(actor: address, pause: uint64, reasonHash: bytes32):
     places: uint256 = len(self._pauses[pause])
     for place: uint256 in range(places, bound=256):
         if self._pauses[pause][place].voter == actor:
-            assert not self._isInTime(self._pauses[pause][place].castAt), "ALREADY_VOTED"  # 8
+            assert self._now() >= self._pauses[pause][place].countsUntil, "ALREADY_VOTED"  # 8
             places = place
             break
+    countsUntil: uint64 = self._now() + self._setting(PROPOSAL_SECONDS)  # 8
     if places == len(self._pauses[pause]):
-        self._pauses[pause].append(Ballot(voter=actor, castAt=self._now()))
+        self._pauses[pause].append(Ballot(voter=actor, countsUntil=countsUntil))
     else:
-        self._pauses[pause][places].castAt = self._now()
+        self._pauses[pause][places].countsUntil = countsUntil
     log PauseSupported(actor=actor, pause=pause, reasonHash=reasonHash)
     if self._isPauseCarried(pause):  # 7
         self._pause(actor, pause)
@@ -341,6 +374,7 @@ def _propose(actor: address, proposal: Proposal) -> uint64:
     self.proposalCount += 1
     self._proposals[self.proposalCount] = proposal
     self._proposals[self.proposalCount].proposedAt = self._now()
+    self._proposals[self.proposalCount].openUntil = self._now() + self._setting(PROPOSAL_SECONDS)  # 4
     self._supporters[self.proposalCount].append(actor)  # 2
     return self.proposalCount
 
@@ -399,13 +433,7 @@ def _checkSetting(number: uint64, setting: uint64):
 def _checkOpen(proposal: uint64):
     assert self._proposals[proposal].kind != 0, "PROPOSAL_UNKNOWN"
     assert self._proposals[proposal].carriedAt == 0, "PROPOSAL_CLOSED"
-    assert self._isInTime(self._proposals[proposal].proposedAt), "PROPOSAL_CLOSED"  # 4
-
-
-@internal
-@view
-def _isInTime(since: uint64) -> bool:
-    return self._now() < since + self._setting(PROPOSAL_SECONDS)
+    assert self._now() < self._proposals[proposal].openUntil, "PROPOSAL_CLOSED"  # 4
 
 
 @internal
@@ -423,7 +451,7 @@ def _isCarried(proposal: uint64) -> bool:
 def _isPauseCarried(pause: uint64) -> bool:
     counted: uint64 = 0
     for ballot: Ballot in self._pauses[pause]:
-        if self._isInTime(ballot.castAt) and staticcall MEMBERS.isActive(ballot.voter, ETHICS_BOARD):  # 8
+        if self._now() < ballot.countsUntil and staticcall MEMBERS.isActive(ballot.voter, ETHICS_BOARD):  # 8
             counted += 1
     return counted >= staticcall MEMBERS.boardQuorum()  # 7
 

@@ -11,7 +11,7 @@
   2. A total belongs to a query that was opened, and its question is the one that was opened: its hash is computed again
      from question, key and participants. Only questions without a filter are about whole registered columns.
   3. The participants are those of the opening, at least three, and the holder of each recorded its answer.
-  4. Each participant's version is proven, and was its newest when the answer was recorded. All have one dictionary.
+  4. Each participant's version is proven, and the one that its record of the answer names. All have one dictionary.
   5. The column is `present`, a column of the dictionary, or the `observed` of one. Its commitments, those of all of its
      chunks, belong to the version's commitments root.
   6. The total is at most rows times the column's highest code, over all participants.
@@ -119,7 +119,7 @@ def publish(
     assert actor == staticcall STUDIES.dataUser(permit), "NOT_THE_APPLICANT"  # 1
     found: Permits.Permit = staticcall PERMITS.permit(permit)
     assert found.issuedAt != 0, "PERMIT_MISSING"  # 1
-    assert not found.revoked, "PERMIT_REVOKED"  # 1
+    assert not staticcall PERMITS.lineRevoked(permit), "PERMIT_REVOKED"  # 1
     terms: Studies.Terms = staticcall STUDIES.terms(permit)
     assert terms.answerMode == EXACT, "ANSWER_NOT_EXACT"  # 1
     assert not self.isPublished[permit][n][column], "TOTAL_EXISTS"  # 8
@@ -178,10 +178,7 @@ def _checkVersion(permit: uint64, n: uint64, dataset: bytes32, number: uint64, d
     registered: Datasets.Registered = staticcall DATASETS.registered(dataset, number)
     assert registered.status == PROVEN, "DATASET_UNPROVEN"  # 4
     assert registered.dictionaryHash == dictionary, "DICTIONARY_MISMATCH"  # 4
-    version: Datasets.Version = staticcall DATASETS.version(dataset, number)
-    following: Datasets.Version = staticcall DATASETS.version(dataset, number + 1)
-    assert version.registeredAt <= answered.recordedAt, "VERSION_STALE"  # 4
-    assert following.status == 0 or following.registeredAt >= answered.recordedAt, "VERSION_STALE"  # 4
+    assert number == answered.version, "VERSION_STALE"  # 4
     return convert(registered.rows, uint256)
 
 

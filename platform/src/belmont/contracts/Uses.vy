@@ -14,7 +14,7 @@
   4. A query's participants are all datasets that the permit covers then, in the order of the study's terms: two exact
      totals over different hospitals would give away one hospital's answer as their difference.
   5. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
-     permit is usable, its data user active, and the dataset still covered.
+     permit is usable, its data user active, and every participating dataset still covered.
   6. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
      the rules on the dataset itself, the permit's minimum cohort among them, and the version and consent root that the
      node names. What is charged never exceeds either.
@@ -62,7 +62,7 @@ struct Use:
 # view functions.
 struct NodeView:
     permit: Permits.Permit
-    withdrawn: DynArray[bytes32, 16]
+    uncovered: DynArray[bytes32, 16]
     roundsOpened: uint64
     queriesOpened: uint64
     dataset: Datasets.State
@@ -169,7 +169,9 @@ def recordUse(
     assert kind == ROUND or kind == QUERY, "KIND_INVALID"
     limits: Studies.Limits = staticcall STUDIES.limits(permit)
     assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 5
-    place: uint256 = staticcall PERMITS.places(permit, [dataset])  # 5
+    covered: uint256 = 0
+    place: uint256 = 0
+    covered, place = staticcall PERMITS.coverage(permit, dataset)  # 5
     assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
     assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
     line: uint64 = staticcall PERMITS.line(permit)  # 7
@@ -178,6 +180,7 @@ def recordUse(
         assert kind != ROUND, "ROUND_NOT_OPEN"  # 5
         assert kind != QUERY, "QUERY_NOT_OPEN"  # 5
     assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 5
+    assert opened.participants & ~covered == 0, "DATASET_NOT_COVERED"  # 5
     assert self._uses[line][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 5
     assert resultHash != empty(bytes32), "HASH_MISSING"
     spent: uint64 = self._rhoSpent[line][dataset]
@@ -285,7 +288,7 @@ def nodeView(permit: uint64, dataset: bytes32, kind: uint8, n: uint64) -> NodeVi
     its: Permits.Permit = staticcall PERMITS.permit(permit)
     return NodeView(
         permit=its,
-        withdrawn=staticcall PERMITS.withdrawn(permit),
+        uncovered=staticcall PERMITS.uncovered(permit),
         roundsOpened=self._openedCount[its.line][ROUND],
         queriesOpened=self._openedCount[its.line][QUERY],
         dataset=found,

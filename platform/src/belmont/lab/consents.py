@@ -139,11 +139,11 @@ class Patient:
 
     @property
     def next_sequence(self) -> int:
-        """Of this patient's next statement."""
+        """Of this patient's next statement: the time, so that what was signed before never counts after it."""
         own = self._consortium.registry.consents.own(self._dataset.id, self.address)
         if own is None:
             raise LabError("this key is not enrolled: its hospital publishes a batch with it first")
-        return own.sequence + 1
+        return max(own.sequence + 1, int(time.time()))
 
     def grant(
         self,

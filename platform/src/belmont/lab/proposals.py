@@ -87,7 +87,7 @@ class Proposal:
     @property
     def open_until(self) -> int:
         """Unix seconds until which it can be supported."""
-        return self.record.proposed_at + self._host.registry.rules.setting(Rule.PROPOSAL_SECONDS)
+        return self.record.open_until
 
     @property
     def votes(self) -> tuple[int, int]:

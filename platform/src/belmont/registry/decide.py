@@ -17,8 +17,8 @@ The checks, in this order; the first that fails gives the reason:
  9. the dataset is not frozen, not destroyed, not past its retention date DATASET_FROZEN, DATASET_DESTROYED,
                                                                           RETENTION_OVER
 10. its newest version is proven, and the one that this node has open;
-    the node chose the rows by the current consents; a query's version
-    was built at them                                                     DATASET_UNPROVEN, VERSION_STALE,
+    the node chose the rows by the current consents, and none of these
+    has ended since; a query's version was built at them                  DATASET_UNPROVEN, VERSION_STALE,
                                                                           CONSENT_STALE
 11. the permit allows this kind of computation, for this purpose          COMPUTATION_NOT_PERMITTED, PURPOSE_MISMATCH
 12. for a round: this code with this configuration. A query runs no code
@@ -125,7 +125,7 @@ def _malformed(request: Request) -> str | None:
     """Check 1: what is wrong with the form of a request, if anything."""
     if not isinstance(request.kind, UseKind):
         return "kind is neither a round nor a query"
-    for name in ("permit_id", "n", "purpose", "cohort_rows", "version", "left_out", "rho"):
+    for name in ("permit_id", "n", "purpose", "cohort_rows", "version", "consented_until", "left_out", "rho"):
         value = getattr(request, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             return f"{name} is not a whole number of at least 0"
@@ -192,10 +192,10 @@ def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refuse
         return Refused(Reason.DATASET_DESTROYED, f"dataset {dataset.name} is {dataset.status.name.lower()}")
     if later >= dataset.retention_until:
         return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {_utc(dataset.retention_until)}")
-    return _version(dataset, view.version, request)
+    return _version(dataset, view.version, request, later)
 
 
-def _version(dataset: Dataset, version: DatasetVersion | None, request: Request) -> Refused | None:
+def _version(dataset: Dataset, version: DatasetVersion | None, request: Request, later: int) -> Refused | None:
     """Check 10."""
     if version is None or (version.dataset_id, version.number) != (dataset.id, dataset.versions):
         return Refused(Reason.DATASET_UNPROVEN, f"dataset {dataset.name} has no version")
@@ -206,6 +206,8 @@ def _version(dataset: Dataset, version: DatasetVersion | None, request: Request)
         return Refused(Reason.VERSION_STALE, detail)
     if request.consent_root != dataset.consent_root:
         return Refused(Reason.CONSENT_STALE, "the node chose its rows before consents changed")
+    if later >= request.consented_until:
+        return Refused(Reason.CONSENT_STALE, "a consent ended since the node chose its rows")
     if request.kind is UseKind.QUERY and version.consent_root != dataset.consent_root:
         return Refused(Reason.CONSENT_STALE, f"version {version.number} was built before consents changed")
     return None

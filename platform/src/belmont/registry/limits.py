@@ -13,6 +13,10 @@ ROUNDS_MAX = 10_000
 QUERIES_MAX = 10_000
 DURATION_MAX_SECONDS = 10 * 365 * 24 * 3600
 FREEZE_MAX_SECONDS = 7 * 24 * 3600
+ISSUE_MAX_SECONDS = 365 * 24 * 3600
+"""An application that has no permit after so long lapses."""
+GRANT_SECONDS = 24 * 3600
+"""A patient's grant comes so long after the statement before it."""
 RETENTION_MIN_SECONDS = 365 * 24 * 3600
 RETENTION_MAX_SECONDS = 5 * 365 * 24 * 3600
 CATEGORIES_MASK = 255

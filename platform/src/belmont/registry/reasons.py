@@ -118,6 +118,12 @@ class WriteRefusal(StrEnum):
     PAUSE_CLOSED = "PAUSE_CLOSED"
     NOT_PAUSED = "NOT_PAUSED"
     CREDITS_EXHAUSTED = "CREDITS_EXHAUSTED"
+    NOT_SUPPORTED = "NOT_SUPPORTED"
+    PROPOSAL_OVERTAKEN = "PROPOSAL_OVERTAKEN"
+    STUDY_LAPSED = "STUDY_LAPSED"
+    GRANT_TOO_SOON = "GRANT_TOO_SOON"
+    SEQUENCE_TOO_HIGH = "SEQUENCE_TOO_HIGH"
+    ALREADY_REVOKED = "ALREADY_REVOKED"
     CATEGORIES_INVALID = "CATEGORIES_INVALID"
     RETENTION_INVALID = "RETENTION_INVALID"
     ACCOUNT_MISSING = "ACCOUNT_MISSING"
@@ -151,7 +157,7 @@ class WriteRefusal(StrEnum):
     PATH_INVALID = "PATH_INVALID"
     ALREADY_ENROLLED = "ALREADY_ENROLLED"
     NOT_ENROLLED = "NOT_ENROLLED"
-    SEQUENCE_NOT_NEXT = "SEQUENCE_NOT_NEXT"
+    SEQUENCE_NOT_NEWER = "SEQUENCE_NOT_NEWER"
     TITLE_MISSING = "TITLE_MISSING"
     PURPOSE_INVALID = "PURPOSE_INVALID"
     DATASETS_MISSING = "DATASETS_MISSING"
@@ -238,6 +244,12 @@ _WRITE_REMEDIES = {
     WriteRefusal.PAUSE_CLOSED: "Name the number of the pause that is voted on now.",
     WriteRefusal.NOT_PAUSED: "The consortium is not paused; there is nothing to resume.",
     WriteRefusal.CREDITS_EXHAUSTED: "Redeem at most what was earned and not redeemed yet.",
+    WriteRefusal.NOT_SUPPORTED: "You do not support this proposal; there is nothing to take back.",
+    WriteRefusal.PROPOSAL_OVERTAKEN: "A later proposal on the same subject is in force; propose anew.",
+    WriteRefusal.STUDY_LAPSED: "The application is more than a year old; apply anew.",
+    WriteRefusal.GRANT_TOO_SOON: "Grant a day after your last statement; a revocation can be made at any time.",
+    WriteRefusal.SEQUENCE_TOO_HIGH: "Give a sequence of at most the current Unix time plus a day.",
+    WriteRefusal.ALREADY_REVOKED: "Nothing is granted that could be taken back.",
     WriteRefusal.CATEGORIES_INVALID: "Name at least one category of data, and only those of docs/consents.md.",
     WriteRefusal.RETENTION_INVALID: "Keep a dataset one to five years from now; a date can only be put off.",
     WriteRefusal.NOT_CONCERNED: "Only a member of the ethics board or the holder of a covered dataset can do this.",
@@ -273,7 +285,7 @@ _WRITE_REMEDIES = {
     WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have published a newer one.",
     WriteRefusal.ALREADY_ENROLLED: "This account is enrolled for this dataset; it can grant and revoke.",
     WriteRefusal.NOT_ENROLLED: "Ask the hospital for the path of this account's leaf, and enrol it first.",
-    WriteRefusal.SEQUENCE_NOT_NEXT: "Give the next sequence of this account and dataset: one more than its newest statement's.",
+    WriteRefusal.SEQUENCE_NOT_NEWER: "Give a higher sequence than that of this account's last statement: the current Unix time.",
     WriteRefusal.TITLE_MISSING: "Give the study a title of 1 to 64 bytes.",
     WriteRefusal.PURPOSE_INVALID: "Name at least one purpose, DUO:0000031 to DUO:0000040, and nothing else.",
     WriteRefusal.DATASETS_MISSING: "Name at least one dataset.",

@@ -77,6 +77,7 @@ def proposal(number: int, struct: Struct, supporters: tuple[Any, ...]) -> Propos
         supporters=supporters,
         proposed_at=struct["proposedAt"],
         executed=struct["executed"],
+        open_until=struct["openUntil"],
         documents=struct["documents"],
     )
 
@@ -209,7 +210,7 @@ def permit(id_: PermitId, data_user: Address, its_terms: StudyTerms, view: Struc
         frozen_until=struct["frozenUntil"],
         rounds_opened=view["roundsOpened"],
         queries_opened=view["queriesOpened"],
-        withdrawn=tuple(each for each in its_terms.datasets if each in view["withdrawn"]),
+        withdrawn=tuple(each for each in its_terms.datasets if each in view["uncovered"]),
         line=PermitId(struct["line"]),
         superseded_by=PermitId(struct["supersededBy"]),
     )

@@ -154,6 +154,8 @@ class Proposal:
     """Everyone who voted for it, the proposer first; only those still active are counted."""
     proposed_at: int
     executed: bool
+    open_until: int = 0
+    """Unix seconds; it can be supported before."""
     documents: bytes = b""
     """Binary content identifier of the vetting, or of the grounds of a removal."""
 
@@ -294,7 +296,7 @@ class Permit:
     rounds_opened: int
     queries_opened: int
     withdrawn: tuple[DatasetId, ...]
-    """Datasets whose holder withdrew them from this permit for good."""
+    """Named datasets that the permit covers no more: withdrawn, destroyed, or of a holder who is no longer a member."""
     line: PermitId = PermitId(0)
     """The first permit of its line: amendments are counted with what they amend."""
     superseded_by: PermitId = PermitId(0)
@@ -403,6 +405,8 @@ class Request:
     """Number of the dataset version that those rows are; 0 if the node could open none."""
     consent_root: bytes = ZERO_HASH
     """The consents by which those rows were chosen."""
+    consented_until: int = 1 << 63
+    """Unix seconds at which the first of the consents to those rows ends."""
     left_out: int = 0
     """Rows of the version without a consent that permits this use; a query is over all of them."""
     rho: MicroRho = field(default=MicroRho(0))

@@ -5,7 +5,7 @@
 2. A register that is behind reads the patients' statements since then from the chain, once, and tries again.
 3. A round leaves out every row without a consent that permits it. A query is proved over all rows of a version, so it
    is refused where one row has none.
-4. A consent counts only while it is in force by the node's clock and by the chain's.
+4. A consent counts only while it is in force by the node's clock and by the chain's, until the result leaves.
 """
 
 import logging
@@ -39,9 +39,11 @@ class Chosen:
     left_out: int
     """Rows of the version without a consent that permits the use."""
     consent_root: bytes
+    consented_until: int
+    """When the first of the consents to these rows ends."""
 
 
-NOTHING = Chosen(0, 0, 0, ZERO_HASH)
+NOTHING = Chosen(0, 0, 0, ZERO_HASH, 0)
 """Where no version is open."""
 
 
@@ -54,18 +56,20 @@ class NodeConsents:
         self._register = register
         self._selected: tuple[NodeTable, NDArray[np.bool_], NodeTable] | None = None
 
-    def permitted(self, table: NodeTable, view: View, now: int) -> tuple[NDArray[np.bool_], bytes]:
-        """For each row whether a consent permits the use that ``view`` is about, and the consent root of that."""
+    def permitted(self, table: NodeTable, view: View, now: int) -> tuple[NDArray[np.bool_], bytes, int]:
+        """For each row whether a consent permits the use that ``view`` is about, the consent root of that, and when the
+        first of these consents ends.
+        """
         consents = self._register.view()
         if view.permit is None or view.dataset is None or view.head is None:
-            return np.zeros(table.rows, np.bool_), consents.root
+            return np.zeros(table.rows, np.bool_), consents.root, 0
         mask = np.ones(table.rows, np.bool_)
         for at in {now, view.head.timestamp}:  # 4
             terms, categories = view.permit.terms, view.dataset.categories
             mask &= consents.mask(
                 table.pseudonyms, IntendedUse(terms.purpose, categories, view.permit.data_user, at)
             )
-        return mask, consents.root
+        return mask, consents.root, consents.ends_at(table.pseudonyms[mask])
 
     def select(self, table: NodeTable, mask: NDArray[np.bool_]) -> NodeTable:
         """The permitted rows of a table; the last selection is kept, since consents seldom change between rounds."""

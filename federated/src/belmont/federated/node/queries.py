@@ -147,6 +147,7 @@ class QueryServer:
             cohort_rows=chosen.rows,
             version=chosen.version,
             consent_root=chosen.consent_root,
+            consented_until=chosen.consented_until,
             left_out=chosen.left_out,
         )
 

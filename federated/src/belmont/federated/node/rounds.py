@@ -69,6 +69,7 @@ class RoundServer:
                 cohort_rows=chosen.rows,
                 version=chosen.version,
                 consent_root=chosen.consent_root,
+                consented_until=chosen.consented_until,
             )
 
         which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)

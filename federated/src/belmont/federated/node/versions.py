@@ -115,9 +115,9 @@ class NewestVersion:
         chosen: list[NDArray[np.bool_]] = []
 
         def choose(view: View, now: int) -> Request:
-            mask, root = self._consents.permitted(opened.table, view, now)
+            mask, root, until = self._consents.permitted(opened.table, view, now)
             chosen.append(mask)
-            return request(Chosen(opened.number, *rows_of(mask), root))
+            return request(Chosen(opened.number, *rows_of(mask), root, until))
 
         admission = gate.admit(asked, choose, message_id, least_hospitals)
         return admission, opened, self._consents.select(opened.table, chosen[0])

@@ -125,7 +125,7 @@ class Replay:
                 progress(number)
             number = report.last
             self._end()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise Divergence(number, None, f"the database cannot be read: {error}") from error
 
     def _one(self, specification: Specification, number: int) -> None:

@@ -175,7 +175,7 @@ class ConsentRegister:
         if row is None:
             detail = f"No patient has the account {stated.account}: note whose it is with give_accounts"
             raise StatementRefused(f"{detail}; nothing is computed before.")
-        if stated.sequence != row[1] + 1:
+        if stated.sequence <= row[1]:
             raise StatementRefused(
                 f"{stated.account} made statement {row[1]}, and not {stated.sequence} after it."
             )  # 3

@@ -141,6 +141,10 @@ class ScopeTable:
             for recipient in scope.recipients:
                 self._named.setdefault(recipient, []).append(place)
 
+    def first_end(self, places: NDArray[np.intp]) -> int:
+        """When the first of these scopes ends; of none, never."""
+        return int(self._until[np.unique(places)].min()) if places.size else _U64 >> 1
+
     def permits(self, use: IntendedUse) -> NDArray[np.bool_]:
         """For each scope whether it permits the use: what ``Scope.permits`` says."""
         words = (use.purposes, use.categories, use.at)

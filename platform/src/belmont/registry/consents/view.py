@@ -44,6 +44,10 @@ class ConsentView:
         """For each row, by its patient's pseudonym, whether a consent permits the use; False for unknown patients."""
         return self._among(pseudonyms, self._permitted(use))
 
+    def ends_at(self, pseudonyms: Pseudonyms) -> int:
+        """Unix seconds at which the first consent of these patients ends; of none, never."""
+        return self._scopes.first_end(self._places[np.searchsorted(self._pseudonyms, pseudonyms)])
+
     def consenting(self, pseudonyms: Pseudonyms) -> Mask:
         """For each row whether its patient has any consent: what else ``mask`` refuses is a matter of scope."""
         return self._among(pseudonyms, self._places >= 0)

@@ -6,6 +6,7 @@ from belmont.registry.consents.scope import NO_SCOPE, Scope
 from belmont.registry.consents.statements import ConsentState, OwnConsent, account_key, chained
 from belmont.registry.consents.statements import consent_root as root_of
 from belmont.registry.consents.tree import EMPTY_BATCH, LEAVES_MAX, Absence, Batch, Leaf, Membership
+from belmont.registry.limits import GRANT_SECONDS
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference.members import is_active
@@ -57,6 +58,8 @@ def grant(world: World, by: Address, id_: DatasetId, scope: Scope, sequence: int
     _check_statement(world, by, id_, sequence)
     reason = scope.refusal()
     require(reason is None, reason or "")
+    last = world.enrolled[id_, by]
+    require(not last.sequence or world.now >= last.stated_at + GRANT_SECONDS, W.GRANT_TOO_SOON)
     number = _state(world, by, id_, sequence, scope.hash)
     world.emit(
         "Consents",
@@ -76,6 +79,8 @@ def grant(world: World, by: Address, id_: DatasetId, scope: Scope, sequence: int
 
 def revoke(world: World, by: Address, id_: DatasetId, sequence: int) -> None:
     _check_statement(world, by, id_, sequence)
+    last = world.enrolled[id_, by]
+    require(not last.sequence or last.scope_hash != NO_SCOPE, W.ALREADY_REVOKED)
     number = _state(world, by, id_, sequence, NO_SCOPE)
     world.emit(
         "Consents",
@@ -100,7 +105,8 @@ def is_absent(world: World, id_: DatasetId, key: bytes, shown: Absence) -> bool:
 
 def _check_statement(world: World, by: Address, id_: DatasetId, sequence: int) -> None:
     own = known(world.enrolled.get((id_, by)), W.NOT_ENROLLED)
-    require(sequence == own.sequence + 1, W.SEQUENCE_NOT_NEXT)
+    require(sequence > own.sequence, W.SEQUENCE_NOT_NEWER)
+    require(sequence <= world.now + GRANT_SECONDS, W.SEQUENCE_TOO_HIGH)
 
 
 def _state(world: World, by: Address, id_: DatasetId, sequence: int, scope_hash: bytes) -> int:

@@ -50,8 +50,10 @@ def board_quorum(world: World) -> int:
     return board_size(world) * setting(world, Rule.BOARD_QUORUM_PERCENT) // 100 + 1
 
 
-def majority(world: World) -> int:
-    return active_count(world) * setting(world, Rule.MAJORITY_PERCENT) // 100 + 1
+def majority(world: World, among: int | None = None) -> int:
+    """How many of so many members decide, by default of all active ones."""
+    count = active_count(world) if among is None else among
+    return count * setting(world, Rule.MAJORITY_PERCENT) // 100 + 1
 
 
 def propose_admission(world: World, by: Address, profile: MemberProfile, documents: bytes) -> ProposalId:
@@ -60,6 +62,7 @@ def propose_admission(world: World, by: Address, profile: MemberProfile, documen
     require(documents, W.CID_MISSING)
     proposal_id = _propose(world, by, ProposalKind.ADMISSION, profile.address, documents)
     world.profiles[proposal_id] = profile
+    world.mask_keys[profile.mask_key] = profile.address
     world.emit(
         "Members",
         "AdmissionProposed",
@@ -80,8 +83,8 @@ def replace_keys(world: World, by: Address, mask_key: bytes, node_key_hash: byte
     require(is_active(world, by), W.NOT_MEMBER)
     member = world.members[by]
     if mask_key != member.mask_key:
-        _check_mask_key(world, mask_key)
-        world.mask_keys[mask_key] = True
+        _check_mask_key(world, mask_key, by)
+        world.mask_keys[mask_key] = by
     world.members[by] = replace(member, mask_key=mask_key, node_key_hash=node_key_hash)
     world.emit("Members", "KeysReplaced", by, mask_key=mask_key, node_key_hash=node_key_hash)
 
@@ -114,13 +117,14 @@ def tally(world: World, by: Address, proposal_id: ProposalId) -> None:
 
 def _open(world: World, proposal_id: ProposalId) -> Proposal:
     proposal = known(world.proposals.get(proposal_id), W.PROPOSAL_UNKNOWN)
-    in_time = world.now < proposal.proposed_at + setting(world, Rule.PROPOSAL_SECONDS)
-    require(not proposal.executed and in_time, W.PROPOSAL_CLOSED)
+    require(not proposal.executed and world.now < proposal.open_until, W.PROPOSAL_CLOSED)
     return proposal
 
 
 def _carried(world: World, proposal: Proposal) -> bool:
-    return sum(is_active(world, each) for each in proposal.supporters) >= majority(world)
+    concerned = proposal.kind is ProposalKind.REMOVAL and is_active(world, proposal.account)
+    among = active_count(world) - concerned
+    return sum(is_active(world, each) for each in proposal.supporters) >= majority(world, among)
 
 
 def _carry_out(world: World, by: Address, proposal: Proposal) -> None:
@@ -135,7 +139,8 @@ def _carry_out(world: World, by: Address, proposal: Proposal) -> None:
 
 def _propose(world: World, by: Address, kind: ProposalKind, account: Address, documents: bytes) -> ProposalId:
     proposal_id = ProposalId(len(world.proposals) + 1)
-    world.proposals[proposal_id] = Proposal(proposal_id, kind, account, by, (by,), world.now, False, documents)
+    until = world.now + setting(world, Rule.PROPOSAL_SECONDS)
+    world.proposals[proposal_id] = Proposal(proposal_id, kind, account, by, (by,), world.now, False, until, documents)
     return proposal_id
 
 
@@ -148,18 +153,18 @@ def _check_profile(world: World, profile: MemberProfile) -> None:
     both = Role.DATA_USER | Role.ETHICS_BOARD
     require(profile.roles & both != both, W.ROLES_CONFLICT)
     require(Role.LAY not in profile.roles or Role.ETHICS_BOARD in profile.roles, W.ROLES_CONFLICT)
-    _check_mask_key(world, profile.mask_key)
+    _check_mask_key(world, profile.mask_key, profile.address)
     require(len(world.members) < MEMBERS_MAX, W.MEMBERS_FULL)
 
 
-def _check_mask_key(world: World, mask_key: bytes) -> None:
+def _check_mask_key(world: World, mask_key: bytes, account: Address) -> None:
     if mask_key != ZERO_HASH:
         require(mask_key[-1] & 128 == 0, W.MASK_KEY_INVALID)
-        require(mask_key not in world.mask_keys, W.MASK_KEY_TAKEN)
+        require(world.mask_keys.get(mask_key, account) == account, W.MASK_KEY_TAKEN)
 
 
 def _admit(world: World, by: Address, profile: MemberProfile) -> None:
-    world.mask_keys[profile.mask_key] = True
+    world.mask_keys[profile.mask_key] = profile.address
     world.members[profile.address] = Member(
         address=profile.address,
         name=profile.name,

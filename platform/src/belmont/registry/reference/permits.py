@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from belmont.registry.limits import ISSUE_MAX_SECONDS
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
+from belmont.registry.reference import identities
 from belmont.registry.reference.members import board_quorum, is_active
 from belmont.registry.reference.settings import is_paused, setting
 from belmont.registry.reference.world import PermitRecord, World, known, require
@@ -17,6 +19,8 @@ def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
     study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
     require(permit_id not in world.permits, W.PERMIT_EXISTS)
     require(study.status is StudyStatus.APPROVED, W.STUDY_NOT_APPROVED)
+    require(world.now < study.proposed_at + ISSUE_MAX_SECONDS, W.STUDY_LAPSED)
+    require(not study.amends or identities.works_for(world, study.data_user, by), W.NOT_THE_APPLICANT)
     require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
     for id_ in study.terms.datasets:
         require(id_ in study.accepted, W.NOT_ACCEPTED)
@@ -60,11 +64,11 @@ def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
 def vote_revoke(world: World, by: Address, permit_id: PermitId, reason_hash: bytes) -> None:
     permit = _alive(world, permit_id)
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
-    require(by not in permit.revocations, W.ALREADY_VOTED)
-    permit = replace(permit, revocations=(*permit.revocations, by))
+    votes = world.revocations.get(permit.line, ())
+    require(by not in votes, W.ALREADY_VOTED)
+    world.revocations[permit.line] = (*votes, by)
     world.emit("Permits", "RevocationSupported", by, permit=permit_id, reason_hash=reason_hash)
-    world.permits[permit_id] = permit
-    if _carried(world, permit.revocations):
+    if _carried(world, world.revocations[permit.line]):
         _revoke(world, by, permit_id)
 
 
@@ -77,23 +81,32 @@ def tally_lift(world: World, by: Address, permit_id: PermitId) -> None:
 
 def tally_revoke(world: World, by: Address, permit_id: PermitId) -> None:
     permit = _alive(world, permit_id)
-    require(_carried(world, permit.revocations), W.VOTE_UNDECIDED)
+    require(_carried(world, world.revocations.get(permit.line, ())), W.VOTE_UNDECIDED)
     _revoke(world, by, permit_id)
 
 
 def withdraw(world: World, by: Address, permit_id: PermitId, id_: DatasetId) -> None:
     permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
-    require(is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
+    require(_is_named(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
     require(by == world.datasets[id_].holder, W.NOT_THE_HOLDER)
     require(is_active(world, by, Role.DATA_HOLDER), W.NOT_DATA_HOLDER)
-    world.permits[permit_id] = replace(permit, withdrawn=permit.withdrawn | {id_})
+    world.withdrawn[permit.line] = world.withdrawn.get(permit.line, frozenset()) | {id_}
     world.emit("Permits", "DatasetWithdrawn", by, permit=permit_id, dataset=id_)
 
 
 def is_covered(world: World, permit_id: PermitId, id_: DatasetId) -> bool:
+    """Whether the permit names the dataset, it is not withdrawn or destroyed, and its holder is active."""
+    if not _is_named(world, permit_id, id_):
+        return False
+    dataset = world.datasets[id_]
+    lives = dataset.status is not DatasetStatus.DESTROYED
+    return lives and is_active(world, dataset.holder, Role.DATA_HOLDER)
+
+
+def _is_named(world: World, permit_id: PermitId, id_: DatasetId) -> bool:
     """Whether the permit names the dataset and its holder has not withdrawn it."""
     in_terms = id_ in world.studies[StudyId(permit_id)].terms.datasets
-    return in_terms and id_ not in world.permits[permit_id].withdrawn
+    return in_terms and id_ not in world.withdrawn.get(world.permits[permit_id].line, frozenset())
 
 
 def covered(world: World, permit_id: PermitId) -> tuple[DatasetId, ...]:
@@ -119,7 +132,9 @@ def _lift(world: World, by: Address, permit_id: PermitId) -> None:
 
 
 def _revoke(world: World, by: Address, permit_id: PermitId) -> None:
-    world.permits[permit_id] = replace(world.permits[permit_id], revoked=True)
+    permit = world.permits[permit_id]
+    world.permits[permit_id] = replace(permit, revoked=True)
+    world.revoked_lines[permit.line] = True
     world.emit("Permits", "PermitRevoked", by, permit=permit_id)
 
 
@@ -137,7 +152,7 @@ def _is_concerned(world: World, by: Address, permit_id: PermitId) -> bool:
     if not is_active(world, by, Role.DATA_HOLDER):
         return False
     named = world.studies[StudyId(permit_id)].terms.datasets
-    return any(world.datasets[id_].holder == by and is_covered(world, permit_id, id_) for id_ in named)
+    return any(world.datasets[id_].holder == by and _is_named(world, permit_id, id_) for id_ in named)
 
 
 def _carried(world: World, voters: tuple[Address, ...]) -> bool:

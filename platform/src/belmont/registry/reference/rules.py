@@ -60,6 +60,16 @@ def support(world: World, by: Address, id_: RuleProposalId) -> None:
     _count(world, by, id_)
 
 
+def withdraw_support(world: World, by: Address, id_: RuleProposalId) -> None:
+    _check_member(world, by)
+    proposal = known(world.rule_proposals.get(id_), W.PROPOSAL_UNKNOWN)
+    require(not proposal.enacted, W.PROPOSAL_CLOSED)
+    require(by in proposal.supporters, W.NOT_SUPPORTED)
+    left = tuple(each for each in proposal.supporters if each != by)
+    world.rule_proposals[id_] = replace(proposal, supporters=left)
+    world.emit("Rules", "SupportWithdrawn", by, proposal=id_)
+
+
 def tally(world: World, by: Address, id_: RuleProposalId) -> None:
     proposal = _open(world, id_)
     require(_is_carried(world, proposal), W.VOTE_UNDECIDED)
@@ -75,6 +85,8 @@ def enact(world: World, by: Address, id_: RuleProposalId) -> None:
     require(_is_carried(world, proposal), W.VOTE_UNDECIDED)
     world.rule_proposals[id_] = replace(proposal, enacted=True)
     if proposal.kind is RuleProposalKind.RULE:
+        require(world.enacted_on_rule.get(proposal.subject, 0) < id_, W.PROPOSAL_OVERTAKEN)
+        world.enacted_on_rule[proposal.subject] = id_
         rule = Rule(int.from_bytes(proposal.subject, "big"))
         world.rules[rule] = proposal.amount
         world.emit("Rules", "RuleChanged", by, proposal=id_, number=int(rule), setting=proposal.amount)
@@ -93,9 +105,8 @@ def vote_pause(world: World, by: Address, number: int, reason: bytes) -> None:
     _check_board(world, by)
     require(not is_paused(world), Reason.CONSORTIUM_PAUSED)
     require(number == world.pause.number + 1, W.PAUSE_CLOSED)
-    cast_at = world.pause_votes.get((number, by))
-    require(cast_at is None or not _in_time(world, cast_at), W.ALREADY_VOTED)
-    world.pause_votes[number, by] = world.now
+    require(world.now >= world.pause_votes.get((number, by), 0), W.ALREADY_VOTED)
+    world.pause_votes[number, by] = world.now + setting(world, Rule.PROPOSAL_SECONDS)
     world.emit("Rules", "PauseSupported", by, pause=number, reason_hash=reason)
     if _is_pause_carried(world, number):
         _pause(world, by, number)
@@ -136,7 +147,19 @@ def _propose(
 ) -> RuleProposalId:
     id_ = RuleProposalId(len(world.rule_proposals) + 1)
     world.rule_proposals[id_] = RuleProposal(
-        id_, kind, subject, account, implementation, amount, note_hash, (by,), world.now, 0, 0, False
+        id=id_,
+        kind=kind,
+        subject=subject,
+        account=account,
+        implementation=implementation,
+        amount=amount,
+        note_hash=note_hash,
+        supporters=(by,),
+        proposed_at=world.now,
+        open_until=world.now + setting(world, Rule.PROPOSAL_SECONDS),
+        carried_at=0,
+        enactable_at=0,
+        enacted=False,
     )
     return id_
 
@@ -169,12 +192,8 @@ def _check_board(world: World, by: Address) -> None:
 
 def _open(world: World, id_: RuleProposalId) -> RuleProposal:
     proposal = known(world.rule_proposals.get(id_), W.PROPOSAL_UNKNOWN)
-    require(not proposal.carried_at and _in_time(world, proposal.proposed_at), W.PROPOSAL_CLOSED)
+    require(not proposal.carried_at and world.now < proposal.open_until, W.PROPOSAL_CLOSED)
     return proposal
-
-
-def _in_time(world: World, since: int) -> bool:
-    return world.now < since + setting(world, Rule.PROPOSAL_SECONDS)
 
 
 def _is_carried(world: World, proposal: RuleProposal) -> bool:
@@ -184,8 +203,8 @@ def _is_carried(world: World, proposal: RuleProposal) -> bool:
 def _is_pause_carried(world: World, number: int) -> bool:
     votes = [
         voter
-        for (pause, voter), cast_at in world.pause_votes.items()
-        if pause == number and _in_time(world, cast_at) and members.is_active(world, voter, Role.ETHICS_BOARD)
+        for (pause, voter), counts_until in world.pause_votes.items()
+        if pause == number and world.now < counts_until and members.is_active(world, voter, Role.ETHICS_BOARD)
     ]
     return len(votes) >= members.board_quorum(world)
 

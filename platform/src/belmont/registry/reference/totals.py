@@ -33,7 +33,7 @@ def publish(world: World, by: Address, claim: TotalClaim) -> None:
     study = known(world.studies.get(StudyId(permit_id)), W.NOT_THE_APPLICANT)
     require(by == study.data_user, W.NOT_THE_APPLICANT)
     permit = known(world.permits.get(permit_id), Reason.PERMIT_MISSING)
-    require(not permit.revoked, Reason.PERMIT_REVOKED)
+    require(permit.line not in world.revoked_lines, Reason.PERMIT_REVOKED)
     require(study.terms.answer_mode is AnswerMode.EXACT, W.ANSWER_NOT_EXACT)
     require((permit_id, n, column) not in world.totals, W.TOTAL_EXISTS)
     _check_question(world, claim)
@@ -82,9 +82,7 @@ def _check_version(world: World, claim: TotalClaim, id_: DatasetId, number: int,
     version = known(world.versions.get((id_, number)), Reason.DATASET_UNPROVEN)
     require(version.status is VersionStatus.PROVEN, Reason.DATASET_UNPROVEN)
     require(world.datasets[id_].dictionary_hash == dictionary, W.DICTIONARY_MISMATCH)
-    following = world.versions.get((id_, number + 1))
-    require(version.registered_at <= answered.timestamp, Reason.VERSION_STALE)
-    require(following is None or following.registered_at >= answered.timestamp, Reason.VERSION_STALE)
+    require(number == answered.version, Reason.VERSION_STALE)
     return version
 
 

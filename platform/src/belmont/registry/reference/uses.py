@@ -79,7 +79,9 @@ def record(
     not_open = Reason.ROUND_NOT_OPEN if kind == UseKind.ROUND else Reason.QUERY_NOT_OPEN
     line = world.permits[permit_id].line
     require(opened_under(world, permit_id, kind, n), not_open)
-    require(id_ in world.participants[line, kind, n], Reason.PARTICIPANTS_MISMATCH)
+    participants = world.participants[line, kind, n]
+    require(id_ in participants, Reason.PARTICIPANTS_MISMATCH)
+    require(all(permits.is_covered(world, permit_id, each) for each in participants), Reason.DATASET_NOT_COVERED)
     require((line, kind, n, id_) not in world.recorded, Reason.ALREADY_SERVED)
     require(result_hash != ZERO_HASH, W.HASH_MISSING)
     spent = world.spent.get((line, id_), 0) + rho

@@ -62,9 +62,7 @@ class PermitRecord:
     """Who used up their one freeze; its length numbers the freezes."""
     lifts: tuple[Address, ...] = ()
     """Votes to lift the newest freeze."""
-    revocations: tuple[Address, ...] = ()
     revoked: bool = False
-    withdrawn: frozenset[DatasetId] = frozenset()
     line: PermitId = PermitId(0)
     superseded_by: PermitId = PermitId(0)
 
@@ -81,14 +79,16 @@ class World:
     members: dict[Address, Member] = field(default_factory=dict)
     proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
     profiles: dict[ProposalId, MemberProfile] = field(default_factory=dict)
-    mask_keys: dict[bytes, bool] = field(default_factory=dict)
-    """Every mask key that a member ever had."""
+    mask_keys: dict[bytes, Address] = field(default_factory=dict)
+    """Whose each mask key is or was, with those of accounts that were proposed."""
     rules: dict[Rule, int] = field(default_factory=dict)
     """Those that were changed."""
     rule_proposals: dict[RuleProposalId, RuleProposal] = field(default_factory=dict)
+    enacted_on_rule: dict[bytes, RuleProposalId] = field(default_factory=dict)
+    """The latest proposal that was enacted on each rule."""
     pause: Pause = Pause(0, 0)
     pause_votes: dict[tuple[int, Address], int] = field(default_factory=dict)
-    """When a vote was cast, by number of the pause and voter."""
+    """Until when a vote counts, by number of the pause and voter."""
     resume_votes: dict[tuple[int, Address], bool] = field(default_factory=dict)
     code: dict[Address, bytes] = field(default_factory=dict)
     """Hash of the code at an address, where somebody said so: the model runs none of it."""
@@ -113,6 +113,11 @@ class World:
     versions: dict[tuple[DatasetId, int], DatasetVersion] = field(default_factory=dict)
     studies: dict[StudyId, StudyRecord] = field(default_factory=dict)
     permits: dict[PermitId, PermitRecord] = field(default_factory=dict)
+    revocations: dict[PermitId, tuple[Address, ...]] = field(default_factory=dict)
+    """Votes to revoke, by line."""
+    withdrawn: dict[PermitId, frozenset[DatasetId]] = field(default_factory=dict)
+    """By line."""
+    revoked_lines: dict[PermitId, bool] = field(default_factory=dict)
     opened: dict[tuple[PermitId, UseKind, int], OpenedUse] = field(default_factory=dict)
     participants: dict[tuple[PermitId, UseKind, int], tuple[DatasetId, ...]] = field(default_factory=dict)
     spent: dict[tuple[PermitId, DatasetId], int] = field(default_factory=dict)

@@ -64,6 +64,10 @@ class ChainRules:
         arguments.check_number("proposal_id", proposal_id, 64)
         self._registry.act("Rules", "support", proposal_id)
 
+    def withdraw_support(self, proposal_id: RuleProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        self._registry.act("Rules", "withdrawSupport", proposal_id)
+
     def tally(self, proposal_id: RuleProposalId) -> None:
         arguments.check_number("proposal_id", proposal_id, 64)
         self._registry.send("Rules", "tally", proposal_id)
@@ -103,6 +107,7 @@ def _proposal(number: int, struct: Any, supporters: tuple[Address, ...]) -> Rule
         note_hash=struct["noteHash"],
         supporters=tuple(supporters),
         proposed_at=struct["proposedAt"],
+        open_until=struct["openUntil"],
         carried_at=struct["carriedAt"],
         enactable_at=struct["enactableAt"],
         enacted=struct["enacted"],

@@ -51,6 +51,7 @@ class RuleProposal:
     """Hash of the new code, or of the text that explains a redemption."""
     supporters: tuple[Address, ...]
     proposed_at: int
+    open_until: int
     carried_at: int
     enactable_at: int
     """Unix seconds from which on anybody has it enacted; 0 while it is not carried."""
@@ -98,6 +99,9 @@ class Rules(Protocol):
 
     def support(self, proposal_id: RuleProposalId) -> None:
         """Vote for a proposal; the vote that makes the majority starts its delay."""
+
+    def withdraw_support(self, proposal_id: RuleProposalId) -> None:
+        """Take one's support back: an objection, also after the vote, until the proposal is enacted."""
 
     def tally(self, proposal_id: RuleProposalId) -> None:
         """Carry a proposal whose support became enough because the members changed."""

@@ -65,6 +65,11 @@ class SimulatedRules:
         with self._registry.acting() as (world, by):
             rules.support(world, by, proposal_id)
 
+    def withdraw_support(self, proposal_id: RuleProposalId) -> None:
+        arguments.check_number("proposal_id", proposal_id, 64)
+        with self._registry.acting() as (world, by):
+            rules.withdraw_support(world, by, proposal_id)
+
     def tally(self, proposal_id: RuleProposalId) -> None:
         arguments.check_number("proposal_id", proposal_id, 64)
         with self._registry.sending() as (world, by):
