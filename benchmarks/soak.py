@@ -245,7 +245,9 @@ class Soak:
         self.directory = folder / "chain"
         self.random = random.Random(seed)
         self.tally = Tally()
-        self._signed, self._account = signed, new_account
+        self._signed = signed
+        self._accounts = [new_account() for _ in range(CLIENTS)]  # few, so that the last audit has a small state
+        self._nonces = [0] * CLIENTS
         (folder / "Ledger.vy").write_text(CONTRACT)
         self._contract = self._deployed(compile_contract("Ledger", folder))
 
@@ -253,18 +255,19 @@ class Soak:
         from belmont.chain.client import ChainClient
         from belmont.chain.deployment import deploy
         from belmont.chain.process import ChainProcess
+        from benchmarks.chain import new_account
 
         with ChainProcess.start(self.directory) as chain:
             client = ChainClient(chain.url)
-            return client.contract_at(compiled.abi, deploy(client, self._account(), compiled).address)
+            return client.contract_at(compiled.abi, deploy(client, new_account(), compiled).address)
 
     def round(self, phase: str) -> None:
         """Start, send, die, look."""
         queues = []
-        for _ in range(CLIENTS):
-            account = self._account()
-            data = [self._contract.encode_abi("record", [nonce + 1]) for nonce in range(PER_CLIENT)]
-            queues.append([self._signed(account, self._contract.address, data[n], n) for n in range(PER_CLIENT)])
+        for account, first in zip(self._accounts, self._nonces, strict=True):
+            nonces = range(first, first + PER_CLIENT)
+            data = {nonce: self._contract.encode_abi("record", [nonce + 1]) for nonce in nonces}
+            queues.append([self._signed(account, self._contract.address, data[n], n) for n in nonces])
         with started(self.directory, phase, self.random.randint(1, 12)) as (process, port):
             clients = [Client(port, queue) for queue in queues]
             for client in clients:
@@ -292,6 +295,8 @@ class Soak:
                 if row is None or row.block > engine.head.number or json.loads(row.receipt)["status"] != "0x1":
                     self.tally.lost.append(f"round {self.tally.rounds}, {phase}: 0x{key.hex()}")
             self.tally.blocks = engine.head.number
+            state = engine.state(engine.head.header)
+            self._nonces = [state.get_nonce(bytes.fromhex(account.address[2:])) for account in self._accounts]
         finally:
             engine.close()
         self.tally.rounds += 1

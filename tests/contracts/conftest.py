@@ -311,7 +311,7 @@ class Consortium:
 
 AREA_WRITES = {
     "rules": {
-        "propose_rule", "propose_redemption", "support", "tally", "enact",
+        "propose_rule", "propose_redemption", "support", "withdraw_support", "tally", "enact",
         "vote_pause", "tally_pause", "vote_resume", "tally_resume",
     },
     "consents": {"publish_batch", "enrol", "grant", "revoke"},
@@ -319,7 +319,8 @@ AREA_WRITES = {
 }  # fmt: skip
 """What the areas of a registry write; what the model has nothing of (code, signatures for a chain) is left out."""
 AREAS = {"rules", "consents", "identities", "relay", "credits"}
-WRITES = {name for name in vars(ChainRegistry) if hasattr(Registry, name)} - {"as_", "address", *AREAS}
+PUBLIC = {each for each in vars(ChainRegistry) if not each.startswith("_")}
+WRITES = {each for each in PUBLIC if hasattr(Registry, each)} - {"as_", "address", *AREAS}
 
 
 def model_of(registry: ChainRegistry, shelf: Any, now: int) -> SimulatedRegistry:

@@ -117,9 +117,9 @@ def test_the_second_of_two_proposals_for_one_account_is_not_carried_out(consorti
 def test_the_board_keeps_two_members(consortium, refused):
     consortium.remove(consortium.board[2])
     proposal = consortium.registry.as_(consortium.auditor).propose_removal(Address(consortium.board[1].address))
-    support(consortium, proposal, consortium.holder, consortium.other_holder)
+    support(consortium, proposal, consortium.holder)
     with refused("BOARD_TOO_SMALL"):
-        support(consortium, proposal, consortium.data_user)
+        support(consortium, proposal, consortium.other_holder)
     assert consortium.registry.member(consortium.board[1].address).status is MemberStatus.ACTIVE
     assert not consortium.registry.proposal(proposal).executed
 

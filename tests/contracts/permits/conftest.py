@@ -28,7 +28,7 @@ class Line:
         return study
 
     def issue(self, study: StudyId) -> PermitId:
-        issued: PermitId = self.consortium.registry.as_(self.consortium.non_member).issue(study)
+        issued: PermitId = self.as_data_user.issue(study)
         return issued
 
     def amend(self, of: PermitId | None = None, **changes: Any) -> PermitId:

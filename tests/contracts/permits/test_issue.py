@@ -106,3 +106,9 @@ def test_a_permit_is_issued_once(consortium, study, refused):
 def test_an_unknown_study_is_refused(consortium, refused):
     with refused("STUDY_UNKNOWN"):
         consortium.registry.as_(consortium.data_user).issue(1)
+
+
+def test_an_application_lapses_after_a_year(consortium, study, refused):
+    consortium.evm.now += YEAR
+    with refused("STUDY_LAPSED"):
+        consortium.registry.as_(consortium.data_user).issue(study)

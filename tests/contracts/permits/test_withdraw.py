@@ -19,7 +19,8 @@ def test_takes_the_dataset_out_for_good_and_leaves_the_others(consortium, permit
     assert (found.withdrawn, found.covered) == ((datasets[0],), (datasets[1],))
     with refused("DATASET_NOT_COVERED"):
         consortium.record(permit, datasets[0])
-    consortium.record(permit, datasets[1], by=consortium.other_holder)
+    with refused("DATASET_NOT_COVERED"):
+        consortium.record(permit, datasets[1], by=consortium.other_holder)
     with refused("DATASET_NOT_COVERED"):
         as_holder.withdraw(permit, datasets[0])
 

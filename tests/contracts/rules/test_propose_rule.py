@@ -7,8 +7,8 @@ from belmont.registry.types import Address
 
 DAY = 24 * 3600
 BOUNDS = {
-    Rule.BOARD_QUORUM_PERCENT: (50, 50, 99),
-    Rule.MAJORITY_PERCENT: (50, 50, 99),
+    Rule.BOARD_QUORUM_PERCENT: (50, 50, 80),
+    Rule.MAJORITY_PERCENT: (50, 50, 80),
     Rule.BOARD_MIN: (2, 2, 32),
     Rule.LAY_VOTES: (0, 0, 8),
     Rule.PROPOSAL_SECONDS: (DAY, 30 * DAY, 90 * DAY),

@@ -20,7 +20,7 @@ def admission(chamber):
 # --- board quorum ---
 
 
-@pytest.mark.parametrize(("percent", "quorum"), [(66, 2), (67, 3), (99, 3)])
+@pytest.mark.parametrize(("percent", "quorum"), [(66, 2), (67, 3), (80, 3)])
 def test_the_boards_quorum_is_more_than_its_share(chamber, refused, percent, quorum):
     """Of three members. Studies, revocations, lifted freezes and pauses are all decided by it."""
     chamber.set(Rule.BOARD_QUORUM_PERCENT, percent)
@@ -70,7 +70,7 @@ def test_votes_that_stand_are_held_against_the_quorum_of_now(chamber, refused):
 # --- majority ---
 
 
-@pytest.mark.parametrize(("percent", "majority"), [(57, 4), (58, 5), (85, 6), (86, 7), (99, 7)])
+@pytest.mark.parametrize(("percent", "majority"), [(57, 4), (58, 5), (71, 5), (72, 6), (80, 6)])
 def test_the_members_majority_is_more_than_its_share(chamber, percent, majority):
     """Of seven members, for admissions as well as for rules."""
     chamber.set(Rule.MAJORITY_PERCENT, percent)

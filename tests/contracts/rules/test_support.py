@@ -93,11 +93,12 @@ def test_support_of_a_member_removed_since_does_not_count(chamber, proposal):
     assert chamber.rules().proposal(proposal).carried_at
 
 
-def test_two_proposals_for_one_rule_stand_side_by_side_and_the_last_that_is_enacted_holds(chamber):
+def test_of_two_proposals_for_one_rule_the_earlier_is_not_enacted_after_the_later(chamber, refused):
     proposals = [chamber.propose(Rule.PATIENTS_PERCENT, percent) for percent in (10, 90)]
     for proposal in proposals:
         chamber.carry(proposal)
     chamber.wait(7 * DAY)
-    for proposal, percent in zip(reversed(proposals), (90, 10), strict=True):
-        chamber.rules().enact(proposal)
-        assert chamber.rules().setting(Rule.PATIENTS_PERCENT) == percent
+    chamber.rules().enact(proposals[1])
+    with refused("PROPOSAL_OVERTAKEN"):
+        chamber.rules().enact(proposals[0])
+    assert chamber.rules().setting(Rule.PATIENTS_PERCENT) == 90

@@ -11,13 +11,14 @@ from belmont.registry.consents.scope import Scope
 from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree, Leaf, Membership
 from belmont.registry.proofs import reached_by
-from belmont.registry.types import Address, DatasetId, PartStart
+from belmont.registry.types import Address, DatasetId, DatasetStatus, PartStart
 from belmont.zk.layout import ColumnKind, Kind, Layout
 from belmont.zk.statement import Statement
 from belmont.zk.validity import parts_of
 
 TWO_CHUNKS = 4_040
 OTHER_LAYOUT = Layout((ColumnKind(Kind.RANGE, 3), ColumnKind(Kind.RANGE_OR_MISSING, 7)))
+FREEZES = ["freeze_dataset", "unfreeze_dataset"]
 SCOPES = [Scope(1 << 37, 1, 0, 2**63), Scope(1 << 31 | 1 << 37, 255, 5, 10), Scope(0, 1, 0, 10)]
 """The last is no scope: it has no purpose."""
 
@@ -30,17 +31,16 @@ class Data(Machine):
         if id_ is not None:
             self.add_usable_version(by, id_, 10)
 
-    @operation(2)
+    @operation(3)
     def change_dataset(self, chance: Random) -> None:
         place = mostly(chance, (0, 1), range(4))
         by, id_ = mostly(chance, [place % 2], ANYONE), self.dataset_id(place)
         match chance.randrange(10):
             case 0:
                 self.both(by, "destroy_dataset", id_, mostly(chance, HASHES[1:], HASHES))
-            case 1 | 2:
-                self.both(by, "freeze_dataset", id_)
-            case 3 | 4 | 5:
-                self.both(by, "unfreeze_dataset", id_)
+            case 1 | 2 | 3 | 4 | 5:
+                frozen = id_ in self.world.datasets and self.world.datasets[id_].status is DatasetStatus.FROZEN
+                self.both(by, mostly(chance, FREEZES[frozen:][:1], FREEZES), id_)
             case 6 | 7:
                 until = self.evm.now + chance.choice([1, 2, 3, 5]) * YEAR + mostly(chance, [0], [1])
                 self.both(by, "extend_retention", id_, until)
@@ -146,7 +146,7 @@ class Data(Machine):
                 shown = tree.membership(key) if key in tree else wrong
                 self.both(chance.choice([*ANYONE, *PATIENTS]), "consents.enrol", id_, account, shown)
             own = self.world.enrolled.get((id_, account))
-            sequence = mostly(chance, [own.sequence + 1 if own else 1], range(4))
+            sequence = mostly(chance, [own.sequence + 1 if own else 1, self.evm.now], [0, 1, self.evm.now + YEAR])
             if chance.random() < 0.6:
                 self.both(who, "consents.grant", id_, mostly(chance, SCOPES[:2], SCOPES), sequence)
             else:

@@ -125,6 +125,9 @@ class Machine:
                 outcomes.append(("refused", error.reason))
         assert outcomes[0] == outcomes[1], f"{write}{args} by {by}"
         how, result = outcomes[0]
+        if write == "issue" and how == "done" and self.world.studies[args[0]].amends:
+            data_user = self.world.studies[args[0]].data_user
+            assert self.owners.may(data_user, sender.address, "open_round", self.evm.now)
         assert may or how == "refused", f"{write} by somebody who does not act for {identity}"
         self.outcomes[write, result if how == "refused" else how] += 1
         self.writes.append(f"  {write}{args} by {by}, sent by {sender.address}: {how} {result}"[:300])

@@ -1,21 +1,26 @@
 """Studies, permits and consents as the story of a consortium tells them, counted anew from its events alone.
 
 1. There is no permit without a quorum of the board, as many lay members among them as the rules ask for then, and the
-   acceptance of every dataset's holder; and none while the consortium is paused.
+   acceptance of every dataset's holder; none while the consortium is paused, and none a year after the application.
 2. A permit is usable from its issue on until it expires, is revoked or superseded, and not while it is frozen; votes to
    lift a freeze are those on the newest one.
-3. An amendment belongs to the line of the permit that it amends, which was usable when it was superseded.
+3. An amendment belongs to the line of the permit that it amends, which was usable when it was superseded. Votes to
+   revoke and withdrawals stand for the line.
 4. A consent root is what the last batch or statement made it.
+5. A permit covers a dataset that it names, unless it was withdrawn or destroyed or its holder left.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contracts.stateful.votes import FREEZE, LAY_VOTES, QUORUM, Votes
+from tests.contracts.stateful.votes import DAY, FREEZE, LAY_VOTES, QUORUM, Votes
 
 from belmont.registry.consents.statements import ConsentState
 from belmont.registry.types import Address, AuditEvent, DatasetId, Role, StudyTerms
+
+YEAR = 365 * DAY
 
 
 @dataclass
@@ -24,6 +29,7 @@ class Study:
 
     data_user: Address
     amends: int
+    proposed_at: int
     votes: dict[Address, bool] = field(default_factory=dict)
     accepted: set[DatasetId] = field(default_factory=set)
     decided: str = ""
@@ -38,8 +44,6 @@ class Permit:
     frozen_until: int = 0
     frozen_by: set[Address] = field(default_factory=set)
     lifts: set[Address] = field(default_factory=set)
-    revocations: set[Address] = field(default_factory=set)
-    withdrawn: set[DatasetId] = field(default_factory=set)
     is_revoked: bool = False
     superseded_by: int = 0
 
@@ -71,9 +75,22 @@ class Permits:
         self.studies: dict[int, Study] = {}
         self.permits: dict[int, Permit] = {}
         self.datasets: dict[DatasetId, Dataset] = {}
+        self.revocations: defaultdict[int, set[Address]] = defaultdict(set)
+        """Votes, by line."""
+        self.withdrawn: defaultdict[int, set[DatasetId]] = defaultdict(set)
+        """By line."""
 
     def is_usable(self, permit: int, now: int) -> bool:
         return not self.votes.is_paused(now) and permit in self.permits and self.permits[permit].is_usable(now)
+
+    def covered(self, permit: int) -> list[DatasetId]:
+        """In the order of the terms (5)."""
+        withdrawn = self.withdrawn[self.permits[permit].line]
+        named = [each for each in self.terms_of(permit).datasets if each not in withdrawn]
+        return [each for each in named if self.datasets[each].status != "destroyed" and self._has_holder(each)]
+
+    def _has_holder(self, id_: DatasetId) -> bool:
+        return Role.DATA_HOLDER in self.votes.roles.get(self.datasets[id_].holder, Role.NONE)
 
     # --- studies ---
 
@@ -81,7 +98,7 @@ class Permits:
         assert Role.DATA_USER in self.votes.roles[event.actor] and event.details["study"] == len(self.studies) + 1
         amended = self.studies.get(event.details["amends"])
         assert amended is None or amended.data_user == event.actor
-        self.studies[event.details["study"]] = Study(event.actor, event.details["amends"])
+        self.studies[event.details["study"]] = Study(event.actor, event.details["amends"], event.timestamp)
 
     def voted(self, event: AuditEvent) -> None:
         study = self.studies[event.details["study"]]
@@ -138,7 +155,8 @@ class Permits:
         assert Role.DATA_USER in self.votes.roles[study.data_user]
         for each in terms.datasets:
             assert self.datasets[each].status != "destroyed"
-            assert Role.DATA_HOLDER in self.votes.roles[self.datasets[each].holder]
+            assert self._has_holder(each)
+        assert event.timestamp < study.proposed_at + YEAR  # 1
         amended = self.permits.get(study.amends)
         assert amended is None or amended.superseded_by == number  # 3
         assert event.details["expires_at"] == event.timestamp + terms.duration_seconds
@@ -163,17 +181,17 @@ class Permits:
 
     def revocation_supported(self, event: AuditEvent) -> None:
         assert self.votes.is_board(event.actor)
-        self.permits[event.details["permit"]].revocations.add(event.actor)
+        self.revocations[self.permits[event.details["permit"]].line].add(event.actor)
 
     def revoked(self, event: AuditEvent) -> None:
         permit = self.permits[event.details["permit"]]
-        assert permit.is_alive(event.timestamp) and self.votes.is_quorum(permit.revocations)
+        assert permit.is_alive(event.timestamp) and self.votes.is_quorum(self.revocations[permit.line])  # 3
         permit.is_revoked = True
 
     def withdrawn(self, event: AuditEvent) -> None:
-        permit, id_ = self.permits[event.details["permit"]], event.details["dataset"]
-        assert event.actor == self.datasets[id_].holder and id_ not in permit.withdrawn
-        permit.withdrawn.add(id_)
+        line, id_ = self.permits[event.details["permit"]].line, event.details["dataset"]
+        assert event.actor == self.datasets[id_].holder and id_ not in self.withdrawn[line]
+        self.withdrawn[line].add(id_)  # 3
 
     # --- datasets ---
 

@@ -1,7 +1,7 @@
 """Uses, budgets and credits as the story of a consortium tells them, counted anew from its events alone.
 
 1. Rounds and queries of a line of permits are numbered from 1 without gaps, up to the number that the permit allows.
-2. Nothing is opened or recorded under a permit that is not usable, or that does not cover the dataset.
+2. Nothing is opened or recorded under a permit that is not usable, or that does not cover all who take part.
 3. Every recorded use was opened under the same permit, for this dataset among others, and is recorded once.
 4. What is recorded never exceeds the permit's budget for the dataset, counted over its line, nor the dataset's cap,
    counted over all permits.
@@ -55,7 +55,7 @@ class Uses:
         assert n == self.count[permit.line, kind]  # 1
         assert n <= (terms.rounds if kind is UseKind.ROUND else terms.queries)  # 1
         named = self.participants[event.details["participants_hash"]]
-        covered = [each for each in terms.datasets if each not in permit.withdrawn]
+        covered = self.permits.covered(number)
         assert len(set(named)) == len(named) >= terms.min_hospitals and set(named) <= set(covered)  # 2
         assert kind is UseKind.ROUND or list(named) == covered, "a query is over all datasets that are covered"
         self.opened[number, kind, n] = named
@@ -71,9 +71,9 @@ class Uses:
         permit, terms, dataset = self.permits.permits[number], self.permits.terms_of(number), self.permits.datasets[id_]
         assert Role.DATA_USER in self.votes.roles[self.permits.studies[number].data_user]
         assert event.actor == dataset.holder and Role.DATA_HOLDER in self.votes.roles[event.actor]
-        assert id_ in terms.datasets and id_ not in permit.withdrawn  # 2
         assert dataset.status == "active" and event.timestamp < dataset.retention_until
         assert id_ in self.opened[number, kind, n]  # 3
+        assert set(self.opened[number, kind, n]) <= set(self.permits.covered(number))  # 2
         assert (number, kind, n, id_) not in self.recorded  # 3
         self.recorded.add((number, kind, n, id_))
         self.spent[permit.line, id_] += its["rho"]

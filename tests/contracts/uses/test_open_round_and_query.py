@@ -145,3 +145,25 @@ def test_a_permit_that_is_missing_or_not_usable_is_refused(consortium, permit, d
     consortium.evm.now = consortium.registry.permit(permit).expires_at
     with refused("PERMIT_EXPIRED"):
         open_(consortium, UseKind.ROUND, permit, 1, datasets)
+
+
+def test_nobody_who_left_counts_among_the_hospitals(consortium, refused):
+    """Three expelled hospitals know all masks but one: a query over them would be over the fourth alone."""
+    datasets = consortium.datasets(proven=True)
+    permit = consortium.permit(datasets)
+    consortium.remove(consortium.other_holder)
+    as_user = consortium.registry.as_(consortium.data_user)
+    assert consortium.registry.permit(permit).covered == datasets[:1]
+    with refused("DATASET_NOT_COVERED"):
+        as_user.open_round(permit, 1, b"\x11" * 32, datasets)
+    with refused("TOO_FEW_HOSPITALS"):
+        as_user.open_query(permit, 1, b"\x11" * 32, datasets[:1])
+
+
+def test_a_round_is_not_recorded_once_another_hospital_is_gone(consortium, refused):
+    datasets = consortium.datasets(proven=True)
+    permit = consortium.permit(datasets)
+    consortium.round(permit)
+    consortium.registry.as_(consortium.other_holder).destroy_dataset(datasets[1], b"\x11" * 32)
+    with refused("DATASET_NOT_COVERED"):
+        consortium.record(permit, datasets[0])

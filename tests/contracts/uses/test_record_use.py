@@ -185,7 +185,7 @@ def test_a_frozen_destroyed_or_expired_dataset_is_refused(consortium, permit, da
     with refused("DATASET_FROZEN"):
         consortium.record(permit, datasets[0])
     as_holder.destroy_dataset(datasets[0], HASH)
-    with refused("DATASET_DESTROYED"):
+    with refused("DATASET_NOT_COVERED"):
         consortium.record(permit, datasets[0])
 
 

@@ -33,10 +33,12 @@ from belmont.chain.witness import HeadMark, KnownHashes
 
 FORMAT_VERSION: Final = "2"
 CACHED_NODES_MAX: Final = 200_000
+SQLITE_ERROR: Final = 1
+"""Of our own statements, which are always the same: a table or column has another name than it had."""
 SQLITE_IOERR: Final = 10
 SQLITE_CORRUPT: Final = 11
 SQLITE_NOTADB: Final = 26
-UNREADABLE: Final = frozenset({SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB})
+UNREADABLE: Final = frozenset({SQLITE_ERROR, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB})
 STATE_MISSING: Final = (MissingTrieNode, MissingTraversalNode, EVMMissingData)
 
 Row = TypeVar("Row", BlockRow, TransactionRow, LogRow)
@@ -63,7 +65,10 @@ class CheckedReads:
 
     def meta(self) -> dict[str, str]:
         """The facts fixed when the directory was created; empty for a new one."""
-        values = dict(self._all("select key, value from meta"))
+        rows = self._all("select key, value from meta")
+        if not all(isinstance(each, str) for row in rows for each in row):
+            raise self.damaged("the facts of its creation are no text")
+        values: dict[str, str] = dict(rows)
         found = values.pop("checksum", None)
         if values.get("format") == FORMAT_VERSION and found != meta_checksum(values):
             raise self.damaged("the facts of its creation are not what was written")

@@ -123,8 +123,9 @@ _accounts: DynArray[address, 256]
 _members: HashMap[address, Member]
 _proposals: HashMap[uint64, Proposal]
 _profiles: HashMap[uint64, Profile]
-# Whose a mask key is, or was.
-_maskKeys: HashMap[bytes32, address]
+# Every mask key that a member ever had, and for whom it was proposed.
+_maskKeys: HashMap[bytes32, bool]
+_maskKeyOf: HashMap[bytes32, address]
 _supporters: HashMap[uint64, DynArray[address, 256]]
 
 
@@ -160,7 +161,7 @@ def proposeAdmission(actor: address, profile: Profile, documents: Bytes[64]) -> 
     assert len(documents) > 0, "CID_MISSING"  # 5
     proposal: uint64 = self._propose(actor, ADMISSION, profile.account, documents)
     self._profiles[proposal] = profile
-    self._maskKeys[profile.maskKey] = profile.account  # 3
+    self._maskKeyOf[profile.maskKey] = profile.account  # 3
     log AdmissionProposed(
         actor=actor,
         proposal=proposal,
@@ -193,7 +194,7 @@ def replaceKeys(actor: address, maskKey: bytes32, nodeKeyHash: bytes32):
     self._checkMember(actor)  # 3
     if maskKey != self._members[actor].profile.maskKey:
         self._checkMaskKey(maskKey, actor)  # 3
-        self._maskKeys[maskKey] = actor
+        self._maskKeys[maskKey] = True
     self._members[actor].profile.maskKey = maskKey
     self._members[actor].profile.nodeKeyHash = nodeKeyHash
     log KeysReplaced(actor=actor, maskKey=maskKey, nodeKeyHash=nodeKeyHash)
@@ -295,15 +296,15 @@ def _checkProfile(profile: Profile):
 def _checkMaskKey(maskKey: bytes32, account: address):
     if maskKey != empty(bytes32):
         assert convert(maskKey, uint256) & 128 == 0, "MASK_KEY_INVALID"  # 3
-        whose: address = self._maskKeys[maskKey]
-        assert whose == empty(address) or whose == account, "MASK_KEY_TAKEN"  # 3
+        whose: address = self._maskKeyOf[maskKey]
+        assert not self._maskKeys[maskKey] and whose in [empty(address), account], "MASK_KEY_TAKEN"  # 3
 
 
 @internal
 def _admit(actor: address, profile: Profile):
     self._members[profile.account] = Member(profile=profile, status=ACTIVE)
     self._accounts.append(profile.account)
-    self._maskKeys[profile.maskKey] = profile.account
+    self._maskKeys[profile.maskKey] = True
     self.activeCount += 1
     if profile.roles & ETHICS_BOARD != 0:
         self.boardSize += 1

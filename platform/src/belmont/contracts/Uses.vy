@@ -169,11 +169,11 @@ def recordUse(
     assert kind == ROUND or kind == QUERY, "KIND_INVALID"
     limits: Studies.Limits = staticcall STUDIES.limits(permit)
     assert staticcall MEMBERS.isActive(limits.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 5
+    assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
+    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
     covered: uint256 = 0
     place: uint256 = 0
     covered, place = staticcall PERMITS.coverage(permit, dataset)  # 5
-    assert actor == staticcall DATASETS.holder(dataset), "NOT_THE_HOLDER"  # 5
-    assert staticcall MEMBERS.isActive(actor, DATA_HOLDER), "DATA_HOLDER_INACTIVE"  # 5
     line: uint64 = staticcall PERMITS.line(permit)  # 7
     opened: Opened = self._opened[line][kind][n]
     if opened.openedAt == 0 or opened.permit != permit:  # 7

@@ -12,10 +12,11 @@ The checks, in this order; the first that fails gives the reason:
     revoked, not expired, not frozen                                      CONSORTIUM_PAUSED, PERMIT_SUPERSEDED,
                                                                           PERMIT_REVOKED, PERMIT_EXPIRED, PERMIT_FROZEN
  6. its data user is an active member                                     DATA_USER_INACTIVE
- 7. it covers this node's dataset                                         DATASET_NOT_COVERED
+ 7. it names this node's dataset                                          DATASET_NOT_COVERED
  8. the dataset's holder is an active member                              DATA_HOLDER_INACTIVE
- 9. the dataset is not frozen, not destroyed, not past its retention date DATASET_FROZEN, DATASET_DESTROYED,
-                                                                          RETENTION_OVER
+ 9. the dataset is not frozen, not destroyed, not past its retention date,
+    and not withdrawn from the permit                                     DATASET_FROZEN, DATASET_DESTROYED,
+                                                                          RETENTION_OVER, DATASET_NOT_COVERED
 10. its newest version is proven, and the one that this node has open;
     the node chose the rows by the current consents, and none of these
     has ended since; a query's version was built at them                  DATASET_UNPROVEN, VERSION_STALE,
@@ -182,7 +183,7 @@ def _permit(permit: Permit, view: View, later: int, earlier: int) -> Refused | N
 def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refused | None:
     """Checks 7 to 10."""
     dataset = view.dataset
-    if request.dataset_id not in permit.covered or dataset is None or dataset.id != request.dataset_id:
+    if request.dataset_id not in permit.terms.datasets or dataset is None or dataset.id != request.dataset_id:
         return Refused(Reason.DATASET_NOT_COVERED, f"permit {permit.id} does not cover this node's dataset")
     if not view.holder_active:
         return Refused(Reason.DATA_HOLDER_INACTIVE, f"{dataset.holder} is not an active data holder")
@@ -192,6 +193,8 @@ def _dataset(permit: Permit, request: Request, view: View, later: int) -> Refuse
         return Refused(Reason.DATASET_DESTROYED, f"dataset {dataset.name} is {dataset.status.name.lower()}")
     if later >= dataset.retention_until:
         return Refused(Reason.RETENTION_OVER, f"dataset {dataset.name} was kept until {_utc(dataset.retention_until)}")
+    if request.dataset_id not in permit.covered:
+        return Refused(Reason.DATASET_NOT_COVERED, f"dataset {dataset.name} was withdrawn from permit {permit.id}")
     return _version(dataset, view.version, request, later)
 
 

@@ -62,7 +62,7 @@ def propose_admission(world: World, by: Address, profile: MemberProfile, documen
     require(documents, W.CID_MISSING)
     proposal_id = _propose(world, by, ProposalKind.ADMISSION, profile.address, documents)
     world.profiles[proposal_id] = profile
-    world.mask_keys[profile.mask_key] = profile.address
+    world.mask_key_of[profile.mask_key] = profile.address
     world.emit(
         "Members",
         "AdmissionProposed",
@@ -84,7 +84,7 @@ def replace_keys(world: World, by: Address, mask_key: bytes, node_key_hash: byte
     member = world.members[by]
     if mask_key != member.mask_key:
         _check_mask_key(world, mask_key, by)
-        world.mask_keys[mask_key] = by
+        world.mask_keys[mask_key] = True
     world.members[by] = replace(member, mask_key=mask_key, node_key_hash=node_key_hash)
     world.emit("Members", "KeysReplaced", by, mask_key=mask_key, node_key_hash=node_key_hash)
 
@@ -160,11 +160,12 @@ def _check_profile(world: World, profile: MemberProfile) -> None:
 def _check_mask_key(world: World, mask_key: bytes, account: Address) -> None:
     if mask_key != ZERO_HASH:
         require(mask_key[-1] & 128 == 0, W.MASK_KEY_INVALID)
-        require(world.mask_keys.get(mask_key, account) == account, W.MASK_KEY_TAKEN)
+        whose = world.mask_key_of.get(mask_key, account)
+        require(mask_key not in world.mask_keys and whose == account, W.MASK_KEY_TAKEN)
 
 
 def _admit(world: World, by: Address, profile: MemberProfile) -> None:
-    world.mask_keys[profile.mask_key] = profile.address
+    world.mask_keys[profile.mask_key] = True
     world.members[profile.address] = Member(
         address=profile.address,
         name=profile.name,

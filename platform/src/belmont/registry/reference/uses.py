@@ -73,9 +73,10 @@ def record(
     require(kind in tuple(UseKind), W.KIND_INVALID)
     study = world.studies[StudyId(permit_id)]
     require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
-    require(permits.is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
-    require(by == world.datasets[id_].holder, W.NOT_THE_HOLDER)
+    dataset = world.datasets.get(id_)
+    require(dataset and by == dataset.holder, W.NOT_THE_HOLDER)
     require(is_active(world, by, Role.DATA_HOLDER), Reason.DATA_HOLDER_INACTIVE)
+    require(permits.is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
     not_open = Reason.ROUND_NOT_OPEN if kind == UseKind.ROUND else Reason.QUERY_NOT_OPEN
     line = world.permits[permit_id].line
     require(opened_under(world, permit_id, kind, n), not_open)

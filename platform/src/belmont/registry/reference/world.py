@@ -79,13 +79,17 @@ class World:
     members: dict[Address, Member] = field(default_factory=dict)
     proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
     profiles: dict[ProposalId, MemberProfile] = field(default_factory=dict)
-    mask_keys: dict[bytes, Address] = field(default_factory=dict)
-    """Whose each mask key is or was, with those of accounts that were proposed."""
+    mask_keys: dict[bytes, bool] = field(default_factory=dict)
+    """Every mask key that a member ever had."""
+    mask_key_of: dict[bytes, Address] = field(default_factory=dict)
+    """For whom a mask key was proposed."""
     rules: dict[Rule, int] = field(default_factory=dict)
     """Those that were changed."""
     rule_proposals: dict[RuleProposalId, RuleProposal] = field(default_factory=dict)
     enacted_on_rule: dict[bytes, RuleProposalId] = field(default_factory=dict)
     """The latest proposal that was enacted on each rule."""
+    enacted_on_code: dict[Address, RuleProposalId] = field(default_factory=dict)
+    """And on the code behind each proxy."""
     pause: Pause = Pause(0, 0)
     pause_votes: dict[tuple[int, Address], int] = field(default_factory=dict)
     """Until when a vote counts, by number of the pause and voter."""
