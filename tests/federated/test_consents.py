@@ -34,7 +34,7 @@ def training(scene):
     return Training(
         scene.by_researcher,
         scene.grid(code),
-        scene.issue(code_hash=code_hash(code), config_hash=config_hash(config)),
+        scene.issue(code_hash=code_hash(code), config_hash=config_hash(config), duration_seconds=9 * 24 * 3600),
         config=config,
         model=initial_model(FEATURES),
         combine=newton(),
@@ -77,6 +77,7 @@ def test_a_patients_own_revocation_is_read_from_the_chain_by_a_node_that_kept_ru
     assert trained(training) == everybody(scene)
     patient.revoke(scene.participants[0], 1)
     assert trained(training) == everybody(scene) - 1
+    scene.registry.clock.advance(24 * 3600)
     patient.grant(scene.participants[0], BROAD, 2)
     assert trained(training) == everybody(scene)
 
@@ -167,3 +168,12 @@ def test_too_few_rows_that_are_left_are_refused(scene, refused):
     scene.open_round(permit)
     scene.consortium.withdraw(0, scene.consortium.tables[0].pseudonyms[0])
     assert refused(scene.send_round(permit)).reason is Reason.COHORT_TOO_SMALL
+
+
+def test_a_consent_that_ends_while_the_code_computes_stops_the_result(hooked, hook, refused):
+    patient = hooked.consortium.give_key(0, hooked.consortium.tables[0].pseudonyms[0], PATIENT)
+    ends = int(hooked.registry.clock()) + 100
+    patient.grant(hooked.participants[0], Scope(PURPOSES_MASK, 255, 0, ends), 1)
+    hook.while_computing = lambda: hooked.registry.clock.advance(100)
+    assert refused(hooked.send_round(hooked.permit)).reason is Reason.CONSENT_STALE
+    assert hooked.registry.uses(hooked.permit) == []

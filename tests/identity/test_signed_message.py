@@ -98,7 +98,7 @@ def test_a_file_comes_back(tmp_path, signed):
 
 def test_a_file_is_never_overwritten(tmp_path, signed):
     signed.save(tmp_path / "vote.json")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(MessageFileError, match="exists: choose another name"):
         signed.save(tmp_path / "vote.json")
 
 

@@ -104,7 +104,10 @@ SHOWN = {
         0,
         ("DATASET_UNPROVEN", "COMMITMENTS_MISMATCH", "PROOF_INVALID", "ROWS_MISMATCH", "all refused", "VersionProven"),
     ),
-    "03_governance_and_consent": (0, ("NONCE_USED", "CONSENT_STALE", "UseRecorded", "from 1", ">verified<", ">refused<")),
+    "03_governance_and_consent": (
+        0,
+        ("NONCE_USED", "CONSENT_STALE", "UseRecorded", "from 1", ">verified<", ">refused<"),
+    ),
 }
 """Of each notebook, how many pictures and which words have to be in what it shows."""
 

@@ -229,7 +229,7 @@ def test_headers_are_followed_to_newer_checkpoints(
 
 
 def test_what_is_not_there_is_said(permit: PermitId, chain_process: Any, checkpoint: Path, capsys: Any) -> None:
-    fetch = ["light", "fetch", "--url", chain_process.url, "--checkpoint", str(checkpoint), "--out", str(checkpoint)]
+    fetch = ["light", "fetch", "--url", chain_process.url, "--checkpoint", str(checkpoint), "--out", f"{checkpoint}.bundle"]
     for asked, said in {
         (): "give --event, --vote",
         ("--vote", "4000"): "no VoteCast with study 4000",

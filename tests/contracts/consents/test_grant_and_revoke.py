@@ -10,6 +10,8 @@ from belmont.registry.consents.scope import Scope
 from belmont.registry.consents.statements import OwnConsent, Statement, chained, consent_root
 from belmont.registry.consents.tree import ConsentTree
 
+DAY = 24 * 3600
+
 HASH = b"\x11" * 32
 RECIPIENTS = tuple(to_checksum_address(bytes([number]) * 20) for number in range(1, 10))
 
@@ -124,21 +126,50 @@ def test_a_register_that_applies_them_stands_at_the_contracts_root(enrolled, as_
 # --- order ---
 
 
-@pytest.mark.parametrize("sequence", [0, 2, 2**64 - 1])
-def test_the_first_statement_has_sequence_one(enrolled, as_patient, refused, sequence):
-    with refused("SEQUENCE_NOT_NEWER"):
-        as_patient.grant(enrolled.dataset, enrolled.scope, sequence)
-    with refused("SEQUENCE_NOT_NEWER"):
-        as_patient.revoke(enrolled.dataset, sequence)
+def test_a_sequence_is_above_zero_and_at_most_a_day_ahead(enrolled, as_patient, refused):
+    ahead = enrolled.consortium.evm.now + DAY
+    for sequence, reason in (
+        (0, "SEQUENCE_NOT_NEWER"),
+        (ahead + 1, "SEQUENCE_TOO_HIGH"),
+        (2**64 - 1, "SEQUENCE_TOO_HIGH"),
+    ):
+        with refused(reason):
+            as_patient.grant(enrolled.dataset, enrolled.scope, sequence)
+        with refused(reason):
+            as_patient.revoke(enrolled.dataset, sequence)
+    as_patient.grant(enrolled.dataset, enrolled.scope, ahead)
 
 
 def test_no_statement_counts_twice_or_after_a_newer_one(enrolled, as_patient, refused):
+    """A grant that was signed before the revocation, and held back, does not come after it."""
     as_patient.grant(enrolled.dataset, enrolled.scope, 1)
-    as_patient.revoke(enrolled.dataset, 2)
-    for sequence in (1, 2, 4):
+    as_patient.revoke(enrolled.dataset, 7)
+    enrolled.consortium.evm.now += DAY
+    for sequence in (1, 6, 7):
         with refused("SEQUENCE_NOT_NEWER"):
             as_patient.grant(enrolled.dataset, enrolled.scope, sequence)
-    as_patient.grant(enrolled.dataset, enrolled.scope, 3)
+    as_patient.grant(enrolled.dataset, enrolled.scope, 8)
+
+
+def test_a_grant_held_back_and_relayed_first_does_not_stop_the_revocation(enrolled, as_patient):
+    as_patient.grant(enrolled.dataset, enrolled.scope, 100)
+    as_patient.revoke(enrolled.dataset, 200)
+    assert as_patient.own(enrolled.dataset, enrolled.patient.address).scope_hash == bytes(32)
+
+
+def test_nobody_moves_the_root_for_its_own_sake(enrolled, as_patient, refused):
+    """Otherwise a single patient could stop every query of a dataset, free and for good."""
+    as_patient.revoke(enrolled.dataset, 1)
+    with refused("ALREADY_REVOKED"):
+        as_patient.revoke(enrolled.dataset, 2)
+    enrolled.consortium.evm.now += DAY - 1
+    with refused("GRANT_TOO_SOON"):
+        as_patient.grant(enrolled.dataset, enrolled.scope, 2)
+    enrolled.consortium.evm.now += 1
+    as_patient.grant(enrolled.dataset, enrolled.scope, 2)
+    with refused("GRANT_TOO_SOON"):
+        as_patient.grant(enrolled.dataset, enrolled.scope, 3)
+    as_patient.revoke(enrolled.dataset, 3)
 
 
 def test_each_account_and_dataset_counts_for_itself(enrolled, as_patient):
@@ -236,6 +267,7 @@ def test_nothing_keeps_a_patient_from_revoking(enrolled, as_patient):
     as_holder.freeze_dataset(enrolled.dataset)
     as_patient.revoke(enrolled.dataset, 2)
     as_holder.destroy_dataset(enrolled.dataset, HASH)
+    enrolled.consortium.evm.now += DAY
     as_patient.grant(enrolled.dataset, enrolled.scope, 3)
     enrolled.consortium.remove(enrolled.consortium.holder)
     as_patient.revoke(enrolled.dataset, 4)

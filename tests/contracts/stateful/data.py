@@ -11,7 +11,7 @@ from belmont.registry.consents.scope import Scope
 from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree, Leaf, Membership
 from belmont.registry.proofs import reached_by
-from belmont.registry.types import Address, DatasetId, DatasetStatus, PartStart
+from belmont.registry.types import Address, DatasetId, PartStart
 from belmont.zk.layout import ColumnKind, Kind, Layout
 from belmont.zk.statement import Statement
 from belmont.zk.validity import parts_of
@@ -24,6 +24,9 @@ SCOPES = [Scope(1 << 37, 1, 0, 2**63), Scope(1 << 31 | 1 << 37, 255, 5, 10), Sco
 
 
 class Data(Machine):
+    def work(self, chance: Random) -> None:
+        """Overridden: something is computed."""
+
     @operation()
     def register_another(self, chance: Random) -> None:
         by, name = mostly(chance, HOLDERS, ANYONE), mostly(chance, "abc", ["", "a"])
@@ -31,17 +34,14 @@ class Data(Machine):
         if id_ is not None:
             self.add_usable_version(by, id_, 10)
 
-    @operation(3)
+    @operation(2)
     def change_dataset(self, chance: Random) -> None:
         place = mostly(chance, (0, 1), range(4))
         by, id_ = mostly(chance, [place % 2], ANYONE), self.dataset_id(place)
-        match chance.randrange(10):
+        match chance.randrange(6):
             case 0:
                 self.both(by, "destroy_dataset", id_, mostly(chance, HASHES[1:], HASHES))
-            case 1 | 2 | 3 | 4 | 5:
-                frozen = id_ in self.world.datasets and self.world.datasets[id_].status is DatasetStatus.FROZEN
-                self.both(by, mostly(chance, FREEZES[frozen:][:1], FREEZES), id_)
-            case 6 | 7:
+            case 1 | 2:
                 until = self.evm.now + chance.choice([1, 2, 3, 5]) * YEAR + mostly(chance, [0], [1])
                 self.both(by, "extend_retention", id_, until)
             case _:
@@ -49,11 +49,20 @@ class Data(Machine):
                 root = mostly(chance, [self.root(id_)], HASHES)
                 self.both(by, "add_version", id_, cid, rows, self.shelf.table(rows or 10).root, root)
 
+    @operation(2)
+    def freeze_dataset(self, chance: Random) -> None:
+        """And often unfreeze it after somebody worked with it."""
+        place = mostly(chance, (0, 1), range(4))
+        for write in chance.choice([FREEZES[:1], FREEZES, FREEZES, FREEZES[1:]]):
+            self.both(mostly(chance, [place % 2], ANYONE), write, self.dataset_id(place))
+            if chance.random() < 0.5:
+                self.work(chance)
+
     @operation(3)
     def refresh(self, chance: Random) -> None:
         """A version of rows that the permit's minimum cohort allows, or does not."""
         for place in chance.choice([(0,), (1,), (0, 1)]):
-            rows = mostly(chance, [5, 7, 10], [4])
+            rows = chance.choice([5, 7, 10, 4])
             self.add_usable_version(mostly(chance, [place], ANYONE), self.dataset_id(place), rows)
 
     # --- proofs ---
@@ -92,6 +101,10 @@ class Data(Machine):
         """Rightly most of the time, and in one of the wrong ways otherwise."""
         id_ = self.dataset_id(mostly(chance, (0, 1), range(4)))
         dataset = self.model.dataset(id_)
+        if dataset and dataset.versions < 4 and chance.random() < 0.7:
+            holder = self.datasets.index(id_) % 2
+            self.both(holder, "add_version", id_, b"cid", 10, self.shelf.table(10).root, self.root(id_))
+            dataset = self.model.dataset(id_)
         number = mostly(chance, [min(dataset.versions, 4) if dataset else 1], range(3))
         version = self.model.version(id_, number)
         # Proofs are made once and kept, so there are two tables only.

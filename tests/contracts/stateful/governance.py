@@ -109,8 +109,10 @@ class Governance(Machine):
                 self.both(by, "rules.vote_resume", self.world.pause.number)
             elif is_pausing:
                 self.both(by, "rules.vote_pause", self.world.pause.number + 1)
-        for by in BOARD:
+        for by in BOARD[:2]:
             self.both(by, "support", removal)
+        # Four of eight, and of seven.
+        for by in BOARD[:3] if len(self.world.members) == 8 else BOARD[:2]:
             self.both(by, "rules.support", number)
         counts = [("tally_lift", permit), ("tally_revoke", permit), ("tally", study), ("tally_proposal", removal)]
         return [*counts, ("rules.tally", number), ("rules.tally_pause",), ("rules.tally_resume",)]
@@ -178,6 +180,15 @@ class Governance(Machine):
             self.both(chance.choice(ANYONE), "rules.enact", proposal)
 
     @operation(2)
+    def object_to_a_rule(self, chance: Random) -> None:
+        """Those who supported it, mostly, and often while it waits for its delay."""
+        proposals = [number for number, each in self.world.rule_proposals.items() if not each.enacted]
+        proposal = RuleProposalId(mostly(chance, proposals[-2:] or [1], range(4)))
+        for by in chance.sample(range(7), 4):
+            self.both(by, "rules.withdraw_support", proposal)
+        self.both(chance.choice(ANYONE), "rules.enact", proposal)
+
+    @operation(2)
     def go_on_with_a_rule(self, chance: Random) -> None:
         proposals = self.world.rule_proposals
         proposal = RuleProposalId(mostly(chance, sorted(proposals) or [1], range(4)))
@@ -206,7 +217,7 @@ class Governance(Machine):
 
     # --- keys ---
 
-    @operation()
+    @operation(2)
     def change_owner(self, chance: Random) -> None:
         whom = chance.choice([*ANYONE, *PATIENTS])
         before = Address(self.people[whom].address)
@@ -217,7 +228,7 @@ class Governance(Machine):
     def delegate(self, chance: Random) -> None:
         by, machine = mostly(chance, [*HOLDERS, DATA_USER], ANYONE), Address(chance.choice(self.keys[3:]).address)
         kind = mostly(chance, ["sigAuth"], ["veriKey"])
-        if chance.random() < 0.8:
+        if chance.random() < 0.6:
             seconds = mostly(chance, [YEAR, DAY], [0, 1, 11 * YEAR])
             self.both(by, "identities.add_delegate", kind, machine, seconds)
         else:

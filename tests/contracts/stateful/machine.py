@@ -54,6 +54,14 @@ def mostly(chance: Random, usual: Any, unusual: Any) -> Any:
     return chance.choice(usual if chance.random() < 0.85 else unusual)
 
 
+def flawed(chance: Random, usual: dict[str, Any], flaws: dict[str, Any], share: float = 0.3) -> dict[str, Any]:
+    """``usual``, often with one thing in it that may be wrong: with several, only the first would ever be refused."""
+    if chance.random() >= share:
+        return usual
+    name = chance.choice(sorted(flaws))
+    return {**usual, name: chance.choice(flaws[name])}
+
+
 def somebody(number: int) -> SimpleNamespace:
     """An account; nothing here is signed."""
     return SimpleNamespace(address=to_checksum_address(keccak(b"somebody" + bytes([number]))[:20]))
@@ -92,7 +100,7 @@ class Machine:
         operations = [getattr(self, name) for name in sorted(dir(type(self)))]
         operations = [each for each in operations if hasattr(each, "weight")]
         try:
-            if self.dice.random() < 0.9:
+            if self.dice.random() < 0.95:
                 self.is_calm = True
                 self.prepare(self.dice)
                 self.is_calm = False
@@ -170,7 +178,10 @@ class Machine:
 
     def permit_number(self, chance: Random) -> PermitId:
         """Mostly one of the newest two."""
-        return PermitId(mostly(chance, sorted(self.world.permits)[-2:] or [1], range(5)))
+        issued = sorted(self.world.permits) or [1]
+        return PermitId(
+            chance.choice(range(5)) if chance.random() < 0.06 else chance.choice(issued[-1:] * 2 + issued[-2:])
+        )
 
     def register(self, by: int, name: str, cap: int = 100) -> DatasetId | None:
         fields = (name, 1 << 4, self.shelf.dictionary_hash, 1, 1, self.evm.now + 2 * YEAR, MicroRho(cap))
@@ -203,8 +214,9 @@ class Machine:
 
     def budgets_hold(self) -> None:
         """Counted from the records, as the story counts them from the events."""
+        permits = self.chain.permits()
         for dataset in self.chain.datasets():
-            lines = {permit.line: self.chain.rho_spent(permit.id, dataset.id) for permit in self.chain.permits()}
+            lines = {permit.line: self.chain.rho_spent(permit.id, dataset.id) for permit in permits}
             assert sum(lines.values()) == dataset.rho_spent <= dataset.rho_cap
             for line, spent in lines.items():
                 assert spent == self.story.uses.spent[line, dataset.id]

@@ -17,7 +17,7 @@ from tests.contracts.stateful.governance import Governance
 from tests.contracts.stateful.machine import deploy_once_more
 from tests.contracts.stateful.work import Work
 
-RUNS = 8
+RUNS = max(36, int(os.environ.get("BELMONT_STATEFUL_RUNS", "0")))
 STEPS = 60
 EVERY_WRITE = {
     *WRITES,
@@ -63,6 +63,11 @@ def outcomes(founded):
         found += its.outcomes
         back()
     start()
+    import json
+    low = {f"{w} {h}": found[w, h] for w in EVERY_WRITE for h in ["done", *REFUSED.get(w, ())] if found[w, h] < 6}
+    ref = {w: sum(c for (x, h), c in found.items() if x == w and h != "done") for w in EVERY_WRITE}
+    open("/tmp/low.json", "w").write(json.dumps([sum(found.values()), low, {w: c for w, c in ref.items() if c < 6}], indent=1))
+    open("/tmp/all.txt", "w").write("\n".join(f"{w} {h} {c}" for (w, h), c in sorted(found.items())))
     return found
 
 

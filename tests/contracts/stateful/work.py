@@ -8,11 +8,13 @@ from tests.contracts.stateful.machine import (
     ANYONE,
     BOARD,
     DATA_USER,
+    DAY,
     HASHES,
     HOLDERS,
     PATIENTS,
     WEEK,
     YEAR,
+    flawed,
     mostly,
     operation,
     somebody,
@@ -47,7 +49,9 @@ class Work(Data):
             if id_ is not None:
                 self.publish(by, id_, PATIENTS, HASHES[2])
                 self.add_usable_version(by, id_, 10)
-        self.apply(DATA_USER, (0, 1), rounds=chance.randint(1, 4), min_hospitals=chance.randint(1, 2))
+        duration = chance.choice([YEAR, YEAR, 30 * DAY])
+        terms = {"rounds": chance.randint(4, 20), "queries": chance.randint(3, 10), "duration": duration}
+        self.apply(DATA_USER, (0, 1), min_hospitals=chance.randint(1, 2), **terms)
         for by in BOARD[:2]:
             self.both(by, "vote", StudyId(1), True, "reason")
         self.accept_and_issue(1)
@@ -97,28 +101,35 @@ class Work(Data):
         self.both(by, "issue", StudyId(study))
 
     def random_terms(self, chance: Random) -> dict[str, Any]:
-        computations = mostly(chance, [1, 2, 3, 3, 3], [0, 4, 7])
-        return {
+        computations = chance.choice([1, 2, 3, 3, 3])
+        usual = {
+            "places": chance.choice([(0, 1), (0, 1), (1, 0), (0,)]),
             "computations": computations,
-            "rounds": mostly(chance, [chance.randint(1, 6) if computations & 1 else 0], range(3)),
-            "queries": mostly(chance, [chance.randint(1, 4) if computations & 2 else 0], range(3)),
-            "min_hospitals": mostly(chance, [1, 1, 2], range(4)),
-            "duration": mostly(chance, [YEAR, YEAR, 3600], [0, 1]),
+            "rounds": chance.randint(1, 20) if computations & 1 else 0,
+            "queries": chance.randint(1, 10) if computations & 2 else 0,
+            "min_hospitals": 1,
+            "duration": chance.choice([YEAR, YEAR, WEEK, DAY]),
             "rho": chance.choice([RHO, RHO, 20, 90]),
         }
-
-    def random_places(self, chance: Random) -> tuple[int, ...]:
-        return mostly(chance, [(0, 1), (0,), (1, 0)], [(), (0, 0), (0, 1, 2), (0, 3)])
+        flaws = {
+            "places": [(), (0, 0), (0, 1, 2), (0, 3)],
+            "computations": [0, 1, 2, 4, 7],
+            "rounds": range(3),
+            "queries": range(3),
+            "min_hospitals": [0, 2, 3],
+            "duration": [0, 1],
+        }
+        return flawed(chance, usual, flaws)
 
     @operation(2)
     def propose_study(self, chance: Random) -> None:
-        self.apply(mostly(chance, [DATA_USER], ANYONE), self.random_places(chance), **self.random_terms(chance))
+        self.apply(mostly(chance, [DATA_USER], ANYONE), **self.random_terms(chance))
 
     @operation(3)
     def amend(self, chance: Random) -> None:
         """Approved, accepted and issued at once, most of the time."""
         by, permit = mostly(chance, [DATA_USER], ANYONE), self.permit_number(chance)
-        study = self.apply(by, self.random_places(chance), **self.random_terms(chance), amends=permit)
+        study = self.apply(by, **self.random_terms(chance), amends=permit)
         if study is not None and chance.random() < 0.8:
             self.vote_and_issue(study)
 
@@ -155,19 +166,19 @@ class Work(Data):
 
     # --- permits ---
 
-    @operation(2)
+    @operation(3)
     def stop_permit(self, chance: Random) -> None:
         permit = self.permit_number(chance)
-        match chance.randrange(11):
+        match chance.randrange(8):
             case 0 | 1:
                 seconds = mostly(chance, [1, 3600, WEEK], [0, WEEK + 1])
                 self.both(mostly(chance, [*HOLDERS, *BOARD], ANYONE), "freeze_permit", permit, seconds, "why")
-            case 2 | 3 | 4 | 5 | 6:
+            case 2 | 3 | 4:
                 for by in chance.sample(range(3, 9), 3):
                     self.both(by, "vote_lift", permit)
-            case 7:
+            case 5:
                 self.both(mostly(chance, BOARD, ANYONE), "vote_revoke", permit, "why")
-            case 8 | 9:
+            case 6:
                 self.both(chance.choice(ANYONE), chance.choice(["tally_lift", "tally_revoke"]), permit)
             case _:
                 place = mostly(chance, (0, 1), range(4))
@@ -189,20 +200,20 @@ class Work(Data):
     @operation(3)
     def open_use(self, chance: Random) -> None:
         permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
-        n = mostly(chance, [self.opened(permit, kind) + 1], range(4))
-        places = mostly(chance, [(0, 1), (0, 1), (1, 0), (0,)], [(), (0, 0), (0, 1, 2), (3,)])
-        participants = tuple(self.dataset_id(place) for place in places)
-        by, subject = mostly(chance, [DATA_USER], ANYONE), mostly(chance, [HASHES[3]], HASHES)
-        self.open(by, kind, permit, n, subject, participants)
+        usual = {"by": DATA_USER, "n": self.opened(permit, kind) + 1, "subject": HASHES[3], "places": (0, 1)}
+        others = [(1, 0), (0,), (1, 0), (0,), (), (0, 0), (0, 1, 2), (3,)]
+        flaws = {"by": ANYONE, "n": range(4), "subject": HASHES, "places": others}
+        its = flawed(chance, usual, flaws, 0.7)
+        participants = tuple(self.dataset_id(place) for place in its["places"])
+        self.open(its["by"], kind, permit, its["n"], its["subject"], participants)
 
-    @operation(9)
+    @operation(12)
     def work(self, chance: Random) -> None:
         """What a permit is for: something is opened for all who are covered, and they answer."""
         permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
         found = self.model.permit(permit)
         if found is not None:
-            participants = mostly(chance, [found.covered], [found.covered[::-1], found.covered[:1]])
-            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], participants)
+            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], found.covered)
         self.record(chance, permit, kind, max(self.opened(permit, kind), 1))
 
     @operation(2)
@@ -211,15 +222,23 @@ class Work(Data):
         self.record(chance, permit, kind, mostly(chance, range(1, self.opened(permit, kind) + 2), range(5)))
 
     def record(self, chance: Random, permit: PermitId, kind: UseKind, n: int) -> None:
-        rho = mostly(chance, [0, 1, 20], [RHO, RHO + 1, 2**64 - 1])
         for place in HOLDERS:
             id_ = self.dataset_id(place)
-            self.agree_on_a_request(permit, kind, n, id_, rho)
             dataset = self.model.dataset(id_)
-            version = mostly(chance, [dataset.versions if dataset else 1], range(3))
-            root = mostly(chance, [self.root(id_)], HASHES)
-            by, result = mostly(chance, [place], ANYONE), mostly(chance, HASHES[1:], HASHES)
-            self.both(by, "record_use", permit, kind, n, id_, result, MicroRho(rho), version, root)
+            usual = {"by": place, "rho": chance.choice([0, 1, 10]), "root": self.root(id_), "result": HASHES[2]}
+            usual["version"] = dataset.versions if dataset else 1
+            flaws = {
+                "by": ANYONE,
+                "rho": [RHO, RHO + 1, 2**64 - 1],
+                "root": HASHES,
+                "result": HASHES,
+                "version": range(3),
+            }
+            its = flawed(chance, usual, flaws)
+            if chance.random() < 0.4:
+                self.agree_on_a_request(permit, kind, n, id_, its["rho"])
+            fields = its["result"], MicroRho(its["rho"]), its["version"], its["root"]
+            self.both(its["by"], "record_use", permit, kind, n, id_, *fields)
 
     @operation()
     def publish_total(self, chance: Random) -> None:

@@ -1,6 +1,7 @@
 """Batches and statements on the simulated registry and on the embedded chain, and a register that follows them."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,20 +61,20 @@ def test_a_register_follows_batches_and_statements(any_world, dataset, register,
     assert registry.consents.own(dataset, patient.address).sequence == 0
     assert registry.consents.root(dataset) == register.view().root
 
-    as_patient.revoke(dataset, 1)
+    as_patient.grant(dataset, replace(SCOPE, purposes=1 << 31), 1)
     assert registry.dataset(dataset).consent_root != register.view().root
     register.take(registry.consents.statements(dataset, register.view().block))
     assert registry.dataset(dataset).consent_root == register.view().root
     assert register.view().mask(ROWS, use).tolist() == [True, True, False]
 
-    as_patient.grant(dataset, SCOPE, 2)
+    as_patient.revoke(dataset, 2)
     since = registry.consents.statements(dataset, register.view().block)
     assert [each.number for each in since] == [1, 2]
     assert [each.number for each in registry.consents.statements(dataset, register.view().block + 1)] == [2]
     register.take(since)
     as_holder.publish_batch(dataset, register.attest({bytes([1]) * 32: None}))
     assert registry.consents.root(dataset) == register.view().root
-    assert register.view().mask(ROWS, use).tolist() == [False, True, True]
+    assert register.view().mask(ROWS, use).tolist() == [False, True, False]
     gone = bytes([1]) * 32
     assert registry.consents.is_absent(dataset, gone, register.tree().absence(gone))
 

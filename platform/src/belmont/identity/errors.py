@@ -5,6 +5,7 @@ IdentityError
 ├── PasswordRefused          empty, missing, wrong, or given for a file that is not encrypted
 ├── MessageMalformed         a value that a message cannot hold, or a file that is no signed message
 ├── SignatureRefused         not signed, or not by whom it should be
+├── MessageFileError         a message's file cannot be read, or its writing would overwrite one
 └── KeyFileError
     ├── KeyFileMissing       nothing at that path
     ├── KeyFileExists        saving would overwrite a key
@@ -31,6 +32,10 @@ class MessageMalformed(IdentityError):
 
 
 class SignatureRefused(IdentityError):
+    pass
+
+
+class MessageFileError(IdentityError):
     pass
 
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from belmont.identity import words
 from belmont.identity.errors import MessageMalformed
 from belmont.identity.typed_data import Account, Accounts, Data, Flag, Hash, Message, Uint64, Uint256, random_nonce
 
@@ -182,8 +183,9 @@ class ConsentGrant(Statement):
     def sentence(self) -> str:
         whom = ", ".join(self.recipients) or "any member"
         return (
-            f"Consent to purposes {self.purposes:#x} with data of categories {self.categories:#x} of dataset "
-            f"0x{self.dataset.hex()}, by {whom}, from {self.valid_from} until {self.valid_until}."
+            f"Consent to research ({words.purposes(self.purposes)}) with data ({words.categories(self.categories)}) of "
+            f"dataset 0x{self.dataset.hex()}, by {whom}, "
+            f"from {words.moment(self.valid_from)} until {words.moment(self.valid_until)}."
         )
 
 

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from belmont.identity import words
+
 if TYPE_CHECKING:
     from belmont.identity.signed_message import SignedMessage
     from belmont.identity.typed_data import Message
@@ -51,6 +53,13 @@ COMMANDS = {
     "revoke-delegate": "RevokeDelegate",
     "call": "Execution",
 }
+BOUNDS = {
+    "categories": (1, words.CATEGORIES_MASK, "of data are a sum of 1, 2, 4, ... 128"),
+    "duration": (1, 7 * 86_400, "of a freeze is 1 second to 7 days (7d)"),
+    "sequence": (1, (1 << 64) - 1, "begins with 1"),
+}
+"""What no contract takes otherwise, whatever its state: least, most, in words."""
+DAYS_MAX = 36_500
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 REASON_BYTES_MAX = 4096
 
@@ -185,6 +194,8 @@ def _fields(options: argparse.Namespace, actor: str | None, reason: str, success
             case "valid_from":
                 found[attribute] = now if options.valid_from is None else options.valid_from
             case "valid_until":
+                if not 1 <= options.days <= DAYS_MAX:
+                    raise MessageMalformed(f"--days is {options.days}: take 1 to {DAYS_MAX}")
                 found[attribute] = found["valid_from"] + options.days * 86_400
             case "new_owner":
                 found[attribute] = successor or options.new_owner
@@ -192,6 +203,9 @@ def _fields(options: argparse.Namespace, actor: str | None, reason: str, success
                     raise MessageMalformed("name the new owner: its key file (--new-key), or its account (--new-owner)")
             case _:
                 found[attribute] = getattr(options, attribute)
+        least, most, says = BOUNDS.get(attribute, (0, 0, ""))
+        if says and not least <= found[attribute] <= most:
+            raise MessageMalformed(f"{attribute} is {found[attribute]}: the {attribute} {says}")
     return found
 
 
@@ -204,12 +218,12 @@ def _successor(options: argparse.Namespace) -> Any:
 
 def _reason(options: argparse.Namespace) -> str:
     from belmont.identity.errors import MessageMalformed
+    from belmont.identity.signed_message import read_file
 
     path: Path | None = getattr(options, "reason_file", None)
     if path is None:
         return ""
-    with path.open("rb") as file:
-        content = file.read(REASON_BYTES_MAX + 1)
+    content = read_file(path, REASON_BYTES_MAX + 1)
     try:
         text = content.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -229,7 +243,7 @@ def _show(options: argparse.Namespace) -> int:
 def _add(options: argparse.Namespace) -> int:
     from belmont.identity.errors import MessageMalformed, SignatureRefused
     from belmont.identity.passwords import open_identity
-    from belmont.identity.signed_message import SignedMessage
+    from belmont.identity.signed_message import KEY_SIGNATURE_BYTES, SignedMessage
 
     if (options.key is None) == (options.signature is None):
         raise MessageMalformed("give either a key file (--key) or a signature made elsewhere (--signature)")
@@ -238,6 +252,11 @@ def _add(options: argparse.Namespace) -> int:
     if options.signature is not None:
         if not re.fullmatch(r"0x([0-9a-fA-F]{2})+", options.signature, re.ASCII):
             raise MessageMalformed("a signature is 0x and hex")
+        if len(options.signature) != 2 + 2 * KEY_SIGNATURE_BYTES:
+            raise MessageMalformed(
+                f"a signature of a key has {KEY_SIGNATURE_BYTES} bytes; this has {len(options.signature) // 2 - 1}: "
+                "take all that eth_signTypedData_v4 returned"
+            )
         more = signed.with_signature(bytes.fromhex(options.signature[2:]))
     else:
         if not options.yes and not _agreed():

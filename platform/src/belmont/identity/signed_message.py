@@ -14,9 +14,8 @@ chain can say.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +24,8 @@ from coincurve import PublicKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from belmont.identity.errors import MessageMalformed, SignatureRefused
+from belmont.identity import words
+from belmont.identity.errors import MessageFileError, MessageMalformed, SignatureRefused
 from belmont.identity.keys import Identity
 from belmont.identity.messages import MESSAGES, reason_hash
 from belmont.identity.typed_data import Domain, Message
@@ -36,7 +36,6 @@ FILE_BYTES_MAX = 64 * 1024
 SIGNATURE_BYTES_MAX = 2048
 SIGNATURES_MAX = 16
 KEY_SIGNATURE_BYTES = 65
-_YEAR_9999 = 253_370_764_800
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -136,14 +135,21 @@ class SignedMessage:
         return signed
 
     def save(self, path: Path | str) -> None:
-        """Writes a new file; never overwrites."""
-        with Path(path).open("x", encoding="utf-8") as file:
-            file.write(self.to_json())
+        """Writes a new file; never overwrites. Raises ``MessageFileError``."""
+        try:
+            with Path(path).open("x", encoding="utf-8") as file:
+                file.write(self.to_json())
+        except FileExistsError as error:
+            raise MessageFileError(f"{path} exists: choose another name, or move that file away first") from error
+        except OSError as error:
+            raise MessageFileError(
+                f"cannot write {path}: {error.strerror}; choose a folder you may write to"
+            ) from error
 
     @classmethod
     def load(cls, path: Path | str) -> "SignedMessage":
-        with Path(path).open("rb") as file:
-            return cls.from_json(file.read(FILE_BYTES_MAX + 1))
+        """Raises ``MessageFileError`` and ``MessageMalformed``."""
+        return cls.from_json(read_file(path, FILE_BYTES_MAX + 1))
 
     # --- in a notebook ---
 
@@ -163,10 +169,30 @@ class SignedMessage:
         return f"<table><caption>{type(self.message).__name__}</caption>{rows}</table>"
 
 
+def read_file(path: Path | str, most: int) -> bytes:
+    """A file's first bytes. Raises ``MessageFileError``."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except FileNotFoundError as error:
+        raise MessageFileError(f"no file at {path}: correct the path") from error
+    except OSError as error:
+        raise MessageFileError(f"cannot read {path}: {error.strerror}") from error
+
+
+_IN_WORDS: dict[str, Callable[[int], str]] = {
+    "deadline": words.moment,
+    "validFrom": words.moment,
+    "validUntil": words.moment,
+    "purposes": words.purposes,
+    "categories": words.categories,
+}
+
+
 def _readable(name: str, value: Any) -> str:
-    """A value for a person; points in time also as a date."""
-    if name in ("deadline", "validFrom", "validUntil") and int(value) < _YEAR_9999:
-        return f"{value} ({datetime.fromtimestamp(int(value), UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    """A value for a person: numbers that stand for something also in words, points in time also as a date."""
+    if name in _IN_WORDS:
+        return f"{value} ({_IN_WORDS[name](int(value))})"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

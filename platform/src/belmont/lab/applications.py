@@ -9,6 +9,7 @@ from belmont.lab.host import Host
 from belmont.lab.permit import Permit
 from belmont.lab.study import Study
 from belmont.registry.duo.intended_use import SILENT, Declaration
+from belmont.registry.limits import TOTAL_HOSPITALS_MIN
 from belmont.registry.types import (
     AnswerMode,
     Computation,
@@ -59,6 +60,11 @@ class Applications:
         from belmont.lab.models import LogisticModel
 
         chosen = tuple(datasets) if datasets is not None else _existing(self)
+        if queries and min(min_hospitals, len(chosen)) < TOTAL_HOSPITALS_MIN:
+            raise LabError(
+                f"min_hospitals is {min_hospitals} and datasets are {len(chosen)}: every query needs "
+                f"{TOTAL_HOSPITALS_MIN} hospitals; name more, or apply with queries=0"
+            )
         approved_model = model or LogisticModel.default()
         terms = StudyTerms(
             title=title,

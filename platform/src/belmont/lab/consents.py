@@ -2,6 +2,7 @@
 
 A hospital attests on its patients' behalf; a patient with an own key states for themselves, online or by a signature
 that anybody relays. Either way the next round leaves the patient's row out, and the next query waits for a new version.
+Giving a key publishes a batch, so queries wait for a new version then as well.
 """
 
 import time
@@ -9,15 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from belmont.identity.keys import Identity
 from belmont.identity.messages import ConsentRevocation
 from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards
 from belmont.lab.consent_files import any_research, attest, open_register, patient_key_of
 from belmont.lab.errors import LabError
+from belmont.lab.hopeless import is_older
 from belmont.lab.hospital_files import stored_rows
 from belmont.lab.people import Hospital
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.consents.errors import AttestationRefused
 from belmont.registry.consents.register import ConsentRegister
 from belmont.registry.consents.scope import Scope
 from belmont.registry.consents.statements import ConsentState, account_key
@@ -61,12 +66,19 @@ class HospitalConsents:
     def give_key(self, patient: int) -> "Patient":
         """A key of a patient's own, noted in the register and enrolled on chain; from then on the patient decides.
 
+        It publishes a batch, so queries wait for ``consortium.new_version(hospital).prove()``; rounds go on.
         In a clinic the key is made on the patient's device, and only its address comes here.
         """
         identity = Identity.create(self._consortium.registry.proof_domain.chain_id)
         writes = self._consortium.registry.as_(self._hospital.identity.account)
         with self._register() as register:
-            batch = register.give_accounts({self._key(patient): Address(identity.address)})
+            key = self._key(patient)
+            try:
+                batch = register.give_accounts({key: Address(identity.address)})
+            except AttestationRefused as error:
+                known = register.view().known(np.array([patient], np.uint64)).any()
+                why = "has a key already" if known else "is in no version here: take one of consents.numbers"
+                raise LabError(f"patient {patient} {why}") from error
             writes.consents.publish_batch(self._hospital.dataset_id, batch)
             shown = register.tree().membership(account_key(Address(identity.address)))
         writes.consents.enrol(self._hospital.dataset_id, Address(identity.address), shown)
@@ -87,6 +99,8 @@ class HospitalConsents:
             attest(register, writes, self._hospital.dataset_id, {self._key(each): scope for each in patients})
 
     def _key(self, patient: int) -> bytes:
+        if not isinstance(patient, int | np.integer) or not 0 <= patient < 1 << 64:
+            raise LabError(f"{patient!r} is no patient: take one of consents.numbers, a pseudonym of this hospital")
         return patient_key_of(self._consortium.home_here, self._hospital.slug, patient)
 
     @contextmanager
@@ -193,5 +207,8 @@ class Patient:
             "account, for this hospital only": cards.mono(self.address),
             "statements": own.sequence if own else 0,
             "in force": says,
+            "queries": "wait for consortium.new_version(hospital).prove(): a key and every statement change the consents"
+            if is_older(self._consortium.registry, self._dataset.id)
+            else "the newest version has the consents of now",
         }
         return cards.card("Patient with a key of their own", cards.facts(facts))

@@ -1,5 +1,6 @@
 """A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from belmont.lab.destroyed import Destroying
 from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.governance import Governance
-from belmont.lab.home import Home, Person, SyntheticSource
+from belmont.lab.home import Home, Person
 from belmont.lab.nodes import existing, open_node, refuse_destroyed
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.proofs import VersionProof
@@ -45,6 +46,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     def __init__(self, registry: ChainRegistry, url: str, home: Home | None) -> None:
         self._registry = registry
         self._closed = False
+        self._is_local = False
         self.url = url
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
@@ -56,28 +58,35 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
 
     @classmethod
     def local(
-        cls, hospitals: int = 4, patients: int = 4000, seed: int = 7, home: Path | str | None = None
+        cls,
+        hospitals: int | None = None,
+        patients: int | None = None,
+        seed: int | None = None,
+        home: Path | str | None = None,
     ) -> "Consortium":
         """A consortium of synthetic hospitals on this machine: a chain process, contracts, members, datasets.
 
-        ``patients`` counts over all hospitals. With ``home`` the consortium is kept there and continued when it is
-        there already; without, it lives in a temporary directory until it is closed.
+        ``patients`` counts over all hospitals; a new one has 4 hospitals, 4000 patients and seed 7 unless named. With
+        ``home`` the consortium is kept there and continued when it is there already, and sizes that are not named are
+        those that it has; without, it lives in a temporary directory until it is closed.
         """
-        wanted = SyntheticSource(hospitals, patients, seed)
-        refuse_sizes(wanted)
         temporary = None if home else TemporaryDirectory()
         place = Home(temporary.path / "consortium" if temporary else Path(home or ".").expanduser())
         started: list[ChainProcess] = []
+        named = {"hospitals": hospitals, "patients": patients, "seed": seed}
+        given = {name: value for name, value in named.items() if value is not None}
 
         def start_chain(directory: Path) -> str:
             started.append(ChainProcess.start(directory))
             return started[0].url
 
         try:
+            found = place.read().synthetic if place.is_finished else None
+            wanted = replace(found or local.DEFAULT_SOURCE, **given)
+            refuse_sizes(wanted)
             if not place.is_finished:
                 local.make(place, start_chain, wanted)
             else:
-                found = place.read().synthetic
                 if found != wanted:
                     raise HomeError(f"{place.path} holds {found}, not {wanted}: name another directory for the new one")
                 start_chain(place.chain)
@@ -89,6 +98,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
                 temporary.cleanup()
             raise
         consortium._chain = started[0]
+        consortium._is_local = True
         consortium._temporary = temporary
         return consortium
 
@@ -107,7 +117,11 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     @property
     def registry(self) -> ChainRegistry:
         """The contracts as Python objects. Raises ``LabError`` once this is closed or its chain has ended."""
-        again = f"open it again with Consortium.local(home={str(self.home.path)!r})" if self.home else "connect again"
+        again = (
+            f"open it again with Consortium.connect({self.url!r}{f', {str(self.home.path)!r}' if self.home else ''})"
+        )
+        if self._is_local and self.home:
+            again = f"open it again with Consortium.local(home={str(self.home.path)!r})"
         if self._temporary is not None:
             again = "it was a temporary one, so make a new one with Consortium.local(), with home=... to keep it"
         if self._closed:

@@ -1,10 +1,12 @@
 """The consortium governs itself: rules, proposals, members and the pause; part of ``Consortium``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belmont.identity.keys import Identity
 from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards, proposals
+from belmont.lab.errors import LabError
 from belmont.lab.host import Host
 from belmont.lab.proposals import Proposal, roles_of
 from belmont.lab.rule_table import TEXTS
@@ -52,11 +54,16 @@ class Governance:
         ]
         return pd.DataFrame(rows, columns=["member", "roles", "status", "address", "DID"]).set_index("member")
 
-    def relay(self: Host, signed: SignedMessage) -> None:
-        """Have the contracts act on what somebody signed offline. Anybody may: a key made for this sends it.
+    def relay(self: Host, signed: SignedMessage | Path | str) -> None:
+        """Have the contracts act on what somebody signed offline, given as it is or as its file. Anybody may: a key
+        made for this sends it.
 
         Raises ``RegistryRefused`` with SIGNATURE_INVALID, SIGNATURE_EXPIRED, NONCE_USED, or the act's own reason.
         """
+        if isinstance(signed, Path | str):
+            signed = SignedMessage.load(signed)
+        if not isinstance(signed, SignedMessage):
+            raise LabError(f"relay a signed message or its file, not {type(signed).__name__}")
         self.registry.as_(Identity.create().account).relay.submit(signed)
 
     @property

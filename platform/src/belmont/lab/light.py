@@ -73,9 +73,7 @@ def verified(
         return LightProof(path.name, None, str(refused))
 
 
-def keep_evidence(
-    consortium: "Consortium", path: Path | str, contract: str, event: str, **fields: int | bytes
-) -> str:
+def keep_evidence(consortium: "Consortium", path: Path | str, contract: str, event: str, **fields: int | bytes) -> str:
     """Downloads every event of this name and fields with its proof, as one file; returns the checkpoint's fingerprint.
 
     Whoever verifies the file gets the fingerprint by another way. Raises ``LabError`` where the file is there already,

@@ -28,6 +28,7 @@ HOSPITAL_NAMES = (
 BOARD_NAMES = ("Prof. Amara Osei, ethicist", "Dr Ines Moreau, clinician", "Tomas Lindqvist, patient representative")
 RESEARCHER_NAME = "Institute for Cardiometabolic Research"
 CONSORTIUM_NAME = "Local consortium (synthetic records)"
+DEFAULT_SOURCE = SyntheticSource(hospitals=4, patients=4000, seed=7)
 
 
 def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:

@@ -11,6 +11,7 @@ from belmont.lab import cards, documents
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
+from belmont.lab.hopeless import refuse_hopeless
 from belmont.lab.models import LogisticModel, Model
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.questions import Question, columns_of
@@ -76,7 +77,7 @@ class Permit:
         study = self.consortium.registry.study(StudyId(self.id))
         return Permit(self.consortium, study.amends) if study and study.amends else None
 
-    def amend(self, *, reason: str, **changes: Any) -> "Study":
+    def amend(self, *, reason: str = "", **changes: Any) -> "Study":
         """Apply for other terms of this permit; what is not named stays. It goes on until the new one is issued.
 
         ``changes`` are those of ``consortium.propose``: ``rounds=20, duration_days=60``. Rounds and queries are counted
@@ -132,11 +133,18 @@ class Permit:
                     result.rounds.append(finished)
         return result
 
-    def query(self, question: Question) -> Answer:
-        """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``."""
+    def query(self, question: Question, *, check: bool = True) -> Answer:
+        """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``.
+
+        What is plain from the chain beforehand raises ``LabError``, and uses nothing up (`belmont.lab.hopeless`):
+        a query that was opened is used, also where the nodes refuse it. ``check=False`` asks the nodes anyway.
+        """
         if not isinstance(question, Question):
             raise LabError("ask with count(), total(...), mean(...), variance(...) or histogram(...) of belmont.lab")
-        participants = self.record.covered
+        record = self.record
+        participants = record.covered
+        if check and self.status == "active":
+            refuse_hopeless(self.consortium.registry, record, self.consortium.dataset_names)
         dictionary = self.consortium.dictionary
         query = question.query(dictionary)
         width = dictionary.column(query.column).width if query.column else 1
@@ -202,6 +210,11 @@ class Permit:
             record = self.record
         except (LabError, RegistryError) as error:
             return f"Permit({self.id}: {error})"
+        if record.superseded_by:
+            return (
+                f"Permit({self.id}, superseded by permit {record.superseded_by}, "
+                f"{record.rounds_opened} rounds and {record.queries_opened} queries used in all)"
+            )
         return (
             f"Permit({self.id}, {self.status}, {record.rounds_opened}/{record.terms.rounds} rounds, "
             f"{record.queries_opened}/{record.terms.queries} queries)"
@@ -219,8 +232,8 @@ class Permit:
         day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.expires_at))
         successor, amends = record.superseded_by, self.amends
         facts = {
-            "rounds": cards.bar(record.rounds_opened, terms.rounds, f"{record.rounds_opened} of {terms.rounds}"),
-            "queries": cards.bar(record.queries_opened, terms.queries, f"{record.queries_opened} of {terms.queries}"),
+            "rounds": _used(record.rounds_opened, terms.rounds, superseded=bool(successor)),
+            "queries": _used(record.queries_opened, terms.queries, superseded=bool(successor)),
             "expires": day,
             "datasets": ", ".join(names[d] for d in record.covered),
             "withdrawn": ", ".join(names[d] for d in record.withdrawn) or "none",
@@ -234,3 +247,10 @@ class Permit:
             facts["superseded by"] = f"permit {successor}: go on with permit.successor"
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)
+
+
+def _used(count: int, most: int, *, superseded: bool) -> object:
+    """A count runs on under a permit's successors, past what this one allowed."""
+    if superseded:
+        return f"{count} under this permit and those that took its place; it allowed {most}"
+    return cards.bar(count, most, f"{count} of {most}")

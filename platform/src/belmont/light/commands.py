@@ -87,12 +87,14 @@ def _fetch(options: argparse.Namespace) -> int:
     from belmont.light.fetch import fetch
     from belmont.light.sources import Source
 
+    if options.out.exists():
+        raise _taken_name(options.out)
     source = Source(options.url)
     checkpoint = _read_checkpoint(options.checkpoint) if options.checkpoint else _taken([options.url], options.members)
     wanted, values = _asked(options, checkpoint)
     bundle = fetch(source, checkpoint, wanted, values, switches=options.switch)
     data = bundle.to_bytes()
-    options.out.write_bytes(data)
+    _write(options.out, data, new=True)
     print(f"{options.out}: {len(bundle.claims)} claims in {len(data):,} bytes, proved at block {checkpoint.number}")
     print(f"checkpoint 0x{checkpoint.fingerprint.hex()}")
     if not options.checkpoint:
@@ -156,9 +158,11 @@ def _verify(options: argparse.Namespace) -> int:
     import time
 
     from belmont.light.bundle import Bundle
-    from belmont.light.errors import BundleMalformed, ProofRefused
+    from belmont.light.errors import BundleMalformed, NotThere, ProofRefused
     from belmont.light.verify import verify
 
+    if options.absent and not options.key:
+        raise NotThere("give --key with --absent: your key in the hospital's batches, 0x and 64 hexadecimal digits")
     data, trust = _read(options.bundle), _trust(options)
     began = time.perf_counter()
     try:
@@ -239,7 +243,7 @@ def _document(verified: Verified, attestation: str) -> dict[str, object]:
 
 def _checkpoint(options: argparse.Namespace) -> int:
     checkpoint = _taken(options.url, options.members, options.block)
-    options.out.write_bytes(checkpoint.to_bytes())
+    _write(options.out, checkpoint.to_bytes())
     print(f"{options.out}: block {checkpoint.number} of chain {checkpoint.chain_id}, by {len(options.url)} node(s)")
     print(f"checkpoint 0x{checkpoint.fingerprint.hex()}")
     return 0
@@ -269,7 +273,7 @@ def _sign(options: argparse.Namespace) -> int:
     own.refuse_other(asked.fingerprint)
     identity = Identity.load(options.identity)
     signed = asked.signed(identity.account)
-    options.file.write_bytes(signed.to_bytes())
+    _write(options.file, signed.to_bytes())
     print(
         f"{options.file}: your node has the same block and contracts; signed by {', '.join(sorted(signed.signed_by()))}"
     )
@@ -283,11 +287,15 @@ def _follow(options: argparse.Namespace) -> int:
 
     newer, source = _read_checkpoint(options.checkpoint), Source(options.url)
     if options.headers.exists():
-        chain = follow(source, HeaderChain.from_bytes(_read(options.headers)), newer)
+        kept = HeaderChain.from_bytes(_read(options.headers))
+        if (newer.number, newer.block_hash) == (kept.tip.number, kept.tip.hash):
+            print(f"{options.headers}: nothing new, block {newer.number} is the newest that is kept")
+            return 0
+        chain = follow(source, kept, newer)
     else:
         chain = HeaderChain.trusted(source.headers(newer.number, newer.number), newer.block_hash)
     data = chain.to_bytes()
-    options.headers.write_bytes(data)
+    _write(options.headers, data)
     print(f"{options.headers}: blocks {chain.first.number} to {chain.tip.number}, one history, in {len(data):,} bytes")
     return 0
 
@@ -299,6 +307,32 @@ def _read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read(path: Path) -> bytes:
-    """The file, or more of it than any file of ours has."""
-    with path.open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)
+    """The file, or more of it than any file of ours has. Raises ``FileUnusable``."""
+    from belmont.light.errors import FileUnusable
+
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError as error:
+        raise FileUnusable(f"no file at {path}: correct the path") from error
+    except OSError as error:
+        raise FileUnusable(f"cannot read {path}: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Raises ``FileUnusable``, also where there is a file and a new one was meant."""
+    from belmont.light.errors import FileUnusable
+
+    try:
+        with path.open("xb" if new else "wb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise _taken_name(path) from error
+    except OSError as error:
+        raise FileUnusable(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+
+
+def _taken_name(path: Path) -> Exception:
+    from belmont.light.errors import FileUnusable
+
+    return FileUnusable(f"{path} exists: choose another name, or move that file away first")

@@ -6,6 +6,7 @@
     │   ├── CheckpointRefused   the bundle was made for another checkpoint, or too few members signed it
     │   └── CodeChanged         another code stands at the contract than the checkpoint names
     ├── BundleMalformed         not a bundle that this version reads, or larger than any that it makes
+    ├── FileUnusable            a file cannot be read, or its writing would overwrite one
     ├── NotThere                the source has nothing like what was asked for
     ├── PathUnknown             the contract keeps nothing under this name
     ├── SourceUnreachable       a source of headers and proofs did not answer usably
@@ -41,6 +42,10 @@ class CodeChanged(ProofRefused):
 
 class BundleMalformed(LightError):
     """The file is no bundle of this format."""
+
+
+class FileUnusable(LightError):
+    """A file is missing, cannot be read, or is there already."""
 
 
 class NotThere(LightError):

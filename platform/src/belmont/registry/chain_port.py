@@ -49,9 +49,7 @@ class ChainPort(Protocol):
     def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         """Send a signed transaction; returns, once it is final, its events and the contract it created if any."""
 
-    def logs(
-        self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0
-    ) -> list[Log]:
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
         """Events from a block on, in order: of these contracts (or of all), with one of these first topics (or any)."""
 
     def code(self, address: Address) -> bytes:

@@ -77,8 +77,10 @@ _REMEDIES = {
     Reason.BUDGET_EXHAUSTED: "The privacy budget of the permit or of the dataset is used up; apply for more.",
     Reason.TOO_FEW_HOSPITALS: "Include at least the approved minimum of hospitals.",
     Reason.COHORT_TOO_SMALL: "Widen the filter: this hospital has too few matching patients to answer safely.",
-    Reason.CONSENT_STALE: "Consents changed: wait until the hospital's node applies them, or registers a version of now.",
-    Reason.CONSENT_SCOPE: "Some patients' consents do not cover this use; train, or ask for a dataset of those that do.",
+    Reason.CONSENT_STALE: "Consents changed: wait until the hospital's node applies them, or registers a version of "
+    "now.",
+    Reason.CONSENT_SCOPE: "Some patients' consents do not cover this use; train, or ask for a dataset of those that "
+    "do.",
     Reason.VERSION_STALE: "The hospital's node holds an older version of its table; it has to open the newest.",
     Reason.CHAIN_STALE: "The node's view of the chain is old or went backwards; check the chain node and its clock.",
     Reason.CHAIN_UNREACHABLE: "The node cannot reach its chain node; start it or correct its address.",
@@ -279,13 +281,17 @@ _WRITE_REMEDIES = {
     WriteRefusal.ROWS_MISSING: "Register a version that has rows.",
     WriteRefusal.DATASET_UNKNOWN: "Name a dataset that is registered.",
     WriteRefusal.DATASET_NOT_FROZEN: "The dataset is not frozen; there is nothing to undo.",
-    WriteRefusal.RECIPIENTS_INVALID: "Name at most 8 recipients, each once and in ascending order; none stands for any member.",
+    WriteRefusal.RECIPIENTS_INVALID: "Name at most 8 recipients, each once and in ascending order; none stands for any "
+    "member.",
     WriteRefusal.PERIOD_INVALID: "Let the period begin before it ends.",
-    WriteRefusal.BATCH_INVALID: "Publish the root and count of the register's own batch; a batch without leaves has one root.",
-    WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have published a newer one.",
+    WriteRefusal.BATCH_INVALID: "Publish the root and count of the register's own batch; a batch without leaves has one "
+    "root.",
+    WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have published a newer "
+    "one.",
     WriteRefusal.ALREADY_ENROLLED: "This account is enrolled for this dataset; it can grant and revoke.",
     WriteRefusal.NOT_ENROLLED: "Ask the hospital for the path of this account's leaf, and enrol it first.",
-    WriteRefusal.SEQUENCE_NOT_NEWER: "Give a higher sequence than that of this account's last statement: the current Unix time.",
+    WriteRefusal.SEQUENCE_NOT_NEWER: "Give a higher sequence than that of this account's last statement: the current Unix "
+    "time.",
     WriteRefusal.TITLE_MISSING: "Give the study a title of 1 to 64 bytes.",
     WriteRefusal.PURPOSE_INVALID: "Name at least one purpose, DUO:0000031 to DUO:0000040, and nothing else.",
     WriteRefusal.DATASETS_MISSING: "Name at least one dataset.",

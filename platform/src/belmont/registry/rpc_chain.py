@@ -57,9 +57,7 @@ class RpcChain:
         created = receipt.contract_address
         return logs, Address(to_checksum_address(created)) if created else None
 
-    def logs(
-        self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0
-    ) -> list[Log]:
+    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
         query: dict[str, Any] = {"fromBlock": hex(from_block), "toBlock": "latest"}
         if addresses:
             query["address"] = list(addresses)

@@ -310,9 +310,7 @@ class SimulatedRegistry:
                 frozen_until=record.frozen_until,
                 rounds_opened=uses.opened_count(world, record.line, UseKind.ROUND),
                 queries_opened=uses.opened_count(world, record.line, UseKind.QUERY),
-                withdrawn=tuple(
-                    id_ for id_ in study.terms.datasets if not permits.is_covered(world, permit_id, id_)
-                ),
+                withdrawn=tuple(id_ for id_ in study.terms.datasets if not permits.is_covered(world, permit_id, id_)),
                 line=record.line,
                 superseded_by=record.superseded_by,
             )

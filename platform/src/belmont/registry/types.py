@@ -19,6 +19,7 @@ StudyId = NewType("StudyId", int)
 ProposalId = NewType("ProposalId", int)
 PermitId = NewType("PermitId", int)
 """A permit has the number of the study it was issued for; 0 is never issued."""
+NO_PERMIT = PermitId(0)
 MicroRho = NewType("MicroRho", int)
 """Privacy loss in millionths of rho (zCDP)."""
 
@@ -278,7 +279,7 @@ class Study:
     quorum: int
     accepted: tuple[DatasetId, ...]
     proposed_at: int
-    amends: PermitId = PermitId(0)
+    amends: PermitId = NO_PERMIT
     """The permit that this study amends; 0 for none."""
     abstentions: tuple[Abstention, ...] = ()
     """Datasets whose conditions leave something to the board, in the order of the terms."""
@@ -297,9 +298,9 @@ class Permit:
     queries_opened: int
     withdrawn: tuple[DatasetId, ...]
     """Named datasets that the permit covers no more: withdrawn, destroyed, or of a holder who is no longer a member."""
-    line: PermitId = PermitId(0)
+    line: PermitId = NO_PERMIT
     """The first permit of its line: amendments are counted with what they amend."""
-    superseded_by: PermitId = PermitId(0)
+    superseded_by: PermitId = NO_PERMIT
     """The permit of the amendment that took this one's place; 0 for none."""
 
     @property

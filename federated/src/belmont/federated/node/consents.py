@@ -1,7 +1,7 @@
 """Which rows a use may be computed on: those of patients whose consent permits it, as the chain has consents now.
 
-1. The hospital's register gives every patient's consent at one consent root. The request names that root, and ``decide``
-   compares it with the chain's, at admission and again at release.
+1. The hospital's register gives every patient's consent at one consent root. The request names that root, and
+   ``decide`` compares it with the chain's, at admission and again at release.
 2. A register that is behind reads the patients' statements since then from the chain, once, and tries again.
 3. A round leaves out every row without a consent that permits it. A query is proved over all rows of a version, so it
    is refused where one row has none.
@@ -66,9 +66,7 @@ class NodeConsents:
         mask = np.ones(table.rows, np.bool_)
         for at in {now, view.head.timestamp}:  # 4
             terms, categories = view.permit.terms, view.dataset.categories
-            mask &= consents.mask(
-                table.pseudonyms, IntendedUse(terms.purpose, categories, view.permit.data_user, at)
-            )
+            mask &= consents.mask(table.pseudonyms, IntendedUse(terms.purpose, categories, view.permit.data_user, at))
         return mask, consents.root, consents.ends_at(table.pseudonyms[mask])
 
     def select(self, table: NodeTable, mask: NDArray[np.bool_]) -> NodeTable:

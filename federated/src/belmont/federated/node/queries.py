@@ -1,8 +1,8 @@
 """One encrypted query at one hospital.
 
 1. The node hashes question, key, permit, number and participants itself.
-2. The gate admits the query: every row of the version has a consent that permits it, and at least three hospitals (of two, each could subtract its own answer). From here on the
-   query is consumed, whatever comes of it.
+2. The gate admits the query: every row of the version has a consent that permits it, and at least three hospitals take
+   part (of two, each could subtract its own answer). From here on the query is consumed, whatever comes of it.
 3. The key is read: it came from the permit's data user, whose hash on chain binds it. It has to be a public BFV context
    of this version's parameters, and the question has to fit the table.
 4. Cells that could add up to half of the plaintext modulus are refused, by the row counts on chain.

@@ -12,6 +12,7 @@ from belmont.registry.reference.settings import setting
 from belmont.registry.reference.world import StudyRecord, World, known, require
 from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import (
+    NO_PERMIT,
     ZERO_HASH,
     Abstention,
     Address,
@@ -34,7 +35,7 @@ def propose_amendment(world: World, by: Address, permit_id: PermitId, terms: Stu
     return propose(world, by, terms, permit_id)
 
 
-def propose(world: World, by: Address, terms: StudyTerms, amends: PermitId = PermitId(0)) -> StudyId:
+def propose(world: World, by: Address, terms: StudyTerms, amends: PermitId = NO_PERMIT) -> StudyId:
     require(is_active(world, by, Role.DATA_USER), W.NOT_DATA_USER)
     _check_terms(terms)
     _check_datasets(world, terms.datasets)

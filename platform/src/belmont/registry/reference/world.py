@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from belmont.identity.typed_data import Domain
 from belmont.registry.consents.statements import ConsentState, OwnConsent
 from belmont.registry.credits.protocol import Balance
-from belmont.identity.typed_data import Domain
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
+    NO_PERMIT,
     Abstention,
     Address,
     AuditEvent,
@@ -49,7 +50,7 @@ class StudyRecord:
     proposed_at: int
     votes: tuple[tuple[Address, bool], ...] = ()
     accepted: frozenset[DatasetId] = frozenset()
-    amends: PermitId = PermitId(0)
+    amends: PermitId = NO_PERMIT
     abstentions: tuple[Abstention, ...] = ()
 
 
@@ -63,8 +64,8 @@ class PermitRecord:
     lifts: tuple[Address, ...] = ()
     """Votes to lift the newest freeze."""
     revoked: bool = False
-    line: PermitId = PermitId(0)
-    superseded_by: PermitId = PermitId(0)
+    line: PermitId = NO_PERMIT
+    superseded_by: PermitId = NO_PERMIT
 
 
 @dataclass
@@ -90,7 +91,7 @@ class World:
     """The latest proposal that was enacted on each rule."""
     enacted_on_code: dict[Address, RuleProposalId] = field(default_factory=dict)
     """And on the code behind each proxy."""
-    pause: Pause = Pause(0, 0)
+    pause: Pause = field(default_factory=lambda: Pause(0, 0))
     pause_votes: dict[tuple[int, Address], int] = field(default_factory=dict)
     """Until when a vote counts, by number of the pause and voter."""
     resume_votes: dict[tuple[int, Address], bool] = field(default_factory=dict)
