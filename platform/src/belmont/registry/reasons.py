@@ -284,14 +284,14 @@ _WRITE_REMEDIES = {
     WriteRefusal.RECIPIENTS_INVALID: "Name at most 8 recipients, each once and in ascending order; none stands for any "
     "member.",
     WriteRefusal.PERIOD_INVALID: "Let the period begin before it ends.",
-    WriteRefusal.BATCH_INVALID: "Publish the root and count of the register's own batch; a batch without leaves has one "
-    "root.",
-    WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have published a newer "
-    "one.",
+    WriteRefusal.BATCH_INVALID: "Publish the root and count of the register's own batch; a batch without leaves "
+    "has one root.",
+    WriteRefusal.PATH_INVALID: "Take the path from the batch that is published now; the hospital may have "
+    "published a newer one.",
     WriteRefusal.ALREADY_ENROLLED: "This account is enrolled for this dataset; it can grant and revoke.",
     WriteRefusal.NOT_ENROLLED: "Ask the hospital for the path of this account's leaf, and enrol it first.",
-    WriteRefusal.SEQUENCE_NOT_NEWER: "Give a higher sequence than that of this account's last statement: the current Unix "
-    "time.",
+    WriteRefusal.SEQUENCE_NOT_NEWER: "Give a higher sequence than that of this account's last statement: the current "
+    "Unix time.",
     WriteRefusal.TITLE_MISSING: "Give the study a title of 1 to 64 bytes.",
     WriteRefusal.PURPOSE_INVALID: "Name at least one purpose, DUO:0000031 to DUO:0000040, and nothing else.",
     WriteRefusal.DATASETS_MISSING: "Name at least one dataset.",
