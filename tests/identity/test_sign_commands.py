@@ -14,10 +14,14 @@ from eth_utils import keccak, to_checksum_address
 
 from belmont.cli import main
 from belmont.identity import messages
+from belmont.identity import words as identity_words
 from belmont.identity.keys import Identity
 from belmont.identity.messages import reason_hash
-from belmont.identity.sign_commands import COMMANDS
+from belmont.identity.sign_commands import BOUNDS, COMMANDS
 from belmont.identity.signed_message import SignedMessage
+from belmont.registry import limits
+from belmont.registry.consents.scope import Category
+from belmont.registry.duo.terms import Purpose
 
 RELAY = to_checksum_address("0x" + "ab" * 20)
 DATASET = "0x" + "11" * 32
@@ -104,7 +108,9 @@ def test_a_file_that_is_there_stays_as_it_is(key, tmp_path, capsys):
     (tmp_path / "out.json").write_text("mine")
     assert main(options("vote", key, tmp_path / "out.json")) == 2
     assert (tmp_path / "out.json").read_text() == "mine"
-    assert "out.json" in capsys.readouterr().err
+    assert "out.json exists: choose another name" in capsys.readouterr().err
+    assert main(["sign", "show", str(tmp_path / "none.json")]) == 2
+    assert "none.json: correct the path" in capsys.readouterr().err
 
 
 def test_a_browser_wallet_signs_what_was_written_unsigned(tmp_path):
@@ -218,6 +224,57 @@ def test_a_number_that_no_message_holds_is_refused(key, tmp_path, capsys):
     words[words.index("3")] = str(2**64)
     assert main(words) == 2
     assert "study must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "why"),
+    [
+        ("consent", "--categories", "0", "sum of 1, 2, 4"),
+        ("consent", "--categories", "256", "sum of 1, 2, 4"),
+        ("consent", "--days", "0", "take 1 to 36500"),
+        ("consent", "--days", "36501", "take 1 to 36500"),
+        ("consent", "--sequence", "0", "begins with 1"),
+        ("revoke-consent", "--sequence", "0", "begins with 1"),
+        ("freeze", "--for", "8d", "7 days"),
+    ],
+)
+def test_what_no_contract_takes_is_not_signed(key, tmp_path, capsys, command, option, value, why):
+    words = options(command, key, tmp_path / "out.json")
+    words[words.index(option) + 1] = value
+    assert main(words) == 2 and not (tmp_path / "out.json").exists()
+    assert why in capsys.readouterr().err
+
+
+def test_the_widest_that_contracts_take_is_signed_with_their_bounds(key, tmp_path):
+    assert BOUNDS["categories"][:2] == (1, limits.CATEGORIES_MASK)
+    assert BOUNDS["duration"][:2] == (1, limits.FREEZE_MAX_SECONDS)
+    words = options("freeze", key, tmp_path / "freeze.json")
+    words[words.index("--for") + 1] = "7d"
+    assert main(words) == 0
+    words = options("consent", key, tmp_path / "consent.json")
+    words[words.index("--days") + 1], words[words.index("--categories") + 1] = "36500", "255"
+    assert main(words) == 0
+
+
+def test_a_consent_is_shown_in_words_and_dates(key, tmp_path, capsys):
+    words = [*options("consent", key, tmp_path / "out.json"), "--from", "1800000000"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "research (population, biomedical) with data (demographics, diagnoses, measurements)" in shown
+    assert "from 2027-01-15 08:00:00 UTC until 2027-01-17 08:00:00 UTC" in shown
+    assert f"{1 << 32 | 1 << 37} (population, biomedical)" in shown
+    assert {number: Purpose(1 << number).label for number in limits.PURPOSES} == identity_words.PURPOSES
+    assert list(identity_words.CATEGORIES) == [each.name.lower() for each in Category]
+    assert identity_words.moment(2**64 - 1) == f"second {2**64 - 1}"
+    assert identity_words.purposes(1 << 50) == "unknown (50)"
+
+
+@pytest.mark.parametrize("size", [1, 64, 66, 130])
+def test_a_signature_of_another_length_is_not_put_in(key, tmp_path, capsys, size):
+    assert main(options("vote", key, tmp_path / "one.json")) == 0
+    words = ["sign", "add", str(tmp_path / "one.json"), "--signature", "0x" + "11" * size, "--out"]
+    assert main([*words, str(tmp_path / "two.json")]) == 2 and not (tmp_path / "two.json").exists()
+    assert f"65 bytes; this has {size}" in capsys.readouterr().err
 
 
 def test_signing_starts_fast_and_loads_no_client_of_a_chain(key, tmp_path):

@@ -11,7 +11,7 @@ from eth_utils import keccak, to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belmont.identity.errors import MessageMalformed, SignatureRefused
+from belmont.identity.errors import MessageFileError, MessageMalformed, SignatureRefused
 from belmont.identity.keys import Identity
 from belmont.identity.messages import AddDelegate, Execution, Vote, reason_hash
 from belmont.identity.signed_message import FILE_BYTES_MAX, SignedMessage, joined, recover

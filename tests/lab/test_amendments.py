@@ -75,6 +75,9 @@ def test_what_was_used_counts_against_the_new_terms_and_training_goes_on_under_t
         permit.train(rounds=1, start=first)
     assert new.record.rounds_opened == 2
     assert [result.n for result in new.train(start=first).rounds] == [1, 2, 3, 4]
+    assert f"superseded by permit {new.id}, 4 rounds" in repr(permit) and "4/3" not in repr(permit)
+    card = permit._repr_html_()
+    assert "4 under this permit and those that took its place; it allowed 3" in card and "4 of 3" not in card
     with pytest.raises(RoundRefused, match="ROUNDS_EXHAUSTED"):
         new.train(rounds=1)
     with pytest.raises(LabError, match="fewer than the 4 that were used"):
@@ -119,6 +122,7 @@ def test_two_amendments_of_one_permit_cannot_both_take_its_place(bare: Bare) -> 
         ({"reason": "because"}, "nothing changes"),
         ({"rounds": 4, "reason": "because"}, "nothing changes"),
         ({"rounds": 9, "reason": "  "}, "say why"),
+        ({"rounds": 9}, "say why"),
         ({"duration_days": 0, "reason": "because"}, "lasts longer than nothing"),
         ({"duration_days": -1, "reason": "because"}, "lasts longer than nothing"),
     ],

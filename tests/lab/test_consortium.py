@@ -51,11 +51,12 @@ def test_a_home_is_continued_after_its_chain_was_stopped(tmp_path: Path) -> None
     with Consortium.local(hospitals=3, patients=450, seed=1, home=place) as first:
         study = first.propose("Kept", rounds=2, queries=1, min_cohort=5)
         events = len(first.audit())
-    with Consortium.local(hospitals=3, patients=450, seed=1, home=place) as second:
+    with Consortium.local(home=place) as second:
+        assert len(second.hospitals) == 3
         assert len(second.audit()) == events
         assert second.registry.study(study.id) is not None
     with pytest.raises(HomeError, match="name another directory"):
-        Consortium.local(hospitals=3, patients=450, seed=2, home=place)
+        Consortium.local(seed=2, home=place)
 
 
 @pytest.mark.parametrize(("hospitals", "patients"), [(2, 1000), (17, 5000), (4, 199), (0, 0), (-1, 400)])
@@ -214,6 +215,23 @@ def test_natural_slips_are_answered_with_the_right_call(consortium: Consortium) 
         Consortium.local("4")  # type: ignore[arg-type]
     with pytest.raises(LabError, match="longer than nothing"):
         consortium.propose("Back in time", duration_days=-2)
+    two = [hospital.dataset_id for hospital in consortium.hospitals[:2]]
+    for few in ({"min_hospitals": 2}, {"datasets": two, "min_hospitals": 2}, {"datasets": two}):
+        with pytest.raises(LabError, match="every query needs 3 hospitals"):
+            consortium.propose("Two", queries=1, **few)  # type: ignore[arg-type]
+    assert consortium.propose("Two", queries=0, rounds=1, datasets=two, min_hospitals=2).status == "proposed"
+
+
+def test_a_connected_consortium_that_is_closed_names_connect(consortium: Consortium, home: Path) -> None:
+    connected = Consortium.connect(consortium.url, home)
+    connected.close()
+    with pytest.raises(LabError) as closed:
+        connected.audit()
+    assert f"Consortium.connect({consortium.url!r}, {str(home)!r})" in str(closed.value)
+    reader = Consortium.connect(consortium.url, members_address=consortium.home_here.read().members_address)
+    reader.close()
+    with pytest.raises(LabError, match=r"again with Consortium\.connect\('http[^,]*'\)$"):
+        reader.audit()
 
 
 def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> None:
@@ -228,7 +246,7 @@ def test_a_closed_consortium_and_one_whose_chain_died_say_so(tmp_path: Path) -> 
     made.close()
     with pytest.raises(LabError, match="is closed"):
         made.audit()
-    with Consortium.local(hospitals=3, patients=450, seed=1, home=tmp_path / "kept") as again:
+    with Consortium.local(home=tmp_path / "kept") as again:
         assert again.study(study.id).status == "proposed"
 
 

@@ -1,6 +1,7 @@
 """The consortium governs itself from a notebook: rules, proposals, members, and the pause."""
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belmont.identity.keys import Identity
+from belmont.identity.messages import Vote
 from belmont.lab import Consortium, documents
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor
@@ -27,15 +29,32 @@ def newcomer(name: str = "Registry of Strokes") -> MemberProfile:
     return MemberProfile(Address(identity.address), name, identity.did, Role.DATA_USER)
 
 
+def test_what_was_signed_is_relayed_from_its_file_too(bare: Bare, tmp_path: Path) -> None:
+    consortium = bare()
+    study = consortium.propose("By file", rounds=1, queries=1)
+    vote = Vote(actor=Address(consortium.board[0].address), study=study.id, approve=True)
+    signed = vote.sign(consortium.board[0].identity, consortium.registry.relay.domain)
+    signed.save(tmp_path / "vote.json")
+    consortium.relay(str(tmp_path / "vote.json"))
+    assert study.record.votes_for == 1
+    with pytest.raises(LabError, match="relay a signed message or its file, not int"):
+        consortium.relay(3)  # type: ignore[arg-type]
+
+
 # --- rules ---
 
 
 def test_every_rule_is_listed_with_its_bounds_in_a_unit_that_people_use(bare: Bare) -> None:
-    rules = bare().rules
+    consortium = bare()
+    rules = consortium.rules
     assert len(rules) == len(Rule) == len({each.rule for each in TEXTS})
     assert list(rules.loc["delay"][["setting", "default", "bounds", "unit"]]) == [7, 7, "1 to 60", "days"]
-    assert list(rules.loc["board_quorum"][["setting", "default", "bounds", "unit"]]) == [50, 50, "50 to 99", "percent"]
+    assert list(rules.loc["board_quorum"][["setting", "default", "bounds", "unit"]]) == [50, 50, "50 to 80", "percent"]
     assert (rules["setting"] == rules["default"]).all()
+    html = rules._repr_html_()
+    assert all(escape(each, quote=False) in html for each in rules["what"])
+    members = consortium.members()
+    assert all(len(did) > 50 and did in members._repr_html_() for did in members["DID"])
 
 
 @given(rule=st.sampled_from(list(Rule)), share=st.floats(0, 1))
@@ -52,8 +71,8 @@ def test_what_is_shown_of_a_setting_within_bounds_leads_back_to_it(rule: Rule, s
         ("delay", 0.5, "from 1 to 60 days"),
         ("delay", 61, "from 1 to 60 days"),
         ("delay", float("nan"), "from 1 to 60 days"),
-        ("majority", 49, "whole number from 50 to 99 percent"),
-        ("majority", 50.5, "whole number from 50 to 99 percent"),
+        ("majority", 49, "whole number from 50 to 80 percent"),
+        ("majority", 50.5, "whole number from 50 to 80 percent"),
         ("lay_votes", "two", "whole number from 0 to 8 votes"),
         ("lay_votes", True, "whole number from 0 to 8 votes"),
         ("dealy", 3, "no rule 'dealy'.*board_quorum"),

@@ -152,6 +152,24 @@ def test_a_question_that_is_no_question_is_answered_with_how_to_ask(permit: Perm
     assert permit.record.queries_opened == 0
 
 
+def test_a_query_without_enough_hospitals_or_with_none_left_is_not_opened(
+    consortium: Consortium, permit: Permit
+) -> None:
+    permit.query(count())
+    permit.query(count())
+    other = consortium.propose("One question", rounds=0, queries=1, min_cohort=10)
+    other = other.vote(*consortium.board[:2]).accept(*consortium.hospitals).issue()
+    other.query(count())
+    with pytest.raises(LabError, match="has 0 of 1 queries left"):
+        other.query(count())
+    with pytest.raises(QueryRefused, match="QUERIES_EXHAUSTED"):
+        other.query(count(), check=False)
+    permit.withdraw(consortium.hospitals[2])
+    with pytest.raises(LabError, match=r"needs 3 hospitals and covers 2.*nothing was used"):
+        permit.query(count())
+    assert permit.record.queries_opened == 2
+
+
 def test_what_was_answered_never_counts_as_refused(consortium: Consortium, permit: Permit) -> None:
     training = permit.train(rounds=1)
     assert not refused_query(permit, mean("hba1c")).refused_by_all

@@ -201,6 +201,33 @@ def test_what_is_not_the_registered_rows_proof_is_refused_by_the_contract(own: C
     own.new_version(own.hospitals[2]).prove()
 
 
+def test_a_query_that_would_wait_for_a_version_is_not_opened_unless_the_nodes_are_asked_anyway(own: Consortium) -> None:
+    hospital, permit = own.hospitals[2], permitted(own)
+    consents = own.consents(hospital)
+    number = int(consents.numbers[0])
+    patient = consents.give_key(number)
+    assert "queries" in patient._repr_html_() and "new_version" in patient._repr_html_()
+    with pytest.raises(LabError, match=r"nothing was used; consortium\.new_version") as refused:
+        permit.query(count())
+    assert hospital.dataset_name in str(refused.value)
+    assert own.hospitals[0].dataset_name not in str(refused.value)
+    assert permit.record.queries_opened == 0
+    with pytest.raises(QueryRefused, match="CONSENT_STALE"):
+        permit.query(count(), check=False)
+    assert permit.record.queries_opened == 1
+    with pytest.raises(LabError, match=f"{number} has a key already"):
+        own.consents(hospital).give_key(number)
+    for nobody in ("nobody", -1, 2**64, 1.5, None):
+        with pytest.raises(LabError, match=r"no patient: take one of consents\.numbers"):
+            consents.give_key(nobody)  # type: ignore[arg-type]
+    unknown = next(each for each in range(len(consents.numbers) + 1) if each not in consents.numbers)
+    with pytest.raises(LabError, match="is in no version here"):
+        consents.give_key(unknown)
+    own.new_version(hospital).prove()
+    assert "consents of now" in patient._repr_html_()
+    assert permit.query(count()).verify()
+
+
 def test_a_node_does_not_open_rows_that_are_not_what_was_committed_to(own: Consortium) -> None:
     hospital, registry = own.hospitals[0], own.registry
     home, dataset_id = own.home_here, hospital.dataset_id

@@ -113,6 +113,7 @@ def test_what_is_due_is_destroyed_only_when_both_clocks_say_so(bare: Bare, movab
         assert done.report.name == due.dataset_name and done.verify()
         assert (status(later, 0), status(later, 1)) == (DatasetStatus.ACTIVE, DatasetStatus.DESTROYED)
         assert later.destroy_due(clock) == [] and not later.retention(clock)["due"].any()
+        assert later.retention(clock)["days left"].isna().tolist() == [False, True]
         with open_vault(later.home_here, kept.slug) as vault:
             assert vault.check().ok and vault.labels() == (kept.dataset_name,)
 
@@ -153,6 +154,9 @@ def test_the_command_lists_what_is_kept_and_destroys_what_is_due(bare: Bare, mov
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     assert [each["status"] for each in shown["datasets"]] == ["active", "destroyed"]
+    assert [each["days_left"] is None for each in shown["datasets"]] == [False, True]
+    plain = belmont(366, sys.executable, *words, url)
+    assert plain.returncode == 0 and plain.stdout.count("days left") == 1 and "destroyed" in plain.stdout
     (report,) = shown["reports"]
     verified = belmont(366, sys.executable, "verify-destruction", report, "--url", url, "--home", str(home))
     assert verified.returncode == 0 and verified.stdout.startswith("ACCEPTED"), verified.stderr

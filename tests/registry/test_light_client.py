@@ -61,7 +61,7 @@ def checkpoint(permit: PermitId, chain_process: Any, members: str, tmp_path: Pat
 
 
 def fetched(url: str, checkpoint: Path, *asked: str) -> Path:
-    out = checkpoint.parent / "claims.bundle"
+    out = checkpoint.parent / f"{len(list(checkpoint.parent.iterdir()))}.bundle"
     assert main(["light", "fetch", "--url", url, "--checkpoint", str(checkpoint), "--out", str(out), *asked]) == 0
     return out
 
@@ -190,7 +190,9 @@ def test_a_patient_sees_what_the_hospital_attests(
     status, answer = verified(capsys, bundle, *trusted, "--absent", str(path), "--key", "0x" + absent.hex())
     assert status == 0 and "has no consent" in answer["attestation"]
     assert verified(capsys, bundle, *trusted, "--absent", str(path), "--key", "0x" + KNOWN.hex())[0] == 1
+    capsys.readouterr()
     assert main(["light", "verify", str(bundle), *trusted, "--absent", str(path)]) == 2
+    assert "give --key" in capsys.readouterr().err
 
 
 def test_members_sign_what_their_own_node_confirms(
@@ -225,11 +227,14 @@ def test_headers_are_followed_to_newer_checkpoints(
     assert main(["light", "checkpoint", "--url", chain_process.url, "--members", members, "--out", str(newer)]) == 0
     assert main([*follow, str(newer)]) == 0
     assert "one history" in capsys.readouterr().out
+    assert main([*follow, str(newer)]) == 0
+    assert "nothing new" in capsys.readouterr().out
     assert main([*follow, str(checkpoint)]) == 2
 
 
 def test_what_is_not_there_is_said(permit: PermitId, chain_process: Any, checkpoint: Path, capsys: Any) -> None:
-    fetch = ["light", "fetch", "--url", chain_process.url, "--checkpoint", str(checkpoint), "--out", f"{checkpoint}.bundle"]
+    out = f"{checkpoint}.bundle"
+    fetch = ["light", "fetch", "--url", chain_process.url, "--checkpoint", str(checkpoint), "--out", out]
     for asked, said in {
         (): "give --event, --vote",
         ("--vote", "4000"): "no VoteCast with study 4000",
@@ -241,3 +246,14 @@ def test_what_is_not_there_is_said(permit: PermitId, chain_process: Any, checkpo
     }.items():
         assert main([*fetch, *asked]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_one_that_is_not_is_named(
+    chain_process: Any, checkpoint: Path, tmp_path: Path, capsys: Any
+) -> None:
+    before = checkpoint.read_bytes()
+    fetch = ["light", "fetch", "--url", chain_process.url, "--checkpoint", str(checkpoint), "--vote", "1", "--out"]
+    assert main([*fetch, str(checkpoint)]) == 2
+    assert "exists: choose another name" in capsys.readouterr().err and checkpoint.read_bytes() == before
+    assert main(["light", "verify", str(tmp_path / "none"), "--checkpoint", str(checkpoint)]) == 2
+    assert "none: correct the path" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from tests.contracts.stateful.machine import (
     operation,
 )
 
+from belmont.registry.reference.members import NOBODY
 from belmont.registry.reference.settings import is_paused
 from belmont.registry.rules.protocol import Rule, RuleProposalId
 from belmont.registry.types import Address, MemberProfile, ProposalId, Role, StudyId
@@ -92,9 +93,11 @@ class Governance(Machine):
 
     def votes_of_two(self, chance: Random, newcomer: int) -> list[tuple[Any, ...]]:
         """Two of a board of four vote on something; returns how each is counted again."""
-        permit, study = self.permit_number(chance), StudyId(max(len(self.world.studies), 1))
+        fresh = self.both(DATA_USER, "propose", self.terms()) if chance.random() < 0.5 else None
+        permit, study = self.permit_number(chance), fresh or StudyId(max(len(self.world.studies), 1))
         self.both(chance.choice((*HOLDERS, *BOARD)), "freeze_permit", permit, DAY, "why")
-        removal = self.both(0, "propose_removal", Address(self.people[1].address)) or ProposalId(1)
+        other = NEWCOMERS[0] if newcomer == NEWCOMERS[1] else NEWCOMERS[1]
+        admission = self.admission(chance, 0, other, Role.ETHICS_BOARD) or ProposalId(1)
         number = self.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50) or RuleProposalId(1)
         approves, is_revoking, is_pausing = (chance.random() < share for share in (0.6, 0.3, 0.4))
         if is_pausing and chance.random() < 0.5:
@@ -109,12 +112,11 @@ class Governance(Machine):
                 self.both(by, "rules.vote_resume", self.world.pause.number)
             elif is_pausing:
                 self.both(by, "rules.vote_pause", self.world.pause.number + 1)
-        for by in BOARD[:2]:
-            self.both(by, "support", removal)
-        # Four of eight, and of seven.
-        for by in BOARD[:3] if len(self.world.members) == 8 else BOARD[:2]:
+        # With who proposed it four: enough of seven and not of eight.
+        for by in BOARD:
+            self.both(by, "support", admission)
             self.both(by, "rules.support", number)
-        counts = [("tally_lift", permit), ("tally_revoke", permit), ("tally", study), ("tally_proposal", removal)]
+        counts = [("tally_lift", permit), ("tally_revoke", permit), ("tally", study), ("tally_proposal", admission)]
         return [*counts, ("rules.tally", number), ("rules.tally_pause",), ("rules.tally_resume",)]
 
     def carry(self, proposal: ProposalId | None) -> None:
@@ -221,7 +223,8 @@ class Governance(Machine):
     def change_owner(self, chance: Random) -> None:
         whom = chance.choice([*ANYONE, *PATIENTS])
         before = Address(self.people[whom].address)
-        key = mostly(chance, [Address(each.address) for each in self.keys], [Address("0x" + "0" * 40), before])
+        fresh = [Address(each.address) for each in self.keys]
+        key = chance.choice(fresh) if chance.random() < 0.7 else chance.choice([NOBODY, before])
         self.both(whom, "identities.change_owner", key)
 
     @operation(2)

@@ -22,12 +22,24 @@ from belmont.registry.consents.tree import ConsentTree
 from belmont.registry.contract_set import IMPLEMENTATION_SLOT, NAMES, creation_code
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.reference.datasets import mark_proven
-from belmont.registry.types import Address, DatasetId, MicroRho, PermitId, StudyId, VersionStatus
+from belmont.registry.types import (
+    Address,
+    AnswerMode,
+    Computation,
+    DatasetId,
+    MicroRho,
+    PermitId,
+    StudyId,
+    StudyTerms,
+    VersionStatus,
+)
 
 HASHES = [bytes([number]) * 32 for number in range(4)]
 """The first is no hash at all."""
 DAY, YEAR = 24 * 3600, 365 * 24 * 3600
 WEEK = 7 * DAY
+RHO = 60
+"""Of a permit for a dataset."""
 
 HOLDERS, DATA_USER, AUDITOR, BOARD, NEWCOMERS = (0, 1), 2, 3, (4, 5, 6), (7, 8)
 ANYONE = range(9)
@@ -123,7 +135,7 @@ class Machine:
     def both(self, by: int, write: str, *args: Any) -> Any:
         """The same write on both, mostly by who speaks for the actor; the same result or the same refusal."""
         identity = Address(self.people[by].address)
-        sender = self.sender(identity)
+        sender = self.sender(identity, 0.8 if write.startswith("identities.") else 0.94)
         may = self.owners.may(identity, sender.address, write, self.evm.now)
         outcomes: list[tuple[str, Any]] = []
         for registry in (self.chain, self.model):
@@ -142,9 +154,9 @@ class Machine:
         self.listen()
         return result if how == "done" else None
 
-    def sender(self, identity: Address) -> Any:
+    def sender(self, identity: Address, rightly: float) -> Any:
         roll, owner = self.dice.random(), self.owners.owner(identity)
-        if roll < 0.94 or self.is_calm:
+        if roll < rightly or self.is_calm:
             return SimpleNamespace(address=owner)
         delegates = [each for who, each in self.owners.valid_to if who == identity]
         return SimpleNamespace(address=self.dice.choice([*delegates * 3, identity, *(e.address for e in self.people)]))
@@ -181,6 +193,34 @@ class Machine:
         issued = sorted(self.world.permits) or [1]
         return PermitId(
             chance.choice(range(5)) if chance.random() < 0.06 else chance.choice(issued[-1:] * 2 + issued[-2:])
+        )
+
+    def terms(
+        self,
+        datasets: tuple[DatasetId, ...] | None = None,
+        computations: int = 3,
+        rounds: int = 2,
+        queries: int = 1,
+        min_hospitals: int = 1,
+        duration: int = YEAR,
+        rho: int = RHO,
+    ) -> StudyTerms:
+        """Of a study, by default over the first two datasets."""
+        return StudyTerms(
+            title="A study",
+            protocol_hash=HASHES[1],
+            purpose=1 << 37,
+            code_hash=HASHES[1],
+            config_hash=HASHES[2],
+            datasets=tuple(self.datasets[:2]) if datasets is None else datasets,
+            computations=Computation(computations),
+            rounds=rounds,
+            queries=queries,
+            rho_per_dataset=MicroRho(rho),
+            min_hospitals=min_hospitals,
+            min_cohort=5,
+            answer_mode=AnswerMode.EXACT,
+            duration_seconds=duration,
         )
 
     def register(self, by: int, name: str, cap: int = 100) -> DatasetId | None:

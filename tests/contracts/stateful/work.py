@@ -12,6 +12,7 @@ from tests.contracts.stateful.machine import (
     HASHES,
     HOLDERS,
     PATIENTS,
+    RHO,
     WEEK,
     YEAR,
     flawed,
@@ -26,32 +27,30 @@ from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryRefused
 from belmont.registry.hashes import query_hash
 from belmont.registry.types import (
-    AnswerMode,
-    Computation,
     DatasetId,
     MicroRho,
     PermitId,
     Request,
     StudyId,
-    StudyTerms,
     UseKind,
 )
 
 QUESTION = count().canonical()
-RHO = 60
 
 
 class Work(Data):
     def prepare(self, chance: Random) -> None:
+        duration = chance.choice([YEAR, YEAR, 30 * DAY])
+        self.begin(chance.randint(2, 12), chance.randint(2, 8), chance.randint(1, 2), duration)
+
+    def begin(self, rounds: int = 4, queries: int = 2, min_hospitals: int = 2, duration: int = YEAR) -> None:
         """A permit with one opened round and one opened query."""
         for by in HOLDERS:
             id_ = self.register(by, "a")
             if id_ is not None:
                 self.publish(by, id_, PATIENTS, HASHES[2])
                 self.add_usable_version(by, id_, 10)
-        duration = chance.choice([YEAR, YEAR, 30 * DAY])
-        terms = {"rounds": chance.randint(4, 20), "queries": chance.randint(3, 10), "duration": duration}
-        self.apply(DATA_USER, (0, 1), min_hospitals=chance.randint(1, 2), **terms)
+        self.apply(DATA_USER, (0, 1), 3, rounds, queries, min_hospitals, duration)
         for by in BOARD[:2]:
             self.both(by, "vote", StudyId(1), True, "reason")
         self.accept_and_issue(1)
@@ -73,22 +72,8 @@ class Work(Data):
         rho: int = RHO,
         amends: PermitId | None = None,
     ) -> StudyId | None:
-        terms = StudyTerms(
-            title="A study",
-            protocol_hash=HASHES[1],
-            purpose=1 << 37,
-            code_hash=HASHES[1],
-            config_hash=HASHES[2],
-            datasets=tuple(self.dataset_id(place) for place in places),
-            computations=Computation(computations),
-            rounds=rounds,
-            queries=queries,
-            rho_per_dataset=MicroRho(rho),
-            min_hospitals=min_hospitals,
-            min_cohort=5,
-            answer_mode=AnswerMode.EXACT,
-            duration_seconds=duration,
-        )
+        datasets = tuple(self.dataset_id(place) for place in places)
+        terms = self.terms(datasets, computations, rounds, queries, min_hospitals, duration, rho)
         if amends is None:
             return self.both(by, "propose", terms)
         return self.both(by, "propose_amendment", amends, terms)
@@ -155,21 +140,24 @@ class Work(Data):
         study = self.study_number(chance)
         match chance.randrange(6):
             case 0:
-                unissued = [each for each in self.world.studies if each not in self.world.permits]
-                self.both(mostly(chance, [DATA_USER], ANYONE), "cancel", mostly(chance, [*unissued, study], [study]))
-            case 1:
                 self.both(chance.choice(ANYONE), "tally", study)
-            case 2:
+            case 1:
                 self.both(chance.choice(ANYONE), "issue", study)
             case _:
                 self.accept_and_issue(study)
+
+    @operation(2)
+    def cancel(self, chance: Random) -> None:
+        if chance.random() < 0.5:
+            self.apply(DATA_USER, (0, 1))
+        self.both(mostly(chance, [DATA_USER], ANYONE), "cancel", self.study_number(chance))
 
     # --- permits ---
 
     @operation(3)
     def stop_permit(self, chance: Random) -> None:
         permit = self.permit_number(chance)
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0 | 1:
                 seconds = mostly(chance, [1, 3600, WEEK], [0, WEEK + 1])
                 self.both(mostly(chance, [*HOLDERS, *BOARD], ANYONE), "freeze_permit", permit, seconds, "why")
@@ -197,7 +185,7 @@ class Work(Data):
         found = self.model.permit(permit)
         return (found.rounds_opened if kind is UseKind.ROUND else found.queries_opened) if found else 0
 
-    @operation(3)
+    @operation(5)
     def open_use(self, chance: Random) -> None:
         permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
         usual = {"by": DATA_USER, "n": self.opened(permit, kind) + 1, "subject": HASHES[3], "places": (0, 1)}

@@ -207,7 +207,7 @@ class Patient:
             "account, for this hospital only": cards.mono(self.address),
             "statements": own.sequence if own else 0,
             "in force": says,
-            "queries": "wait for consortium.new_version(hospital).prove(): a key and every statement change the consents"
+            "queries": "wait for consortium.new_version(hospital).prove(): keys and statements change the consents"
             if is_older(self._consortium.registry, self._dataset.id)
             else "the newest version has the consents of now",
         }

@@ -22,7 +22,7 @@ class Governance:
     @property
     def rules(self: Host) -> "pd.DataFrame":
         """What a vote of the members can change, within bounds that none can leave."""
-        import pandas as pd
+        from belmont.lab.wide import Wide
 
         settings = self.registry.rules.settings()
         rows = []
@@ -30,7 +30,7 @@ class Governance:
             least, default, most = text.bounds
             shown = text.shown(settings[text.rule])
             rows.append((text.name, shown, default, f"{least:g} to {most:g}", text.unit, text.says))
-        return pd.DataFrame(rows, columns=["rule", "setting", "default", "bounds", "unit", "what"]).set_index("rule")
+        return Wide(rows, columns=["rule", "setting", "default", "bounds", "unit", "what"]).set_index("rule")
 
     def proposals(self: Host) -> "pd.DataFrame":
         """Every proposal on members and on rules: what, votes, until when it is open, from when it can be enacted."""
@@ -46,13 +46,13 @@ class Governance:
 
     def members(self: Host) -> "pd.DataFrame":
         """Everybody who was ever admitted."""
-        import pandas as pd
+        from belmont.lab.wide import Wide
 
         rows = [
             (each.name, roles_of(each.roles), each.status.name.lower(), each.address, each.did)
             for each in self.registry.members()
         ]
-        return pd.DataFrame(rows, columns=["member", "roles", "status", "address", "DID"]).set_index("member")
+        return Wide(rows, columns=["member", "roles", "status", "address", "DID"]).set_index("member")
 
     def relay(self: Host, signed: SignedMessage | Path | str) -> None:
         """Have the contracts act on what somebody signed offline, given as it is or as its file. Anybody may: a key

@@ -38,6 +38,11 @@ class Kept:
     is_due: bool
     """The date is over and something of it may be here still."""
 
+    @property
+    def is_destroyed(self) -> bool:
+        """There is nothing left to keep."""
+        return self.status is DatasetStatus.DESTROYED
+
 
 class Keeping:
     """Retention dates, and what is due."""
@@ -50,7 +55,7 @@ class Keeping:
             (
                 each.hospital.dataset_name,
                 pd.Timestamp(each.until, unit="s", tz="UTC"),
-                round(each.days_left, 1),
+                float("nan") if each.is_destroyed else round(each.days_left, 1),
                 each.status.name.lower(),
                 each.is_due,
             )

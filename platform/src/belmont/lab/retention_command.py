@@ -47,7 +47,7 @@ def retention(options: argparse.Namespace) -> int:
             {
                 "dataset": each.hospital.dataset_name,
                 "until": time.strftime("%Y-%m-%d", time.gmtime(each.until)),
-                "days_left": round(each.days_left, 1),
+                "days_left": None if each.is_destroyed else round(each.days_left, 1),
                 "status": each.status.name.lower(),
                 "due": each.is_due,
             }
@@ -58,8 +58,9 @@ def retention(options: argparse.Namespace) -> int:
         print(json.dumps({"datasets": lines, "reports": reports}))
     else:
         for line in lines:
-            due = "DUE: destroy it with --destroy-due" if line["due"] else f"{line['days_left']} days left"
-            print(f"{line['until']}  {line['status']:10} {line['dataset']}  ({due})")
+            left = "" if line["days_left"] is None else f"  ({line['days_left']} days left)"
+            left = "  (DUE: destroy it with --destroy-due)" if line["due"] else left
+            print(f"{line['until']}  {line['status']:10} {line['dataset']}{left}")
         for report in reports:
             print(f"destroyed; the report, whose SHA-256 is on chain: {report}")
     return 1 if any(line["due"] for line in lines) else 0
