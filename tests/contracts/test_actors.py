@@ -259,6 +259,7 @@ CALLS = {
     ("Rules", "proposeRule"): lambda r, s: r.rules.propose_rule(Rule.LAY_VOTES, 1),
     ("Rules", "proposeRedemption"): lambda r, s: r.rules.propose_redemption(Address(MACHINE.address), 1, "Note"),
     ("Rules", "support"): lambda r, s: r.rules.support(1),
+    ("Rules", "withdrawSupport"): lambda r, s: r.rules.withdraw_support(1),
     ("Rules", "votePause"): lambda r, s: r.rules.vote_pause(1),
     ("Rules", "voteResume"): lambda r, s: r.rules.vote_resume(1),
 }
@@ -310,6 +311,7 @@ def test_through_the_registry_a_new_key_acts_as_the_old_identity(stage, write):
     refused = {
         ("Members", "support"): "PROPOSAL_UNKNOWN",
         ("Rules", "support"): "PROPOSAL_UNKNOWN",
+        ("Rules", "withdrawSupport"): "PROPOSAL_UNKNOWN",
         ("Rules", "voteResume"): "NOT_PAUSED",
         ("Datasets", "extendRetention"): "RETENTION_INVALID",
         ("Datasets", "unfreeze"): "DATASET_NOT_FROZEN",

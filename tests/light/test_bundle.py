@@ -131,10 +131,10 @@ def test_bytes_that_are_no_bundle_are_refused(data: bytes) -> None:
     ids=range(14),
 )
 def test_hostile_json_is_refused_soon(data: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BundleMalformed):
         Bundle.from_bytes(data)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 GOOD = Bundle(

@@ -475,7 +475,7 @@ def test_a_request_of_any_content_is_answered_and_never_raises(data):
     decision = decide(PERMIT, replace(REQUEST, **{name: value}), VIEW, NOW)
     if isinstance(decision, Permitted):
         # Only a larger cohort or a smaller charge than the usual is still right.
-        assert name in ("cohort_rows", "rho", "purpose", "permit_id", "n", "left_out")
+        assert name in ("cohort_rows", "rho", "purpose", "permit_id", "n", "left_out", "consented_until")
 
 
 @settings(max_examples=100, deadline=None)

@@ -95,7 +95,7 @@ def test_the_longest_answer_comes_through_whole(consortium):
         evm.state.set_storage(rules, slot + 1 + 2 * place, place + 1)
         evm.state.set_storage(rules, slot + 2 + 2 * place, 1_000 + place)
     votes = consortium.registry.read("Rules", "pauseVotes", 1)
-    assert [(int(each["voter"], 16), each["castAt"]) for each in votes] == [(n + 1, 1_000 + n) for n in range(256)]
+    assert [(int(each["voter"], 16), each["countsUntil"]) for each in votes] == [(n + 1, 1_000 + n) for n in range(256)]
 
 
 def base_slot(name, variable, key):

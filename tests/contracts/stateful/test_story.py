@@ -5,22 +5,33 @@ from types import SimpleNamespace
 
 import pytest
 from tests.contracts.stateful.keys import Keys
-from tests.contracts.stateful.machine import AUDITOR, BOARD, DATA_USER, DAY, HASHES, HOLDERS, WEEK, YEAR
-from tests.contracts.stateful.machine import Machine as Told
+from tests.contracts.stateful.machine import (
+    AUDITOR,
+    BOARD,
+    DATA_USER,
+    DAY,
+    HASHES,
+    HOLDERS,
+    PATIENTS,
+    WEEK,
+    YEAR,
+    Machine,
+)
 from tests.contracts.stateful.uses import Story
 from tests.contracts.stateful.work import Work
 
+from belmont.registry.consents.statements import account_key
 from belmont.registry.rules.protocol import Rule, RuleProposalId
 from belmont.registry.types import Address, MicroRho, PermitId, StudyId, UseKind
 
 
-def tell(its: Told) -> None:
+def tell(its: Machine) -> None:
     """A little of everything."""
     its.begin()
     for kind in UseKind:
         use(its, 1, kind, 1)
-    its.both(its.people.index(its.people[9]), "consents.enrol", *enrolment(its))
-    its.both(9, "consents.revoke", its.datasets[0], 1)
+    its.both(PATIENTS[0], "consents.enrol", *enrolment(its))
+    its.both(PATIENTS[0], "consents.revoke", its.datasets[0], 1)
     its.open(DATA_USER, UseKind.ROUND, 1, 2, HASHES[3], tuple(its.datasets))
     use(its, 1, UseKind.ROUND, 2)
     by_vote(its, its.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50))
@@ -53,9 +64,7 @@ def by_vote(its, proposal):
 
 
 def enrolment(its):
-    from belmont.registry.consents.statements import account_key
-
-    id_, account = its.datasets[0], Address(its.people[9].address)
+    id_, account = its.datasets[0], Address(its.people[PATIENTS[0]].address)
     return id_, account, its.trees[id_].membership(account_key(account))
 
 

@@ -76,12 +76,12 @@ def test_proposing_leaves_the_permit_as_it_is(paired, permit, amend):
 def test_neither_votes_nor_acceptances_of_the_permit_count(paired, amend, refused):
     study = amend()
     with refused("STUDY_NOT_APPROVED"):
-        paired.registry.as_(paired.non_member).issue(study)
+        paired.registry.as_(paired.data_user).issue(study)
     paired.approve(study)
     with refused("NOT_ACCEPTED"):
-        paired.registry.as_(paired.non_member).issue(study)
+        paired.registry.as_(paired.data_user).issue(study)
     paired.accept(study)
-    paired.registry.as_(paired.non_member).issue(study)
+    paired.registry.as_(paired.data_user).issue(study)
 
 
 def test_the_board_may_refuse_it_and_the_data_user_take_it_back(paired, permit, amend, refused):
@@ -92,7 +92,7 @@ def test_the_board_may_refuse_it_and_the_data_user_take_it_back(paired, permit, 
     paired.registry.as_(paired.data_user).cancel(second)
     for study in (first, second):
         with refused("STUDY_NOT_APPROVED"):
-            paired.registry.as_(paired.non_member).issue(study)
+            paired.registry.as_(paired.data_user).issue(study)
     assert paired.registry.permit(permit).status is PermitStatus.ACTIVE
 
 
@@ -100,7 +100,7 @@ def test_it_may_name_other_datasets(paired, permit, amend):
     study = amend(named=(paired.dataset(paired.other_holder),), min_hospitals=1)
     paired.approve(study)
     paired.accept(study)
-    paired.registry.as_(paired.non_member).issue(study)
+    paired.registry.as_(paired.data_user).issue(study)
     assert paired.registry.permit(study).covered == paired.registry.study(study).terms.datasets
 
 
@@ -136,7 +136,7 @@ def test_a_superseded_permit_is_not_amended_and_the_newest_of_its_line_is(paired
     study = amend()
     paired.approve(study)
     paired.accept(study)
-    paired.registry.as_(paired.non_member).issue(study)
+    paired.registry.as_(paired.data_user).issue(study)
     with refused("PERMIT_SUPERSEDED"):
         amend(of=permit)
     assert paired.registry.study(amend(of=study)).amends == study
