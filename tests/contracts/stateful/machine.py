@@ -91,6 +91,7 @@ class Machine:
         self.world = self.model._world
         for address in (*self.chain.addresses.values(), *implementations.values()):
             self.world.code[address] = keccak(self.evm.code(address))
+        self.world.rules_address = self.chain.addresses["Rules"]
         its = consortium
         members = [its.holder, its.other_holder, its.data_user, its.auditor, *its.board]
         self.people = [*members, its.non_member, *(somebody(number) for number in range(4))]

@@ -93,7 +93,8 @@ def enact(world: World, by: Address, id_: RuleProposalId) -> None:
     elif proposal.kind is RuleProposalKind.CODE:
         target, implementation = proposal.account, proposal.implementation
         require(world.enacted_on_code.get(target, 0) < id_, W.PROPOSAL_OVERTAKEN)
-        world.enacted_on_code[target] = id_
+        if target != world.rules_address:
+            world.enacted_on_code[target] = id_
         require(world.code.get(implementation) == proposal.note_hash, W.CODE_MISSING)
         world.switches += 1
         world.emit("Rules", "CodeSwitched", by, proposal=id_, target=target, implementation=implementation)

@@ -98,6 +98,8 @@ class World:
     code: dict[Address, bytes] = field(default_factory=dict)
     """Hash of the code at an address, where somebody said so: the model runs none of it."""
     switches: int = 0
+    rules_address: Address | None = None
+    """Where Rules stands, if somebody told."""
     owners: dict[Address, Address] = field(default_factory=dict)
     """Of identities that changed their owner."""
     replaced_owners: dict[tuple[Address, Address], bool] = field(default_factory=dict)
