@@ -100,6 +100,7 @@ class Machine:
         self.datasets: list[DatasetId] = []
         self.trees: dict[DatasetId, ConsentTree] = {}
         self.story, self.owners = Story(lambda number: self.world.studies[StudyId(number)].terms), Keys()
+        self.story.votes.rules_address = self.chain.addresses["Rules"]
         self.is_calm = False
         """Whether everybody writes for themselves only."""
         self.heard = 0
