@@ -233,8 +233,8 @@ def test_a_number_that_no_message_holds_is_refused(key, tmp_path, capsys):
         ("consent", "--categories", "256", "sum of 1, 2, 4"),
         ("consent", "--days", "0", "take 1 to 36500"),
         ("consent", "--days", "36501", "take 1 to 36500"),
-        ("consent", "--sequence", "0", "begins with 1"),
-        ("revoke-consent", "--sequence", "0", "begins with 1"),
+        ("consent", "--sequence", "0", "is at least 1"),
+        ("revoke-consent", "--sequence", "0", "is at least 1"),
         ("freeze", "--for", "8d", "7 days"),
     ],
 )
@@ -285,3 +285,11 @@ def test_signing_starts_fast_and_loads_no_client_of_a_chain(key, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize("command", ["consent", "revoke-consent"])
+def test_the_sequence_of_a_statement_is_the_time_now_where_none_is_named(key, tmp_path, command):
+    words, before = options(command, key, tmp_path / "out.json"), int(time.time())
+    at = words.index("--sequence")
+    assert main(words[:at] + words[at + 2 :]) == 0
+    assert before <= SignedMessage.load(tmp_path / "out.json").message.sequence <= time.time()

@@ -1,6 +1,7 @@
 """What is signed is what EIP-712 says: compared, message by message, with eth-account's own implementation."""
 
 import dataclasses
+import inspect
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from belmont.identity.errors import MessageMalformed
 from belmont.identity.messages import MESSAGES, STATEMENTS, ConsentGrant, Lift, Vote, reason_hash
-from belmont.identity.typed_data import Domain, _camel_case
+from belmont.identity.typed_data import Domain, Message, _camel_case
 from belmont.registry.hashes import reason_hash as registry_reason_hash
 
 DOMAIN = Domain(1337, to_checksum_address("0x" + "ab" * 20))
@@ -166,4 +167,4 @@ def test_names_are_written_in_camel_case():
 
 def test_every_message_says_what_it_does_in_words():
     for kind in MESSAGES.values():
-        assert kind.sentence is not kind.__mro__[-2].sentence, kind
+        assert kind.sentence is not Message.sentence and not inspect.isabstract(kind), kind

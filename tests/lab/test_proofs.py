@@ -19,9 +19,14 @@ from belmont.lab.nodes import open_node
 from belmont.lab.permit import Permit
 from belmont.lab.proofs import SUFFIX
 from belmont.lab.stored_rows import StoredRows
-from belmont.registry.errors import RegistryRefused
+from belmont.registry.consents.chain import ChainConsents
+from belmont.registry.errors import RegistryRefused, RegistryUnreachable
 from belmont.registry.types import VersionStatus
 from belmont.zk.errors import ProofRefused
+
+
+def unreachable(*_: object) -> None:
+    raise RegistryUnreachable("the chain does not answer")
 
 
 def belmont(*words: str) -> subprocess.CompletedProcess[str]:
@@ -201,11 +206,23 @@ def test_what_is_not_the_registered_rows_proof_is_refused_by_the_contract(own: C
     own.new_version(own.hospitals[2]).prove()
 
 
-def test_a_query_that_would_wait_for_a_version_is_not_opened_unless_the_nodes_are_asked_anyway(own: Consortium) -> None:
+def test_a_query_that_would_wait_for_a_version_is_not_opened_unless_the_nodes_are_asked_anyway(
+    own: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hospital, permit = own.hospitals[2], permitted(own)
     consents = own.consents(hospital)
     number = int(consents.numbers[0])
-    patient = consents.give_key(number)
+    batches = consents.state.batches
+    with monkeypatch.context() as broken:
+        broken.setattr(ChainConsents, "publish_batch", unreachable)
+        with pytest.raises(RegistryUnreachable):
+            consents.give_key(number)
+    (patient,) = own.consents(hospital).patients
+    assert own.registry.consents.own(hospital.dataset_id, patient.address) is None
+    for _ in range(2):
+        own.consents(hospital).enrol(patient)
+        assert own.registry.consents.own(hospital.dataset_id, patient.address) is not None
+    assert consents.state.batches == batches + 1
     assert "queries" in patient._repr_html_() and "new_version" in patient._repr_html_()
     with pytest.raises(LabError, match=r"nothing was used; consortium\.new_version") as refused:
         permit.query(count())

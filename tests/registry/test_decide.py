@@ -110,6 +110,8 @@ REQUEST = Request(
     cohort_rows=20,
     version=2,
     consent_root=CONSENT,
+    consented_until=NOW + 86_400,
+    left_out=0,
     rho=MicroRho(40),
 )
 QUERY = replace(REQUEST, kind=UseKind.QUERY, n=2, code_hash=OTHER, config_hash=OTHER)

@@ -54,6 +54,8 @@ def request_for(permit, here, participants, n=1, **changes):
         "cohort_rows": 50,
         "version": 1,
         "consent_root": CONSENT,
+        "consented_until": 1 << 63,
+        "left_out": 0,
         "rho": MicroRho(10),
     }
     return Request(**{**fields, **changes})

@@ -264,6 +264,8 @@ class Work(Data):
             cohort_rows=view.version.rows,
             version=view.dataset.versions,
             consent_root=view.dataset.consent_root,
+            consented_until=1 << 63,
+            left_out=0,
             rho=MicroRho(rho),
         )
         decided = decide(view.permit, request, view, self.evm.now)

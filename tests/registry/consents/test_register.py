@@ -338,6 +338,14 @@ def test_an_account_that_is_noted_late_has_its_statements_applied(register):
     assert not mask(register)[0]
 
 
+def test_a_sequence_may_jump_to_the_time_now(register):
+    register.take([stated(1, ACCOUNTS[0], 1_790_000_000, None), stated(2, ACCOUNTS[0], 1_790_090_000, WIDE)])
+    assert mask(register)[3]
+    with pytest.raises(StatementRefused, match="1790090000"):
+        register.take([stated(3, ACCOUNTS[0], 1_790_090_000, None)])
+    assert mask(register)[3]
+
+
 # --- withholding ---
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -44,7 +45,7 @@ STATE_MISSING: Final = (MissingTrieNode, MissingTraversalNode, EVMMissingData)
 Row = TypeVar("Row", BlockRow, TransactionRow, LogRow)
 
 
-class CheckedReads:
+class CheckedReads(ABC):
     """The reading half of `belmont.chain.store.Store`."""
 
     path: Path
@@ -57,9 +58,9 @@ class CheckedReads:
         self._known = KnownHashes()
 
     @property
+    @abstractmethod
     def reader(self) -> sqlite3.Connection:
         """This thread's own reading connection; it sees committed blocks only."""
-        raise NotImplementedError
 
     # -- opening --
 

@@ -326,5 +326,6 @@ IDENTITY_CHANGES: tuple[type[IdentityChange], ...] = (
     SetAttribute,
     RevokeAttribute,
 )
-MESSAGES: dict[str, type[Message]] = {each.__name__: each for each in (*STATEMENTS, *IDENTITY_CHANGES, Execution)}
+_KINDS: tuple[type[Message], ...] = (*STATEMENTS, *IDENTITY_CHANGES, Execution)
+MESSAGES = {each.__name__: each for each in _KINDS}
 """By EIP-712 name."""

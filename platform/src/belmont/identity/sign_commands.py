@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   belmont sign vote --study 3 --approve --reason-file why.txt --key board.json --relay 0x... --out vote.json
   belmont sign accept --study 3 --dataset 0x... --key hospital.json --relay 0x... --valid-for 2d --out accept.json
-  belmont sign consent --dataset 0x... --purpose 37 --categories 7 --days 365 --sequence 1 --key me.json ...
+  belmont sign consent --dataset 0x... --purpose 37 --categories 7 --days 365 --key me.json ...
   belmont sign rotate --key old.json --new-key new.json --identities 0x... --out change.json
   belmont sign call --wallet 0x... --to 0x... --data 0x... --key person.json --out call.json
   belmont sign show vote.json                              what it says, and who signed
@@ -56,7 +56,7 @@ COMMANDS = {
 BOUNDS = {
     "categories": (1, words.CATEGORIES_MASK, "of data are a sum of 1, 2, 4, ... 128"),
     "duration": (1, 7 * 86_400, "of a freeze is 1 second to 7 days (7d)"),
-    "sequence": (1, (1 << 64) - 1, "begins with 1"),
+    "sequence": (1, (1 << 64) - 1, "is at least 1, and higher than that of the last statement"),
 }
 """What no contract takes otherwise, whatever its state: least, most, in words."""
 DAYS_MAX = 36_500
@@ -111,6 +111,9 @@ def _add_fields(parser: argparse.ArgumentParser, kind: type[Message]) -> None:
                 parser.add_argument("--purpose", type=int, choices=range(31, 41), action="append", required=True)
             case "recipients":
                 parser.add_argument("--recipient", type=_account, action="append", default=[], metavar="0x...")
+            case "sequence":
+                higher = "higher than that of the last statement; by default the time now, in seconds"
+                parser.add_argument(option, type=int, metavar="N", help=higher)
             case "valid_from":
                 parser.add_argument("--from", dest=attribute, type=int, metavar="SECONDS", help="Unix time; now")
             case "valid_until":
@@ -193,6 +196,8 @@ def _fields(options: argparse.Namespace, actor: str | None, reason: str, success
                 found[attribute] = tuple(sorted(set(options.recipient), key=lambda each: int(each, 16)))
             case "valid_from":
                 found[attribute] = now if options.valid_from is None else options.valid_from
+            case "sequence":
+                found[attribute] = now if options.sequence is None else options.sequence
             case "valid_until":
                 if not 1 <= options.days <= DAYS_MAX:
                     raise MessageMalformed(f"--days is {options.days}: take 1 to {DAYS_MAX}")

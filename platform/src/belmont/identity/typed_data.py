@@ -8,6 +8,7 @@ for, so that it counts nowhere else. ``Message.typed_data`` is the JSON that a b
 
 import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_type_hints
@@ -60,7 +61,7 @@ class Domain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(ABC):
     """What somebody signs; the classes are in ``belmont.identity.messages``."""
 
     FIRST: ClassVar[tuple[str, ...]] = ()
@@ -129,9 +130,9 @@ class Message:
         """The values in the order of the contract's function, which takes the signature after them."""
         return tuple(list(value) if kind == "address[]" else value for _, kind, value in self._values())
 
+    @abstractmethod
     def sentence(self) -> str:
         """What it says, for a person who is about to sign."""
-        raise NotImplementedError
 
     def _values(self) -> Iterator[tuple[str, str, Any]]:
         for attribute, name, kind in self.members():

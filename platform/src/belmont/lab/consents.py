@@ -16,7 +16,7 @@ from belmont.identity.keys import Identity
 from belmont.identity.messages import ConsentRevocation
 from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards
-from belmont.lab.consent_files import any_research, attest, open_register, patient_key_of
+from belmont.lab.consent_files import any_research, attest, open_register, patient_key_of, publish
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import is_older
 from belmont.lab.hospital_files import stored_rows
@@ -69,21 +69,32 @@ class HospitalConsents:
         It publishes a batch, so queries wait for ``consortium.new_version(hospital).prove()``; rounds go on.
         In a clinic the key is made on the patient's device, and only its address comes here.
         """
-        identity = Identity.create(self._consortium.registry.proof_domain.chain_id)
-        writes = self._consortium.registry.as_(self._hospital.identity.account)
+        given = Patient(
+            self._consortium, self._dataset, Identity.create(self._consortium.registry.proof_domain.chain_id)
+        )
         with self._register() as register:
-            key = self._key(patient)
             try:
-                batch = register.give_accounts({key: Address(identity.address)})
+                register.give_accounts({self._key(patient): given.address})
             except AttestationRefused as error:
                 known = register.view().known(np.array([patient], np.uint64)).any()
                 why = "has a key already" if known else "is in no version here: take one of consents.numbers"
                 raise LabError(f"patient {patient} {why}") from error
-            writes.consents.publish_batch(self._hospital.dataset_id, batch)
-            shown = register.tree().membership(account_key(Address(identity.address)))
-        writes.consents.enrol(self._hospital.dataset_id, Address(identity.address), shown)
-        self.patients.append(Patient(self._consortium, self._dataset, identity))
-        return self.patients[-1]
+        self.patients.append(given)
+        self.enrol(given)
+        return given
+
+    def enrol(self, patient: "Patient") -> None:
+        """Publish the batch that has a patient's account, and enrol it: `give_key` does, up to where it was broken off.
+
+        What stands on chain already is left alone, so it may be called again.
+        """
+        registry, dataset_id = self._consortium.registry, self._hospital.dataset_id
+        if registry.consents.own(dataset_id, patient.address) is not None:
+            return
+        writes = registry.as_(self._hospital.identity.account)
+        with self._register() as register:
+            publish(writes, dataset_id, register.view().batch)
+            writes.consents.enrol(dataset_id, patient.address, register.tree().membership(account_key(patient.address)))
 
     def frame(self) -> "pd.DataFrame":
         """Everything that was stated about this dataset on chain: batches, enrolments, grants and revocations."""

@@ -50,6 +50,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self.url = url
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
+        self._consents: dict[DatasetId, HospitalConsents] = {}
         self._chain: ChainProcess | None = None
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
@@ -204,7 +205,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     def consents(self, hospital: Hospital) -> HospitalConsents:
         """Who consents to the use of a hospital's dataset: attest, give patients keys of their own, and see it all."""
         refuse_others(Hospital, (hospital,), "consortium.consents(consortium.hospitals[0])")
-        return HospitalConsents(self, hospital)
+        return self._consents.setdefault(hospital.dataset_id, HospitalConsents(self, hospital))
 
     def new_version(self, hospital: Hospital) -> Version:
         """Registers a hospital's rows once more, with fresh blinding and without the rows of patients who withdrew;

@@ -404,11 +404,11 @@ class Request:
     """Rows this hospital would compute on."""
     version: int
     """Number of the dataset version that those rows are; 0 if the node could open none."""
-    consent_root: bytes = ZERO_HASH
+    consent_root: bytes
     """The consents by which those rows were chosen."""
-    consented_until: int = 1 << 63
+    consented_until: int
     """Unix seconds at which the first of the consents to those rows ends."""
-    left_out: int = 0
+    left_out: int
     """Rows of the version without a consent that permits this use; a query is over all of them."""
     rho: MicroRho = field(default=MicroRho(0))
 

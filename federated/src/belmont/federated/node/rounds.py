@@ -70,6 +70,7 @@ class RoundServer:
                 version=chosen.version,
                 consent_root=chosen.consent_root,
                 consented_until=chosen.consented_until,
+                left_out=chosen.left_out,
             )
 
         which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
