@@ -4,12 +4,12 @@ The functions are those of the contracts' own interfaces, so that a new one is t
 them a delegate can call is written down here once more, from docs/registry.md ("Acting").
 """
 
-import re
 from types import SimpleNamespace
 
 import pytest
 from eth_account import Account
 from eth_utils import keccak
+from tests.contracts.abi_values import zero
 
 from belmont.registry.claims import AskedQuestion, TotalClaim
 from belmont.registry.consents.scope import Scope
@@ -49,20 +49,6 @@ ROUTINE = [
     ("Datasets", "addVersion"),
     ("Consents", "publishBatch"),
 ]
-
-
-def zero(kind):
-    """The emptiest value of an ABI type."""
-    if kind.endswith("[]"):
-        return []
-    if fixed := re.fullmatch(r"(.*)\[(\d+)\]", kind):
-        return [zero(fixed[1])] * int(fixed[2])
-    if kind.startswith("("):
-        return tuple(zero(each) for each in re.findall(r"\([^()]*\)(?:\[\d*\])*|[^,()]+", kind[1:-1]))
-    plain = {"string": "", "bytes": b"", "bool": False, "address": "0x" + "00" * 20}
-    if kind in plain:
-        return plain[kind]
-    return 0 if "int" in kind else bytes(int(kind.removeprefix("bytes")))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.contracts.abi_values import zero
 
 from belmont.chain.compiler import contracts_directory
 from belmont.registry.contract_set import NAMES, contract
@@ -44,20 +45,6 @@ def test_every_function_that_writes_is_on_the_page(table, name):
     abi = contract(name).compiled.abi
     writing = {each["name"] for each in abi if each["type"] == "function" and each["stateMutability"] == "nonpayable"}
     assert {function for of, function in table if of == name} == writing
-
-
-def zero(kind):
-    """The emptiest value of an ABI type."""
-    if kind.endswith("[]"):
-        return []
-    if fixed := re.fullmatch(r"(.*)\[(\d+)\]", kind):
-        return [zero(fixed[1])] * int(fixed[2])
-    if kind.startswith("("):
-        return tuple(zero(each) for each in re.findall(r"\([^()]*\)(?:\[\d*\])*|[^,()]+", kind[1:-1]))
-    plain = {"string": "", "bytes": b"", "bool": False, "address": "0x" + "00" * 20}
-    if kind in plain:
-        return plain[kind]
-    return 0 if "int" in kind else bytes(int(kind.removeprefix("bytes")))
 
 
 @pytest.mark.parametrize("name", ["Proxy", *NAMES])

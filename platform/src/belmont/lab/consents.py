@@ -64,7 +64,8 @@ class HospitalConsents:
         self._attest(patients, scope or any_research(self._dataset.categories))
 
     def give_key(self, patient: int) -> "Patient":
-        """A key of a patient's own, noted in the register and enrolled on chain; from then on the patient decides.
+        """A key of a patient's own, noted in the register and enrolled on chain; from its first statement on,
+        the patient decides.
 
         It publishes a batch, so queries wait for ``consortium.new_version(hospital).prove()``; rounds go on.
         In a clinic the key is made on the patient's device, and only its address comes here.
