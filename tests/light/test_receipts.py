@@ -110,7 +110,7 @@ def test_every_transaction_that_succeeded_is_proved_and_the_reverted_one_is_refu
             included(header, index + 1, *proofs, 1337)
         with pytest.raises(ProofRefused):
             included(header, index, proofs[1], proofs[0], 1337)
-        with pytest.raises(ProofRefused, match="T1|T5"):  # T5 where the block before holds nothing
+        with pytest.raises(ProofRefused, match=r"T1|T5"):  # T5 where the block before holds nothing
             included(chain.source.header(number - 1), index, *proofs, 1337)
         with pytest.raises(ProofRefused, match="R1"):
             included(header, 2**24, *proofs, 1337)
