@@ -7,6 +7,8 @@
     │   └── NotRegistered  the stored rows are not those whose commitments are on chain
     ├── BundleError        a Flower App Bundle cannot be built or loaded
     ├── AppFailed          the study's code raised, or answered what a node may not release
+    ├── CoordinatorError   the coordinator cannot be reached, or does not do what was asked
+    ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -91,6 +93,14 @@ class AppFailed(FederatedError):
 
     def __init__(self) -> None:
         super().__init__("the study's code failed; the hospital's log says where")
+
+
+class CoordinatorError(FederatedError):
+    """The coordinator does not answer, refuses, or answers what cannot be read; the text says what to do."""
+
+
+class RequestUnsigned(FederatedError):
+    """A signed HTTP request that is not what it has to be (`belmont.federated.deployed.signed_requests`)."""
 
 
 class QueryError(FederatedError):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from typing import Protocol
 
 from flwr.app import DEFAULT_TTL, Error, Message, Metadata, RecordDict
@@ -19,7 +18,9 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from belmont.federated.errors import NODE_FAULT, FederatedError
+from belmont.federated.grid.events import GridEvent
 from belmont.federated.grid.records import copy_records
+from belmont.registry.types import DatasetId
 
 COORDINATOR_NODE_ID = 1
 
@@ -28,21 +29,14 @@ class Node(Protocol):
     """Anything that answers Flower messages."""
 
     @property
+    def dataset_id(self) -> DatasetId: ...
+
+    @property
     def node_id(self) -> int: ...
 
     def handle(self, message: Message) -> Message: ...
 
     def deliver(self, run_id: int, bundle: bytes) -> None: ...
-
-
-@dataclass(frozen=True)
-class GridEvent:
-    """Progress of one message: ``sent``, then ``answered`` or ``error``. ``milliseconds`` counts from sending."""
-
-    node_id: int
-    message_id: str
-    kind: str
-    milliseconds: float
 
 
 class InProcessGrid(Grid):
@@ -88,6 +82,11 @@ class InProcessGrid(Grid):
             message_type=message_type,
         )
         return make_message(metadata=metadata, content=content)
+
+    @property
+    def node_ids(self) -> dict[DatasetId, int]:
+        """The node id of each dataset."""
+        return {node.dataset_id: node.node_id for node in self._nodes.values()}
 
     def get_node_ids(self) -> Iterable[int]:
         """The ids of all nodes."""

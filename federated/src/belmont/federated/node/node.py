@@ -78,6 +78,7 @@ class HospitalNode:
             raise NodeFault("the account that signs answers is not the one that writes to the chain")
         self.dataset_id = dataset_id
         self.node_id = node_id_of(dataset_id)
+        """That messages are addressed to; a coordinator gives another (`belmont.federated.deployed`)."""
         self._ledger = Ledger(ledger_path, registry.identity, dataset_id)
         self._bundles: OrderedDict[int, bytes] = OrderedDict()
         gate = Gate(registry, self._ledger, clock)
@@ -120,6 +121,10 @@ class HospitalNode:
         self._bundles.move_to_end(run_id)
         while len(self._bundles) > MAX_BUNDLES:
             self._bundles.popitem(last=False)
+
+    def has_bundle(self, run_id: int) -> bool:
+        """Whether the bundle of a Flower run is here."""
+        return run_id in self._bundles
 
     def handle(self, message: Message) -> Message:
         """Answer one message. Never raises: every failure is an error reply, and nothing of a result is in it."""

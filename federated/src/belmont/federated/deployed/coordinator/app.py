@@ -1,0 +1,74 @@
+"""Flower's SuperLink as one ASGI application, with only the doors open that `paths` lists.
+
+``isolation`` is ``process`` and nobody can acquire tasks, so the coordinator never runs anybody's code.
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from flwr.common.constant import ISOLATION_MODE_PROCESS, TRANSPORT_TYPE_GRPC_RERE
+from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
+from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
+from flwr.superlink.config_loader import SuperLinkLifespanConfig
+from flwr.superlink.main import create_app
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from belmont.federated.deployed.coordinator.members import Members
+from belmont.federated.deployed.coordinator.waiting import Waiting
+from belmont.federated.deployed.paths import FLEET, NODES, RUNS, RUNTIME, STATUS
+from belmont.registry.protocol import Registry
+
+
+class Coordinator:
+    """The application. ``audience`` is the ``host:port`` that requests are signed for; ``database`` keeps Flower's
+    state
+    over a restart."""
+
+    def __init__(self, registry: Registry, audience: str, database: Path) -> None:
+        flower = create_app(_flower_config(database), SuperLinkLifespan)
+        self._flower = flower
+        self._waiting: ASGIApp = Waiting(flower)
+        self._members = Members(registry, flower.state.linkstate_factory.state, audience).app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._flower(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close"})
+        elif scope["path"] in (NODES, RUNS, STATUS):
+            await self._members(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"] in FLEET | RUNTIME:
+            await self._waiting(scope, receive, send)
+        else:
+            await _closed(send)
+
+
+def _flower_config(database: Path) -> SuperLinkLifespanConfig:
+    settings: dict[str, Any] = dict.fromkeys(SuperLinkLifespanConfig.__dataclass_fields__)
+    return SuperLinkLifespanConfig(
+        **settings
+        | {
+            "control_address": "",
+            "host": "127.0.0.1",
+            "port": 0,
+            "insecure": False,
+            "superexec_auth_secret": secrets.token_bytes(32),
+            "authn_plugin": NoOpControlAuthnPlugin(),
+            "enable_event_log": False,
+            "enable_supernode_auth": True,
+            "fleet_api_type": TRANSPORT_TYPE_GRPC_RERE,
+            "simulation": False,
+            "database": str(database),
+            "isolation": ISOLATION_MODE_PROCESS,
+            "runtime_dependency_install": False,
+        }
+    )
+
+
+async def _closed(send: Send) -> None:
+    body = json.dumps({"error": "not found"}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,80 @@
+"""Messages as Flower sends them: a tree of objects, each named by the SHA-256 of its bytes.
+
+1. Of a stranger's tree, at most ``MAX_OBJECTS`` objects are fetched, each once, and ``MAX_MESSAGE_BYTES`` in all.
+2. Every object is what its name says; Flower itself does not look.
+3. An object that is announced and not there yet is asked for again, for ``ARRIVAL_SECONDS`` at most.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flwr.app import Message
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_id,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError, inflate_object_from_contents
+
+from belmont.federated.errors import CoordinatorError
+from belmont.federated.grid.records import MAX_MODEL_BYTES
+
+MAX_OBJECTS = 5_000
+MAX_MESSAGE_BYTES = MAX_MODEL_BYTES + 8 * 1024 * 1024
+ARRIVAL_SECONDS = 30.0
+_AGAIN_SECONDS = 0.02
+
+
+def fetch(message_id: str, tree: ObjectTree, pull: Callable[[str], bytes]) -> Message:
+    """The message of a tree. Raises CoordinatorError for anything that is not one."""
+    names: dict[str, None] = {}
+    for each in iterate_object_tree(tree):
+        names[each.object_id] = None
+        if len(names) > MAX_OBJECTS:
+            raise CoordinatorError(f"a message has more than {MAX_OBJECTS} objects")
+    contents: dict[str, bytes] = {}
+    left = MAX_MESSAGE_BYTES
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    for name in names:
+        content = contents[name] = _fetched(name, pull, deadline)
+        left -= len(content)
+        if left < 0:
+            raise CoordinatorError(f"a message is larger than {MAX_MESSAGE_BYTES} bytes")
+        if get_object_id(content) != name:
+            raise CoordinatorError("an object of a message is not what its name says")
+    try:
+        message = inflate_object_from_contents(message_id, contents)
+    except Exception as error:  # whatever Flower's readers raise for a stranger's bytes
+        raise CoordinatorError("a message cannot be read") from error
+    if not isinstance(message, Message):
+        raise CoordinatorError("a message cannot be read")
+    message.metadata.__dict__["_message_id"] = message_id
+    return message
+
+
+def name_message(message: Message) -> tuple[ObjectTree, dict[str, Any]]:
+    """Gives a message its name, and its tree and objects."""
+    message.metadata.__dict__["_message_id"] = message.object_id
+    with no_object_id_recompute():
+        return get_object_tree(message), dict(get_all_nested_objects(message))
+
+
+def push_missing(objects: dict[str, Any], missing: Iterable[str], push: Callable[[str, bytes], None]) -> None:
+    """Sends the objects that the coordinator does not have; names that are not ours are left out."""
+    for name in dict.fromkeys(missing):
+        if name in objects:
+            push(name, objects[name].deflate())
+
+
+def _fetched(name: str, pull: Callable[[str], bytes], deadline: float) -> bytes:
+    while True:
+        try:
+            return pull(name)
+        except ObjectUnavailableError as error:
+            if time.monotonic() > deadline:
+                raise CoordinatorError("a part of a message did not arrive") from error
+            time.sleep(_AGAIN_SECONDS)  # 3

@@ -1,0 +1,108 @@
+"""A hospital's node behind a coordinator: Flower's SuperNode with the gate before everything else.
+
+1. A message is handed to the node as it came: the node hashes, decides and computes (`belmont.federated.node`); what
+   the coordinator says of a message counts for nothing. Nothing of Flower's own app runtime is used: no app is
+   installed, no port opened, and no task can be acquired.
+2. A coordinator that is away, answers nonsense or restarts is met with patience: the node joins again, from 0.2 s to 10
+   s later, until it is told to stop.
+3. What was computed is sent again after a break in the connection, and not computed again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from eth_account.signers.local import LocalAccount
+from flwr.app import Message
+
+from belmont.federated.deployed.fleet import Fleet, join
+from belmont.federated.deployed.paths import MOST_WAIT_SECONDS
+from belmont.federated.errors import CoordinatorError
+from belmont.federated.node.node import HospitalNode
+
+LONGEST_PAUSE_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """How a node shows itself to a coordinator."""
+
+    address: str
+    """``host:port`` of the coordinator."""
+    authority: bytes
+    """PEM of the authority behind the coordinator's certificate."""
+    account: LocalAccount
+    key: ec.EllipticCurvePrivateKey
+
+
+class SuperNode:
+    """Serves one node until ``stop`` is called, from any thread, which it notices within ``idle_seconds``. ``told``
+    hears of each change of state, in words.
+    """
+
+    def __init__(
+        self,
+        node: HospitalNode,
+        membership: Membership,
+        told: Callable[[str], None] = lambda state: None,
+        idle_seconds: float = MOST_WAIT_SECONDS,
+    ) -> None:
+        self._node = node
+        self._membership = membership
+        self._told = told
+        self._idle_seconds = idle_seconds
+        self._stopped = threading.Event()
+        self._unsent: Message | None = None
+        self.is_idle = True
+        """Whether nothing is lost by ending the process now."""
+
+    def stop(self) -> None:
+        """End after the message at hand."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        pauses = _pauses()
+        while not self._stopped.is_set():
+            try:
+                for _ in self._connected():
+                    pauses = _pauses()
+            except CoordinatorError as error:
+                _log.warning("%s", error)
+                self._told(f"waiting for the coordinator: {error}")
+                self._stopped.wait(next(pauses))
+
+    def _connected(self) -> Iterator[None]:
+        me = self._membership
+        node_id = join(me.address, me.authority, me.account, me.key, self._node.dataset_id)
+        self._node.node_id = node_id
+        with Fleet(me.address, me.authority, me.key, node_id) as fleet:
+            self._told("serving")
+            while not self._stopped.is_set():
+                if self._unsent is not None:
+                    fleet.send(self._unsent)  # 3
+                    self._unsent = None
+                    self.is_idle = True
+                message = fleet.receive(self._idle_seconds)
+                yield
+                if message is not None:
+                    self.is_idle = False
+                    self._unsent = self._answer(fleet, message)
+                self.is_idle = self._unsent is None
+
+    def _answer(self, fleet: Fleet, message: Message) -> Message:
+        run_id = message.metadata.run_id
+        if not self._node.has_bundle(run_id):
+            self._node.deliver(run_id, fleet.bundle(run_id))
+        return self._node.handle(message)
+
+
+def _pauses() -> Iterator[float]:
+    pause = 0.2
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
