@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "light": {"registry", "identity", "chain"},
     "federated": {"registry", "zk"},
 }
-TOP = {"service", "lab", "cli"}
+TOP = {"service", "lab", "deployment", "cli"}
 
 
 def python_files() -> list[tuple[str, Path]]:

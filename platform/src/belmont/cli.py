@@ -14,6 +14,11 @@ from importlib.metadata import version
 
 GROUPS = {
     "demo": ("belmont.lab.commands", "run one approved study from start to audit, and write a report"),
+    "up": ("belmont.deployment.up_command", "start a whole consortium of processes on this machine"),
+    "status": ("belmont.deployment.status_command", "what of a consortium runs on this machine"),
+    "down": ("belmont.deployment.down_command", "end the processes of a consortium on this machine"),
+    "node": ("belmont.deployment.node_commands", "serve a hospital's dataset behind a coordinator"),
+    "coordinator": ("belmont.deployment.coordinator_commands", "deliver messages between researchers and hospitals"),
     "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
     "verify": ("belmont.lab.verify_command", "verify proofs offline"),
     "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),
@@ -30,6 +35,7 @@ MORE = {"data": ("belmont.lab.retention_command",)}
 
 EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end
+  belmont up --hospitals 4                         the same parts as processes; belmont status, belmont down
   belmont data generate --hospitals 4 --patients 4000 --seed 7 --out records
   belmont prove hospital-1 --home consortium --url http://127.0.0.1:8545
   belmont verify proofs/*.proof --dictionary diabetes_cvd

@@ -62,13 +62,14 @@ class Exchange:
         messages = [
             self._grid.create_message(content, message_type, self._node_ids[dataset_id], str(n))
             for dataset_id in self.participants
+            if dataset_id in self._node_ids
         ]
         by_node = {
             reply.metadata.src_node_id: reply for reply in self._grid.send_and_receive(messages, timeout=self._timeout)
         }
         outcomes = []
         for dataset_id in self.participants:
-            reply = by_node.get(self._node_ids[dataset_id])
+            reply = by_node.get(self._node_ids.get(dataset_id, -1))
             milliseconds = 0.0 if reply is None else max(0.0, 1000 * (reply.metadata.created_at - sent_at))
             outcomes.append(outcome_of(dataset_id, self._names[dataset_id], reply, milliseconds))
         replies = {

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belmont.federated.exchange import Exchange
-from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.node.requests import Claim, round_content
@@ -102,9 +101,11 @@ def attempts(permit: "Permit", model: Model, served: Arrays) -> Iterator[Attempt
 def send(permit: "Permit", sent: Round) -> tuple[HospitalOutcome, ...]:
     """Sends one round's messages and reads each node's answer."""
     consortium = permit.consortium
-    with closing(InProcessGrid([consortium.node(dataset) for dataset in sent.participants])) as grid:
+    with closing(consortium.grid(sent.participants)) as grid:
         grid.deliver(sent.bundle)
-        exchange = Exchange(consortium.registry, grid, sent.permit_id, sent.participants, sent.purpose)
+        exchange = Exchange(
+            consortium.registry, grid, sent.permit_id, sent.participants, sent.purpose, node_ids=grid.node_ids
+        )
         claim = Claim(sent.permit_id, sent.n, sent.purpose, sent.participants)
         _, outcomes = exchange.ask("train", sent.n, round_content(claim, sent.config, sent.arrays))
     return outcomes

@@ -23,6 +23,7 @@ from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
 from belmont.lab.retention import Keeping
+from belmont.lab.running import Deployment
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
@@ -32,6 +33,8 @@ from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId, Role
 
 if TYPE_CHECKING:
+    from belmont.federated.grid.deployed import DeployedGrid
+    from belmont.federated.grid.in_process import InProcessGrid
     from belmont.federated.node.node import HospitalNode
 
 
@@ -52,6 +55,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self._nodes: dict[DatasetId, HospitalNode] = {}
         self._consents: dict[DatasetId, HospitalConsents] = {}
         self._chain: ChainProcess | None = None
+        self._deployment: Deployment | None = None
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
         self._source = record.synthetic if record else None
@@ -82,14 +86,12 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
             return started[0].url
 
         try:
-            found = place.read().synthetic if place.is_finished else None
-            wanted = replace(found or local.DEFAULT_SOURCE, **given)
-            refuse_sizes(wanted)
             if not place.is_finished:
+                wanted = replace(local.DEFAULT_SOURCE, **given)
+                refuse_sizes(wanted)
                 local.make(place, start_chain, wanted)
             else:
-                if found != wanted:
-                    raise HomeError(f"{place.path} holds {found}, not {wanted}: name another directory for the new one")
+                cls.refuse_other_sizes(place, **named)
                 start_chain(place.chain)
             consortium = cls.connect(started[0].url, place.path)
         except BaseException:
@@ -114,6 +116,29 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         place = Home(Path(home).expanduser()) if home else None
         registry = ChainRegistry.connect(url, place.read().members_address if place else members_address)
         return cls(registry, url, place)
+
+    @classmethod
+    def deployed(cls, home: Path | str) -> "Consortium":
+        """The consortium that ``belmont up`` runs from ``home``: its hospitals' nodes are processes,
+        reached over its coordinator. Raises ``HomeError`` where it does not run.
+        """
+        place = Home(Path(home).expanduser())
+        running = Deployment.read(place.path)
+        if running is None or not all(each.runs for each in running.processes.values()):
+            raise HomeError(f"{place.path} does not run, or not all of it: belmont up --home {place.path} starts it")
+        consortium = cls.connect(running.chain, place.path)
+        consortium._deployment = running
+        return consortium
+
+    @staticmethod
+    def refuse_other_sizes(home: Home, **named: int | None) -> None:
+        """Raises ``HomeError`` where a home's records are not as many as named; None stands for those that it has."""
+        found = home.read().synthetic
+        given = {name: value for name, value in named.items() if value is not None}
+        wanted = replace(found or local.DEFAULT_SOURCE, **given)
+        refuse_sizes(wanted)
+        if found != wanted:
+            raise HomeError(f"{home.path} holds {found}, not {wanted}: name another directory for the new one")
 
     @property
     def registry(self) -> ChainRegistry:
@@ -180,6 +205,17 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
             refuse_destroyed(self.registry, hospital)
             self._nodes[dataset_id] = open_node(self.home, hospital, self.registry)
         return self._nodes[dataset_id]
+
+    def grid(self, participants: tuple[DatasetId, ...]) -> "InProcessGrid | DeployedGrid":
+        """A way to the nodes of these datasets: over the coordinator where there is one, or else in this process."""
+        if self._deployment is not None:
+            from belmont.federated.grid.deployed import CoordinatorClient, DeployedGrid
+
+            where, authority = self._deployment.coordinator, self._deployment.authority.read_bytes()
+            return DeployedGrid(CoordinatorClient(where, authority, self.researcher.identity.account))
+        from belmont.federated.grid.in_process import InProcessGrid
+
+        return InProcessGrid([self.node(dataset) for dataset in participants])
 
     def forget(self, dataset_id: DatasetId) -> None:
         """Closes the node of a dataset that runs here, and drops the rows of it that this object keeps in memory."""
@@ -286,15 +322,18 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         named = person.slug, person.name, person.roles, identity
         return Hospital(*named, dataset.id, dataset.name, version.rows, consortium=self)
 
+    @property
+    def _where(self) -> str:
+        if self._deployment is not None:
+            return f"in processes of their own, over coordinator {self._deployment.coordinator}"
+        return "in this process, shared with the study's code: for development and synthetic data"
+
     def __repr__(self) -> str:
         try:
             name = self.name
         except (LabError, RegistryError) as error:
             return f"Consortium({error})"
-        return (
-            f"Consortium({name!r}, {len(self.hospitals)} hospital nodes in this process, chain {self.url}): "
-            "nodes share this process with the study's code, for development and synthetic data"
-        )
+        return f"Consortium({name!r}, {len(self.hospitals)} hospitals, chain {self.url}): nodes {self._where}"
 
     def _repr_html_(self) -> str:
         try:
@@ -311,7 +350,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         facts = {
             "chain": cards.mono(f"{self.url}, block {head.number}"),
             "datasets": ", ".join(f"{h.dataset_name} ({h.rows:,} rows)" for h in self.hospitals) or "none here",
-            "nodes": "in this process, shared with the study's code: for development and synthetic data",
+            "nodes": self._where,
         }
         table = cards.table(["member", "roles", "address", "status"], rows)
         return cards.card(self.name, cards.facts(facts), table, mark=cards.badge("connected", cards.GOOD))

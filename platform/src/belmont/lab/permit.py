@@ -4,7 +4,6 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.lab import cards, documents
@@ -117,7 +116,7 @@ class Permit:
         count = max(left, 1) if rounds is None else rounds
         earlier = start.rounds if start else []
         self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
-        with closing(self._grid(participants)) as grid:
+        with closing(self.consortium.grid(participants)) as grid:
             grid.deliver(chosen.bundle)
             training = Training(
                 self.consortium.registry.as_(self.consortium.researcher.identity.account),
@@ -127,6 +126,7 @@ class Permit:
                 model=start.rounds[-1].model if start and start.rounds else chosen.initial(),
                 combine=chosen.combine(),
                 participants=participants,
+                node_ids=grid.node_ids,
             )
             with watched(training.rounds(count), count, earlier) as results:
                 for finished in results:
@@ -149,7 +149,8 @@ class Permit:
         query = question.query(dictionary)
         width = dictionary.column(query.column).width if query.column else 1
         registry = self.consortium.registry.as_(self.consortium.researcher.identity.account)
-        with closing(self._grid(participants)) as grid:
+        with closing(self.consortium.grid(participants)) as grid:
+            grid.deliver(LogisticModel.default(dictionary).bundle)  # Flower's runs have one; a query runs nothing of it
             encrypted = ask(
                 registry,
                 grid,
@@ -158,6 +159,7 @@ class Permit:
                 width=width,
                 participants=participants,
                 columns=columns_of(dictionary),
+                node_ids=grid.node_ids,
             )
         return Answer(question, encrypted, dictionary, registry)
 
@@ -201,9 +203,6 @@ class Permit:
         refuse_others(Hospital, (hospital,), "permit.withdraw(consortium.hospitals[0])")
         self.consortium.registry.as_(hospital.identity.account).withdraw(self.id, hospital.dataset_id)
         return self
-
-    def _grid(self, participants: tuple[DatasetId, ...]) -> InProcessGrid:
-        return InProcessGrid([self.consortium.node(dataset) for dataset in participants])
 
     def __repr__(self) -> str:
         try:

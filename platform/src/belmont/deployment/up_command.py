@@ -1,0 +1,55 @@
+"""``belmont up``: a whole consortium of processes on this machine."""
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """examples:
+  belmont up                                     4 synthetic hospitals in ./consortium, or what is there already
+  belmont up --hospitals 4 --patients 4000 --seed 7 --home consortium
+  belmont up --home consortium                   once more: starts what was killed, and leaves alone what runs
+  belmont status --home consortium
+  belmont down --home consortium                 ends the processes; the consortium stays
+
+In a notebook, in place of Consortium.local(...):  consortium = Consortium.deployed("consortium")
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``belmont up``."""
+    parser.add_argument("--home", type=Path, default=Path("consortium"), metavar="DIR", help="default consortium")
+    parser.add_argument("--hospitals", type=int, metavar="K", help="of a new consortium: 3 to 16 (default 4)")
+    parser.add_argument("--patients", type=int, metavar="N", help="over all hospitals of a new one (default 4000)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of a new one's synthetic records (default 7)")
+    parser.add_argument(
+        "--in-process",
+        action="store_true",
+        help="nodes run the study's code in their own process: only for synthetic data, where isolation cannot be had",
+    )
+    parser.set_defaults(run=up)
+
+
+def up(options: argparse.Namespace) -> int:
+    """Make the consortium if there is none, and start what is not running."""
+    import sys
+
+    from belmont.deployment.machine import Machine
+    from belmont.lab.consortium import Consortium
+    from belmont.lab.home import Home
+    from belmont.lab.progress import progress_bar
+
+    home = Home(options.home)
+    named = {"hospitals": options.hospitals, "patients": options.patients, "seed": options.seed}
+    if not home.is_finished:
+        Consortium.local(**named, home=options.home).close()
+    elif any(value is not None for value in named.values()):
+        Consortium.refuse_other_sizes(home, **named)
+    machine = Machine(options.home)
+    with progress_bar("Starting processes", 2 + len(machine.hospitals)) as bar:
+        machine.up(lambda name: bar.advance(note=name), "in-process" if options.in_process else "isolated")
+    deployment = machine.deployment
+    print(f"chain        {deployment.chain}")
+    print(f"coordinator  {deployment.coordinator}, authority {deployment.authority}")
+    print(f"hospitals    {len(machine.hospitals)} nodes: belmont status --home {options.home}")
+    print(f'notebook     consortium = Consortium.deployed("{options.home}")')
+    sys.stdout.flush()
+    return 0
