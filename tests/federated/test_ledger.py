@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from belmont.federated.errors import LedgerError
-from belmont.federated.gate.ledger import Ledger
+from belmont.federated.gate.ledger import Ledger, Prepared
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
 DATASET = DatasetId(b"\1" * 32)
@@ -27,8 +30,15 @@ def ledger(tmp_path):
     made.close()
 
 
-def admit(ledger, n=1, message_id="m", permit=1, kind=ROUND, head=5):
-    return ledger.admit(PermitId(permit), kind, n, message_id, b"\2" * 32, head, 100.0)
+ASKED = b"\4" * 32
+
+
+def admit(ledger, n=1, message_id="m", permit=1, kind=ROUND, head=5, asked=ASKED):
+    return ledger.admit(PermitId(permit), kind, n, message_id, b"\2" * 32, head, 100.0, asked)
+
+
+def prepare(ledger, n=1, result=b"\3" * 32, reply=b"reply", kind=ROUND):
+    ledger.prepare(PermitId(1), kind, n, result, "request", reply)
 
 
 def test_a_round_and_a_message_are_admitted_once(ledger):
@@ -41,14 +51,86 @@ def test_a_round_and_a_message_are_admitted_once(ledger):
     assert ledger.served(PermitId(1), ROUND) == 2
 
 
-def test_a_result_is_released_once_and_only_if_admitted(ledger):
+def test_a_result_is_released_once_and_only_if_prepared(ledger):
+    with pytest.raises(LedgerError):
+        prepare(ledger)
+    admit(ledger)
     with pytest.raises(LedgerError):
         ledger.release(PermitId(1), ROUND, 1, b"\3" * 32, 6, 101.0)
-    admit(ledger)
+    prepare(ledger)
+    with pytest.raises(LedgerError):
+        prepare(ledger)
+    with pytest.raises(LedgerError):
+        ledger.release(PermitId(1), ROUND, 1, b"\5" * 32, 6, 101.0)
     ledger.release(PermitId(1), ROUND, 1, b"\3" * 32, 6, 101.0)
     with pytest.raises(LedgerError):
         ledger.release(PermitId(1), ROUND, 1, b"\3" * 32, 6, 101.0)
     assert ledger.entries()[0].result_hash == b"\3" * 32
+
+
+def test_a_result_is_kept_for_the_request_that_it_answers_until_the_next_one(ledger):
+    admit(ledger)
+    assert ledger.prepared(PermitId(1), ROUND, 1, ASKED) is None
+    prepare(ledger)
+    kept = ledger.prepared(PermitId(1), ROUND, 1, ASKED)
+    assert kept == Prepared(b"\3" * 32, "request", b"reply", is_released=False)
+    assert ledger.prepared(PermitId(1), ROUND, 1, b"\5" * 32) is None
+    ledger.release(PermitId(1), ROUND, 1, b"\3" * 32, 6, 101.0)
+    assert ledger.prepared(PermitId(1), ROUND, 1, ASKED).is_released
+    admit(ledger, n=2, message_id="m2")
+    prepare(ledger, n=2)
+    assert ledger.prepared(PermitId(1), ROUND, 1, ASKED) is None
+    assert ledger.entries()[0].result_hash == b"\3" * 32
+
+
+def test_a_round_that_a_process_did_not_end_is_taken_up_again_three_times_in_all(tmp_path):
+    for attempt, expected in enumerate([True, True, True, False]):
+        ledger = Ledger(tmp_path / "ledger", "consortium", DATASET)
+        assert attempt == 0 or not admit(ledger, message_id="other", asked=b"\5" * 32), "another request for it"
+        assert ledger.refuses(PermitId(1), ROUND, 1, f"m{attempt}", ASKED) is not expected
+        assert admit(ledger, message_id=f"m{attempt}") is expected
+        assert not admit(ledger, message_id="again"), "the process that has it is at it"
+        ledger.close()
+    assert len(Ledger(tmp_path / "ledger", "consortium", DATASET).entries()) == 1
+
+
+def test_a_query_that_a_process_did_not_end_is_not_taken_up_again(tmp_path):
+    first = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    assert admit(first, kind=UseKind.QUERY)
+    first.close()
+    second = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    assert not admit(second, kind=UseKind.QUERY, message_id="other")
+    second.close()
+
+
+def test_what_was_prepared_survives_a_restart_and_is_not_computed_again(tmp_path):
+    first = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    admit(first)
+    prepare(first)
+    first.close()
+    second = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    assert not admit(second, message_id="other")
+    assert second.prepared(PermitId(1), ROUND, 1, ASKED).reply == b"reply"
+    second.release(PermitId(1), ROUND, 1, b"\3" * 32, 6, 101.0)
+    second.close()
+
+
+def test_a_process_that_lost_its_round_to_another_prepares_nothing(tmp_path):
+    first, second = (Ledger(tmp_path / "ledger", "consortium", DATASET) for _ in range(2))
+    assert admit(first)
+    assert admit(second, message_id="other")
+    with pytest.raises(LedgerError):
+        prepare(first)
+    prepare(second)
+    first.close()
+    second.close()
+
+
+def test_a_ledger_of_an_earlier_release_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "ledger") as db:
+        db.execute("CREATE TABLE uses (permit_id INTEGER)")
+    with pytest.raises(LedgerError, match="another release"):
+        Ledger(tmp_path / "ledger", "consortium", DATASET)
 
 
 def test_the_highest_head_never_goes_down(ledger):
@@ -62,7 +144,7 @@ def test_entries_and_head_survive_a_restart(tmp_path):
     admit(first, head=8)
     first.close()
     second = Ledger(tmp_path / "ledger", "consortium", DATASET)
-    assert not admit(second) and second.highest_head == 8
+    assert not admit(second, asked=b"\5" * 32) and second.highest_head == 8
     second.close()
 
 
@@ -87,7 +169,7 @@ def test_of_many_threads_and_two_handles_exactly_one_is_admitted(tmp_path):
 
     def attempt(i):
         start.wait()
-        return admit(handles[i % 2], message_id=f"m{i}")
+        return admit(handles[i % 2], message_id=f"m{i}", asked=bytes([i]) * 32)
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(8))) == 1
@@ -98,13 +180,13 @@ def test_of_many_threads_and_two_handles_exactly_one_is_admitted(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from belmont.federated.gate.ledger import Ledger
+from belmont.federated.gate.ledger import Ledger, Prepared
 from belmont.registry.types import DatasetId, PermitId, UseKind
 ledger = Ledger(Path(sys.argv[1]), "consortium", DatasetId(b"\\1" * 32))
 n = 0
 while True:
     n += 1
-    assert ledger.admit(PermitId(1), UseKind.ROUND, n, f"m{n}", b"\\2" * 32, n, 0.0)
+    assert ledger.admit(PermitId(1), UseKind.ROUND, n, f"m{n}", b"\\2" * 32, n, 0.0, b"\\4" * 32)
     print(n, flush=True)
 """
 
@@ -123,55 +205,97 @@ def test_every_admission_that_was_reported_survives_sigkill(tmp_path):
     ledger = Ledger(tmp_path / "ledger", "consortium", DATASET)
     assert ledger.served(PermitId(1), ROUND) >= last
     assert ledger.highest_head >= last
-    assert not any(admit(ledger, n=n, message_id=f"again {n}") for n in range(1, last + 1))
+    assert not any(admit(ledger, n=n, message_id=f"again {n}", asked=bytes(32)) for n in range(1, last + 1))
     ledger.close()
 
 
 class LedgerModel(RuleBasedStateMachine):
-    """The ledger against two sets and a number."""
+    """The ledger against dictionaries and a number."""
 
     def __init__(self):
         super().__init__()
-        import tempfile
-        from pathlib import Path
-
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "ledger"
         self.ledger = Ledger(self.path, "consortium", DATASET)
-        self.uses, self.messages, self.released, self.head = set(), set(), set(), 0
+        self.process, self.head = 0, 0
+        self.uses: dict = {}
+        """By use: what was asked, the process that has it, attempts, whether prepared and released, its message."""
 
-    @rule(permit=st.integers(1, 2), kind=st.sampled_from(UseKind), n=st.integers(1, 3), m=st.integers(0, 6))
-    def admit(self, permit, kind, n, m):
-        expected = (permit, kind, n) not in self.uses and m not in self.messages
-        head = permit + n + m
-        assert self.ledger.knows(PermitId(permit), kind, n, str(m)) is not expected
-        assert self.ledger.admit(PermitId(permit), kind, n, str(m), bytes(32), head, 0.0) is expected
+    @rule(
+        permit=st.integers(1, 2),
+        kind=st.sampled_from(UseKind),
+        n=st.integers(1, 3),
+        m=st.integers(0, 6),
+        asked=st.integers(0, 1),
+    )
+    def admit(self, permit, kind, n, m, asked):
+        use, head = (permit, kind, n), permit + n + m
+        known = self.uses.get(use)
+        taken = any(each["message"] == m for other, each in self.uses.items() if other != use)
+        again = (
+            known is not None
+            and kind is ROUND
+            and known["asked"] == asked
+            and known["process"] != self.process
+            and known["attempts"] < 3
+            and not known["prepared"]
+        )
+        expected = (known is None or again) and not taken
+        hashed = bytes([asked]) * 32
+        assert self.ledger.refuses(PermitId(permit), kind, n, str(m), hashed) is not expected
+        assert self.ledger.admit(PermitId(permit), kind, n, str(m), bytes(32), head, 0.0, hashed) is expected
         if expected:
-            self.uses.add((permit, kind, n))
-            self.messages.add(m)
+            attempts = known["attempts"] + 1 if known else 1
+            self.uses[use] = {
+                "asked": asked,
+                "process": self.process,
+                "attempts": attempts,
+                "prepared": False,
+                "released": False,
+                "message": m,
+            }
             self.head = max(self.head, head)
+
+    @rule(permit=st.integers(1, 2), kind=st.sampled_from(UseKind), n=st.integers(1, 3))
+    def prepare(self, permit, kind, n):
+        known = self.uses.get((permit, kind, n))
+        expected = known is not None and known["process"] == self.process and not known["prepared"]
+        try:
+            self.ledger.prepare(PermitId(permit), kind, n, bytes(32), "request", b"reply")
+        except LedgerError:
+            assert not expected
+        else:
+            assert expected
+            known["prepared"] = True
+            for use, each in self.uses.items():
+                each["kept"] = use == (permit, kind, n) or (each.get("kept", False) and use[:2] != (permit, kind))
 
     @rule(permit=st.integers(1, 2), kind=st.sampled_from(UseKind), n=st.integers(1, 3), head=st.integers(0, 20))
     def release(self, permit, kind, n, head):
-        use = (permit, kind, n)
+        known = self.uses.get((permit, kind, n))
         try:
             self.ledger.release(PermitId(permit), kind, n, bytes(32), head, 1.0)
         except LedgerError:
-            assert use not in self.uses or use in self.released
+            assert known is None or not known["prepared"] or known["released"]
         else:
-            assert use in self.uses and use not in self.released
-            self.released.add(use)
+            assert known["prepared"] and not known["released"]
+            known["released"] = True
             self.head = max(self.head, head)
 
     @rule()
     def restart(self):
         self.ledger.close()
         self.ledger = Ledger(self.path, "consortium", DATASET)
+        self.process += 1
 
     @invariant()
     def holds_what_the_model_holds(self):
-        assert {(e.permit_id, e.kind, e.n) for e in self.ledger.entries()} == self.uses
+        assert {(e.permit_id, e.kind, e.n) for e in self.ledger.entries()} == set(self.uses)
         assert self.ledger.highest_head == self.head
+        for (permit, kind, n), each in self.uses.items():
+            kept = self.ledger.prepared(PermitId(permit), kind, n, bytes([each["asked"]]) * 32)
+            assert (kept is not None) is each.get("kept", False)
+            assert kept is None or kept.is_released is each["released"]
 
     def teardown(self):
         self.ledger.close()

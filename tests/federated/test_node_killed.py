@@ -1,4 +1,4 @@
-"""A hospital's node process is killed while it computes: the round is consumed, and a new process does not serve it."""
+"""A hospital's node process is killed while it computes: a new process serves the same request, and no other."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import time
 
 from belmont.registry.reasons import Reason
+from belmont.registry.types import UseKind
 
 NODE = """
 import sys
@@ -56,16 +57,20 @@ list(grid.send_and_receive([grid.create_message(content, "train", node.node_id, 
 SLOW_APP = """
 import time
 from pathlib import Path
+from flwr.app import Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 app = ClientApp()
 @app.train()
 def train(message, context):
-    Path({trace!r}).write_text("computing")
-    time.sleep(600)
+    if not Path({trace!r}).exists():
+        Path({trace!r}).write_text("computing")
+        time.sleep(600)
+    content = RecordDict({{"arrays": message.content["arrays"], "metrics": MetricRecord({{"num-examples": 1}})}})
+    return Message(content, reply_to=message)
 """
 
 
-def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_study, app_builder, refused):
+def test_a_round_under_way_when_the_node_is_killed_is_served_by_the_next_process(on_chain_study, app_builder, refused):
     study = on_chain_study
     study.bundle = app_builder(SLOW_APP.format(trace=str(study.trace)))
     permit = study.issue()
@@ -92,8 +97,11 @@ def test_a_round_under_way_when_the_node_is_killed_is_not_served_again(on_chain_
     assert study.trace.exists(), "the node never began to compute"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    study.trace.unlink()
-    study.nodes[0] = study.new_node(0)
-    assert refused(study.send_round(permit)).reason is Reason.ALREADY_SERVED
-    assert not study.trace.exists()
     assert study.registry.uses(permit) == []
+    study.nodes[0] = study.new_node(0)
+    others = tuple(reversed(study.participants))
+    assert refused(study.send_round(permit, participants=others)).reason is Reason.PARTICIPANTS_MISMATCH
+    assert refused(study.send_round(permit)).reason is Reason.ALREADY_SERVED, "for more purposes"
+    assert study.send_round(permit, purpose=1 << 37).has_content()
+    assert len(study.registry.uses(permit)) == 1
+    assert study.nodes[0].ledger.served(permit, UseKind.ROUND) == 1

@@ -10,6 +10,7 @@ from flwr.app import ConfigRecord, RecordDict
 
 from belmont.federated.errors import NODE_FAULT, REFUSED, FederatedError, QueryError, QueryRefused
 from belmont.federated.grid.in_process import InProcessGrid
+from belmont.federated.grid.records import pack_records
 from belmont.federated.hashes import query_hash
 from belmont.federated.node.requests import Claim, query_content
 from belmont.federated.query.aggregate import aggregate, clear_totals
@@ -174,10 +175,14 @@ def test_a_query_that_was_not_opened(study, key, refused):
     assert refused(send(study, permit, count(), key.public_context)).reason is Reason.QUERY_NOT_OPEN
 
 
-def test_a_query_is_answered_once(study, key, refused):
+def test_a_query_is_answered_once_and_the_same_again_until_the_next(study, key, refused):
     permit = study.issue()
     open_query(study, permit, count(), key)
-    assert send(study, permit, count(), key.public_context).has_content()
+    first, again = (send(study, permit, count(), key.public_context) for _ in range(2))
+    assert pack_records(first.content) == pack_records(again.content)
+    assert len(study.registry.uses(permit)) == 1
+    open_query(study, permit, count(), key, n=2)
+    assert send(study, permit, count(), key.public_context, n=2).has_content()
     assert refused(send(study, permit, count(), key.public_context)).reason is Reason.ALREADY_SERVED
 
 

@@ -132,7 +132,7 @@ def test_a_chain_that_goes_away_while_the_use_is_recorded_stops_the_result(hooke
 def test_a_node_counts_its_own_rounds_whatever_the_chain_says(scene, refused):
     permit = scene.issue(rounds=1)
     scene.open_round(permit)
-    assert scene.nodes[0].ledger.admit(PermitId(permit), UseKind.ROUND, 7, "earlier", bytes(32), 1, 0.0)
+    assert scene.nodes[0].ledger.admit(PermitId(permit), UseKind.ROUND, 7, "earlier", bytes(32), 1, 0.0, bytes(32))
     assert refused(scene.send_round(permit)).reason is Reason.ROUNDS_EXHAUSTED
     assert scene.traces() == []
 

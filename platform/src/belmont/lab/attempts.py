@@ -91,9 +91,10 @@ def attempts(permit: "Permit", model: Model, served: Arrays) -> Iterator[Attempt
         "another purpose": dataclasses.replace(honest, purpose=honest.purpose << 1),
         "two hospitals only": dataclasses.replace(honest, participants=record.covered[:2]),
         "a round that nobody opened": dataclasses.replace(honest, n=honest.n + 1),
-        "the last round once more": honest,
         "another model in an opened round": dataclasses.replace(honest, arrays={k: v + 1.0 for k, v in served.items()}),
     }
+    if record.rounds_opened > 1:  # the last round's answer may be fetched again: the very same bytes
+        dishonest["an old round once more"] = dataclasses.replace(honest, n=1, arrays=model.initial())
     for what, sent in dishonest.items():
         yield Attempt(what, send(permit, sent))
 

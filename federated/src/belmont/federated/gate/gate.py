@@ -15,24 +15,37 @@
 ``release``, before the result leaves:
 
 7. steps 1 to 3 again: a permit revoked since then stops the result;
-8. the use is recorded on chain, where the contract checks once more;
-9. the release is on disk.
+8. the result is on disk, with what it was computed for;
+9. the use is recorded on chain, where the contract checks once more;
+10. the release is on disk.
 
-A crash or refusal anywhere after 6 leaves the entry: the round or query is consumed at this hospital.
+A refusal or failure anywhere after 6 leaves the entry: the use is consumed at this hospital. So does a crash, but for a
+round of which nothing was prepared (8): the same request may be admitted anew after a restart, ``MOST_ATTEMPTS`` times.
+
+``again``, for a request that was answered, or whose answer was prepared when the node stopped:
+
+11. steps 1 to 3 for what the result was computed for: the version, consents and rows of then. A permit revoked since, a
+    consent taken back since, and the result stays here, though it was on its way before;
+12. the chain has this very result, or gets it as in 9;
+13. the same bytes leave: nothing is computed, and nothing charged.
 """
 
+import hashlib
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from belmont.federated.errors import NodeFault, Refusal
+from belmont.federated.errors import LedgerError, NodeFault, Refusal
 from belmont.federated.gate.ledger import Ledger
+from belmont.federated.hashes import canonical_json
 from belmont.registry.decide import Refused, decide
 from belmont.registry.errors import CodeUnknown, RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import AnswerMode, DatasetId, Permit, PermitId, Request, UseKind, View
+from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, UseKind, View
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
 """What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
@@ -66,6 +79,7 @@ class Gate:
         self._registry = registry
         self._ledger = ledger
         self._clock = clock
+        self._releasing = threading.Lock()
 
     def admit(
         self, asked: Asked, choose: Callable[[View, int], Request], message_id: str, least_hospitals: int = 1
@@ -84,15 +98,15 @@ class Gate:
             raise Refusal(Reason.TOO_FEW_HOSPITALS, detail)
         if request.kind is UseKind.QUERY and permit.terms.answer_mode is not AnswerMode.EXACT:
             raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node cannot add the noise that the permit asks for")
-        kind, n = request.kind, request.n
-        if self._ledger.knows(request.permit_id, kind, n, message_id):
+        kind, n, hashed = request.kind, request.n, request_hash(request)
+        if self._ledger.refuses(request.permit_id, kind, n, message_id, hashed):
             raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
         limit = permit.terms.rounds if kind is UseKind.ROUND else permit.terms.queries
         served = self._ledger.served(request.permit_id, kind)
-        if served >= limit:
+        if served >= limit and not self._ledger.has(request.permit_id, kind, n):
             raise Refusal(_EXHAUSTED[kind], f"this node already served {served} of {limit}")
         if not self._ledger.admit(
-            request.permit_id, kind, n, message_id, request.subject_hash, _head(view), self._clock()
+            request.permit_id, kind, n, message_id, request.subject_hash, _head(view), self._clock(), hashed
         ):
             raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
         return Admission(request, permit, message_id)
@@ -108,11 +122,53 @@ class Gate:
             raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(minimum))
         return replace(admission, request=replace(admission.request, cohort_rows=cohort_rows))
 
-    def release(self, admission: Admission, result_hash: bytes) -> None:
-        """Return only if the result may leave now; raise Refusal otherwise."""
+    def release(self, admission: Admission, result_hash: bytes, reply: bytes) -> None:
+        """Return only if the result may leave now, as ``reply``; raise Refusal otherwise."""
         request = admission.request
-        view = self._view(Asked(request.permit_id, request.dataset_id, request.kind, request.n))
-        self._decide(request, view, int(self._clock()))
+        with self._releasing:
+            view = self._view(_asked(request))
+            self._decide(request, view, int(self._clock()))
+            computed_for = _written(request)
+            self._ledger.prepare(request.permit_id, request.kind, request.n, result_hash, computed_for, reply)
+            self._record(request, result_hash)
+            self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
+
+    def again(self, asked: Asked, hashed: bytes) -> bytes | None:
+        """What may leave once more in answer to a request (``request_hash``); None if nothing is kept for it.
+
+        Raises Refusal where it may not leave now.
+        """
+        with self._releasing:
+            return self._again(asked, hashed)
+
+    def _again(self, asked: Asked, hashed: bytes) -> bytes | None:
+        kept = self._ledger.prepared(asked.permit_id, asked.kind, asked.n, hashed)
+        if kept is None:
+            return None
+        request = _read(kept.computed_for)
+        view = self._view(asked)
+        if view.recorded:
+            with chain_read():
+                recorded = [
+                    use.result_hash
+                    for use in self._registry.uses(asked.permit_id)
+                    if (use.kind, use.n, use.dataset_id) == (asked.kind, asked.n, asked.dataset_id)
+                ]
+            if recorded != [kept.result_hash]:
+                raise Refusal(
+                    Reason.ALREADY_SERVED, f"the chain has another result of {asked.kind.name.lower()} {asked.n}"
+                )
+            view = replace(view, recorded=False, rho_spent=MicroRho(max(0, view.rho_spent - request.rho)))
+            self._decide(request, view, int(self._clock()))
+        else:
+            self._decide(request, view, int(self._clock()))
+            self._record(request, kept.result_hash)
+        if not kept.is_released:
+            now = self._clock()
+            self._ledger.release(asked.permit_id, asked.kind, asked.n, kept.result_hash, _head(view), now)
+        return kept.reply
+
+    def _record(self, request: Request, result_hash: bytes) -> None:
         try:
             self._registry.record_use(
                 request.permit_id,
@@ -130,7 +186,6 @@ class Gate:
             raise NodeFault(f"the chain refused to record this use: {error.reason}") from error
         except Exception as error:  # fail closed, whatever the chain's client raises
             raise Refusal(Reason.CHAIN_UNREACHABLE, "this use could not be recorded on chain") from error
-        self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
 
     def _view(self, asked: Asked) -> View:
         floor = self._ledger.highest_head
@@ -162,6 +217,42 @@ def chain_read() -> Iterator[None]:
         raise
     except Exception as error:
         raise Refusal(Reason.CHAIN_UNREACHABLE, "the chain could not be read") from error
+
+
+def request_hash(request: Request) -> bytes:
+    """SHA-256 of what was asked, without what the node itself chose to answer it: rows, version and consents."""
+    asked = json.loads(_written(request))
+    for name in _CHOSEN:
+        del asked[name]
+    return hashlib.sha256(b"belmont/request/1\0" + canonical_json(asked)).digest()
+
+
+_CHOSEN = ("cohort_rows", "version", "consent_root", "consented_until", "left_out", "rho")
+
+
+def _written(request: Request) -> str:
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return value.hex()
+        return [plain(each) for each in value] if isinstance(value, tuple) else value
+
+    return canonical_json({name: plain(value) for name, value in asdict(request).items()}).decode()
+
+
+def _read(text: str) -> Request:
+    """What ``_written`` wrote. Raises LedgerError for anything else."""
+    try:
+        fields = json.loads(text)
+        for name in ("dataset_id", "code_hash", "config_hash", "subject_hash", "consent_root"):
+            fields[name] = bytes.fromhex(fields[name])
+        fields["participants"] = tuple(DatasetId(bytes.fromhex(each)) for each in fields["participants"])
+        return Request(**fields | {"kind": UseKind(fields["kind"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise LedgerError("the ledger's entry cannot be read") from error
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(request.permit_id, request.dataset_id, request.kind, request.n)
 
 
 def _head(view: View) -> int:

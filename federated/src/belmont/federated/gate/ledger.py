@@ -1,12 +1,18 @@
 """A node's own record of what it served: durable before anything is computed.
 
 1. A (permit, kind, n) is admitted once, and so is a message: both are keys of one table.
-2. An entry is on disk (``synchronous=FULL``) before the node computes. After a crash the entry is still there, so the
-   round counts as consumed; nothing is served twice.
-3. The highest block the node ever acted on is kept, so a chain that went backwards is noticed after a restart too.
-4. A ledger belongs to one dataset of one consortium, and refuses to serve another.
+2. An entry is on disk (``synchronous=FULL``) before the node computes. After a crash the entry is still there.
+3. A round that was admitted may be taken up again, by the same request to another process of this node, while no result
+   was prepared: nothing has left then. ``MOST_ATTEMPTS`` times in all, since whether it ends is a bit of its own. A
+   query is not: it leaves traces elsewhere before its answer is prepared.
+4. A result is on disk, with what it was computed for, before the chain hears of it and it leaves. The same request
+   gets the same bytes again, and nothing is computed or charged twice. The newest of a permit is kept, and overwritten
+   when it goes (``secure_delete``).
+5. The highest block the node ever acted on is kept, so a chain that went backwards is noticed after a restart too.
+6. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
 """
 
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,6 +24,8 @@ from typing import Any
 from belmont.federated.errors import LedgerError
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
+FORMAT = 2
+MOST_ATTEMPTS = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (registry TEXT NOT NULL, dataset_id BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS highest_head (number INTEGER NOT NULL);
@@ -25,6 +33,7 @@ CREATE TABLE IF NOT EXISTS uses (
     permit_id INTEGER NOT NULL, kind INTEGER NOT NULL, n INTEGER NOT NULL,
     message_id TEXT NOT NULL UNIQUE, subject_hash BLOB NOT NULL, admitted_at REAL NOT NULL,
     result_hash BLOB, released_at REAL,
+    request_hash BLOB NOT NULL, process TEXT NOT NULL, attempts INTEGER NOT NULL, prepared_for TEXT, reply BLOB,
     PRIMARY KEY (permit_id, kind, n)
 ) WITHOUT ROWID;
 """
@@ -44,42 +53,100 @@ class LedgerEntry:
     released_at: float | None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A result on disk: the hash that the chain has or gets, what it was computed for, and the bytes that may leave."""
+
+    result_hash: bytes
+    computed_for: str
+    reply: bytes
+    is_released: bool
+
+
 class Ledger:
     """The ledger of one node. Safe for several threads, and for a second process on the same file."""
 
     def __init__(self, path: Path, registry_name: str, dataset_id: DatasetId) -> None:
         self._lock = threading.Lock()
+        self._process = secrets.token_hex(16)
         try:
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._open(path)
             self._claim(path, registry_name, dataset_id)
         except sqlite3.Error as error:
             raise LedgerError(f"{path} cannot be used as a ledger: {error}") from error
 
     def admit(
-        self, permit_id: PermitId, kind: UseKind, n: int, message_id: str, subject_hash: bytes, head: int, now: float
+        self,
+        permit_id: PermitId,
+        kind: UseKind,
+        n: int,
+        message_id: str,
+        subject_hash: bytes,
+        head: int,
+        now: float,
+        request_hash: bytes,
     ) -> bool:
         """Record an admission durably. False, and nothing recorded, if this use or this message was admitted before."""
         try:
             with self._transaction():
-                self._db.execute(
-                    "INSERT INTO uses VALUES (?,?,?,?,?,?,NULL,NULL)",
-                    (permit_id, int(kind), n, message_id, subject_hash, now),
-                )
+                again = self._db.execute(
+                    "UPDATE uses SET message_id=?, process=?, attempts=attempts+1 "
+                    "WHERE permit_id=? AND kind=? AND n=? AND request_hash=? AND process<>? AND attempts<? "
+                    "AND reply IS NULL AND released_at IS NULL",
+                    (message_id, self._process, permit_id, int(kind), n, request_hash, self._process, _attempts(kind)),
+                ).rowcount
+                if not again:
+                    self._db.execute(
+                        "INSERT INTO uses VALUES (?,?,?,?,?,?,NULL,NULL,?,?,1,NULL,NULL)",
+                        (permit_id, int(kind), n, message_id, subject_hash, now, request_hash, self._process),
+                    )
                 self._raise_head(head)
         except sqlite3.IntegrityError:
             return False
         return True
 
-    def release(self, permit_id: PermitId, kind: UseKind, n: int, result_hash: bytes, head: int, now: float) -> None:
-        """Record durably that the result is about to leave. Raises LedgerError if it was not admitted, or has left."""
+    def prepare(
+        self, permit_id: PermitId, kind: UseKind, n: int, result_hash: bytes, computed_for: str, reply: bytes
+    ) -> None:
+        """Keep a result durably (4). Raises LedgerError if this process did not admit it, or one is kept already."""
         with self._transaction():
             changed = self._db.execute(
-                "UPDATE uses SET result_hash=?, released_at=? "
-                "WHERE permit_id=? AND kind=? AND n=? AND released_at IS NULL",
-                (result_hash, now, permit_id, int(kind), n),
+                "UPDATE uses SET result_hash=?, prepared_for=?, reply=? "
+                "WHERE permit_id=? AND kind=? AND n=? AND process=? AND reply IS NULL AND released_at IS NULL",
+                (result_hash, computed_for, reply, permit_id, int(kind), n, self._process),
+            ).rowcount
+            if changed != 1:
+                raise LedgerError(f"{kind.name.lower()} {n} of permit {permit_id} is not waiting for its result")
+            self._db.execute(
+                "UPDATE uses SET reply=NULL WHERE permit_id=? AND kind=? AND n<>?", (permit_id, int(kind), n)
+            )
+
+    def prepared(self, permit_id: PermitId, kind: UseKind, n: int, request_hash: bytes) -> Prepared | None:
+        """The result that is kept for this very request; None if there is none."""
+        rows = self._rows(
+            "SELECT result_hash, prepared_for, reply, released_at FROM uses "
+            "WHERE permit_id=? AND kind=? AND n=? AND request_hash=? AND reply IS NOT NULL",
+            permit_id,
+            int(kind),
+            n,
+            request_hash,
+        )
+        if not rows:
+            return None
+        result_hash, computed_for, reply, released_at = rows[0]
+        return Prepared(bytes(result_hash), str(computed_for), bytes(reply), released_at is not None)
+
+    def release(self, permit_id: PermitId, kind: UseKind, n: int, result_hash: bytes, head: int, now: float) -> None:
+        """Record durably that the result is about to leave. Raises LedgerError if it was not prepared, or has left."""
+        with self._transaction():
+            changed = self._db.execute(
+                "UPDATE uses SET released_at=? "
+                "WHERE permit_id=? AND kind=? AND n=? AND result_hash=? AND released_at IS NULL",
+                (now, permit_id, int(kind), n, result_hash),
             ).rowcount
             if changed != 1:
                 raise LedgerError(f"{kind.name.lower()} {n} of permit {permit_id} is not waiting for its release")
@@ -89,10 +156,19 @@ class Ledger:
         """How many rounds or queries of a permit were admitted."""
         return int(self._rows("SELECT count(*) FROM uses WHERE permit_id=? AND kind=?", permit_id, int(kind))[0][0])
 
-    def knows(self, permit_id: PermitId, kind: UseKind, n: int, message_id: str) -> bool:
-        """Whether this use or this message was admitted before."""
-        sql = "SELECT 1 FROM uses WHERE (permit_id=? AND kind=? AND n=?) OR message_id=?"
-        return bool(self._rows(sql, permit_id, int(kind), n, message_id))
+    def refuses(self, permit_id: PermitId, kind: UseKind, n: int, message_id: str, request_hash: bytes) -> bool:
+        """Whether ``admit`` would refuse, as far as can be known before."""
+        sql = (
+            "SELECT 1 FROM uses WHERE (permit_id=? AND kind=? AND n=? AND NOT (request_hash=? AND process<>? "
+            "AND attempts<? AND reply IS NULL AND released_at IS NULL)) "
+            "OR (message_id=? AND NOT (permit_id=? AND kind=? AND n=?))"
+        )
+        use = permit_id, int(kind), n
+        return bool(self._rows(sql, *use, request_hash, self._process, _attempts(kind), message_id, *use))
+
+    def has(self, permit_id: PermitId, kind: UseKind, n: int) -> bool:
+        """Whether this use has an entry."""
+        return bool(self._rows("SELECT 1 FROM uses WHERE permit_id=? AND kind=? AND n=?", permit_id, int(kind), n))
 
     @property
     def highest_head(self) -> int:
@@ -112,6 +188,17 @@ class Ledger:
         """Close the file; the ledger cannot be used afterwards."""
         with self._lock:
             self._db.close()
+
+    def _open(self, path: Path) -> None:
+        with self._transaction():
+            is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            found = FORMAT if is_new else self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found == FORMAT:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
+        if found != FORMAT:
+            raise LedgerError(f"{path} is a ledger of another release (format {found}; this one reads {FORMAT})")
 
     def _claim(self, path: Path, registry_name: str, dataset_id: DatasetId) -> None:
         with self._transaction():
@@ -148,3 +235,8 @@ class Ledger:
             raise
         except (sqlite3.Error, OverflowError) as error:
             raise LedgerError(f"the ledger cannot be written: {error}") from error
+
+
+def _attempts(kind: UseKind) -> int:
+    """How often a use may be admitted (3)."""
+    return MOST_ATTEMPTS if kind is UseKind.ROUND else 0

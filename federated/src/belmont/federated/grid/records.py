@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -37,6 +39,18 @@ def copy_records(content: RecordDict) -> RecordDict:
         else:
             raise FederatedError(f"record {name!r} is of an unknown type")
     return out
+
+
+def pack_records(content: RecordDict) -> bytes:
+    """Records as bytes, for a node's own ledger."""
+    return bytes(recorddict_to_proto(content).SerializeToString(deterministic=True))
+
+
+def unpack_records(data: bytes) -> RecordDict:
+    """What ``pack_records`` wrote."""
+    proto = ProtoRecordDict()
+    proto.ParseFromString(data)
+    return recorddict_from_proto(proto)
 
 
 def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES) -> Arrays:

@@ -1,8 +1,9 @@
 """One encrypted query at one hospital.
 
 1. The node hashes question, key, permit, number and participants itself.
-2. The gate admits the query: every row of the version has a consent that permits it, and at least three hospitals take
-   part (of two, each could subtract its own answer). From here on the query is consumed, whatever comes of it.
+2. A query that this node answered already gets the same answer. Otherwise the gate admits it: every row of the version
+   has a consent that permits it, and at least three hospitals take part (of two, each could subtract its own answer).
+   From here on the query is consumed, whatever comes of it.
 3. The key is read: it came from the permit's data user, whose hash on chain binds it. It has to be a public BFV context
    of this version's parameters, and the question has to fit the table.
 4. Cells that could add up to half of the plaintext modulus are refused, by the row counts on chain.
@@ -24,9 +25,10 @@ from flwr.app import Message, RecordDict
 
 from belmont.federated.errors import FederatedError, NodeFault, QueryError, Refusal
 from belmont.federated.gate.gate import Asked as GateAsked
-from belmont.federated.gate.gate import Gate, chain_read
+from belmont.federated.gate.gate import Gate, chain_read, request_hash
+from belmont.federated.grid.records import pack_records, unpack_records
 from belmont.federated.hashes import query_hash
-from belmont.federated.node.consents import Chosen
+from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.requests import QueryMessage, read_query
 from belmont.federated.node.versions import NewestVersion, OpenedVersion
@@ -76,9 +78,13 @@ class QueryServer:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         claim = asked.claim
         hashed = query_hash(asked.canonical_query, asked.public_context, claim.permit_id, claim.n, claim.participants)
+        which = GateAsked(claim.permit_id, self.dataset_id, UseKind.QUERY, claim.n)
+        answered = self.gate.again(which, request_hash(self._request(asked, hashed, NOTHING)))
+        if answered is not None:
+            return unpack_records(answered)
         admission, opened, table = self.versions.admit(
             self.gate,
-            GateAsked(claim.permit_id, self.dataset_id, UseKind.QUERY, claim.n),
+            which,
             lambda chosen: self._request(asked, hashed, chosen),
             message.metadata.message_id,
             LEAST_HOSPITALS,
@@ -105,8 +111,9 @@ class QueryServer:
         )
         signed = self.compose(context, mask_context, opened.number, evidence, disclosure, openings)
         self.disclosures.keep(claim.permit_id, claim.n, disclosure, self.clock())
-        self.gate.release(admission, signed.hash)
-        return signed.to_record()
+        reply = signed.to_record()
+        self.gate.release(admission, signed.hash, pack_records(reply))
+        return reply
 
     def compose(
         self,

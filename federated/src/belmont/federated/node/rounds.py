@@ -1,7 +1,8 @@
 """One federated round at one hospital.
 
 1. The node hashes the bundle, configuration and model it received itself; nothing that a message says of itself counts.
-2. The gate admits the round, or nothing happens: the bundle has not even been opened.
+2. A round that this node answered already gets the same answer, if it may still leave. Otherwise the gate admits it, or
+   nothing happens: the bundle has not even been opened.
 3. The bundle is loaded from the hashed bytes, and its code gets the approved configuration, the model, the round's
    number and the rows; nothing else that a coordinator wrote.
 4. What the code answers is read strictly, hashed, and released by the gate.
@@ -19,12 +20,12 @@ from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, M
 from flwr.app.message.message import make_message
 
 from belmont.federated.errors import AppFailed, FederatedError, Refusal
-from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate
-from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
+from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
+from belmont.federated.grid.records import pack_records, read_arrays, read_metrics, unpack_records, write_arrays
 from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
-from belmont.federated.node.consents import Chosen
+from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.versions import NewestVersion
@@ -74,11 +75,15 @@ class RoundServer:
             )
 
         which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
+        answered = self.gate.again(which, request_hash(request(NOTHING)))
+        if answered is not None:
+            return unpack_records(answered)
         admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
         min_cohort = admission.permit.terms.min_cohort
         arrays, metrics, hashed = self._compute(bundle, asked, table, min_cohort)
-        self.gate.release(admission, hashed)
-        return RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
+        reply = RecordDict({"arrays": write_arrays(arrays), "metrics": MetricRecord(dict(metrics))})
+        self.gate.release(admission, hashed, pack_records(reply))
+        return reply
 
     def _compute(
         self, bundle: bytes, asked: RoundMessage, table: NodeTable, min_cohort: int
