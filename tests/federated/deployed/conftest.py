@@ -128,3 +128,31 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.05)
 
     return wait
+
+
+class BareCoordinator:
+    """A coordinator of a consortium that nobody looks at: for what it refuses before it asks the chain."""
+
+    def __init__(self, folder: Path) -> None:
+        made = make_certificates(["127.0.0.1"])
+        (folder / "server.pem").write_bytes(made.certificate)
+        (folder / "server.key").write_bytes(made.key)
+        serving = Serving("127.0.0.1", 0, "", folder / "server.pem", folder / "server.key", folder / "db.sqlite")
+        self.authority = made.authority
+        self.running = Running.start(self._make, serving)
+
+    def _make(self, audience: str) -> Coordinator:
+        registry: Any = None
+        self.app = Coordinator(registry, audience, Path(":memory:"))
+        return self.app
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=f"https://{self.running.audience}", verify=tls_context(self.authority), timeout=30)
+
+
+@pytest.fixture(scope="module")
+def shared_coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareCoordinator]:
+    """One for all tests of what is closed."""
+    made = BareCoordinator(tmp_path_factory.mktemp("bare"))
+    yield made
+    made.running.stop()

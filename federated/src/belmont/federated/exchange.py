@@ -1,7 +1,7 @@
 """One message to every participant, and their replies: what rounds and queries have in common for the researcher."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -12,6 +12,8 @@ from belmont.federated.outcome import HospitalOutcome, outcome_of
 from belmont.registry.errors import RegistryError
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, Permit, PermitId, UseKind
+
+_AGAIN_SECONDS = 1.0
 
 
 class Exchange:
@@ -26,13 +28,16 @@ class Exchange:
         purpose: int | None = None,
         timeout_seconds: float | None = None,
         node_ids: Mapping[DatasetId, int] | None = None,
+        patience_seconds: float = 0.0,
     ) -> None:
+        """``timeout_seconds`` is for one answer, ``patience_seconds`` for asking again whoever was away."""
         self.registry = registry
         self.permit_id = permit_id
         self.participants = participants
         self.purpose = self.permit().terms.purpose if purpose is None else purpose
         self._grid = grid
         self._timeout = timeout_seconds
+        self._patience = patience_seconds
         self._node_ids = dict(node_ids) if node_ids is not None else {d: node_id_of(d) for d in participants}
         self._names = {d: self._name_of(d) for d in participants}
 
@@ -57,27 +62,44 @@ class Exchange:
     def ask(
         self, message_type: str, n: int, content: RecordDict
     ) -> tuple[dict[DatasetId, Message], tuple[HospitalOutcome, ...]]:
-        """Send one content to every participant; the replies, and one outcome each, in the participants' order."""
+        """Send one content to every participant; the replies, and one outcome each, in the participants' order.
+
+        Whoever was away, or could not see the chain, is asked the same again until the patience is over: a node answers
+        the same request with the same bytes, and computes and charges it once.
+        """
+        replies: dict[DatasetId, Message] = {}
+        outcomes: dict[DatasetId, HospitalOutcome] = {}
+        deadline = time.monotonic() + self._patience
+        waiting: tuple[DatasetId, ...] = self.participants
+        while waiting:
+            for dataset_id, reply, outcome in self._asked(message_type, n, content, waiting):
+                outcomes[dataset_id] = outcome
+                if reply is not None and outcome.answered:
+                    replies[dataset_id] = reply
+            waiting = tuple(each for each in waiting if outcomes[each].may_pass)
+            if time.monotonic() + _AGAIN_SECONDS > deadline:
+                break
+            if waiting:
+                time.sleep(_AGAIN_SECONDS)
+        return replies, tuple(outcomes[each] for each in self.participants)
+
+    def _asked(
+        self, message_type: str, n: int, content: RecordDict, participants: tuple[DatasetId, ...]
+    ) -> Iterator[tuple[DatasetId, Message | None, HospitalOutcome]]:
         sent_at = time.time()
         messages = [
             self._grid.create_message(content, message_type, self._node_ids[dataset_id], str(n))
-            for dataset_id in self.participants
+            for dataset_id in participants
             if dataset_id in self._node_ids
         ]
         by_node = {
-            reply.metadata.src_node_id: reply for reply in self._grid.send_and_receive(messages, timeout=self._timeout)
+            reply.metadata.src_node_id: reply
+            for reply in (self._grid.send_and_receive(messages, timeout=self._timeout) if messages else [])
         }
-        outcomes = []
-        for dataset_id in self.participants:
+        for dataset_id in participants:
             reply = by_node.get(self._node_ids.get(dataset_id, -1))
             milliseconds = 0.0 if reply is None else max(0.0, 1000 * (reply.metadata.created_at - sent_at))
-            outcomes.append(outcome_of(dataset_id, self._names[dataset_id], reply, milliseconds))
-        replies = {
-            dataset_id: by_node[self._node_ids[dataset_id]]
-            for dataset_id, outcome in zip(self.participants, outcomes, strict=True)
-            if outcome.answered
-        }
-        return replies, tuple(outcomes)
+            yield dataset_id, reply, outcome_of(dataset_id, self._names[dataset_id], reply, milliseconds)
 
     def check_recorded(self, kind: UseKind, n: int, hashes: Mapping[DatasetId, bytes]) -> None:
         """Raise FederatedError unless each result is the one that its hospital recorded on chain."""

@@ -3,10 +3,19 @@
 from dataclasses import dataclass
 
 from flwr.app import Message
+from flwr.common.constant import ErrorCode
 
 from belmont.federated.errors import APP_FAILED, REFUSED, FederatedError, Refusal
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId
+
+_UNDELIVERED = (
+    ErrorCode.MESSAGE_UNAVAILABLE,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
+    ErrorCode.NODE_UNAVAILABLE,
+)
+"""What Flower's SuperLink answers itself where a node does not."""
+_PASSING = (Reason.CHAIN_UNREACHABLE, Reason.CHAIN_STALE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,11 @@ class HospitalOutcome:
     def answered(self) -> bool:
         return self.status == "answered"
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered later: the node was away, or could not see the chain."""
+        return self.status == "silent" or self.reason in _PASSING
+
 
 def outcome_of(dataset_id: DatasetId, name: str, reply: Message | None, milliseconds: float) -> HospitalOutcome:
     """Read one reply; None stands for silence."""
@@ -34,6 +48,8 @@ def outcome_of(dataset_id: DatasetId, name: str, reply: Message | None, millisec
     if not reply.has_error():
         return HospitalOutcome(dataset_id, name, "answered", milliseconds)
     text = reply.error.reason or ""
+    if reply.error.code in _UNDELIVERED:
+        return HospitalOutcome(dataset_id, name, "silent", milliseconds, detail="its node is not connected")
     if reply.error.code == REFUSED:
         try:
             refusal = Refusal.from_json(text)

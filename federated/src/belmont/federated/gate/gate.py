@@ -14,13 +14,13 @@
 
 ``release``, before the result leaves:
 
-7. steps 1 to 3 again: a permit revoked since then stops the result;
-8. the result is on disk, with what it was computed for;
+7. the result is on disk, with what it was computed for;
+8. steps 1 to 3 again: a permit revoked since then stops the result;
 9. the use is recorded on chain, where the contract checks once more;
 10. the release is on disk.
 
 A refusal or failure anywhere after 6 leaves the entry: the use is consumed at this hospital. So does a crash, but for a
-round of which nothing was prepared (8): the same request may be admitted anew after a restart, ``MOST_ATTEMPTS`` times.
+round of which nothing was prepared (7): the same request may be admitted anew after a restart, ``MOST_ATTEMPTS`` times.
 
 ``again``, for a request that was answered, or whose answer was prepared when the node stopped:
 
@@ -126,10 +126,10 @@ class Gate:
         """Return only if the result may leave now, as ``reply``; raise Refusal otherwise."""
         request = admission.request
         with self._releasing:
-            view = self._view(_asked(request))
-            self._decide(request, view, int(self._clock()))
             computed_for = _written(request)
             self._ledger.prepare(request.permit_id, request.kind, request.n, result_hash, computed_for, reply)
+            view = self._view(_asked(request))
+            self._decide(request, view, int(self._clock()))
             self._record(request, result_hash)
             self._ledger.release(request.permit_id, request.kind, request.n, result_hash, _head(view), self._clock())
 

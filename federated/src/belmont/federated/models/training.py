@@ -58,12 +58,16 @@ class Training:
         purpose: int | None = None,
         timeout_seconds: float | None = None,
         node_ids: Mapping[DatasetId, int] | None = None,
+        patience_seconds: float = 0.0,
     ) -> None:
+        """``timeout_seconds``, ``patience_seconds`` and ``node_ids`` are those of `Exchange`."""
         self.model = model
         self.results: list[RoundResult] = []
         self._config = dict(config)
         self._combine = combine
-        self._exchange = Exchange(registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids)
+        self._exchange = Exchange(
+            registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds
+        )
 
     def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
         """Run the next ``count`` rounds (by default all that are left), yielding each as it ends.

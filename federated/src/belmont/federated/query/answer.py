@@ -140,6 +140,7 @@ def ask(
     key: ResearcherKey | None = None,
     timeout_seconds: float | None = None,
     node_ids: Mapping[DatasetId, int] | None = None,
+    patience_seconds: float = 0.0,
     columns: Columns | None = None,
     require_proof: bool = False,
 ) -> Answer:
@@ -150,7 +151,7 @@ def ask(
     NotProved instead of an answer without proof.
     """
     clock = _Phases()
-    exchange = Exchange(registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids)
+    exchange = Exchange(registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds)
     n = exchange.permit().queries_opened + 1
     cells = query.cells(width)
     key = key or ResearcherKey()

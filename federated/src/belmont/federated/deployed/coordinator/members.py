@@ -114,6 +114,8 @@ class Members:
         node_id = state.get_node_id_by_public_key(public_key)
         if node_id is None:
             node_id = state.create_node(NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key, HEARTBEAT_DEFAULT_INTERVAL)
+        else:
+            state.deactivate_node(node_id)  # it connects anew: whoever was connected before it is gone
         self._nodes[dataset_id] = node_id
         _log.info("the node of %s joined", dataset.name)
         return {"node_id": str(node_id)}
