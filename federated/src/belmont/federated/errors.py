@@ -7,6 +7,8 @@
     │   └── NotRegistered  the stored rows are not those whose commitments are on chain
     ├── BundleError        a Flower App Bundle cannot be built or loaded
     ├── AppFailed          the study's code raised, or answered what a node may not release
+    ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
+    │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -91,6 +93,14 @@ class AppFailed(FederatedError):
 
     def __init__(self) -> None:
         super().__init__("the study's code failed; the hospital's log says where")
+
+
+class PrivacyError(FederatedError):
+    """What was asked of clipping, noise or accounting has no guarantee behind it; nothing leaves."""
+
+
+class SettingsRefused(PrivacyError):
+    """A configuration's privacy settings are missing in part, unknown, of a wrong type, or out of range."""
 
 
 class QueryError(FederatedError):
