@@ -3,7 +3,7 @@
     P[Z = z] = exp(-z^2 / (2 sigma^2)) / sum over all integers y of exp(-y^2 / (2 sigma^2))
 
 (Canonne, Kamath and Steinke, NeurIPS 2020, Definition 1.) sigma is rational, sigma = p/q. One trial is Karney's
-algorithm D (ACM Transactions on Mathematical Software 42, 2016, section 4), which needs no normalising constant:
+algorithm D (ACM Transactions on Mathematical Software 42, 2016), which needs no normalising constant:
 
 1. k >= 0 with P[k >= j] = exp(-j/2).
 2. k stays with probability exp(-k(k-1)/2), so that what is left has P[k] proportional to exp(-k^2/2).
