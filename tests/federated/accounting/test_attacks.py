@@ -70,7 +70,7 @@ def test_with_noise_membership_is_told_no_better_than_epsilon_and_delta_allow():
     told = (scores_in[None] > thresholds[:, None]).mean(axis=1)
     wrongly = (scores_out[None] > thresholds[:, None]).mean(axis=1)
     for delta in (1e-9, 1e-6, 1e-3, 0.01, 0.05, 0.1):
-        epsilon = shown_epsilon(plan.rho, delta, sigma=plan.sigma, cells_released=CELLS)
+        epsilon = shown_epsilon(plan.rho, delta, sigma=plan.sigma, honest=1, cells_released=CELLS)
         for of_one, of_other in ((told, wrongly), (1 - wrongly, 1 - told)):
             assert (of_one <= math.exp(epsilon) * of_other + delta + SLACK * (1 + math.exp(epsilon))).all()
         advantage = (math.expm1(epsilon) + 2 * delta) / (math.exp(epsilon) + 1)
@@ -106,7 +106,7 @@ def test_colluding_hospitals_that_subtract_their_noise_leave_what_is_counted_on(
 def test_colluders_win_where_everybodys_noise_was_counted_on():
     """The weaker rule: one share for each of five contributors. Four that collude leave a fifth of the variance."""
     settings = approved(minimum=5)
-    share = sigma_for(settings.sensitivity_sq, settings.rho_per_round, honest=5)
+    share = sigma_for(settings.sensitivity_sq, settings.rho_per_round, honest=5, cells=CELLS)
     ours = plan_release(settings, CELLS).sigma
     needed = Fraction(settings.sensitivity_sq * 10**6, 2 * settings.rho_per_round)
     assert share**2 < needed / 4

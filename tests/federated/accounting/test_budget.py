@@ -37,7 +37,7 @@ def renyi(probabilities, shift, order):
 @pytest.mark.parametrize("sigma", [Fraction(1, 2), Fraction(5, 8), Fraction(1), Fraction(2)], ids=str)
 @pytest.mark.parametrize("shift", [1, 2])
 def test_a_charge_is_at_least_the_renyi_divergence_of_the_noise(honest, sigma, shift):
-    charge = rho_of(shift**2, sigma**2, honest) / 1e6
+    charge = rho_of(shift**2, sigma**2, honest, 1) / 1e6
     for order in (1.01, 1.5, 2.0, 3.0, 6.0):
         assert renyi(sum_of_noises(sigma, honest), shift, order) <= order * charge * (1 + 1e-9)
 
@@ -47,7 +47,7 @@ def test_a_sum_of_coarse_noises_costs_more_than_one_noise_of_their_variance():
     sigma, shift, order = Fraction(1, 2), 1, 1.01
     without_tau = 1 / (2 * 2 * float(sigma) ** 2)
     assert renyi(sum_of_noises(sigma, 2), shift, order) > order * without_tau
-    assert rho_of(1, sigma**2, honest=2) / 1e6 > without_tau
+    assert rho_of(1, sigma**2, 2, 1) / 1e6 > without_tau
 
 
 @pytest.mark.parametrize("honest", [2, 3, 8])
@@ -85,11 +85,11 @@ def test_the_charge_is_the_least_of_the_three_published_bounds(sensitivity_sq, v
 
 
 def test_one_noise_is_charged_by_its_own_formula_rounded_up():
-    assert rho_of(1, 50) == 10_000
-    assert rho_of(1, Fraction(5_000_001, 100_000)) == 10_000  # 9,999.998
-    assert rho_of(1, Fraction(4_999_999, 100_000)) == 10_001
-    assert rho_of(0, 50) == 0
-    assert rho_of(1, 10**30) == 1
+    assert rho_of(1, 50, 1, 1) == 10_000
+    assert rho_of(1, Fraction(5_000_001, 100_000), 1, 1) == 10_000  # 9,999.998
+    assert rho_of(1, Fraction(4_999_999, 100_000), 1, 1) == 10_001
+    assert rho_of(0, 50, 1, 1) == 0
+    assert rho_of(1, 10**30, 1, 1) == 1
 
 
 POSITIVE = st.integers(1, 2**40)
@@ -115,14 +115,26 @@ def test_sigma_is_the_least_that_keeps_the_charge(sensitivity_sq, rho, honest, c
 
 
 @pytest.mark.parametrize(
-    "arguments", [(-1, 1), (1, Fraction(1, 5)), (1, 0), (1, -1), (1, 1, 0), (1, 1, 1, 0), (2**80, 1)], ids=str
+    "arguments",
+    [
+        (-1, 1, 1, 1),
+        (1, Fraction(1, 5), 1, 1),
+        (1, 0, 1, 1),
+        (1, -1, 1, 1),
+        (1, 1, 0, 1),
+        (1, 1, 1, 0),
+        (2**80, 1, 1, 1),
+    ],
+    ids=str,
 )
 def test_noise_without_a_guarantee_has_no_charge(arguments):
     with pytest.raises(PrivacyError):
         rho_of(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [(0, 1), (1, 0), (1, 1, 0), (1, 1, 1, 0), (2**90, 1)], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0), (2**90, 1, 1, 1)], ids=str
+)
 def test_noise_that_cannot_be_drawn_is_refused(arguments):
     with pytest.raises(PrivacyError):
         sigma_for(*arguments)

@@ -155,6 +155,19 @@ def test_a_norm_one_above_the_bound_does_not_fit():
     assert norms_fit(exact, 5 * 2**28 - 1).tolist() == [False, False]
 
 
+def test_a_norm_so_large_that_it_passes_64_bits_does_not_fit():
+    bound = 2**31 - 1
+    assert 5 * bound**2 - 2**64 <= bound**2  # what 64 bits would say
+    assert norms_fit(np.array([[bound] * 5, [bound, 0, 0, 0, 0]]), bound).tolist() == [False, True]
+
+
+def test_integers_longer_than_the_bound_go_no_further(monkeypatch):
+    """Should rounding ever err more than was proved, nothing leaves."""
+    monkeypatch.setattr("belmont.federated.accounting.clipping.largest_scaled_norm", lambda bound, cells: bound + 2.0)
+    with pytest.raises(PrivacyError, match="longer than the bound"):
+        clip_client({"w": np.full(16, 1e9)}, 2**16, 16)
+
+
 def test_what_has_no_noise_yet_is_not_shown():
     shown = repr(clip_client({"w": np.array([0.75])}, 2**16, 16))
     assert shown == "Clipped()"

@@ -11,7 +11,7 @@ from dp_accounting.pld import privacy_loss_distribution as pld
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belmont.federated.accounting.budget import rho_of
+from belmont.federated.accounting.budget import divergence, rho_of
 from belmont.federated.accounting.epsilon import shown_epsilon, zcdp_epsilon
 from belmont.federated.errors import PrivacyError
 
@@ -20,7 +20,7 @@ DELTAS = [1e-3, 1e-6, 1e-9]
 
 
 def shown(rho, delta, **changes):
-    return shown_epsilon(rho, delta, **({"sigma": WIDE, "cells_released": 10**9} | changes))
+    return shown_epsilon(rho, delta, **({"sigma": WIDE, "honest": 1, "cells_released": 10**9} | changes))
 
 
 @pytest.mark.parametrize("delta", DELTAS)
@@ -79,7 +79,7 @@ def test_discrete_noise_itself_has_no_larger_epsilon_than_shown(sigma, sensitivi
     discrete = pld.from_discrete_gaussian_mechanism(
         sigma, sensitivity=sensitivity, pessimistic_estimate=False, value_discretization_interval=1e-4
     ).self_compose(rounds)
-    rho = rho_of(sensitivity**2, sigma**2) * rounds
+    rho = rho_of(sensitivity**2, sigma**2, 1, 1) * rounds
     for delta in DELTAS:
         least = discrete.get_epsilon_for_delta(delta)
         assert least <= shown(rho, delta, sigma=Fraction(sigma), cells_released=rounds)
@@ -92,6 +92,14 @@ def test_noise_too_coarse_for_the_tight_epsilon_shows_the_bound():
     assert shown(100_000, 1e-6, sigma=Fraction(1), honest=30, cells_released=10**6) == bound  # tau
     assert shown(100_000, 1e-6, cells_released=10**30) == bound
     assert shown(100_000, 1e-6) < bound
+
+
+def test_what_a_sum_lacks_of_discrete_gaussian_noise_is_shown():
+    sigma, honest = Fraction(1), 40
+    tau = float(divergence(sigma**2, honest))
+    one, ten = (shown(100_000, 1e-6, sigma=sigma, honest=honest, cells_released=cells) for cells in (1, 10))
+    assert 0.01 > 10 * tau > 1e-3
+    assert ten - one >= 2 * 9 * tau * 0.999
 
 
 @settings(max_examples=15, deadline=None)

@@ -41,11 +41,12 @@ _EXPONENT_BITS = 320
 _MOST_EXPONENT = 200
 
 
-def rho_of(sensitivity_sq: int, variance: Fraction | int, honest: int = 1, cells: int = 1) -> MicroRho:
+def rho_of(sensitivity_sq: int, variance: Fraction | int, honest: int, cells: int) -> MicroRho:
     """The charge of one release (rules 1 and 2).
 
-    ``sensitivity_sq``: square of the L2 sensitivity of the integers; ``variance``: s^2 of each hospital; ``honest``: h;
-    ``cells``: d, at least 1. Raises PrivacyError for values without a guarantee, or a charge no budget can hold.
+    ``sensitivity_sq``: square of the L2 sensitivity of the integers; ``variance``: s^2 of each hospital; ``honest``: h,
+    1 if each hospital's noise has to do alone; ``cells``: d. Neither has a default, which could charge too little.
+    Raises PrivacyError for values without a guarantee, or a charge no budget can hold.
     """
     if sensitivity_sq < 0 or variance < LEAST_SIGMA**2 or honest < 1 or cells < 1:
         raise PrivacyError("no guarantee is known for such noise")
@@ -70,7 +71,7 @@ def divergence(variance: Fraction, honest: int) -> Fraction:
     return 10 * sum((_exp_above(TWO_PI_SQ * variance * Fraction(k, k + 1)) for k in range(1, honest)), Fraction(0))
 
 
-def sigma_for(sensitivity_sq: int, rho: MicroRho, honest: int = 1, cells: int = 1) -> Fraction:
+def sigma_for(sensitivity_sq: int, rho: MicroRho, honest: int, cells: int) -> Fraction:
     """The least sigma of each hospital, in 64ths, with which a release is charged ``rho`` at most.
 
     Raises PrivacyError if that is more than can be drawn.

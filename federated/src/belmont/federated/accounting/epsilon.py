@@ -54,7 +54,7 @@ def zcdp_epsilon(rho: MicroRho, delta: float) -> float:
     return max(0.0, epsilon((low + high) / 2) * _ABOVE)
 
 
-def shown_epsilon(rho: MicroRho, delta: float, *, sigma: Fraction, honest: int = 1, cells_released: int = 1) -> float:
+def shown_epsilon(rho: MicroRho, delta: float, *, sigma: Fraction, honest: int, cells_released: int) -> float:
     """The epsilon to show for a total charge ``rho`` of discrete Gaussian releases (rules 2 and 3).
 
     ``sigma``: the smallest that any hospital used in any of them, and ``honest`` how many were counted on;

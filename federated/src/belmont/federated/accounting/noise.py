@@ -168,15 +168,13 @@ def _acceptance(k: NDArray[np.uint64], a: NDArray[np.uint64], p: int) -> NDArray
     x in units of 2^-28: too low by less than 2 (one for the division, and less than one because a and p lose their low
     bits, of which 35 stay). gamma = x(2k + x)/2: its slope in x is k + x < 8, so too low by less than 2*8 + 1 = 17
     units, which makes exp too high by at most 17 * 2^4 = 272 of 2^-32. With gamma = i/256 + r, exp(-i/256) from the
-    table is too low by less than 2 of 2^-32, the four terms of exp(-r) are off by less than 3 for their divisions and
-    by 1 for the terms left out (r^4/24 < 2^-36), and the last shift by 1. Together less than 280.
+    table is too low by less than 2 of 2^-32, the three terms of exp(-r) are off by less than 1 for their division and
+    by 43 for the terms left out (r^3/6 < 2^-26.5), and the last shift by 1. Together less than 320.
     """
     shift = max(0, p.bit_length() - 36)
     x = (a >> np.uint64(shift) << np.uint64(_X_BITS)) // np.uint64((p >> shift) + (shift > 0))
     gamma = x * ((k << np.uint64(_X_BITS + 1)) + x) >> np.uint64(_X_BITS + 1)
     i, r = gamma >> np.uint64(20), gamma & np.uint64((1 << 20) - 1)
-    square = r * r
-    series = np.uint64(1 << _BITS) - (r << np.uint64(4)) + (square >> np.uint64(25))
-    series -= (square * r >> np.uint64(52)) // np.uint64(6)
+    series = np.uint64(1 << _BITS) - (r << np.uint64(4)) + (r * r >> np.uint64(25))
     value: NDArray[np.uint64] = _EXP_TABLE[i] * series >> np.uint64(31)
     return value
