@@ -9,6 +9,8 @@
     ├── AppFailed          the study's code raised, or answered what a node may not release
     ├── CoordinatorError   the coordinator cannot be reached, or does not do what was asked
     ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
+    ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
+    │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -101,6 +103,14 @@ class CoordinatorError(FederatedError):
 
 class RequestUnsigned(FederatedError):
     """A signed HTTP request that is not what it has to be (`belmont.federated.deployed.signed_requests`)."""
+
+
+class PrivacyError(FederatedError):
+    """What was asked of clipping, noise or accounting has no guarantee behind it; nothing leaves."""
+
+
+class SettingsRefused(PrivacyError):
+    """A configuration's privacy settings are missing in part, unknown, of a wrong type, or out of range."""
 
 
 class QueryError(FederatedError):

@@ -37,13 +37,16 @@ if TYPE_CHECKING:
     from belmont.federated.grid.in_process import InProcessGrid
     from belmont.federated.node.node import HospitalNode
 
+DEPLOYED_TIMEOUT_SECONDS = 30.0
+DEPLOYED_PATIENCE_SECONDS = 300.0
+
 
 class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying):
     """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
     call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
 
     The hospitals' nodes whose directories are in ``home`` run in this process, which the study's code shares: for
-    development and synthetic data.
+    development and synthetic data. ``Consortium.deployed`` reaches nodes that are processes of their own instead.
     """
 
     def __init__(self, registry: ChainRegistry, url: str, home: Home | None) -> None:
@@ -56,6 +59,10 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self._consents: dict[DatasetId, HospitalConsents] = {}
         self._chain: ChainProcess | None = None
         self._deployment: Deployment | None = None
+        self.timeout_seconds: float | None = None
+        """For one answer of one hospital; None waits for as long as it takes."""
+        self.patience_seconds = 0.0
+        """For asking again whoever was away, or could not see the chain."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
         self._source = record.synthetic if record else None
@@ -128,6 +135,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
             raise HomeError(f"{place.path} does not run, or not all of it: belmont up --home {place.path} starts it")
         consortium = cls.connect(running.chain, place.path)
         consortium._deployment = running
+        consortium.timeout_seconds, consortium.patience_seconds = DEPLOYED_TIMEOUT_SECONDS, DEPLOYED_PATIENCE_SECONDS
         return consortium
 
     @staticmethod

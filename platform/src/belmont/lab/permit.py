@@ -127,6 +127,8 @@ class Permit:
                 combine=chosen.combine(),
                 participants=participants,
                 node_ids=grid.node_ids,
+                timeout_seconds=self.consortium.timeout_seconds,
+                patience_seconds=self.consortium.patience_seconds,
             )
             with watched(training.rounds(count), count, earlier) as results:
                 for finished in results:
@@ -160,6 +162,8 @@ class Permit:
                 participants=participants,
                 columns=columns_of(dictionary),
                 node_ids=grid.node_ids,
+                timeout_seconds=self.consortium.timeout_seconds,
+                patience_seconds=self.consortium.patience_seconds,
             )
         return Answer(question, encrypted, dictionary, registry)
 
