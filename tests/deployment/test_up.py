@@ -1,0 +1,144 @@
+"""``belmont up``, ``status`` and ``down``: real processes, real TLS, and the notebook of the first study on them."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from belmont.lab import Consortium
+from belmont.lab.errors import HomeError
+from belmont.lab.running import Deployment, Started, started
+from belmont.registry.types import UseKind
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = {"chain": "running", "coordinator": "running"} | {f"hospital-{k}": "connected" for k in range(1, 5)}
+
+
+def kill(home: Path, name: str) -> None:
+    deployment = Deployment.read(home)
+    assert deployment is not None
+    os.kill(deployment.processes[name].pid, signal.SIGKILL)
+
+
+def test_everything_that_was_started_is_connected(up: Path, states: Callable[[], dict[str, str]]) -> None:
+    assert states() == ALL
+
+
+def test_up_once_more_starts_nothing_and_changes_no_address(up: Path, belmont: Any) -> None:
+    before = Deployment.read(up)
+    assert belmont("up", "--home", str(up)).returncode == 0
+    assert Deployment.read(up) == before
+
+
+def test_what_was_killed_is_seen_and_started_again(
+    up: Path, belmont: Any, states: Callable[[], dict[str, str]]
+) -> None:
+    for name in ("hospital-3", "coordinator"):
+        kill(up, name)
+        assert states()[name] == "ended"
+        assert belmont("up", "--home", str(up)).returncode == 0
+        deadline = time.monotonic() + 60
+        while states() != ALL:
+            assert time.monotonic() < deadline
+
+
+def test_other_sizes_than_those_that_are_there_are_refused(up: Path, belmont: Any) -> None:
+    done = belmont("up", "--home", str(up), "--patients", "800")
+    assert done.returncode == 2 and "name another directory" in done.stderr
+
+
+def test_the_processes_do_not_share_a_secret_by_their_command_line_or_log(up: Path) -> None:
+    deployment = Deployment.read(up)
+    assert deployment is not None
+    identity = json.loads((up / "members" / "hospital-1" / "identity.json").read_text())
+    secret = next(value for key, value in identity.items() if "key" in key and isinstance(value, str))
+    for name, process in deployment.processes.items():
+        assert secret.removeprefix("0x") not in Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert secret.removeprefix("0x") not in (up / "deployment" / f"{name}.log").read_text(errors="replace")
+
+
+def test_the_notebook_of_the_first_study_runs_on_processes_with_one_line_changed_and_a_hospital_killed(
+    up: Path, belmont: Any, tmp_path: Path
+) -> None:
+    book = nbformat.read(ROOT / "notebooks" / "01_one_approved_study.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    local = "Consortium.local(hospitals=4, patients=4000, seed=7)"
+    changed = [cell for cell in book.cells if local in cell.source]
+    assert len(changed) == 1
+    changed[0].source = changed[0].source.replace(local, f'Consortium.deployed("{up}")')
+    happened: list[str] = []
+
+    def while_it_trains() -> None:
+        with Consortium.deployed(up) as consortium:
+            deadline = time.monotonic() + 300
+            while not any(permit.rounds_opened >= 3 for permit in consortium.registry.permits()):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        kill(up, "hospital-2")
+        happened.append("killed")
+        assert belmont("up", "--home", str(up)).returncode == 0
+        happened.append("started")
+
+    other = threading.Thread(target=while_it_trains)
+    other.start()
+    NotebookClient(book, timeout=400, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    other.join(60)
+    assert happened == ["killed", "started"]
+    shown = json.dumps([output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs])
+    for part in ("COHORT_TOO_SMALL", "PERMIT_FROZEN", "PERMIT_REVOKED", "10 of 10", "processes of their own"):
+        assert part in shown
+    with Consortium.deployed(up) as consortium:
+        permit = consortium.registry.permits()[-1]
+        uses = [use for use in consortium.registry.uses(permit.id) if use.kind is UseKind.ROUND]
+        assert permit.rounds_opened == 10
+        for hospital in consortium.hospitals:
+            assert sorted(use.n for use in uses if use.dataset_id == hospital.dataset_id) == list(range(1, 11))
+
+
+def test_a_node_that_is_told_to_end_lets_go_of_its_ledger(up: Path, belmont: Any) -> None:
+    deployment = Deployment.read(up)
+    assert deployment is not None
+    process = deployment.processes["hospital-4"]
+    os.kill(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 40
+    while process.runs:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with sqlite3.connect(up / "members" / "hospital-4" / "ledger.sqlite", timeout=1) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        db.execute("ROLLBACK")
+    assert belmont("up", "--home", str(up)).returncode == 0
+
+
+def test_a_process_number_that_was_given_away_is_not_taken_for_ours() -> None:
+    sleeping = subprocess.Popen(["sleep", "30"])
+    here = started(sleeping.pid)
+    assert here.runs
+    assert not Started(here.pid, here.started - 1).runs
+    sleeping.kill()
+    sleeping.wait()
+    assert not here.runs
+
+
+def test_a_consortium_that_does_not_run_says_how_to_start_it(tmp_path: Path, belmont: Any) -> None:
+    with pytest.raises(HomeError, match="belmont up"):
+        Consortium.deployed(tmp_path)
+    done = belmont("status", "--home", str(tmp_path))
+    assert done.returncode == 2 and "belmont up" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "processes": {}}', "x"])
+def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "deployment").mkdir()
+    (tmp_path / "deployment" / "deployment.json").write_text(text)
+    with pytest.raises(HomeError, match=r"damaged|format"):
+        Deployment.read(tmp_path)
