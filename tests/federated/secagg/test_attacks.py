@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.federated.secagg.parties import LAYOUT, Round, context_of, hospitals, vectors_of
 
 from belmont.federated.errors import ReleaseRefused, VectorRejected
+from belmont.federated.query.masks import shared_secret
 from belmont.federated.secagg.masking import MaskedVector, add_stream, mask, pair_sign, pair_stream, self_stream
 from belmont.federated.secagg.opening import open_sum
 from belmont.federated.secagg.release import Shares, release

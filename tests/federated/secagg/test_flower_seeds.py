@@ -1,9 +1,9 @@
 """Why Flower's SecAgg+ is not used: its masks grow from 32 bits of a 32-byte seed. On Flower's own functions.
 
 ``pseudo_rand_gen`` folds the seed to 32 bits by XOR and seeds a Mersenne Twister. These tests search a window of 2^12
-seeds in which the true one is known to be; the whole search is 2^32 seeds, 2^20 times as many. Through Flower's function
-a candidate took 0.35 ms here, with one numpy generator that is seeded again 11 microseconds: 14 hours for all of them on
-one core, and they can be shared out among any number of cores.
+seeds in which the true one is known to be; the whole search is 2^32 seeds, 2^20 times as many. A candidate took 0.35 ms
+through Flower's function here, 11 microseconds with one numpy generator that is seeded again: 14 hours for all of them
+on one core, and any number of cores can share them.
 """
 
 import hashlib

@@ -1,5 +1,6 @@
 """A round from packages to sum."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,21 @@ def test_a_hospital_that_was_killed_recomputes_the_same_bytes():
     assert [each.to_bytes() for each in first.shares({0, 1, 2}).values()] == [
         each.to_bytes() for each in second.shares({0, 1, 2}).values()
     ]
+
+
+def test_the_bytes_of_a_round_are_those_of_every_release():
+    """Hospitals of two releases can share a round only if these do not change; whoever changes them raises a label."""
+    parties = hospitals(3)
+    made = Round(context_of(parties), parties)
+    seen = hashlib.sha256(made.context.digest)
+    for packages in made.dealt.values():
+        for package in packages.values():
+            seen.update(package)
+    for each in made.masked(vectors_of(3)):
+        seen.update(each.recorded_hash(made.context))
+    for shares in made.shares({0, 1, 2}).values():
+        seen.update(shares.to_bytes())
+    assert seen.hexdigest() == "8c90b8e5f79921dbee0881bdfbc645915571c06a193b7f0e61ac9a4e04b3d6f4"
 
 
 def test_the_length_of_a_vector_may_be_any_around_the_pieces_in_which_it_is_masked():

@@ -140,12 +140,17 @@ def _size(shape: tuple[int, ...]) -> int:
 def _scaled(name: str, array: NDArray[np.floating], fraction_bits: int, bound: int) -> NDArray[np.int64]:
     if array.dtype not in (np.float64, np.float32):
         raise EncodingRefused(f"{name!r}: only float64 and float32 are allowed, not {array.dtype}")
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.rint(np.ldexp(array.astype(np.float64).ravel(), fraction_bits))
-    # In floats first, since a cast of more than int64 holds is undefined; NaN compares false.
-    if not np.all(np.abs(scaled) < TOTAL_BOUND):
+        scaled = array.astype(np.float64).ravel()
+        scaled *= float(1 << fraction_bits)
+        np.rint(scaled, out=scaled)
+        # In floats first, since a cast of more than int64 holds is undefined. NaN spreads, and compares false.
+        fits = scaled.max() < TOTAL_BOUND and scaled.min() > -TOTAL_BOUND
+    if not fits:
         raise EncodingRefused(f"{name!r} has a number that is not finite, or too large to be summed")
     numbers = scaled.astype(np.int64)
-    if len(numbers) and int(np.abs(numbers).max()) > bound:
+    if int(numbers.max()) > bound or int(numbers.min()) < -bound:
         raise EncodingRefused(f"{name!r} has a number that is too large to be summed over these hospitals")
     return numbers

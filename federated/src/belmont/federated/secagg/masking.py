@@ -44,16 +44,10 @@ class MaskedVector:
 
     def recorded_hash(self, context: Context) -> bytes:
         """What the hospital records on chain before the vector leaves (4)."""
-        return hashlib.sha256(
-            context.info(
-                b"masked",
-                context.position(self.dataset_id),
-                tail=self.transcript
-                + self.layout_hash
-                + len(self.values).to_bytes(8)
-                + np.ascontiguousarray(self.values, dtype=_WORD).tobytes(),
-            )
-        ).digest()
+        bound = self.transcript + self.layout_hash + len(self.values).to_bytes(8)
+        digest = hashlib.sha256(context.info(b"masked", context.position(self.dataset_id), tail=bound))
+        digest.update(np.ascontiguousarray(self.values, dtype=_WORD).data)
+        return digest.digest()
 
 
 def mask(joined: Joined, layout_hash: bytes, vector: NDArray[np.int64]) -> MaskedVector:
