@@ -15,6 +15,13 @@
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
     │   └── TotalRefuted   the proof does not hold for the total: somebody lied; has what the board needs
+    ├── SecAggError        secure aggregation: nothing was masked, released or opened
+    │   ├── PackageRefused what one participant set up cannot be used; names it
+    │   ├── EncodingRefused  numbers that would not come back from the sum as they went in
+    │   ├── ReleaseRefused this hospital may not release its shares
+    │   ├── VectorRejected one hospital's masked vector is missing or not the one it recorded; names it
+    │   ├── DealerRefuted  one hospital dealt shares of something else than it committed to; names it
+    │   └── NotEnoughShares  too few hospitals released shares that are right; names who did not
     ├── RoundRefused       a round ended because hospitals refused
     └── QueryRefused       a query ended because hospitals refused
 
@@ -139,6 +146,55 @@ class TotalRefuted(QueryError, zk_errors.TotalRefuted):
             f"{why}. Give `error.case` to the ethics board: each hospital discloses its part to it, and "
             "`belmont.federated.query.blame.investigate` names who lied."
         )
+
+
+class SecAggError(FederatedError):
+    """Secure aggregation cannot go on: nothing was masked, released or opened."""
+
+
+class PackageRefused(SecAggError):
+    """A participant's package does not open here, or holds what its public part does not say."""
+
+    def __init__(self, dataset_id: "DatasetId", why: str) -> None:
+        self.dataset_id = dataset_id
+        super().__init__(f"the package of dataset {dataset_id.hex()[:12]}: {why}")
+
+
+class EncodingRefused(SecAggError):
+    """A number that is not finite or too large for the sum, or arrays of another layout."""
+
+
+class ReleaseRefused(SecAggError):
+    """By the state of the chain, this hospital may not release its shares (yet)."""
+
+
+class VectorRejected(SecAggError):
+    """A recorded hospital's masked vector is missing, or is not what it recorded on chain."""
+
+    def __init__(self, dataset_id: "DatasetId", why: str) -> None:
+        self.dataset_id = dataset_id
+        super().__init__(f"the masked vector of dataset {dataset_id.hex()[:12]}: {why}")
+
+
+class DealerRefuted(SecAggError):
+    """All shares are as this hospital dealt them, and do not give the secret that it committed to."""
+
+    def __init__(self, dataset_id: "DatasetId", what: str) -> None:
+        self.dataset_id = dataset_id
+        super().__init__(f"dataset {dataset_id.hex()[:12]} dealt shares that do not give its {what}")
+
+
+class NotEnoughShares(SecAggError):
+    """Fewer hospitals than the threshold released right shares. More may come: releasing can be repeated."""
+
+    def __init__(self, threshold: int, missing: "tuple[DatasetId, ...]", wrong: "tuple[DatasetId, ...]") -> None:
+        self.missing = missing
+        """Recorded, and has not released."""
+        self.wrong = wrong
+        """Released what was not dealt to it."""
+        named = ", ".join(each.hex()[:12] for each in missing) or "none"
+        bad = ", ".join(each.hex()[:12] for each in wrong) or "none"
+        super().__init__(f"shares of {threshold} hospitals are needed; missing: {named}; wrong: {bad}")
 
 
 class _Refused(FederatedError):

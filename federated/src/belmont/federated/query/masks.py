@@ -111,26 +111,35 @@ def seeds_with_all(
 ) -> list[PairSeeds]:
     """The seeds of the participant at ``position`` with each other one, in order; NO_SEEDS at its own place.
 
-    ``public_keys`` are those of all, in the participants' order. Raises QueryError if a key is missing, repeated, one
-    that no pair proof could be made over (a dispute could not be settled then), or if ``private_key`` does not fit the
-    key at ``position``: its masks would not cancel.
+    ``public_keys`` are those of all, in the participants' order. Raises QueryError as ``check_mask_keys`` does.
     """
-    if len(public_keys) != len(context.participants) or len(set(public_keys)) != len(public_keys):
-        raise QueryError("every participant needs a mask key of its own on chain")
-    if private_key.public_key().public_bytes_raw() != public_keys[position]:
-        raise QueryError("this node's mask key is not the one on chain")
+    check_mask_keys(len(context.participants), position, private_key, public_keys)
     found = []
     for other, public_key in enumerate(public_keys):
         if other == position:
             found.append(NO_SEEDS)
             continue
+        shared = shared_secret(private_key, public_key, other)
+        found.append(seeds_of_shared(context, min(position, other), max(position, other), shared))
+    return found
+
+
+def check_mask_keys(
+    participants: int, position: int, private_key: X25519PrivateKey, public_keys: Sequence[bytes]
+) -> None:
+    """Raise QueryError if a key is missing, repeated, one that no pair proof could be made over (a dispute could not
+    be settled then), or if ``private_key`` does not fit the key at ``position``: its masks would not cancel."""
+    if len(public_keys) != participants or len(set(public_keys)) != participants:
+        raise QueryError("every participant needs a mask key of its own on chain")
+    if private_key.public_key().public_bytes_raw() != public_keys[position]:
+        raise QueryError("this node's mask key is not the one on chain")
+    for other, public_key in enumerate(public_keys):
+        if other == position:
+            continue
         try:
             check_key(public_key)
         except QueryError as error:
             raise QueryError(f"the mask key of participant {other} on chain cannot be used: {error}") from error
-        shared = shared_secret(private_key, public_key, other)
-        found.append(seeds_of_shared(context, min(position, other), max(position, other), shared))
-    return found
 
 
 def seeds_hash(context: MaskContext, position: int, other: int, seeds: PairSeeds) -> bytes:
