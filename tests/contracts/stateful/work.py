@@ -202,7 +202,21 @@ class Work(Data):
         found = self.model.permit(permit)
         if found is not None:
             self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], found.covered)
-        self.record(chance, permit, kind, max(self.opened(permit, kind), 1))
+        n = max(self.opened(permit, kind), 1)
+        self.record(chance, permit, kind, n)
+        if kind is UseKind.ROUND and chance.random() < 0.5:
+            self.close(chance, permit, n)
+
+    @operation(3)
+    def close_a_round(self, chance: Random) -> None:
+        permit = self.permit_number(chance)
+        self.close(chance, permit, mostly(chance, range(1, self.opened(permit, UseKind.ROUND) + 2), range(5)))
+
+    def close(self, chance: Random, permit: PermitId, n: int) -> None:
+        self.both(mostly(chance, [DATA_USER], ANYONE), "close_round", permit, n)
+        ours, models = self.chain.round_state(permit, n), self.model.round_state(permit, n)
+        assert {**vars(ours), "head": None} == {**vars(models), "head": None}
+        assert ours.closed == ((permit, UseKind.ROUND, n) in self.story.uses.closed)
 
     @operation(2)
     def record_by_holders(self, chance: Random) -> None:

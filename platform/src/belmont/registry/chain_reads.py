@@ -43,6 +43,7 @@ from belmont.registry.types import (
     ProposalId,
     PublishedTotal,
     RecordedUse,
+    RoundState,
     Study,
     StudyId,
     StudyTerms,
@@ -203,6 +204,16 @@ class ChainReads:
         struct = self.read("Uses", "opened", permit_id, int(kind), n)
         with _readable():
             return records.opened(permit_id, kind, n, struct)
+
+    def round_state(self, permit_id: PermitId, n: int) -> RoundState:
+        arguments.check_round(permit_id, n)
+        head = self.head()
+        self._refuse_unknown_code(head.number)
+        struct = self.read("Uses", "roundState", permit_id, n, block=head.number)
+        with _readable():
+            opened = records.opened(permit_id, UseKind.ROUND, n, struct["opened"])
+            recorded = frozenset(DatasetId(each) for each in struct["recorded"])
+            return RoundState(opened, recorded, opened is not None and opened.closed, head)
 
     def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
         arguments.check_number("permit_id", permit_id, 64)
