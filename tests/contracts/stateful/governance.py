@@ -76,7 +76,7 @@ class Governance(Machine):
     def replace_keys(self, chance: Random) -> None:
         self.both(mostly(chance, range(7), ANYONE), "replace_keys", chance.choice(MASK_KEYS), chance.choice(HASHES))
 
-    @operation(2)
+    @operation(3)
     def votes_stand_while_members_leave(self, chance: Random) -> None:
         """Otherwise a run seldom meets a board that became small enough for votes that were cast before."""
         self.is_calm = chance.random() < 0.8

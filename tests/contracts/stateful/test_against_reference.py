@@ -17,7 +17,7 @@ from tests.contracts.stateful.governance import Governance
 from tests.contracts.stateful.machine import deploy_once_more
 from tests.contracts.stateful.work import Work
 
-RUNS = max(36, int(os.environ.get("BELMONT_STATEFUL_RUNS", "0")))
+RUNS = max(40, int(os.environ.get("BELMONT_STATEFUL_RUNS", "0")))
 STEPS = 60
 EVERY_WRITE = {
     *WRITES,

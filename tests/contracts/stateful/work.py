@@ -201,10 +201,14 @@ class Work(Data):
         permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
         found = self.model.permit(permit)
         if found is not None:
-            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], found.covered)
+            in_order = found.covered if chance.random() < 0.9 else found.covered[::-1]
+            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], in_order)
         n = max(self.opened(permit, kind), 1)
         self.record(chance, permit, kind, n)
         if kind is UseKind.ROUND and chance.random() < 0.5:
+            if chance.random() < 0.1:
+                place = chance.choice(HOLDERS)
+                self.both(place, "withdraw", permit, self.dataset_id(place))
             self.close(chance, permit, n)
 
     @operation(3)

@@ -58,7 +58,7 @@ def test_announces_who_is_in_the_sum_in_the_order_of_the_terms(consortium, permi
 
 
 def test_after_that_no_use_of_it_is_recorded(consortium, permit, datasets, refused):
-    """Otherwise two hospitals could take two different sets for those that delivered, and unmask one hospital's part."""
+    """Otherwise hospitals could take two different sets for those that delivered, and unmask what differs."""
     consortium.record(permit, datasets[0])
     close(consortium, permit)
     before = state(consortium, permit)
