@@ -206,15 +206,33 @@ class Work(Data):
         n = max(self.opened(permit, kind), 1)
         self.record(chance, permit, kind, n)
         if kind is UseKind.ROUND and chance.random() < 0.5:
-            if chance.random() < 0.1:
-                place = chance.choice(HOLDERS)
-                self.both(place, "withdraw", permit, self.dataset_id(place))
             self.close(chance, permit, n)
 
     @operation(3)
     def close_a_round(self, chance: Random) -> None:
         permit = self.permit_number(chance)
-        self.close(chance, permit, mostly(chance, range(1, self.opened(permit, UseKind.ROUND) + 2), range(5)))
+        n = mostly(chance, range(1, self.opened(permit, UseKind.ROUND) + 2), range(5))
+        if chance.random() < 0.5:
+            self.record(chance, permit, UseKind.ROUND, n)
+        self.close(chance, permit, n)
+
+    @operation()
+    def leave_before_a_round_is_closed(self, chance: Random) -> None:
+        """Otherwise a run seldom meets a hospital that delivered and left."""
+        self.is_calm = True
+        permit = self.permit_number(chance)
+        found, n = self.model.permit(permit), self.opened(permit, UseKind.ROUND) + 1
+        if found is not None:
+            self.open(DATA_USER, UseKind.ROUND, permit, n, HASHES[3], found.covered)
+            for place in HOLDERS:
+                id_ = self.dataset_id(place)
+                dataset = self.model.dataset(id_)
+                fields = HASHES[2], MicroRho(0), dataset.versions if dataset else 1, self.root(id_)
+                self.both(place, "record_use", permit, UseKind.ROUND, n, id_, *fields)
+            leaves = chance.choice(HOLDERS)
+            self.both(leaves, "withdraw", permit, self.dataset_id(leaves))
+        self.close(chance, permit, n)
+        self.is_calm = False
 
     def close(self, chance: Random, permit: PermitId, n: int) -> None:
         self.both(mostly(chance, [DATA_USER], ANYONE), "close_round", permit, n)
