@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from belmont.chain import calls
+from belmont.chain import calls, quick_calls, state_reads
 from belmont.chain.calls import Call, CallResult, execute
 from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.errors import ChainDamaged
@@ -324,3 +324,18 @@ def test_a_part_of_the_state_that_is_missing_is_damage_and_no_answer(tmp_path: P
             execute(engine, engine.head.header, Call(to=address))
     finally:
         engine.close()
+
+
+def test_what_is_remembered_is_bounded_and_forgotten_as_a_whole(
+    scene: Scene, helpers: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for remembered in (scene.engine._codes._known, scene.engine.reads._decoded, scene.engine.reads._hashes):
+        remembered.clear()
+    monkeypatch.setattr(quick_calls, "CODES_MAX", 2)
+    monkeypatch.setattr(state_reads, "DECODED_NODES_MAX", 3)
+    monkeypatch.setattr(state_reads, "HASHES_MAX", 3)
+    for _ in range(2):
+        for address in (*helpers, *helpers):
+            scene.agree(Call(to=address))
+            assert len(scene.engine._codes._known) <= 2
+            assert len(scene.engine.reads._decoded) <= 3 and len(scene.engine.reads._hashes) <= 3

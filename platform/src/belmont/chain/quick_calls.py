@@ -24,7 +24,9 @@ MEMORY_BYTES_MAX: Final = 1 << 20
 DEPTH_MAX: Final = 32
 RESERVED_BELOW: Final = 1 << 16
 """Precompiles, and the block's beneficiary, which are warm and have rules of their own."""
-BLOCKS_MAX: Final = 20_000
+CODES_MAX: Final = 512
+BLOCKS_MAX: Final = 8_000
+"""Translated at one time, all codes together."""
 DELEGATED: Final = b"\xef\x01\x00"
 COLD_ACCOUNT, COLD_SLOT, WARM = 2600, 2100, 100
 _ADDRESS: Final = (1 << 160) - 1
@@ -47,7 +49,8 @@ class TranslatedCode:
     def of(self, code_hash: bytes, reads: StateReads) -> Translated:
         found = self._known.get(code_hash)
         if found is None:
-            if sum(len(each.blocks) for each in list(self._known.values())) > BLOCKS_MAX:
+            known = list(self._known.values())
+            if len(known) >= CODES_MAX or sum(len(each.blocks) for each in known) > BLOCKS_MAX:
                 self._known = {}
             found = self._known[code_hash] = Translated(reads.code(code_hash))
         return found

@@ -19,9 +19,9 @@ from eth_utils.crypto import keccak
 from belmont.chain.errors import ChainDamaged
 from belmont.chain.reading import CheckedReads
 
-DECODED_NODES_MAX: Final = 50_000
-HASHES_MAX: Final = 200_000
-HASHED_BYTES_MAX: Final = 256
+DECODED_NODES_MAX: Final = 30_000
+HASHES_MAX: Final = 100_000
+HASHED_BYTES_MAX: Final = 128
 _NIBBLE: Final = {digit: value for value, digit in enumerate("0123456789abcdef")}
 _BRANCH_ITEMS: Final = 17
 

@@ -114,7 +114,7 @@ class Translated:
     def __init__(self, code: bytes) -> None:
         self.code = code
         self.blocks: dict[int, Block] = {}
-        self._destinations = _destinations(code)
+        self._allowed = _allowed(code)
 
     def block(self, at: int) -> Block:
         """The block that begins at a place where execution can be."""
@@ -123,12 +123,12 @@ class Translated:
             names: dict[str, Any] = {
                 "WORD": WORD,
                 "NotQuick": NotQuick,
-                "destinations": self._destinations,
+                "allowed": self._allowed,
                 "number": int.from_bytes,
                 "signed": signed,
                 "sign_extended": sign_extended,
             }
-            exec(compile(_Writer(self.code, at, self._destinations).source(), "<evm>", "exec"), names)  # noqa: S102
+            exec(compile(_Writer(self.code, at, self._allowed).source(), "<evm>", "exec"), names)  # noqa: S102
             found = self.blocks[at] = names["block"]
         return found
 
@@ -136,8 +136,8 @@ class Translated:
 class _Writer:
     """Writes one block."""
 
-    def __init__(self, code: bytes, at: int, destinations: frozenset[int]) -> None:
-        self._code, self._at, self._destinations = code, at, destinations
+    def __init__(self, code: bytes, at: int, allowed: bytes) -> None:
+        self._code, self._at, self._allowed = code, at, allowed
         self._lines: list[str] = []
         self._stack: list[str] = []
         """Names and numbers; what is below them is on the frame's stack."""
@@ -224,8 +224,8 @@ class _Writer:
     def _checked(self, to: str) -> str:
         """Where a jump goes, once it is known to be allowed to go there."""
         if to.isdecimal():
-            return to if int(to) in self._destinations else "f.refuse()"
-        return f"{to} if {to} in destinations else f.refuse()"
+            return to if int(to) < len(self._allowed) and self._allowed[int(to)] else "f.refuse()"
+        return f"{to} if {to} < {len(self._allowed)} and allowed[{to}] else f.refuse()"
 
     def _put_back(self) -> None:
         if self._stack:
@@ -265,12 +265,11 @@ class _Writer:
         self._lines[self._stretch : self._stretch + 2] = taken
 
 
-def _destinations(code: bytes) -> frozenset[int]:
-    """Where a jump may go: JUMPDEST that is no part of a number that is pushed."""
-    found, at = set(), 0
+def _allowed(code: bytes) -> bytes:
+    """For each place whether a jump may go there: to a JUMPDEST that is no part of a number that is pushed."""
+    found, at = bytearray(len(code)), 0
     while at < len(code):
         operation = code[at]
-        if operation == _JUMPDEST:
-            found.add(at)
+        found[at] = operation == _JUMPDEST
         at += operation - _PUSH0 + 1 if _PUSH1 <= operation <= _PUSH32 else 1
-    return frozenset(found)
+    return bytes(found)
