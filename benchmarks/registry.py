@@ -6,12 +6,15 @@ Writes are measured as a member's machine sends them: simulated, signed, sent ov
 on chain are the call data of a write and the data of its events; a record is 1 KB at most, proofs excepted, and a
 registration brings two records, the dataset's and its conditions. Reads are the node's own, over JSON-RPC; the peer of
 a read is a bare `eth_getStorageAt` of the same server in the same run, the least that reading anything can cost.
+A permit check is what a gate does for each request: the highest head from its ledger, the view, ``decide``, and the
+admission on disk.
 ``--directory`` keeps the full chain for another run.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -19,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +30,17 @@ from eth_account import Account
 
 from belmont.chain.client import ChainClient
 from belmont.chain.process import ChainProcess
+from belmont.federated.gate.ledger import Ledger
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree
-from belmont.registry.types import Address, MemberProfile, MicroRho, PermitId, Role, StudyId, UseKind
+from belmont.registry.decide import Decision, decide
+from belmont.registry.types import Address, MemberProfile, MicroRho, PermitId, Request, Role, StudyId, UseKind
 from benchmarks.populated import BROAD, HASH, YEAR, Populated, Size, study_terms
 
 RECORD_BYTES_MAX = 1024
 READ_MS_MAX = 50
+PERMIT_CHECK_MS_MAX = 10
 BLOCK_SECONDS_MAX = 1.0
 TX_PER_SECOND_MIN = 60
 FULL = Size(datasets=10_000, permits=1_000, consents=100_000)
@@ -57,6 +64,7 @@ def run(quick: bool = False, size: Size | None = None, directory: Path | None = 
                 "permits": wanted.permits,
                 "consents": wanted.consents,
                 "directory_mb": round(sum(each.stat().st_size for each in place.glob("*")) / 1e6),
+                "permit_checks": _checks(people.open(chain.url), people, wanted, Path(folder), 60 if quick else 300),
                 "reads": _reads(registry, client, people, wanted, 60 if quick else 300),
                 "operations": _operations(registry, client, people),
                 **_rate(client, people, registry, 4 if quick else 40),
@@ -65,14 +73,54 @@ def run(quick: bool = False, size: Size | None = None, directory: Path | None = 
         max(each["calldata_bytes"], each["event_bytes"]) for each in figures["operations"].values()
     )
     figures["read_p95_ms"] = max(each["p95_ms"] for each in figures["reads"].values())
+    figures["permit_check_p95_ms"] = figures["permit_checks"]["permit check"]["p95_ms"]
     figures["block_s_max"] = max(each["ms"] for each in figures["operations"].values()) / 1000
     figures["limits"] = {
         "largest_write_bytes": RECORD_BYTES_MAX,
         "read_p95_ms": READ_MS_MAX,
+        "permit_check_p95_ms": PERMIT_CHECK_MS_MAX,
         "block_s_max": BLOCK_SECONDS_MAX,
         "durable_tx_per_second": TX_PER_SECOND_MIN,
     }
     return figures
+
+
+def _checks(registry: ChainRegistry, people: Populated, size: Size, folder: Path, count: int) -> dict[str, Any]:
+    """A gate's check of one request, at permits that it read before, and at each permit for the first time.
+
+    The first ones of all find nothing in the server's memory, and have it translate the code: they are in the figures.
+    """
+    ledger = Ledger(folder / "ledger", registry.identity, people.dataset(0))
+    numbers = itertools.count(1)
+
+    def check(place: int) -> Decision:
+        permit, dataset, n = PermitId(place + 1), people.dataset(4 * place), next(numbers)
+        floor = ledger.highest_head
+        view = replace(registry.view(permit, dataset, UseKind.ROUND, 1), highest_head_seen=floor)
+        now = int(time.time())
+        request = Request(
+            UseKind.ROUND, permit, 1, dataset, 1 << 37, HASH, HASH, HASH, (dataset,), 20, 1, HASH, now + YEAR, 0
+        )
+        decision = decide(view.permit, request, view, now)
+        if view.head is None or not ledger.admit(permit, UseKind.ROUND, n, f"{n}", HASH, view.head.number, now):
+            raise RuntimeError("nothing could be checked")
+        return decision
+
+    places = {
+        "permit check": [k % 4 for k in range(count)],
+        # Every other one: the rest is left for the reads, which are of what is new to the server as well.
+        "permit check, permit not read before": list(range(4, size.permits, 2))[:count],
+    }
+    found = {}
+    for name, asked in places.items():
+        times = sorted(_timed(lambda place=place: check(place)) for place in asked)
+        found[name] = {
+            "p50_ms": round(statistics.median(times), 2),
+            "p95_ms": round(times[int(0.95 * len(times))], 2),
+            "count": len(times),
+        }
+    ledger.close()
+    return found
 
 
 def _reads(registry: ChainRegistry, client: ChainClient, people: Populated, size: Size, count: int) -> dict[str, Any]:
@@ -248,13 +296,18 @@ def main(arguments: list[str] | None = None) -> int:
         reads.add_column(column)
     for name, each in figures["reads"].items():
         reads.add_row(name, *(str(each[key]) for key in ("p50_ms", "p95_ms", "times_peer")))
+    checks = Table(title="A gate's check of one request, on disk")
+    for column in ("check", "p50 ms", "p95 ms", "count"):
+        checks.add_column(column)
+    for name, each in figures["permit_checks"].items():
+        checks.add_row(name, *(str(each[key]) for key in ("p50_ms", "p95_ms", "count")))
     writes = Table(title="One write of each kind")
     for column in ("operation", "gas", "call data", "largest event", "ms until durable"):
         writes.add_column(column)
     for name, each in figures["operations"].items():
         writes.add_row(name, *(str(each[key]) for key in ("gas", "calldata_bytes", "event_bytes", "ms")))
     console = Console()
-    console.print(reads, writes)
+    console.print(checks, reads, writes)
     console.print({key: figures[key] for key in figures["limits"] if key in figures}, "limits", figures["limits"])
     return 0
 

@@ -120,6 +120,28 @@ def test_a_batch_is_answered_entry_by_entry(post: Post) -> None:
     assert [(a["id"], "result" in a) for a in answers] == [("a", True), (2, False), (None, False)]
 
 
+def test_many_slots_in_one_batch_each_have_their_own_answer(post: Post, counter: Any) -> None:
+    """They are read several at a time; what is wrong with one is said of that one only."""
+    places = [[counter.address, hex(slot), "latest"] for slot in range(70)]
+    places[3], places[40] = ["0x12", "0x0", "latest"], [counter.address, "0x0", "0xffffff"]
+    requests = [
+        {"jsonrpc": "2.0", "id": place, "method": "eth_getStorageAt", "params": each}
+        for place, each in enumerate(places)
+    ]
+    _, answers = post(json.dumps([*requests, {"jsonrpc": "2.0", "id": 70, "method": "eth_chainId"}]).encode())
+    assert [each["id"] for each in answers] == list(range(71))
+    assert [each["id"] for each in answers if "error" in each] == [3, 40]
+    alone = [post(json.dumps(each).encode())[1] for each in requests[:6]]
+    assert [{**each, "id": 0} for each in alone] == [{**each, "id": 0} for each in answers[:6]]
+    assert {len(each["result"]) for each in answers[:70] if "result" in each} == {66}
+    _, nobodys = post(
+        json.dumps(
+            {"jsonrpc": "2.0", "id": 1, "method": "eth_getStorageAt", "params": ["0x" + "ee" * 20, "0x0"]}
+        ).encode()
+    )
+    assert int(nobodys["result"], 16) == 0
+
+
 def test_too_large_batches_and_bodies_are_refused(post: Post) -> None:
     request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}
     assert post(json.dumps([request] * 1001).encode())[1]["error"]["code"] == -32600

@@ -28,7 +28,7 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.consents.statements import ConsentState
 from belmont.registry.consents.tree import Batch
 from belmont.registry.contract_set import contract
-from belmont.registry.errors import RegistryRefused
+from belmont.registry.errors import RegistryError, RegistryRefused
 from belmont.registry.founding import found_on
 from belmont.registry.protocol import Registry
 from belmont.registry.reference.members import NOBODY
@@ -88,6 +88,17 @@ class EvmInMemory:
             answers.append(bytes(self._execute(bytes(20), to, data).output))
             self.state.revert(snapshot)
         return answers
+
+    def look(
+        self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
+    ) -> tuple[list[bytes], list[bytes | RegistryError]]:
+        answers: list[bytes | RegistryError] = []
+        for call in calls:
+            try:
+                answers += self.calls([call], block)
+            except RegistryRefused as refused:
+                answers.append(refused)
+        return self.storage(places, block), answers
 
     def send(self, account: Any, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         self.number += 1

@@ -44,6 +44,7 @@ OWN = [write for write in WRITES if write not in SIGNED]
 ROUTINE = [
     ("Uses", "openRound"),
     ("Uses", "openQuery"),
+    ("Uses", "closeRound"),
     ("Uses", "recordUse"),
     ("Totals", "publish"),
     ("Datasets", "addVersion"),
@@ -188,10 +189,12 @@ def test_after_a_change_of_owner_the_old_key_and_its_delegates_do_nothing_and_th
 
 @pytest.fixture
 def stage(paired):
-    """A permit with a round and a query that are opened, and a study that is voted on."""
+    """A permit with two rounds and a query that are opened, one round answered, and a study that is voted on."""
     datasets = paired.datasets(proven=True)
-    permit = paired.permit(datasets)
-    paired.round(permit)
+    permit = paired.permit(datasets, min_hospitals=1)
+    for n in (1, 2):
+        paired.round(permit, n)
+    paired.record(permit, datasets[0], n=2)
     paired.registry.as_(paired.data_user).open_query(permit, 1, HASH, datasets)
     return SimpleNamespace(consortium=paired, datasets=datasets, permit=permit, study=paired.study(datasets))
 
@@ -236,8 +239,9 @@ CALLS = {
     ("Permits", "voteLift"): lambda r, s: r.vote_lift(s.permit),
     ("Permits", "voteRevoke"): lambda r, s: r.vote_revoke(s.permit),
     ("Permits", "withdraw"): lambda r, s: r.withdraw(s.permit, s.datasets[0]),
-    ("Uses", "openRound"): lambda r, s: r.open_round(s.permit, 2, HASH, s.datasets),
+    ("Uses", "openRound"): lambda r, s: r.open_round(s.permit, 3, HASH, s.datasets),
     ("Uses", "openQuery"): lambda r, s: r.open_query(s.permit, 2, HASH, s.datasets),
+    ("Uses", "closeRound"): lambda r, s: r.close_round(s.permit, 2),
     ("Uses", "recordUse"): lambda r, s: r.record_use(
         s.permit, UseKind.ROUND, 1, s.datasets[0], HASH, MicroRho(1), 1, root(s)
     ),
@@ -318,14 +322,16 @@ def test_what_a_delegate_did_stands_under_the_hospitals_name(stage):
         delegate(consortium, actor, MACHINE)
     as_node = registry.as_(MACHINE, Address(consortium.holder.address))
     as_machine = registry.as_(MACHINE, Address(consortium.data_user.address))
-    as_machine.open_round(stage.permit, 2, HASH, stage.datasets)
-    as_node.record_use(stage.permit, UseKind.ROUND, 2, stage.datasets[0], HASH, MicroRho(1), 1, root(stage))
+    as_machine.open_round(stage.permit, 3, HASH, stage.datasets)
+    as_node.record_use(stage.permit, UseKind.ROUND, 3, stage.datasets[0], HASH, MicroRho(1), 1, root(stage))
     as_node.consents.publish_batch(stage.datasets[0], Batch(HASH, 1))
     as_node.add_version(stage.datasets[0], CID, 10, HASH, root(stage))
-    names = ("RoundOpened", "UseRecorded", "BatchPublished", "VersionAdded")
+    as_machine.close_round(stage.permit, 3)
+    names = ("RoundOpened", "UseRecorded", "BatchPublished", "VersionAdded", "RoundClosed")
     actors = [actor for name, actor, _ in consortium.events(*names)]
-    assert actors[-4:] == [consortium.data_user.address] + [consortium.holder.address] * 3
-    assert registry.credits.balance(consortium.holder.address).earned == 70
+    user, holder = consortium.data_user.address, consortium.holder.address
+    assert actors[-5:] == [user, holder, holder, holder, user]
+    assert registry.credits.balance(consortium.holder.address).earned == 140
     assert registry.credits.balance(Address(MACHINE.address)).earned == 0
 
 

@@ -219,6 +219,8 @@ REFUSALS = [
     (Reason.ROUND_NOT_OPEN, REQUEST, replace(VIEW, opened=replace(OPENED, permit_id=PermitId(2)))),
     (Reason.QUERY_NOT_OPEN, QUERY, replace(VIEW, opened=None)),
     (Reason.QUERY_NOT_OPEN, QUERY, VIEW),
+    (Reason.ROUND_CLOSED, REQUEST, replace(VIEW, opened=replace(OPENED, closed=True))),
+    (Reason.ROUND_CLOSED, asking(subject_hash=OTHER), replace(VIEW, opened=replace(OPENED, closed=True))),
     (Reason.MODEL_MISMATCH, asking(subject_hash=OTHER), VIEW),
     (Reason.QUERY_MISMATCH, asking(QUERY, subject_hash=OTHER), QUERY_VIEW),
     (Reason.PARTICIPANTS_MISMATCH, asking(participants=(THERE, HERE)), VIEW),

@@ -28,7 +28,7 @@ KNOWN = b"\x33" * 32
 
 @pytest.fixture(scope="module")
 def permit(on_chain: Any) -> PermitId:
-    """A permit with one recorded use, that a holder froze then."""
+    """A permit with one recorded use in a round that was closed, that a holder froze then."""
     shelf, until, ids = on_chain.shelf, on_chain.now() + 2 * YEAR, []
     for holder in on_chain.holders:
         registry = on_chain.registry.as_(holder)
@@ -37,10 +37,11 @@ def permit(on_chain: Any) -> PermitId:
         root = shelf.table(ROWS).root
         number = registry.add_version(ids[-1], b"cid", ROWS, root, registry.consents.root(ids[-1]))
         shelf.prove_version(registry, ids[-1], number, ROWS)
-    permit: PermitId = on_chain.permit(tuple(ids))
+    permit: PermitId = on_chain.permit(tuple(ids), min_hospitals=1)
     on_chain.registry.as_(on_chain.data_user).open_round(permit, 1, HASH, tuple(ids))
     holder = on_chain.registry.as_(on_chain.holders[0])
     holder.record_use(permit, UseKind.ROUND, 1, ids[0], HASH, MicroRho(7), 1, holder.consents.root(ids[0]))
+    on_chain.registry.as_(on_chain.data_user).close_round(permit, 1)
     holder.freeze_permit(permit, 3600, "something is odd")
     return permit
 
@@ -100,6 +101,17 @@ def test_a_use_is_proved_with_what_it_cost(
         "0x" + expected.dataset_id.hex(),
     )
     assert (use["block"], use["timestamp"]) == (expected.block, expected.timestamp)
+
+
+def test_who_is_in_the_sum_of_a_closed_round_is_proved(
+    on_chain: Any, permit: PermitId, chain_process: Any, checkpoint: Path, capsys: Any
+) -> None:
+    bundle = fetched(chain_process.url, checkpoint, "--event", "RoundClosed", "--permit", str(permit))
+    status, answer = verified(capsys, bundle, "--checkpoint", str(checkpoint))
+    (closed,) = answer["claims"]
+    (delivered,) = on_chain.registry.round_state(permit, 1).recorded
+    assert status == 0 and closed["fields"]["actor"] == on_chain.data_user.address
+    assert (closed["fields"]["n"], "0x" + delivered.hex() in str(closed["fields"]["recorded"])) == ("1", True)
 
 
 def test_the_permit_and_its_freeze_are_proved_in_words(

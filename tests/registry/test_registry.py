@@ -119,6 +119,37 @@ def test_one_approved_study_is_decided_on_at_every_step(any_world):
     assert registry.dataset(here).rho_spent == registry.rho_spent(permit_id, here) == 10
 
 
+def test_a_round_is_closed_over_those_that_delivered(any_world, refused):
+    registry, datasets = any_world.registry, any_world.datasets(proven=True)
+    permit_id = any_world.permit(datasets, min_hospitals=1)
+    as_user = registry.as_(any_world.data_user)
+    found = registry.round_state(permit_id, 1)
+    assert (found.opened, found.recorded, found.closed) == (None, frozenset(), False)
+    as_user.open_round(permit_id, 1, MODEL, datasets)
+    with refused("TOO_FEW_HOSPITALS"):
+        as_user.close_round(permit_id, 1)
+
+    def record(place):
+        fields = permit_id, UseKind.ROUND, 1, datasets[place], RESULT, MicroRho(1), 1, CONSENT
+        registry.as_(any_world.holders[place]).record_use(*fields)
+
+    record(0)
+    found = registry.round_state(permit_id, 1)
+    assert found.opened == registry.opened(permit_id, UseKind.ROUND, 1)
+    assert (found.recorded, found.closed) == (frozenset(datasets[:1]), False)
+    as_user.close_round(permit_id, 1)
+    with refused("ROUND_CLOSED"):
+        record(1)
+    found = registry.round_state(permit_id, 1)
+    assert (found.recorded, found.closed, found.opened.closed) == (frozenset(datasets[:1]), True, True)
+    assert 0 < found.head.number <= registry.head().number
+    (event,) = [each for each in registry.audit_events() if each.name == "RoundClosed"]
+    assert event.details == {"permit": permit_id, "n": 1, "recorded": datasets[:1]}
+    view = registry.view(permit_id, datasets[1], UseKind.ROUND, 1)
+    request = request_for(view.permit, datasets[1], datasets)
+    assert decide(view.permit, request, view, view.head.timestamp).reason is Reason.ROUND_CLOSED
+
+
 def test_a_view_fits_together_and_leaves_the_highest_head_to_the_gate(any_world):
     registry, datasets = any_world.registry, any_world.datasets()
     permit_id = any_world.permit(datasets)
@@ -146,6 +177,7 @@ def test_what_does_not_exist_is_none_or_empty(any_world):
     assert registry.proposal(ProposalId(10_000)) is None
     assert registry.opened(PermitId(10_000), UseKind.ROUND, 1) is None
     assert registry.uses(PermitId(10_000)) == []
+    assert registry.round_state(PermitId(10_000), 1).opened is None
     view = registry.view(PermitId(10_000), nothing, UseKind.ROUND, 1)
     assert view == View(head=view.head, paused_until=0)
 
@@ -285,6 +317,10 @@ def test_a_registry_without_an_account_only_reads(any_world):
         ("register_dataset", ("name", 16, MODEL, 1, 1, 2**40, 2**64)),
         ("open_round", (1, 1, MODEL, (DatasetId(MODEL),) * 17)),
         ("open_round", (1, 1, MODEL, [DatasetId(MODEL)])),
+        ("close_round", (1, -1)),
+        ("close_round", (True, 1)),
+        ("round_state", (2**64, 1)),
+        ("round_state", (1, 2**32)),
         ("record_use", (1, 1, 1, DatasetId(MODEL), MODEL, 1.5, 1, MODEL)),
         ("record_use", (True, 1, 1, DatasetId(MODEL), MODEL, 1, 1, MODEL)),
         ("propose_removal", ("0x1234",)),

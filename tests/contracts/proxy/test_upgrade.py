@@ -253,6 +253,8 @@ def test_a_node_that_is_connected_notices_before_it_decides(consortium, carried,
     for _ in range(2):
         with pytest.raises(CodeUnknown):
             node.view(permit, dataset, UseKind.ROUND, 1)
+        with pytest.raises(CodeUnknown):
+            node.round_state(permit, 1)
 
 
 def test_a_nodes_gate_is_closed_with_a_reason_that_says_what_to_do(consortium, carried, enact, tmp_path):
@@ -285,6 +287,27 @@ def test_code_that_lies_about_everything_is_noticed_as_well(consortium, everybod
     assert evm.calls([(registry.addresses["Uses"], _node_view(permit, dataset))])[0] == genuine
     with pytest.raises(CodeUnknown, match="Uses runs code"):
         node.view(permit, dataset, UseKind.ROUND, 1)
+
+
+@pytest.mark.parametrize("code", [b"\x5f\x5f\xfd", b"\xfe", b"\x00"], ids=["reverts", "fails", "says nothing"])
+def test_code_that_does_not_answer_is_called_unknown_and_not_a_refusal(consortium, everybody, enact, code):
+    registry, evm = consortium.registry, consortium.evm
+    permit = consortium.permit(consortium.datasets(proven=True))
+    (dataset, _) = registry.permit(permit).covered
+    node = ChainRegistry(evm, registry.addresses)
+    runtime = code + bytes(30)
+    size = len(runtime).to_bytes(1, "big")
+    creation = b"\x60" + size + b"\x60\x09\x5f\x39\x60" + size + b"\x5f\xf3" + runtime
+    _, mute = evm.send(consortium.non_member, None, creation)
+    proposal = registry.as_(consortium.auditor).rules.propose_code(registry.addresses["Uses"], mute)
+    for member in everybody[:3]:
+        registry.as_(member).rules.support(proposal)
+    assert node.round_state(permit, 1).opened is None
+    evm.now += DELAY
+    enact(proposal)
+    for read in (lambda: node.view(permit, dataset, UseKind.ROUND, 1), lambda: node.round_state(permit, 1)):
+        with pytest.raises(CodeUnknown, match="Uses runs code"):
+            read()
 
 
 def _node_view(permit, dataset):

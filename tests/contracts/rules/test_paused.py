@@ -19,11 +19,13 @@ PATIENT = SimpleNamespace(address=to_checksum_address(b"\xa1" * 20))
 
 @pytest.fixture
 def stage(chamber):
-    """A permit with a round that is opened, a study that could be issued, and a pause."""
+    """A permit with a round that is opened and one that could be closed, a study that could be issued, and a pause."""
     consortium = chamber.consortium
     datasets = consortium.datasets(proven=True)
-    permit = consortium.permit(datasets)
-    consortium.round(permit)
+    permit = consortium.permit(datasets, min_hospitals=1)
+    for n in (1, 2):
+        consortium.round(permit, n)
+    consortium.record(permit, datasets[0], n=2)
     approved = consortium.study()
     consortium.approve(approved)
     consortium.accept(approved)
@@ -45,24 +47,25 @@ def paused(stage):
 
 STOPPED = {
     "issue": lambda stage: stage.consortium.registry.as_(stage.consortium.non_member).issue(stage.approved),
-    "openRound": lambda stage: stage.as_data_user.open_round(stage.permit, 2, HASH, stage.datasets),
+    "openRound": lambda stage: stage.as_data_user.open_round(stage.permit, 3, HASH, stage.datasets),
     "openQuery": lambda stage: stage.as_data_user.open_query(stage.permit, 1, HASH, stage.datasets),
+    "closeRound": lambda stage: stage.as_data_user.close_round(stage.permit, 2),
     "recordUse": lambda stage: stage.consortium.record(stage.permit, stage.datasets[0]),
 }
 
 
 @pytest.mark.parametrize("act", STOPPED)
-def test_nothing_is_issued_opened_or_recorded_until_it_lapses(paused, refused, act):
+def test_nothing_is_issued_opened_closed_or_recorded_until_it_lapses(paused, refused, act):
     paused.chamber.wait(30 * DAY - 1)
     with refused("CONSORTIUM_PAUSED"):
         STOPPED[act](paused)
-    assert paused.consortium.registry.permit(paused.permit).rounds_opened == 1
+    assert paused.consortium.registry.permit(paused.permit).rounds_opened == 2
     paused.chamber.wait(1)
     STOPPED[act](paused)
 
 
 @pytest.mark.parametrize("act", STOPPED)
-def test_nothing_is_issued_opened_or_recorded_until_the_board_resumes(paused, refused, act):
+def test_nothing_is_issued_opened_closed_or_recorded_until_the_board_resumes(paused, refused, act):
     with refused("CONSORTIUM_PAUSED"):
         STOPPED[act](paused)
     for member in paused.consortium.board[1:]:

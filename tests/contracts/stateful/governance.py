@@ -76,7 +76,7 @@ class Governance(Machine):
     def replace_keys(self, chance: Random) -> None:
         self.both(mostly(chance, range(7), ANYONE), "replace_keys", chance.choice(MASK_KEYS), chance.choice(HASHES))
 
-    @operation(2)
+    @operation(3)
     def votes_stand_while_members_leave(self, chance: Random) -> None:
         """Otherwise a run seldom meets a board that became small enough for votes that were cast before."""
         self.is_calm = chance.random() < 0.8
@@ -85,7 +85,7 @@ class Governance(Machine):
         self.carry(self.admission(chance, AUDITOR, newcomer, Role.ETHICS_BOARD))
         pending = self.votes_of_two(chance, newcomer)
         leaving = (newcomer, chance.choice(BOARD), DATA_USER)
-        for each in leaving[: chance.choice([0, 1, 1, 1, 1, 1, 1, 2, 3])]:
+        for each in leaving[: chance.choice([0, 1, 1, 1, 1, 1, 2, 3, 3])]:
             self.carry(self.both(AUDITOR, "propose_removal", Address(self.people[each].address)))
         for write, *args in chance.sample(pending, chance.randint(4, 7)):
             self.both(chance.choice(ANYONE), write, *args)

@@ -7,7 +7,9 @@
 from belmont.registry.types import Address, AuditEvent
 
 SIG_AUTH = b"sigAuth".ljust(32, b"\0")
-ROUTINE = {"open_round", "open_query", "record_use", "publish_total", "add_version", "consents.publish_batch"}
+ROUTINE = {
+    "open_round", "open_query", "close_round", "record_use", "publish_total", "add_version", "consents.publish_batch",
+}  # fmt: skip
 ANYBODYS = {
     "tally_proposal", "tally", "issue", "tally_lift", "tally_revoke", "register_tables", "prove_version",
     "rules.tally", "rules.enact", "rules.tally_pause", "rules.tally_resume", "consents.enrol",

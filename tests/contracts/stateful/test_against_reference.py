@@ -17,7 +17,7 @@ from tests.contracts.stateful.governance import Governance
 from tests.contracts.stateful.machine import deploy_once_more
 from tests.contracts.stateful.work import Work
 
-RUNS = max(36, int(os.environ.get("BELMONT_STATEFUL_RUNS", "0")))
+RUNS = max(40, int(os.environ.get("BELMONT_STATEFUL_RUNS", "0")))
 STEPS = 60
 EVERY_WRITE = {
     *WRITES,
@@ -38,7 +38,10 @@ REFUSED = {
     "record_use": STOPS
     | {"NOT_THE_ACTOR", "NOT_THE_HOLDER", "DATA_USER_INACTIVE", "DATASET_NOT_COVERED", "DATASET_FROZEN"}
     | {"DATASET_UNPROVEN", "VERSION_STALE", "CONSENT_STALE", "COHORT_TOO_SMALL", "BUDGET_EXHAUSTED"}
-    | {"ROUND_NOT_OPEN", "QUERY_NOT_OPEN", "ALREADY_SERVED"},
+    | {"ROUND_NOT_OPEN", "QUERY_NOT_OPEN", "ALREADY_SERVED", "ROUND_CLOSED"},
+    "close_round": STOPS
+    | {"NOT_THE_ACTOR", "NOT_THE_APPLICANT", "DATA_USER_INACTIVE", "ROUND_NOT_OPEN", "ROUND_CLOSED"}
+    | {"TOO_FEW_HOSPITALS", "DATASET_NOT_COVERED"},
     "issue": {"CONSORTIUM_PAUSED", "STUDY_NOT_APPROVED", "NOT_ACCEPTED", "PERMIT_EXISTS", "NOT_THE_APPLICANT"},
     "rules.enact": {"TOO_EARLY", "VOTE_UNDECIDED", "PROPOSAL_CLOSED", "PROPOSAL_OVERTAKEN", "CREDITS_EXHAUSTED"},
     "rules.propose_rule": {"RULE_UNKNOWN", "RULE_OUT_OF_BOUNDS", "NOT_MEMBER"},

@@ -34,6 +34,7 @@ def tell(its: Machine) -> None:
     its.both(PATIENTS[0], "consents.revoke", its.datasets[0], 1)
     its.open(DATA_USER, UseKind.ROUND, 1, 2, HASHES[3], tuple(its.datasets))
     use(its, 1, UseKind.ROUND, 2)
+    its.both(DATA_USER, "close_round", PermitId(1), 2)
     by_vote(its, its.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50))
     holder = Address(its.people[0].address)
     by_vote(its, its.both(AUDITOR, "rules.propose_redemption", holder, 3, "why", None))
@@ -106,6 +107,10 @@ class Forger:
         number = self.at(name, place)
         self.events[number] = replace(self.events[number], actor=actor)
 
+    def move_before(self, name, other, place):
+        event = self.events.pop(self.at(name))
+        self.events.insert(self.at(other, place) - 1, event)
+
     def copy_to_the_end(self, *names):
         for name in names:
             self.events.append(self.events[self.at(name)])
@@ -124,6 +129,15 @@ FORGERIES = {
     "a round is opened beyond the approved number": lambda its: its.change("RoundOpened", -1, n=5),
     "a query is opened over one of two": lambda its: its.change("QueryOpened", participants_hash=ONE_OF_TWO),
     "a round is opened under a permit that was superseded": lambda its: its.change("RoundOpened", -1, permit=1),
+    "a round is closed that was never opened": lambda its: its.change("RoundClosed", n=9),
+    "a round is closed twice": lambda its: its.twice("RoundClosed"),
+    "a round is closed over one more": lambda its: its.change("RoundClosed", n=1, recorded=(HASHES[2],)),
+    "a round is closed over fewer than recorded": lambda its: its.change("RoundClosed", recorded=()),
+    "a round is closed over fewer than approved": lambda its: its.drop("UseRecorded", -3),
+    "a round is closed by a stranger": lambda its: its.by("RoundClosed", "nobody"),
+    "a round is closed under a permit that was superseded": lambda its: its.copy_to_the_end("RoundClosed"),
+    "a round is closed after the permit expired": lambda its: its.when("RoundClosed", 2 * YEAR),
+    "a use is recorded after its round was closed": lambda its: its.move_before("RoundClosed", "UseRecorded", -3),
     "a use is recorded twice": lambda its: its.copy_to_the_end("Credited", "UseRecorded"),
     "a use is recorded that was never opened": lambda its: its.change("UseRecorded", n=9),
     "a use is recorded under the next permit": lambda its: its.change("UseRecorded", permit=2),

@@ -9,6 +9,8 @@
 6. Every recorded use is credited once, together with it: a credit for each row, to the holder and the patients.
 7. Nothing is redeemed but what the members enacted, and never more than there is.
 8. Code that runs is what the last switch says, and every switch was enacted.
+9. A round is closed once, by its data user, while its permit is usable, over exactly those that recorded a use of it:
+   at least the permit's minimum of hospitals, each still covered. Nothing is recorded of it afterwards.
 """
 
 from collections import Counter
@@ -37,6 +39,7 @@ class Uses:
         self.opened: dict[Key, tuple[DatasetId, ...]] = {}
         """By permit, kind and number."""
         self.recorded: set[tuple[int, UseKind, int, DatasetId]] = set()
+        self.closed: set[Key] = set()
         self.spent: Counter[tuple[Line, DatasetId]] = Counter()
         self.earned: Counter[Any] = Counter()
         """By holder, and by dataset for its patients."""
@@ -60,6 +63,19 @@ class Uses:
         assert kind is UseKind.ROUND or list(named) == covered, "a query is over all datasets that are covered"
         self.opened[number, kind, n] = named
 
+    def closes(self, event: AuditEvent) -> None:
+        number, n = event.details["permit"], event.details["n"]
+        key = number, UseKind.ROUND, n
+        assert self.permits.is_usable(number, event.timestamp)  # 9
+        assert event.actor == self.permits.studies[number].data_user  # 9
+        assert Role.DATA_USER in self.votes.roles[event.actor]  # 9
+        assert key in self.opened and key not in self.closed  # 9
+        terms = self.permits.terms_of(number)
+        delivered = [id_ for id_ in terms.datasets if (*key, id_) in self.recorded]
+        assert list(event.details["recorded"]) == delivered and len(delivered) >= terms.min_hospitals  # 9
+        assert set(delivered) <= set(self.permits.covered(number))  # 9
+        self.closed.add(key)
+
     def credits(self, event: AuditEvent) -> None:
         assert not self.credited, "credited with no use"  # 6
         self.credited.append(event)
@@ -75,6 +91,7 @@ class Uses:
         assert id_ in self.opened[number, kind, n]  # 3
         assert set(self.opened[number, kind, n]) <= set(self.permits.covered(number))  # 2
         assert (number, kind, n, id_) not in self.recorded  # 3
+        assert (number, kind, n) not in self.closed  # 9
         self.recorded.add((number, kind, n, id_))
         self.spent[permit.line, id_] += its["rho"]
         assert its["rho"] >= 0 and self.spent[permit.line, id_] <= terms.rho_per_dataset  # 4
@@ -106,6 +123,7 @@ class Uses:
 FOLLOWED: dict[str, Callable[[Any, AuditEvent], None]] = {
     "RoundOpened": Uses.opens,
     "QueryOpened": Uses.opens,
+    "RoundClosed": Uses.closes,
     "Credited": Uses.credits,
     "UseRecorded": Uses.records,
     "Redeemed": Uses.redeems,

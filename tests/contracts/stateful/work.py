@@ -201,8 +201,44 @@ class Work(Data):
         permit, kind = self.permit_number(chance), chance.choice(list(UseKind))
         found = self.model.permit(permit)
         if found is not None:
-            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], found.covered)
-        self.record(chance, permit, kind, max(self.opened(permit, kind), 1))
+            in_order = found.covered if chance.random() < 0.9 else found.covered[::-1]
+            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], in_order)
+        n = max(self.opened(permit, kind), 1)
+        self.record(chance, permit, kind, n)
+        if kind is UseKind.ROUND and chance.random() < 0.5:
+            self.close(chance, permit, n)
+
+    @operation(3)
+    def close_a_round(self, chance: Random) -> None:
+        permit = self.permit_number(chance)
+        n = mostly(chance, range(1, self.opened(permit, UseKind.ROUND) + 2), range(5))
+        if chance.random() < 0.5:
+            self.record(chance, permit, UseKind.ROUND, n)
+        self.close(chance, permit, n)
+
+    @operation()
+    def leave_before_a_round_is_closed(self, chance: Random) -> None:
+        """Otherwise a run seldom meets a hospital that delivered and left."""
+        self.is_calm = True
+        permit = self.permit_number(chance)
+        found, n = self.model.permit(permit), self.opened(permit, UseKind.ROUND) + 1
+        if found is not None:
+            self.open(DATA_USER, UseKind.ROUND, permit, n, HASHES[3], found.covered)
+            for place in HOLDERS:
+                id_ = self.dataset_id(place)
+                dataset = self.model.dataset(id_)
+                fields = HASHES[2], MicroRho(0), dataset.versions if dataset else 1, self.root(id_)
+                self.both(place, "record_use", permit, UseKind.ROUND, n, id_, *fields)
+            leaves = chance.choice(HOLDERS)
+            self.both(leaves, "withdraw", permit, self.dataset_id(leaves))
+        self.close(chance, permit, n)
+        self.is_calm = False
+
+    def close(self, chance: Random, permit: PermitId, n: int) -> None:
+        self.both(mostly(chance, [DATA_USER], ANYONE), "close_round", permit, n)
+        ours, models = self.chain.round_state(permit, n), self.model.round_state(permit, n)
+        assert {**vars(ours), "head": None} == {**vars(models), "head": None}
+        assert ours.closed == ((permit, UseKind.ROUND, n) in self.story.uses.closed)
 
     @operation(2)
     def record_by_holders(self, chance: Random) -> None:

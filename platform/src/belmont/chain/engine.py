@@ -40,8 +40,10 @@ from belmont.chain import documents
 from belmont.chain.errors import ChainDamaged, ChainDirectoryError
 from belmont.chain.limits import LOGS_MAX, TRANSACTION_SECONDS_MAX, ExecutionStopped, TimeLimit, Unlimited
 from belmont.chain.log_blocks import LogBlocks
+from belmont.chain.quick_calls import Run, TranslatedCode
 from belmont.chain.reading import FORMAT_VERSION, STATE_MISSING
 from belmont.chain.rows import BlockRow
+from belmont.chain.state_reads import StateReads
 from belmont.chain.store import StateNodes, Store
 from belmont.chain.system_contracts import CONSOLIDATION_REQUESTS_CODE, WITHDRAWAL_REQUESTS_CODE
 from belmont.chain.vm import Block, EmbeddedVM, Header
@@ -100,6 +102,8 @@ class Engine:
         self.head = head
         self.context = ChainContext(chain_id)
         self.log_blocks = LogBlocks(store)
+        self.reads = StateReads(store)
+        self._codes = TranslatedCode()
         self._sealing = threading.Lock()
 
     @classmethod
@@ -260,6 +264,10 @@ class Engine:
         nodes = StateNodes(self.store)
         previous = EmbeddedVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
         return EmbeddedVM.build_state(nodes, header, self.context, previous or ())
+
+    def run(self, header: Any, limit: TimeLimit) -> Run:
+        """What a quick call in the state after the block of `header` runs on (`belmont.chain.quick_calls`)."""
+        return Run(self.reads, self._codes, header, self.chain_id, limit)
 
 
 class VmChainDatabase:

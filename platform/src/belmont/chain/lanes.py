@@ -41,6 +41,8 @@ class Share:
         self.slow = False
         self.calling = asyncio.Lock()
         self.reading = asyncio.Lock()
+        self.slots: list[tuple[list[Any], asyncio.Future[Any]]] = []
+        """Reads of single slots that wait, with where their answers go: a thread takes several at once."""
 
     def refuse_when_spent(self) -> None:
         """Rule 4. Raises `RpcError`."""

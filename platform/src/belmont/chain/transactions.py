@@ -64,12 +64,20 @@ def admit(raw: bytes, chain_id: int, gas_max: int) -> Any:
 
 def gas_min(data: bytes, creates: bool, other_intrinsic: int = 0) -> int:
     """Least gas for a transaction with these data: EIP-2028/3860 intrinsic gas or EIP-7623 floor, whichever is more."""
-    zeros = data.count(0)
-    tokens = zeros + 4 * (len(data) - zeros)
-    intrinsic = 21_000 + 4 * tokens + other_intrinsic
+    intrinsic = intrinsic_gas(data) + other_intrinsic
     if creates:
         intrinsic += 32_000 + 2 * ((len(data) + 31) // 32)
-    return max(intrinsic, 21_000 + 10 * tokens)
+    return max(intrinsic, 21_000 + 10 * _tokens(data))
+
+
+def intrinsic_gas(data: bytes) -> int:
+    """What a call with these data has spent before it begins (EIP-2028)."""
+    return 21_000 + 4 * _tokens(data)
+
+
+def _tokens(data: bytes) -> int:
+    """Bytes by what they cost: one for a zero, four for any other (EIP-7623)."""
+    return 4 * len(data) - 3 * data.count(0)
 
 
 def _check_fields(transaction: Any, gas_max: int) -> None:

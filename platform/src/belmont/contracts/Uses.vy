@@ -3,8 +3,8 @@
 """
 @title Uses
 @license Apache-2.0
-@notice What is computed under a permit: rounds and queries as they are opened, and each data holder's record of its
-        answer, written before the answer leaves.
+@notice What is computed under a permit: rounds and queries as they are opened, each data holder's record of its
+        answer, written before the answer leaves, and rounds as they are closed over the holders that answered.
 @dev Rules, cited by number where they are kept:
   1. Only the permit's data user opens a round or a query, while an active data user, while the permit is usable, and
      of a kind that the permit allows.
@@ -13,8 +13,8 @@
      once, at least the approved minimum of hospitals.
   4. A query's participants are all datasets that the permit covers then, in the order of the study's terms: two exact
      totals over different hospitals would give away one hospital's answer as their difference.
-  5. Only the active holder of a participating dataset records a use, once for each opened round or query, while the
-     permit is usable, its data user active, and every participating dataset still covered.
+  5. Only the active holder of a participating dataset records a use, once for each opened round or query that is not
+     closed, while the permit is usable, its data user active, and every participating dataset still covered.
   6. Recording charges rho to the permit's budget for the dataset, and to the dataset's lifetime cap; Datasets keeps
      the rules on the dataset itself, the permit's minimum cohort among them, and the version and consent root that the
      node names. What is charged never exceeds either.
@@ -22,6 +22,13 @@
      a superseded permit is not recorded under the next one.
   8. Recording credits the holder and the dataset's patients (contract Credits).
   9. Who acts says so first, and the contract Identities knows whether the sender may act for it; a delegate may.
+ 10. Only the permit's data user closes a round, once and for good, while an active data user and while the permit is
+     usable. Data holders unmask the sum of a round once it is closed, over those that recorded: a permit that is
+     stopped stops this as well, and a round that it leaves open has no sum.
+ 11. A round is closed over at least the approved minimum of hospitals: as many recorded, and every dataset that did is
+     still covered. With fewer it stays open, and has no sum. Who took part, recorded nothing and left is in no sum, and
+     does not stand in its way.
+ 12. Queries are not closed: each is over all datasets that the permit covers (4).
 """
 
 import Identities
@@ -49,6 +56,8 @@ struct Opened:
     participantsHash: bytes32
     participants: uint256  # bit i stands for the dataset at place i of the study's terms
     openedAt: uint64
+    recorded: uint256  # those of the participants whose use is recorded
+    closedAt: uint64  # 0 while it is not closed
 
 
 struct Use:
@@ -56,6 +65,12 @@ struct Use:
     rho: uint64
     recordedAt: uint64
     version: uint64
+
+
+# Over whom the sum of a round is, in the order of the study's terms: final once it is closed.
+struct RoundState:
+    opened: Opened
+    recorded: DynArray[bytes32, 16]
 
 
 # What can change between two requests. Terms of a study, registrations and versions never change; they have their own
@@ -88,6 +103,13 @@ event QueryOpened:
     n: indexed(uint64)
     queryHash: bytes32
     participantsHash: bytes32
+
+
+event RoundClosed:
+    actor: indexed(address)
+    permit: indexed(uint64)
+    n: indexed(uint64)
+    recorded: DynArray[bytes32, 16]
 
 
 event UseRecorded:
@@ -179,6 +201,7 @@ def recordUse(
     if opened.openedAt == 0 or opened.permit != permit:  # 7
         assert kind != ROUND, "ROUND_NOT_OPEN"  # 5
         assert kind != QUERY, "QUERY_NOT_OPEN"  # 5
+    assert opened.closedAt == 0, "ROUND_CLOSED"  # 5
     assert opened.participants & place != 0, "PARTICIPANTS_MISMATCH"  # 5
     assert opened.participants & ~covered == 0, "DATASET_NOT_COVERED"  # 5
     assert self._uses[line][kind][n][dataset].recordedAt == 0, "ALREADY_SERVED"  # 5
@@ -188,6 +211,7 @@ def recordUse(
     assert spent <= limits.rhoPerDataset, "BUDGET_EXHAUSTED"  # 6
     assert rho <= limits.rhoPerDataset - spent, "BUDGET_EXHAUSTED"  # 6
     self._rhoSpent[line][dataset] = spent + rho
+    self._opened[line][kind][n].recorded = opened.recorded | place  # 11
     self._uses[line][kind][n][dataset] = Use(
         resultHash=resultHash, rho=rho, recordedAt=self._now(), version=version
     )
@@ -206,6 +230,29 @@ def recordUse(
         version=version,
         consentRoot=consentRoot,
     )
+
+
+@external
+def closeRound(actor: address, permit: uint64, n: uint64):
+    """
+    @notice No further use of the round is recorded, so that everybody knows over whom its sum is.
+    """
+    assert staticcall IDENTITIES.worksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 9
+    assert staticcall PERMITS.checkUsable(permit)  # 10
+    limits: Studies.Limits = staticcall STUDIES.limits(permit)
+    assert actor == limits.dataUser, "NOT_THE_APPLICANT"  # 10
+    assert staticcall MEMBERS.isActive(actor, DATA_USER), "DATA_USER_INACTIVE"  # 10
+    line: uint64 = staticcall PERMITS.line(permit)  # 7
+    opened: Opened = self._openedUnder(permit, line, ROUND, n)  # 12
+    assert opened.openedAt != 0, "ROUND_NOT_OPEN"  # 10
+    assert opened.closedAt == 0, "ROUND_CLOSED"  # 10
+    recorded: DynArray[bytes32, 16] = self._datasets(permit, opened.recorded)
+    assert convert(len(recorded), uint64) >= limits.minHospitals, "TOO_FEW_HOSPITALS"  # 11
+    uncovered: DynArray[bytes32, 16] = staticcall PERMITS.uncovered(permit)
+    for dataset: bytes32 in recorded:
+        assert dataset not in uncovered, "DATASET_NOT_COVERED"  # 11
+    self._opened[line][ROUND][n].closedAt = self._now()
+    log RoundClosed(actor=actor, permit=permit, n=n, recorded=recorded)
 
 
 @internal
@@ -236,7 +283,13 @@ def _open(
         assert digest == keccak256(abi_encode(covered)), "PARTICIPANTS_MISMATCH"  # 4
     self._openedCount[line][kind] = n
     self._opened[line][kind][n] = Opened(
-        permit=permit, subjectHash=subjectHash, participantsHash=digest, participants=places, openedAt=self._now()
+        permit=permit,
+        subjectHash=subjectHash,
+        participantsHash=digest,
+        participants=places,
+        openedAt=self._now(),
+        recorded=0,
+        closedAt=0,
     )
     return digest
 
@@ -252,6 +305,21 @@ def _now() -> uint64:
 def _openedUnder(permit: uint64, line: uint64, kind: uint8, n: uint64) -> Opened:
     found: Opened = self._opened[line][kind][n]
     return found if found.permit == permit else empty(Opened)  # 7
+
+
+@internal
+@view
+def _datasets(permit: uint64, places: uint256) -> DynArray[bytes32, 16]:
+    """
+    @notice The datasets at these places of the study's terms, in their order.
+    """
+    found: DynArray[bytes32, 16] = []
+    bit: uint256 = 1
+    for dataset: bytes32 in staticcall STUDIES.datasets(permit):
+        if places & bit != 0:
+            found.append(dataset)
+        bit <<= 1
+    return found
 
 
 @external
@@ -270,6 +338,22 @@ def rhoSpent(permit: uint64, dataset: bytes32) -> uint64:
 @view
 def opened(permit: uint64, kind: uint8, n: uint64) -> Opened:
     return self._openedUnder(permit, staticcall PERMITS.line(permit), kind, n)
+
+
+@external
+@view
+def isClosed(permit: uint64, n: uint64) -> bool:
+    return self._openedUnder(permit, staticcall PERMITS.line(permit), ROUND, n).closedAt != 0
+
+
+@external
+@view
+def roundState(permit: uint64, n: uint64) -> RoundState:
+    """
+    @notice Whether a round is opened, who recorded a use of it, and whether it is closed.
+    """
+    found: Opened = self._openedUnder(permit, staticcall PERMITS.line(permit), ROUND, n)
+    return RoundState(opened=found, recorded=self._datasets(permit, found.recorded))
 
 
 @external

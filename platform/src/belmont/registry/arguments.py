@@ -167,6 +167,12 @@ def check_opening(permit_id: int, n: int, subject_hash: bytes, participants: tup
     check_datasets("participants", participants)
 
 
+def check_round(permit_id: int, n: int) -> None:
+    """What names one round."""
+    check_number("permit_id", permit_id, 64)
+    check_number("n", n, 32)
+
+
 def check_request(permit_id: int, kind: int, n: int, dataset_id: bytes) -> None:
     """What names one round or query at one data holder."""
     check_number("permit_id", permit_id, 64)

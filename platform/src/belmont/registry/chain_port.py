@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: its id and seven calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and eight calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from belmont.registry.errors import RegistryError
 from belmont.registry.protocol import Account
 from belmont.registry.types import Address, Head
 
@@ -45,6 +46,14 @@ class ChainPort(Protocol):
 
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         """Call functions without a transaction, in the state after ``block``, or after the newest."""
+
+    def look(
+        self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
+    ) -> tuple[list[bytes], list[bytes | RegistryError]]:
+        """``storage`` and ``calls`` after one block in one round trip; a call that was refused is its refusal.
+
+        So that whoever asks can look at the slots first: they say whose word the refusal is.
+        """
 
     def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         """Send a signed transaction; returns, once it is final, its events and the contract it created if any."""

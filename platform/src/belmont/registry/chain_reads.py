@@ -22,7 +22,7 @@ from eth_utils.address import to_canonical_address
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort, Log
 from belmont.registry.contract_set import IMPLEMENTATION_SLOT, NAMES, contract
-from belmont.registry.errors import RegistryUnreachable
+from belmont.registry.errors import RegistryError, RegistryUnreachable
 from belmont.registry.hashes import part_mark
 from belmont.registry.types import (
     ZERO_HASH,
@@ -43,6 +43,7 @@ from belmont.registry.types import (
     ProposalId,
     PublishedTotal,
     RecordedUse,
+    RoundState,
     Study,
     StudyId,
     StudyTerms,
@@ -102,9 +103,16 @@ class ChainReads:
     def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
         arguments.check_request(permit_id, kind, n, dataset_id)
         head = self.head()
-        self._refuse_unknown_code(head.number)
-        struct = self.read("Uses", "nodeView", permit_id, dataset_id, int(kind), n, block=head.number)
+        calls: list[Call] = [("Uses", "nodeView", (permit_id, dataset_id, int(kind), n))]
+        knows_terms, knows_dataset = permit_id in self._unchanging.terms, dataset_id in self._unchanging.datasets
+        calls += [] if knows_terms else _terms_calls(permit_id)
+        calls += [] if knows_dataset else _dataset_calls(dataset_id)
+        struct, *rest = self._known_code_says(calls, head.number)
         with _readable():
+            if not knows_terms and struct["permit"]["issuedAt"]:
+                self._unchanging.terms[permit_id] = _terms(rest)
+            if not knows_dataset and (registered := records.dataset(dataset_id, *rest[-_DATASET_PARTS:])):
+                self._unchanging.datasets[dataset_id] = registered
             state = struct["dataset"]
             dataset = version = None
             if state["status"]:
@@ -125,12 +133,22 @@ class ChainReads:
                 paused_until=struct["pausedUntil"],
             )
 
-    def _refuse_unknown_code(self, block: int) -> None:
-        """Raises ``CodeUnknown`` where a proxy does not run code of this release after ``block``."""
-        pointed_to = self._chain.storage([(each, IMPLEMENTATION_SLOT) for each in self.addresses.values()], block)
+    def _known_code_says(self, calls: Sequence[Call], block: int) -> list[Any]:
+        """The answers of view functions after a block, from code of this release; else raises ``CodeUnknown``.
+
+        What each proxy points to is read in the same round trip, after the same block, and looked at first.
+        """
+        places = [(each, IMPLEMENTATION_SLOT) for each in self.addresses.values()]
+        pointed_to, answers = self._chain.look(places, self._encoded(calls), block)
         if pointed_to != self._unchanging.verified:
             verify(self._chain, self.addresses["Members"])
             self._unchanging.verified = pointed_to
+        given: list[bytes] = []
+        for answer in answers:
+            if isinstance(answer, RegistryError):
+                raise answer
+            given.append(answer)
+        return _decoded(calls, given)
 
     def member(self, address: Address) -> Member | None:
         struct = self.read("Members", "member", address)
@@ -204,6 +222,15 @@ class ChainReads:
         with _readable():
             return records.opened(permit_id, kind, n, struct)
 
+    def round_state(self, permit_id: PermitId, n: int) -> RoundState:
+        arguments.check_round(permit_id, n)
+        head = self.head()
+        (struct,) = self._known_code_says([("Uses", "roundState", (permit_id, n))], head.number)
+        with _readable():
+            opened = records.opened(permit_id, UseKind.ROUND, n, struct["opened"])
+            recorded = frozenset(DatasetId(each) for each in struct["recorded"])
+            return RoundState(opened, recorded, opened is not None and opened.closed, head)
+
     def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
         arguments.check_number("permit_id", permit_id, 64)
         arguments.check_hash("dataset_id", dataset_id)
@@ -268,17 +295,13 @@ class ChainReads:
 
     def read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
         """The answers of several view functions at one block, in one round trip."""
-        interfaces = [contract(name).interface for name, _, _ in calls]
-        sent = [
-            (self.addresses[name], interface.encode_call(function, *args))
-            for interface, (name, function, args) in zip(interfaces, calls, strict=True)
+        return _decoded(calls, self._chain.calls(self._encoded(calls), block))
+
+    def _encoded(self, calls: Sequence[Call]) -> list[tuple[Address, bytes]]:
+        return [
+            (self.addresses[name], contract(name).interface.encode_call(function, *args))
+            for name, function, args in calls
         ]
-        answers = self._chain.calls(sent, block)
-        with _readable():
-            return [
-                interface.decode_answer(function, answer)
-                for interface, (_, function, _), answer in zip(interfaces, calls, answers, strict=True)
-            ]
 
     def _proposals(self, numbers: Sequence[int], block: int) -> list[Proposal]:
         structs = self.read_all([("Members", "proposal", (number,)) for number in numbers], block)
@@ -288,11 +311,9 @@ class ChainReads:
             return [proposal for row in rows if (proposal := records.proposal(*row))]
 
     def _datasets(self, ids: Sequence[bytes], block: int) -> list[Dataset]:
-        structs = self.read_all([("Datasets", "dataset", (id_,)) for id_ in ids], block)
-        conditions = self.read_all([("Datasets", "conditions", (id_,)) for id_ in ids], block)
-        roots = self.read_all([("Consents", "root", (id_,)) for id_ in ids], block)
+        answers = self.read_all([call for id_ in ids for call in _dataset_calls(DatasetId(id_))], block)
         with _readable():
-            rows = zip(ids, structs, conditions, roots, strict=True)
+            rows = zip(ids, *(answers[part::_DATASET_PARTS] for part in range(_DATASET_PARTS)), strict=True)
             return [found for id_, *row in rows if (found := records.dataset(DatasetId(id_), *row))]
 
     def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
@@ -315,9 +336,7 @@ class ChainReads:
             return None
         known = self._unchanging.terms.get(permit_id)
         if known is None:
-            calls: list[Call] = [("Studies", part, (permit_id,)) for part in ("dataUser", "terms", "declared")]
-            data_user, *parts = self.read_all(calls, block)
-            known = self._unchanging.terms[permit_id] = data_user, records.terms(*parts)
+            known = self._unchanging.terms[permit_id] = _terms(self.read_all(_terms_calls(permit_id), block))
         return records.permit(permit_id, *known, view)
 
     def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
@@ -355,6 +374,33 @@ class ChainReads:
             actor = details.pop("actor") if "actor" in details else details["identity"]
             events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
         return events
+
+
+def _terms_calls(permit_id: PermitId) -> list[Call]:
+    return [("Studies", part, (permit_id,)) for part in ("dataUser", "terms", "declared")]
+
+
+def _terms(answers: Sequence[Any]) -> tuple[Address, StudyTerms]:
+    """The data user and the terms of a study, from what ``_terms_calls`` are answered with."""
+    data_user, terms, declared = answers[:3]
+    return data_user, records.terms(terms, declared)
+
+
+_DATASET_PARTS = 3
+
+
+def _dataset_calls(dataset_id: DatasetId) -> list[Call]:
+    """What a dataset is made from, in the order of ``records.dataset``."""
+    of = (dataset_id,)
+    return [("Datasets", "dataset", of), ("Datasets", "conditions", of), ("Consents", "root", of)]
+
+
+def _decoded(calls: Sequence[Call], answers: Sequence[bytes]) -> list[Any]:
+    with _readable():
+        return [
+            contract(name).interface.decode_answer(function, answer)
+            for (name, function, _), answer in zip(calls, answers, strict=True)
+        ]
 
 
 @contextmanager

@@ -268,6 +268,10 @@ class ChainRegistry(ChainReads):
         arguments.check_opening(permit_id, n, query_hash, participants)
         self.act("Uses", "openQuery", permit_id, n, query_hash, list(participants))
 
+    def close_round(self, permit_id: PermitId, n: int) -> None:
+        arguments.check_round(permit_id, n)
+        self.act("Uses", "closeRound", permit_id, n)
+
     def record_use(
         self,
         permit_id: PermitId,

@@ -30,7 +30,7 @@ The checks, in this order; the first that fails gives the reason:
 14. for a query, every row of the version has a consent that permits it;
     enough rows here, and in the version                                  CONSENT_SCOPE, COHORT_TOO_SMALL
 15. n is within the approved number                                       ROUNDS_EXHAUSTED, QUERIES_EXHAUSTED
-16. the data user opened n on chain                                       ROUND_NOT_OPEN, QUERY_NOT_OPEN
+16. the data user opened n on chain, and did not close it                 ROUND_NOT_OPEN, QUERY_NOT_OPEN, ROUND_CLOSED
 17. with this model or query                                              MODEL_MISMATCH, QUERY_MISMATCH
 18. and with these participants, in this order, this dataset among them,
     none of them twice                                                    PARTICIPANTS_MISMATCH
@@ -262,6 +262,8 @@ def _opened(permit: Permit, request: Request, opened: OpenedUse | None) -> Refus
         or (opened.permit_id, opened.kind, opened.n) != (permit.id, kind, n)
     ):
         return Refused(_NOT_OPEN[kind], f"{kind.name.lower()} {n} is not open; {opened_count} of {limit} are")
+    if opened.closed:
+        return Refused(Reason.ROUND_CLOSED, f"{kind.name.lower()} {n} was closed over those that had answered")
     if request.subject_hash != opened.subject_hash:
         subject = "model" if is_round else "query"
         return Refused(_MISMATCH[kind], _differ(subject, request.subject_hash, opened.subject_hash))

@@ -40,6 +40,7 @@ from belmont.registry.types import (
     ProposalId,
     PublishedTotal,
     RecordedUse,
+    RoundState,
     Study,
     StudyId,
     StudyTerms,
@@ -164,6 +165,12 @@ class Registry(Protocol):
 
     def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
         """A round or query as it was opened."""
+
+    def round_state(self, permit_id: PermitId, n: int) -> RoundState:
+        """Who recorded a use in a round, and whether it is closed, read at one block and from known code only.
+
+        Whoever acts on it holds the head against the clock and the highest head seen, as ``decide`` does.
+        """
 
     def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
         """What the permit has spent on one dataset."""
@@ -304,6 +311,12 @@ class Registry(Protocol):
 
     def open_query(self, permit_id: PermitId, n: int, query_hash: bytes, participants: tuple[DatasetId, ...]) -> None:
         """Open the next query, for all datasets that the permit covers, in the order of its terms."""
+
+    def close_round(self, permit_id: PermitId, n: int) -> None:
+        """Close an opened round over those that recorded a use of it, at least the approved minimum; as its data user.
+
+        No further use of it is recorded, and holders then unmask its sum over just these.
+        """
 
     def record_use(
         self,

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     COMPUTATION_NOT_PERMITTED = "COMPUTATION_NOT_PERMITTED"
     ROUND_NOT_OPEN = "ROUND_NOT_OPEN"
     QUERY_NOT_OPEN = "QUERY_NOT_OPEN"
+    ROUND_CLOSED = "ROUND_CLOSED"
     ALREADY_SERVED = "ALREADY_SERVED"
     ROUNDS_EXHAUSTED = "ROUNDS_EXHAUSTED"
     QUERIES_EXHAUSTED = "QUERIES_EXHAUSTED"
@@ -71,6 +72,7 @@ _REMEDIES = {
     Reason.COMPUTATION_NOT_PERMITTED: "The permit does not allow this kind of computation; apply for it.",
     Reason.ROUND_NOT_OPEN: "Only the permit's data user can open a round: open it on chain first.",
     Reason.QUERY_NOT_OPEN: "Only the permit's data user can open a query: open it on chain first.",
+    Reason.ROUND_CLOSED: "The data user closed this round over those that had answered; take part in the next one.",
     Reason.ALREADY_SERVED: "Every round and query is answered once; open the next one.",
     Reason.ROUNDS_EXHAUSTED: "All approved rounds are used; apply for more.",
     Reason.QUERIES_EXHAUSTED: "All approved queries are used; apply for more.",

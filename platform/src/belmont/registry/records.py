@@ -226,6 +226,7 @@ def opened(permit_id: PermitId, kind: UseKind, n: int, struct: Struct) -> Opened
         subject_hash=struct["subjectHash"],
         participants_hash=struct["participantsHash"],
         opened_at=struct["openedAt"],
+        closed=bool(struct["closedAt"]),
     )
 
 

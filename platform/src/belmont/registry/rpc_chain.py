@@ -12,12 +12,14 @@ from eth_utils.address import to_checksum_address
 from belmont.chain.client import ChainClient
 from belmont.chain.errors import BadChainData, ChainError, ContractReverted
 from belmont.registry.chain_port import Creation, Log
-from belmont.registry.errors import RegistryArgumentError, RegistryRefused, RegistryUnreachable
+from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
 from belmont.registry.protocol import Account
 from belmont.registry.types import Address, Head
 
 BATCH = 100
 """Calls in one round trip: servers refuse larger batches at some point, and time runs out over them."""
+Request = tuple[str, Sequence[Any]]
+"""A method and its parameters."""
 
 
 class RpcChain:
@@ -40,10 +42,26 @@ class RpcChain:
             return Head(head.number, head.hash, head.timestamp)
 
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
-        tag = "latest" if block is None else hex(block)
-        requests = [("eth_call", [{"to": to, "data": "0x" + data.hex()}, tag]) for to, data in calls]
+        requests = _calls(calls, "latest" if block is None else hex(block))
         with _registry_errors():
             return [_raw(answer) for answer in self._batches(requests)]
+
+    def look(
+        self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
+    ) -> tuple[list[bytes], list[bytes | RegistryError]]:
+        tag = hex(block)
+        requests = _slots(places, tag) + _calls(calls, tag)
+        with _registry_errors():
+            answers = self._answers(requests)
+            slots = [_word(_given(answer)) for answer in answers[: len(places)]]
+        found: list[bytes | RegistryError] = []
+        for answer in answers[len(places) :]:
+            try:
+                with _registry_errors():
+                    found.append(_raw(_given(answer)))
+            except RegistryError as error:
+                found.append(error)
+        return slots, found
 
     def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         if not isinstance(account, LocalAccount):
@@ -73,10 +91,9 @@ class RpcChain:
             return self._client.code(address)
 
     def storage(self, places: Sequence[tuple[Address, int]], block: int | None = None) -> list[bytes]:
-        tag = "latest" if block is None else hex(block)
-        requests = [("eth_getStorageAt", [address, hex(slot), tag]) for address, slot in places]
+        requests = _slots(places, "latest" if block is None else hex(block))
         with _registry_errors():
-            return [_raw(answer).rjust(32, b"\0") for answer in self._batches(requests)]
+            return [_word(answer) for answer in self._batches(requests)]
 
     def creation(self, transaction: bytes) -> Creation | None:
         digest = "0x" + transaction.hex()
@@ -92,14 +109,15 @@ class RpcChain:
                 code=_raw(sent["input"]),
             )
 
-    def _batches(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    def _batches(self, requests: Sequence[Request]) -> list[Any]:
         """The results of any number of requests, or the first refusal among them."""
+        return [_given(answer) for answer in self._answers(requests)]
+
+    def _answers(self, requests: Sequence[Request]) -> list[Any]:
+        """The results of any number of requests; a refused one's place holds its refusal."""
         answers: list[Any] = []
         for start in range(0, len(requests), BATCH):
             answers += self._client.transport.batch(requests[start : start + BATCH])
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
         return answers
 
     def _timestamps(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -119,6 +137,24 @@ def _log(entry: Mapping[str, Any], times: Mapping[str, int]) -> Log:
         timestamp=int(given, 16) if given else times[entry["blockNumber"]],
         transaction=_raw(entry["transactionHash"]),
     )
+
+
+def _calls(calls: Sequence[tuple[Address, bytes]], tag: str) -> list[Request]:
+    return [("eth_call", [{"to": to, "data": "0x" + data.hex()}, tag]) for to, data in calls]
+
+
+def _slots(places: Sequence[tuple[Address, int]], tag: str) -> list[Request]:
+    return [("eth_getStorageAt", [address, hex(slot), tag]) for address, slot in places]
+
+
+def _given(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _word(text: str) -> bytes:
+    return _raw(text).rjust(32, b"\0")
 
 
 def _raw(text: str) -> bytes:

@@ -49,6 +49,7 @@ from belmont.registry.types import (
     PublishedTotal,
     RecordedUse,
     Role,
+    RoundState,
     Study,
     StudyId,
     StudyTerms,
@@ -323,6 +324,13 @@ class SimulatedRegistry:
         with self.reading() as world:
             return uses.opened_under(world, permit_id, kind, n)
 
+    def round_state(self, permit_id: PermitId, n: int) -> RoundState:
+        arguments.check_round(permit_id, n)
+        with self.reading() as world:
+            opened = uses.opened_under(world, permit_id, UseKind.ROUND, n)
+            recorded = frozenset(uses.recorded_in(world, permit_id, n)) if opened else frozenset()
+            return RoundState(opened, recorded, opened is not None and opened.closed, world.head)
+
     def rho_spent(self, permit_id: PermitId, dataset_id: DatasetId) -> MicroRho:
         with self.reading() as world:
             record = world.permits.get(permit_id)
@@ -515,6 +523,11 @@ class SimulatedRegistry:
         arguments.check_opening(permit_id, n, query_hash, participants)
         with self.working() as (world, by):
             uses.open_use(world, by, permit_id, UseKind.QUERY, n, query_hash, participants)
+
+    def close_round(self, permit_id: PermitId, n: int) -> None:
+        arguments.check_round(permit_id, n)
+        with self.working() as (world, by):
+            uses.close_round(world, by, permit_id, n)
 
     def record_use(
         self,

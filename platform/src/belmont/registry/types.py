@@ -321,6 +321,21 @@ class OpenedUse:
     participants_hash: bytes
     """``participants_hash(participants)``: which datasets take part, and in which order."""
     opened_at: int
+    closed: bool = False
+    """Whether its data user closed it: no further use of it is recorded. A query never is."""
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """Who delivered in one round, read at one block: final, and the same for everybody, once it is closed."""
+
+    opened: OpenedUse | None
+    """None where it was not opened under this permit; nothing is recorded then."""
+    recorded: frozenset[DatasetId]
+    """The datasets whose use in it is recorded."""
+    closed: bool
+    head: Head
+    """The block at which this was read."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The rules of ``Uses.vy``, in its order of checks."""
 
+from dataclasses import replace
+
 from belmont.registry.hashes import participants_hash
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
 from belmont.registry.reference import datasets, permits
 from belmont.registry.reference.credits import credit
 from belmont.registry.reference.members import is_active
-from belmont.registry.reference.world import World, require
+from belmont.registry.reference.world import World, known, require
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
@@ -79,7 +81,8 @@ def record(
     require(permits.is_covered(world, permit_id, id_), Reason.DATASET_NOT_COVERED)
     not_open = Reason.ROUND_NOT_OPEN if kind == UseKind.ROUND else Reason.QUERY_NOT_OPEN
     line = world.permits[permit_id].line
-    require(opened_under(world, permit_id, kind, n), not_open)
+    opened = known(opened_under(world, permit_id, kind, n), not_open)
+    require(not opened.closed, Reason.ROUND_CLOSED)
     participants = world.participants[line, kind, n]
     require(id_ in participants, Reason.PARTICIPANTS_MISMATCH)
     require(all(permits.is_covered(world, permit_id, each) for each in participants), Reason.DATASET_NOT_COVERED)
@@ -107,6 +110,27 @@ def record(
         version=version,
         consent_root=consent_root,
     )
+
+
+def close_round(world: World, by: Address, permit_id: PermitId, n: int) -> None:
+    permits.require_usable(world, permit_id)
+    study = world.studies[StudyId(permit_id)]
+    require(by == study.data_user, W.NOT_THE_APPLICANT)
+    require(is_active(world, by, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    opened = known(opened_under(world, permit_id, UseKind.ROUND, n), Reason.ROUND_NOT_OPEN)
+    require(not opened.closed, Reason.ROUND_CLOSED)
+    recorded = recorded_in(world, permit_id, n)
+    require(len(recorded) >= study.terms.min_hospitals, Reason.TOO_FEW_HOSPITALS)
+    require(all(permits.is_covered(world, permit_id, each) for each in recorded), Reason.DATASET_NOT_COVERED)
+    world.opened[world.permits[permit_id].line, UseKind.ROUND, n] = replace(opened, closed=True)
+    world.emit("Uses", "RoundClosed", by, permit=permit_id, n=n, recorded=recorded)
+
+
+def recorded_in(world: World, permit_id: PermitId, n: int) -> tuple[DatasetId, ...]:
+    """The datasets whose use in a round is recorded, in the order of the study's terms."""
+    line = world.permits[permit_id].line
+    named = world.studies[StudyId(permit_id)].terms.datasets
+    return tuple(id_ for id_ in named if (line, UseKind.ROUND, n, id_) in world.recorded)
 
 
 def opened_count(world: World, line: PermitId, kind: UseKind) -> int:

@@ -1,0 +1,275 @@
+"""EVM code as Python functions, block by block, for calls that change nothing (`belmont.chain.quick_calls`).
+
+1. A block begins where it is jumped to, or where the one before it ends, and runs to its next jump or end. It becomes
+   one function of the frame, its stack and its memory, which returns where the next block begins.
+2. Inside a block the stack is names: what is pushed, duplicated and swapped costs nothing when it runs. What stays is
+   put on the frame's stack at the end.
+3. Gas is exact: the fixed costs of a stretch are taken at its beginning, and a stretch ends with `GAS` and with calls,
+   where it shows how much is left. Costs that depend on values are taken by the function that does the work.
+4. What is not known here, is a fault in the EVM, or would change anything, raises `NotQuick`: whoever runs the code
+   then has all of it run by py-evm from the beginning. So nothing here decides how an execution fails.
+
+The source that is compiled holds numbers and the forms below, and nothing else of the code it comes from. Costs:
+Yellow Paper, appendix G, with EIP-2929, EIP-3855 and EIP-5656.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+BLOCK_OPS_MAX: Final = 256
+"""Longer ones are cut: this bounds how much one adds to the stack, and how long one runs."""
+STACK_AT_BLOCK_MAX: Final = 1024 - BLOCK_OPS_MAX - 1
+ENDED: Final = -1
+"""What a block returns instead of a place, when the frame's output is there."""
+
+WORD: Final = (1 << 256) - 1
+_JUMPDEST, _PUSH0, _PUSH1, _PUSH32, _DUP1, _SWAP1, _SWAP16 = 0x5B, 0x5F, 0x60, 0x7F, 0x80, 0x90, 0x9F
+_STOP, _JUMP, _JUMPI, _GAS, _RETURN, _POP, _PC = 0x00, 0x56, 0x57, 0x5A, 0xF3, 0x50, 0x58
+
+Block = Callable[[Any, list[int], bytearray], int]
+
+
+class NotQuick(Exception):
+    """py-evm has to run this."""
+
+
+# Operations that give one value from others: cost and form. {0} is the topmost operand.
+VALUES: Final[dict[int, tuple[int, str]]] = {
+    0x01: (3, "({0} + {1}) & WORD"),
+    0x02: (5, "({0} * {1}) & WORD"),
+    0x03: (3, "({0} - {1}) & WORD"),
+    0x04: (5, "{0} // {1} if {1} else 0"),
+    0x06: (5, "{0} % {1} if {1} else 0"),
+    0x08: (8, "({0} + {1}) % {2} if {2} else 0"),
+    0x09: (8, "({0} * {1}) % {2} if {2} else 0"),
+    0x0A: (10, "f.exp({0}, {1})"),
+    0x0B: (5, "sign_extended({0}, {1})"),
+    0x10: (3, "+({0} < {1})"),
+    0x11: (3, "+({0} > {1})"),
+    0x12: (3, "+(signed({0}) < signed({1}))"),
+    0x13: (3, "+(signed({0}) > signed({1}))"),
+    0x14: (3, "+({0} == {1})"),
+    0x15: (3, "+(not {0})"),
+    0x16: (3, "{0} & {1}"),
+    0x17: (3, "{0} | {1}"),
+    0x18: (3, "{0} ^ {1}"),
+    0x19: (3, "{0} ^ WORD"),
+    0x1A: (3, "({1} >> 8 * (31 - {0})) & 255 if {0} < 32 else 0"),
+    0x1B: (3, "({1} << {0}) & WORD if {0} < 256 else 0"),
+    0x1C: (3, "{1} >> {0} if {0} < 256 else 0"),
+    0x1D: (3, "(signed({1}) >> min({0}, 256)) & WORD"),
+    0x20: (30, "f.keccak(M, {0}, {1})"),
+    0x30: (2, "f.address"),
+    0x32: (2, "f.run.sender"),
+    0x33: (2, "f.caller"),
+    0x34: (2, "0"),
+    0x35: (3, 'number(f.data[{0} : {0} + 32].ljust(32, b"\\0"), "big")'),
+    0x36: (2, "len(f.data)"),
+    0x38: (2, "len(f.code)"),
+    0x3A: (2, "0"),
+    0x3B: (0, "f.code_size({0})"),
+    0x3D: (2, "len(f.returned)"),
+    0x3F: (0, "f.code_hash({0})"),
+    0x42: (2, "f.run.timestamp"),
+    0x43: (2, "f.run.number"),
+    0x46: (2, "f.run.chain_id"),
+    0x51: (3, "f.load(M, {0})"),
+    0x54: (0, "f.sload({0})"),
+    0x59: (2, "len(M)"),
+    0xF1: (0, "f.call(M, {0}, {1}, {2}, {3}, {4}, {5}, {6})"),
+    0xF4: (0, "f.delegate_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
+    0xFA: (0, "f.static_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
+}
+# Operations that give none.
+EFFECTS: Final[dict[int, tuple[int, str]]] = {
+    0x37: (3, "f.copy(M, f.data, {0}, {1}, {2})"),
+    0x39: (3, "f.copy(M, f.code, {0}, {1}, {2})"),
+    0x3E: (3, "f.copy_returned(M, {0}, {1}, {2})"),
+    0x52: (3, "f.store(M, {0}, {1})"),
+    0x53: (3, "f.store_byte(M, {0}, {1})"),
+    0x5E: (3, "f.move(M, {0}, {1}, {2})"),
+}
+_ENDS_STRETCH: Final = {_GAS, 0xF1, 0xF4, 0xFA}
+
+
+def signed(value: int) -> int:
+    """A word as a number in two's complement."""
+    return value - (1 << 256) if value >> 255 else value
+
+
+def sign_extended(place: int, value: int) -> int:
+    """SIGNEXTEND: the byte at `place`, from the lowest, holds the sign."""
+    if place > 30:
+        return value
+    bits = 8 * (place + 1)
+    low = value & ((1 << bits) - 1)
+    return low if not low >> (bits - 1) else low | (WORD ^ ((1 << bits) - 1))
+
+
+class Translated:
+    """One contract's code, of which blocks are translated as they are reached."""
+
+    def __init__(self, code: bytes) -> None:
+        self.code = code
+        self.blocks: dict[int, Block] = {}
+        self._allowed = _allowed(code)
+
+    def block(self, at: int) -> Block:
+        """The block that begins at a place where execution can be."""
+        found = self.blocks.get(at)
+        if found is None:
+            names: dict[str, Any] = {
+                "WORD": WORD,
+                "NotQuick": NotQuick,
+                "allowed": self._allowed,
+                "number": int.from_bytes,
+                "signed": signed,
+                "sign_extended": sign_extended,
+            }
+            exec(compile(_Writer(self.code, at, self._allowed).source(), "<evm>", "exec"), names)  # noqa: S102
+            found = self.blocks[at] = names["block"]
+        return found
+
+
+class _Writer:
+    """Writes one block."""
+
+    def __init__(self, code: bytes, at: int, allowed: bytes) -> None:
+        self._code, self._at, self._allowed = code, at, allowed
+        self._lines: list[str] = []
+        self._stack: list[str] = []
+        """Names and numbers; what is below them is on the frame's stack."""
+        self._names = 0
+        self._stretch = 0
+        self._cost = 0
+
+    def source(self) -> str:
+        self._begin_stretch()
+        for _ in range(BLOCK_OPS_MAX):
+            operation = self._code[self._at] if self._at < len(self._code) else _STOP
+            if self._write(operation):
+                break
+        else:
+            self._leave(str(self._at))
+        self._end_stretch()
+        return "def block(f, S, M):\n" + "\n".join(f"    {line}" for line in self._lines)
+
+    def _write(self, operation: int) -> bool:
+        """One operation; whether the block ends with it."""
+        at = self._at
+        self._at += 1
+        if operation == _JUMPDEST:
+            self._cost += 1
+        elif _PUSH0 <= operation <= _PUSH32:
+            size = operation - _PUSH0
+            pushed = self._code[at + 1 : at + 1 + size].ljust(size, b"\0")
+            self._cost += 3 if size else 2
+            self._stack.append(str(int.from_bytes(pushed, "big")))
+            self._at += size
+        elif _DUP1 <= operation < _SWAP1:
+            self._need(operation - _DUP1 + 1)
+            self._cost += 3
+            self._stack.append(self._stack[_DUP1 - operation - 1])
+        elif _SWAP1 <= operation <= _SWAP16:
+            below = _SWAP1 - operation - 2
+            self._need(-below)
+            self._cost += 3
+            self._stack[-1], self._stack[below] = self._stack[below], self._stack[-1]
+        elif operation == _POP:
+            self._pop()
+            self._cost += 2
+        elif operation == _PC:
+            self._stack.append(str(at))
+            self._cost += 2
+        elif operation in VALUES or operation == _GAS:
+            cost, form = VALUES.get(operation, (2, "f.gas"))
+            self._cost += cost
+            value = self._filled(form)
+            if operation in _ENDS_STRETCH:
+                self._end_stretch()
+            self._push(value)
+            if operation in _ENDS_STRETCH:
+                self._begin_stretch()
+        elif operation in EFFECTS:
+            cost, form = EFFECTS[operation]
+            self._cost += cost
+            self._lines.append(self._filled(form))
+        else:
+            return self._end(operation)
+        return False
+
+    def _end(self, operation: int) -> bool:
+        if operation == _JUMP:
+            self._cost += 8
+            self._leave(self._checked(self._pop()))
+        elif operation == _JUMPI:
+            self._cost += 10
+            to, condition = self._pop(), self._pop()
+            self._put_back()
+            self._lines += [f"if {condition}:", f"    return {self._checked(to)}", f"return {self._at}"]
+        elif operation == _RETURN:
+            self._lines += [f"f.output = f.read(M, {self._pop()}, {self._pop()})", f"return {ENDED}"]
+        elif operation == _STOP:
+            self._lines.append(f"return {ENDED}")
+        else:
+            self._lines.append("raise NotQuick")  # 4
+        return True
+
+    def _leave(self, to: str) -> None:
+        self._put_back()
+        self._lines.append(f"return {to}")
+
+    def _checked(self, to: str) -> str:
+        """Where a jump goes, once it is known to be allowed to go there."""
+        if to.isdecimal():
+            return to if int(to) < len(self._allowed) and self._allowed[int(to)] else "f.refuse()"
+        return f"{to} if {to} < {len(self._allowed)} and allowed[{to}] else f.refuse()"
+
+    def _put_back(self) -> None:
+        if self._stack:
+            self._lines.append(f"S += ({', '.join(self._stack)},)")
+
+    def _filled(self, form: str) -> str:
+        count = next(count for count in range(8) if f"{{{count}}}" not in form)
+        operands = [self._pop() for _ in range(count)]
+        return form.format(*operands)
+
+    def _pop(self) -> str:
+        self._need(1)
+        return self._stack.pop()
+
+    def _push(self, value: str) -> None:
+        self._stack.append(self._name())
+        self._lines.append(f"{self._stack[-1]} = {value}")
+
+    def _need(self, count: int) -> None:
+        """So many of the frame's stack are names."""
+        while len(self._stack) < count:
+            self._stack.insert(0, self._name())
+            self._lines.append(f"{self._stack[0]} = S.pop()")
+
+    def _name(self) -> str:
+        self._names += 1
+        return f"v{self._names}"
+
+    def _begin_stretch(self) -> None:
+        self._stretch = len(self._lines)
+        self._lines += ["", ""]
+        self._cost = 0
+
+    def _end_stretch(self) -> None:
+        """The fixed costs of a stretch, at its beginning (3)."""
+        taken = [f"f.gas -= {self._cost}", "if f.gas < 0: raise NotQuick"] if self._cost else ["pass", "pass"]
+        self._lines[self._stretch : self._stretch + 2] = taken
+
+
+def _allowed(code: bytes) -> bytes:
+    """For each place whether a jump may go there: to a JUMPDEST that is no part of a number that is pushed."""
+    found, at = bytearray(len(code)), 0
+    while at < len(code):
+        operation = code[at]
+        found[at] = operation == _JUMPDEST
+        at += operation - _PUSH0 + 1 if _PUSH1 <= operation <= _PUSH32 else 1
+    return bytes(found)
