@@ -6,8 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 
-NAMES = ("generator", "chain", "consents", "grid", "query", "accounting", "zk")
-NAMES = ("generator", "chain", "consents", "grid", "query", "secagg", "zk")
+NAMES = ("generator", "chain", "consents", "grid", "query", "accounting", "secagg", "zk")
 
 
 def flat(figures: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
