@@ -1,0 +1,119 @@
+"""What of an approved run configuration asks for secure aggregation: one key, which the board reads and the permit binds.
+
+    belmont-secure-sum = {"arrays":[["gradient",[14]],["hessian",[14,14]]],"sums":["loss"],"weighted":false}
+
+1. The key is there, or updates of single hospitals are visible to the coordinator and the researcher.
+2. It fixes everything that is summed: names and shapes of arrays, names of metrics. What the study's code answers beside
+   that, or otherwise, is refused at the hospital, so that its choice of names tells nothing.
+3. ``num-examples``, the number of rows, is always counted. A metric is summed over rows (times their number). Where
+   ``weighted`` is true, arrays are too, so that their total is divided by all rows to give a mean over rows.
+4. Read strictly: an unknown word is an error.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from belmont.federated.errors import EncodingRefused, FederatedError
+from belmont.federated.hashes import Arrays, RunConfig, canonical_json
+from belmont.federated.secagg.encoding import FRACTION_BITS, Layout, Totals, decode, encode
+
+SECURE_SUM_KEY = "belmont-secure-sum"
+ROWS = "num-examples"
+MAX_TEXT = 20_000
+_WORDS = {"arrays", "sums", "weighted", "fraction_bits"}
+
+
+@dataclass(frozen=True)
+class SecureSum:
+    """What is summed (2)."""
+
+    arrays: tuple[tuple[str, tuple[int, ...]], ...]
+    sums: tuple[str, ...] = ()
+    weighted: bool = False
+    fraction_bits: int = FRACTION_BITS
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The vector's coordinates. Raises EncodingRefused for a layout that is none."""
+        return Layout(self.arrays, self.sums, (ROWS,), self.fraction_bits)
+
+    def to_text(self) -> str:
+        """The value of the configuration's key."""
+        content = {
+            "arrays": [[name, list(shape)] for name, shape in self.arrays],
+            "fraction_bits": self.fraction_bits,
+            "sums": list(self.sums),
+            "weighted": self.weighted,
+        }
+        return canonical_json(content).decode()
+
+    def encode(self, arrays: Arrays, metrics: Mapping[str, float], hospitals: int) -> NDArray[np.int64]:
+        """One hospital's vector (3). Raises EncodingRefused for an answer of another form."""
+        rows = metrics.get(ROWS)
+        if not isinstance(rows, int) and not (isinstance(rows, float) and rows.is_integer()):
+            raise EncodingRefused(f"the study's code answered no whole number of {ROWS}")
+        if set(metrics) != {ROWS, *self.sums}:
+            raise EncodingRefused("the study's code answered other metrics than the configuration names")
+        factor = float(rows)
+        weighted = {name: array * factor for name, array in arrays.items()} if self.weighted else arrays
+        sums = {name: metrics[name] * factor for name in self.sums}
+        return encode(self.layout, weighted, hospitals, sums, {ROWS: int(rows)})
+
+    def decode(self, total: NDArray[np.int64]) -> tuple[Arrays, dict[str, float]]:
+        """Arrays and metrics over all rows. Raises EncodingRefused for what is no total of such vectors."""
+        totals: Totals = decode(self.layout, total)
+        rows = totals.counts[ROWS]
+        if rows == 0:
+            raise EncodingRefused("the total is over no rows")
+        arrays: Arrays = {name: a / rows if self.weighted else a for name, a in totals.arrays.items()}
+        return arrays, {ROWS: float(rows), **{name: value / rows for name, value in totals.sums.items()}}
+
+
+def read_secure_sum(config: RunConfig) -> SecureSum | None:
+    """What a configuration asks for; None if it asks for nothing (1). Raises FederatedError (4)."""
+    text = config.get(SECURE_SUM_KEY)
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        raise FederatedError(f"{SECURE_SUM_KEY} is a text of at most {MAX_TEXT} characters")
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or not set(content) <= _WORDS:
+            raise ValueError
+        found = SecureSum(
+            tuple((_name(name), tuple(_size(each) for each in shape)) for name, shape in content["arrays"]),
+            tuple(_name(name) for name in content.get("sums", [])),
+            content.get("weighted", False),
+            content.get("fraction_bits", FRACTION_BITS),
+        )
+        if type(found.weighted) is not bool or type(found.fraction_bits) is not int or ROWS in found.sums:
+            raise ValueError
+        _ = found.layout
+    except (ValueError, TypeError, KeyError, RecursionError, EncodingRefused) as error:
+        raise FederatedError(f"{SECURE_SUM_KEY} does not say which arrays and metrics are summed") from error
+    return found
+
+
+def threshold_of(participants: int, min_hospitals: int) -> int:
+    """How many hospitals have to deliver: the permit's minimum, three at least and more than half.
+
+    The more, the more may collude without seeing one hospital's part, and the fewer may drop out.
+    """
+    return min(participants, max(min_hospitals, 3, participants // 2 + 1))
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 200:
+        raise ValueError
+    return value
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= 2**31:
+        raise ValueError
+    return value
