@@ -118,7 +118,7 @@ class UpdateError(ZkError):
     """An update, a bound, an opening or a mask that cannot be used."""
 
     def diagnostics(self) -> str:
-        return "Read docs/bounded_updates.md: sizes, bound and participants have to be those of the permit and the round."
+        return "Sizes, bounds and participants have to be those of permit and round: docs/bounded_updates.md."
 
 
 class UpdateRefuted(UpdateError):

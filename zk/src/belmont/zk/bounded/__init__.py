@@ -1,1 +1,1 @@
-"""Bounded updates: commitments to a hospital's update that add up, with a proof of its bounds. docs/bounded_updates.md."""
+"""Bounded updates: commitments that add up, with proofs of bounds. The protocol: docs/bounded_updates.md."""

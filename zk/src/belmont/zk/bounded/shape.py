@@ -10,8 +10,8 @@ blocks, packed into one field element a row, so that one commitment holds them a
 2. A coordinate x has limbs with bound + x = sum of weight·limb (`belmont.zk.bounded.limbs`): limbs in range say that
    -bound <= x <= bound, exactly.
 3. With a norm bound T2, each chunk has columns e, q_1 ... and slack limbs, with x_j^2 = q_j for all slots but the
-   first, and x_0^2 = e - sum of q_j - sum of weight·slack. All e together have the total T2, so the sum of all x^2 is T2
-   less something that is not negative.
+   first, and x_0^2 = e - sum of q_j - sum of weight·slack. All e together have the total T2, so the sum of all x^2 is
+   T2 less something that is not negative.
 
 What is committed are the limbs, e, q and slack. Nobody commits to X: commitments add, so its commitment is the sum of
 weight·(commitment of a limb), less the bound on data rows, and everybody computes it.
@@ -19,7 +19,7 @@ weight·(commitment of a limb), less the bound on data rows, and everybody compu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -157,10 +157,7 @@ class Shape:
         for chunk in digits:
             raw = chunk.tobytes()
             found.append(
-                [
-                    (int.from_bytes(raw[at : at + size], "little") - shift) % ORDER
-                    for at in range(0, len(raw), size)
-                ]
+                [(int.from_bytes(raw[at : at + size], "little") - shift) % ORDER for at in range(0, len(raw), size)]
             )
         return found
 
@@ -199,9 +196,7 @@ def _relation(shape: Shape) -> Relation:
     if shape.norm_squared is None:
         return Relation(shape.columns, None, tuple(identities), (range_table(widths),))
     e, slack = shape.square, shape.square + shape.slots
-    identities += [
-        Lookup(0, (column(slack + i), constant(classes[limb.width]))) for i, limb in enumerate(shape.slack)
-    ]
+    identities += [Lookup(0, (column(slack + i), constant(classes[limb.width]))) for i, limb in enumerate(shape.slack)]
     rest = [(e + j, -1) for j in range(1, shape.slots)] + [
         (slack + i, -limb.weight) for i, limb in enumerate(shape.slack)
     ]

@@ -1,0 +1,93 @@
+"""Sums of updates: whether a published total is the sum of what the hospitals committed to, and one hospital's part.
+
+    summed = add_updates([verify_update(proof, statement.of(dataset)) for ...])     # the survivors, agreed before
+    check_sum(summed, total)                                                         # raises UpdateRefuted
+
+1. The points that are added come from `verify_update`, one for each surviving hospital of one and the same round: who
+   checks decides whose they are, not who publishes the total.
+2. A total is a sum of integers: every coordinate is at most hospitals·bound, so nothing has wrapped around r. The
+   blocks' padding is zero.
+3. Several chunks are opened together, by powers of a number that the verifier draws for itself from `secrets` after it
+   has everything: no prover can know it, so there is no order of absorbing that could be wrong. A false opening of any
+   chunk passes with probability below chunks/r.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from belmont.zk.bounded.proof import UpdateCommitment
+from belmont.zk.bounded.shape import Shape
+from belmont.zk.bounded.statement import UpdateStatement
+from belmont.zk.bounded.update import UpdateOpening
+from belmont.zk.curve import G1, add_all, multiply_sum
+from belmont.zk.errors import UpdateError, UpdateRefuted
+from belmont.zk.field import ORDER, N
+from belmont.zk.srs import reference_string
+
+
+@dataclass(frozen=True)
+class SummedUpdates:
+    """The sum of some hospitals' commitments, in the participants' order. ``statement`` is the first one's."""
+
+    statement: UpdateStatement
+    hospitals: tuple[bytes, ...]
+    points: tuple[G1, ...]
+
+
+def add_updates(updates: Sequence[UpdateCommitment]) -> SummedUpdates:
+    """Add verified commitments. Raises UpdateError unless they are of one round, each hospital's once.  # 1"""
+    check_one_round([update.statement for update in updates])
+    ordered = sorted(updates, key=lambda update: update.statement.position)
+    points = tuple(add_all(each) for each in zip(*(update.points for update in ordered), strict=True))
+    return SummedUpdates(ordered[0].statement, tuple(update.statement.dataset for update in ordered), points)
+
+
+def check_one_round(statements: Sequence[UpdateStatement]) -> None:
+    """Raises UpdateError unless there is one statement at least, all are of one round, and each hospital's once."""
+    if not statements:
+        raise UpdateError("there is no update")
+    if len({replace(statement, dataset=statement.participants[0]) for statement in statements}) != 1:
+        raise UpdateError("these updates are not of one round")
+    if len({statement.dataset for statement in statements}) != len(statements):
+        raise UpdateError("a hospital's update would be counted twice")
+
+
+def add_openings(shape: Shape, openings: Sequence[UpdateOpening]) -> UpdateOpening:
+    """The opening of a sum. Raises UpdateError."""
+    if not openings:
+        raise UpdateError("there is no opening")
+    for each in openings:
+        each.check(shape, shape.participants)
+    blinding = tuple(
+        tuple(sum(values) % ORDER for values in zip(*rows, strict=True))
+        for rows in zip(*(each.blinding for each in openings), strict=True)
+    )
+    return UpdateOpening(sum((each.vector for each in openings[1:]), start=openings[0].vector), blinding)
+
+
+def check_sum(summed: SummedUpdates, total: UpdateOpening) -> None:
+    """Raises UpdateRefuted unless ``total`` is the sum of what the hospitals committed to, and UpdateError for what
+    cannot be one (# 2). If refuted: `belmont.zk.bounded.dispute`."""
+    shape = summed.statement.shape
+    total.check(shape, len(summed.hospitals))
+    if not opens(summed.points, total.elements(shape)):
+        raise UpdateRefuted("the total is not the sum of the updates that the hospitals committed to")
+
+
+def check_disclosure(update: UpdateCommitment, opening: UpdateOpening) -> None:
+    """Raises UpdateRefuted unless this is what one hospital committed to. Whoever gets an opening knows the update."""
+    shape = update.statement.shape
+    opening.check(shape)
+    if not opens(update.points, opening.elements(shape)):
+        raise UpdateRefuted("what the hospital disclosed is not the update that it committed to")
+
+
+def opens(points: Sequence[G1], elements: Sequence[int]) -> bool:
+    """Whether N elements for each point are what it commits to.  # 3"""
+    if not points or len(elements) != N * len(points):
+        raise UpdateError(f"{len(points)} commitments do not have {len(elements)} elements")
+    base = secrets.randbelow(ORDER)
+    powers = [pow(base, c, ORDER) for c in range(len(points))]
+    folded = [sum(map(int.__mul__, powers, elements[row::N])) % ORDER for row in range(N)]
+    return bool(multiply_sum(reference_string().lagrange, folded) == multiply_sum(points, powers))
