@@ -13,7 +13,7 @@ from typing import Final
 
 from belmont.zk.bounded.shape import Shape
 from belmont.zk.bounded.statement import LABEL, UpdateStatement
-from belmont.zk.bounded.update import CommittedUpdate
+from belmont.zk.bounded.update import CommittedUpdate, check_bounds
 from belmont.zk.chunk_prover import ChunkProver
 from belmont.zk.curve import COMPRESSED_BYTES, G1, compressed
 from belmont.zk.errors import ProofMalformed, ProofRefused
@@ -98,6 +98,8 @@ def prove_update(
     """
     statement = committed.statement
     shape = statement.shape
+    if check:
+        check_bounds(committed.opening.vector, shape)
     provers = [ChunkProver(shape.relation, c, chunk, None, check) for c, chunk in enumerate(committed.witness)]
     transcript = start_transcript(statement, committed.columns)
     with spread(provers, processes, tell, PROVE_SECONDS * shape.columns) as chunks:

@@ -1,7 +1,7 @@
 """Sums of updates: whether a published total is the sum of what the hospitals committed to, and one hospital's part.
 
     summed = add_updates([verify_update(proof, statement.of(dataset)) for ...])     # the survivors, agreed before
-    check_sum(summed, total)                                                         # raises UpdateRefuted
+    open_sum(summed, elements).vector                                                # raises UpdateRefuted
 
 1. The points that are added come from `verify_update`, one for each surviving hospital of one and the same round: who
    checks decides whose they are, not who publishes the total.
@@ -66,21 +66,36 @@ def add_openings(shape: Shape, openings: Sequence[UpdateOpening]) -> UpdateOpeni
     return UpdateOpening(sum((each.vector for each in openings[1:]), start=openings[0].vector), blinding)
 
 
+def open_sum(summed: SummedUpdates, elements: Sequence[int]) -> UpdateOpening:
+    """The total that these elements are, as they come out of secure aggregation. Raises UpdateRefuted unless it is the
+    sum of what the hospitals committed to: then `belmont.zk.bounded.dispute` finds who lied."""
+    try:
+        total = UpdateOpening.from_elements(summed.statement.shape, elements)
+    except UpdateError as error:
+        raise UpdateRefuted(f"what was added up is no update: {error}") from error
+    check_sum(summed, total)
+    return total
+
+
 def check_sum(summed: SummedUpdates, total: UpdateOpening) -> None:
-    """Raises UpdateRefuted unless ``total`` is the sum of what the hospitals committed to, and UpdateError for what
-    cannot be one (# 2). If refuted: `belmont.zk.bounded.dispute`."""
-    shape = summed.statement.shape
-    total.check(shape, len(summed.hospitals))
-    if not opens(summed.points, total.elements(shape)):
-        raise UpdateRefuted("the total is not the sum of the updates that the hospitals committed to")
+    """Raises UpdateRefuted unless ``total`` is the sum of what the hospitals committed to."""
+    _check(
+        summed.statement.shape, summed.points, total, len(summed.hospitals), "the total is not the sum of the updates"
+    )
 
 
 def check_disclosure(update: UpdateCommitment, opening: UpdateOpening) -> None:
     """Raises UpdateRefuted unless this is what one hospital committed to. Whoever gets an opening knows the update."""
-    shape = update.statement.shape
-    opening.check(shape)
-    if not opens(update.points, opening.elements(shape)):
-        raise UpdateRefuted("what the hospital disclosed is not the update that it committed to")
+    _check(update.statement.shape, update.points, opening, 1, "what was disclosed is not the update")
+
+
+def _check(shape: Shape, points: Sequence[G1], opening: UpdateOpening, hospitals: int, what: str) -> None:
+    try:
+        opening.check(shape, hospitals)  # 2
+    except UpdateError as error:
+        raise UpdateRefuted(f"{what} that was committed to: {error}") from error
+    if not opens(points, opening.elements(shape)):
+        raise UpdateRefuted(f"{what} that was committed to")
 
 
 def opens(points: Sequence[G1], elements: Sequence[int]) -> bool:
