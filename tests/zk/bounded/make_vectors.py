@@ -20,7 +20,7 @@ from belmont.zk.bounded.statement import UpdateStatement
 from belmont.zk.bounded.sums import add_openings
 from belmont.zk.bounded.update import CommittedUpdate, UpdateOpening, commit_update, commit_vector
 from belmont.zk.curve import COMPRESSED_BYTES, GENERATOR, IDENTITY, compressed
-from belmont.zk.field import ORDER, word
+from belmont.zk.field import ORDER, A, word
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "bounded.json"
 Json = dict[str, Any]
@@ -65,6 +65,20 @@ def proofs() -> Iterator[Json]:
     yield case("honest", True, STATEMENT, data)
     yield case("honest, one limb", True, ONE_LIMB, prove_update(commit_update(ONE_LIMB, VALUES.clip(-3, 3))).to_bytes())
     yield case("honest, with a norm", True, NORM, with_norm)
+    wide = replace(NORM, bound=100, dimension=A + 5)
+    two_slots = np.zeros(A + 5, np.int64)
+    two_slots[[0, 1, A, A + 4]] = (100, -100, 99, -1)
+    yield case("honest, two slots and a norm", True, wide, prove_update(commit_update(wide, two_slots)).to_bytes())
+    yield case("two slots and a norm, one beyond the bound", False, wide, dishonest(wide, A + 3, 101, two_slots))
+    far = replace(STATEMENT, bound=(1 << 31) - 1, dimension=25_000)
+    long_values = np.zeros(25_000, np.int64)
+    long_values[[0, 6 * A, 24_999]] = (far.bound, -far.bound, 5)
+    two_chunks = prove_update(commit_update(far, long_values))
+    yield case("honest, two chunks", True, far, two_chunks.to_bytes())
+    half = len(two_chunks.columns) // 2
+    swapped = replace(two_chunks, columns=two_chunks.columns[half:] + two_chunks.columns[:half])
+    yield case("two chunks swapped", False, far, swapped.to_bytes())
+    yield case("one more than the bound in the last chunk", False, far, dishonest(far, 24_999, 1 << 31, long_values))
     yield case("one more than the bound", False, STATEMENT, dishonest(STATEMENT, 5, 1_001, VALUES))
     yield case("one less than minus the bound", False, STATEMENT, dishonest(STATEMENT, 0, -1_001, VALUES))
     yield case("far beyond the bound", False, STATEMENT, dishonest(STATEMENT, 3, 1 << 50, VALUES))
