@@ -16,8 +16,7 @@ from belmont.zk.bounded.dispute import (
     is_mask,
     sign_of,
 )
-from belmont.zk.bounded.sums import add_updates, check_sum
-from belmont.zk.bounded.update import UpdateOpening
+from belmont.zk.bounded.sums import add_updates, open_sum
 from belmont.zk.curve import GENERATOR
 from belmont.zk.errors import UpdateError, UpdateRefuted
 from belmont.zk.field import ORDER, N
@@ -45,8 +44,8 @@ class Round:
             for said, own in zip(self.statements, self.own, strict=True)
         ]
 
-    def total(self) -> UpdateOpening:
-        return UpdateOpening.from_elements(self.shape, [sum(each) % ORDER for each in zip(*self.sent, strict=True)])
+    def total(self) -> list[int]:
+        return [sum(each) % ORDER for each in zip(*self.sent, strict=True)]
 
     def investigate(self) -> Findings:
         return investigate(
@@ -66,7 +65,7 @@ def with_change(elements, place, change):
 
 
 def test_masks_cancel_and_nobody_is_named(masked):
-    check_sum(add_updates(masked.verified), masked.total())
+    open_sum(add_updates(masked.verified), masked.total())
     assert masked.investigate() == Findings((), ())
     assert masked.investigate().nobody
 
@@ -81,14 +80,14 @@ def test_a_masked_vector_shows_nothing_of_the_update(masked):
 def test_whoever_sends_something_else_than_it_committed_to_is_named(masked, hospital, place):
     masked.sent[hospital] = with_change(masked.sent[hospital], place, 1)
     with pytest.raises(UpdateRefuted):
-        check_sum(add_updates(masked.verified), masked.total())
+        open_sum(add_updates(masked.verified), masked.total())
     assert masked.investigate() == Findings((masked.names[hospital],), ())
 
 
 def test_lies_that_cancel_leave_a_true_total_and_are_found_all_the_same(masked):
     masked.sent[0] = with_change(masked.sent[0], 3, 5)
     masked.sent[1] = with_change(masked.sent[1], 3, -5)
-    check_sum(add_updates(masked.verified), masked.total())
+    open_sum(add_updates(masked.verified), masked.total())
     assert masked.investigate().unfit == tuple(masked.names[:2])
 
 
@@ -110,7 +109,7 @@ def test_a_mask_that_two_liars_made_up_still_cancels(masked):
     made_up = commit_elements(masked.shape, with_change(masked.pair[frozenset((a, b))], 3, 1))
     masked.masks[a], masked.masks[b] = {**masked.masks[a], b: made_up}, {**masked.masks[b], a: made_up}
     assert masked.investigate().nobody
-    check_sum(add_updates(masked.verified), masked.total())
+    open_sum(add_updates(masked.verified), masked.total())
 
 
 def test_whoever_commits_to_no_masks_or_too_many_is_named(masked):
@@ -138,7 +137,7 @@ def test_elements_that_are_none_name_their_sender(masked):
 
 def test_survivors_alone_are_judged_by_their_own_pairs(rounds):
     masked = Round(rounds, survivors=(0, 2))
-    check_sum(add_updates(masked.verified), masked.total())
+    open_sum(add_updates(masked.verified), masked.total())
     assert masked.investigate().nobody
     masked.sent[1] = with_change(masked.sent[1], 0, 1)
     assert masked.investigate() == Findings((masked.names[1],), ())
@@ -146,7 +145,7 @@ def test_survivors_alone_are_judged_by_their_own_pairs(rounds):
 
 def test_several_chunks_are_judged_together(rounds):
     masked = Round(rounds, long=True)
-    check_sum(add_updates(masked.verified), masked.total())
+    open_sum(add_updates(masked.verified), masked.total())
     assert masked.investigate().nobody
     masked.sent[2] = with_change(masked.sent[2], N + 4, 1)
     assert masked.investigate() == Findings((masked.names[2],), ())

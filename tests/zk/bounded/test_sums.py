@@ -63,7 +63,7 @@ def test_elements_add_up_as_openings_do(rounds):
 def test_what_comes_out_of_aggregation_is_a_total_or_refuted(rounds):
     shape, summed, total = rounds.statement().shape, summed_of(rounds), total_of(rounds)
     elements = total.elements(shape)
-    assert np.array_equal(open_sum(summed, elements).vector, total.vector)
+    assert np.array_equal(open_sum(summed, elements), total.vector)
     noise = [secrets.randbelow(ORDER) for _ in elements]  # one hospital sent anything at all
     for false in (noise, elements[:-1], [*elements[:-1], ORDER], [elements[1], elements[0], *elements[2:]]):
         with pytest.raises(UpdateRefuted):
@@ -162,8 +162,8 @@ def test_commitments_without_proof_would_let_a_hospital_cancel_another(rounds):
         verify_update(proof, rounds.statement(2))
 
 
-def test_coordinates_after_the_last_are_no_sum(rounds):
-    """A hospital that hides numbers in its padding makes the sum fail, and is found by what it discloses."""
+def test_numbers_in_the_padding_spoil_no_total_and_are_found_by_disclosure(rounds):
+    """Whoever could make the sum fail that way would do so unnamed, since its masked elements fit its commitment."""
     said, wider = rounds.statement(1), rounds.statement(1, dimension=30)
     values = rounds.vector(said)
     longer = np.append(values, np.full(10, 7))
@@ -175,6 +175,13 @@ def test_coordinates_after_the_last_are_no_sum(rounds):
         check_sum(summed, add_openings(said.shape, parts))
     with pytest.raises(UpdateRefuted):
         check_disclosure(update, smuggled.opening)
+    elements = [part.elements(said.shape) for part in parts]
+    elements[1] = replace(smuggled.opening, vector=longer).elements(wider.shape)
+    added = [sum(each) % ORDER for each in zip(*elements, strict=True)]
+    assert np.array_equal(open_sum(summed, added), sum(part.vector for part in parts))
+    added[25] = (added[25] + 1) % ORDER  # the padding is opened with the rest all the same
+    with pytest.raises(UpdateRefuted):
+        open_sum(summed, added)
 
 
 # --- several chunks are opened together ---

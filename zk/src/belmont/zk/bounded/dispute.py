@@ -30,6 +30,7 @@ from belmont.zk.bounded.proof import UpdateCommitment
 from belmont.zk.bounded.shape import Shape
 from belmont.zk.bounded.statement import UpdateStatement
 from belmont.zk.bounded.sums import check_one_round, opens
+from belmont.zk.bounded.update import check_elements
 from belmont.zk.curve import G1, multiply_sum
 from belmont.zk.errors import UpdateError
 from belmont.zk.field import ORDER, N
@@ -126,6 +127,5 @@ def _fits(each: MaskedUpdate, survivors: set[bytes], own: Mapping[bytes, Sequenc
 
 
 def _checked(shape: Shape, elements: Elements) -> Elements:
-    if len(elements) != shape.chunks * N or any(type(x) is not int or not 0 <= x < ORDER for x in elements):
-        raise UpdateError(f"an update of this shape has {shape.chunks * N} field elements below r")
+    check_elements(shape, elements)
     return elements

@@ -1,12 +1,13 @@
 """Sums of updates: whether a published total is the sum of what the hospitals committed to, and one hospital's part.
 
     summed = add_updates([verify_update(proof, statement.of(dataset)) for ...])     # the survivors, agreed before
-    open_sum(summed, elements).vector                                                # raises UpdateRefuted
+    total = open_sum(summed, elements)                                               # raises UpdateRefuted
 
 1. The points that are added come from `verify_update`, one for each surviving hospital of one and the same round: who
    checks decides whose they are, not who publishes the total.
-2. A total is a sum of integers: every coordinate is at most hospitals·bound, so nothing has wrapped around r. The
-   blocks' padding is zero.
+2. A total is a sum of integers: every coordinate is at most hospitals·bound, so nothing has wrapped around r. What
+   stands in the blocks' padding is bounded by the proofs, belongs to no parameter, and is dropped by `open_sum`: a
+   hospital that puts numbers there spoils nothing. For `check_sum`, which has the d coordinates alone, it has to be 0.
 3. Several chunks are opened together, by powers of a number that the verifier draws for itself from `secrets` after it
    has everything: no prover can know it, so there is no order of absorbing that could be wrong. A false opening of any
    chunk passes with probability below chunks/r.
@@ -16,10 +17,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from belmont.zk.bounded.proof import UpdateCommitment
 from belmont.zk.bounded.shape import Shape
 from belmont.zk.bounded.statement import UpdateStatement
-from belmont.zk.bounded.update import UpdateOpening
+from belmont.zk.bounded.update import UpdateOpening, unpack_elements
 from belmont.zk.curve import G1, add_all, multiply_sum
 from belmont.zk.errors import UpdateError, UpdateRefuted
 from belmont.zk.field import ORDER, N
@@ -66,19 +70,29 @@ def add_openings(shape: Shape, openings: Sequence[UpdateOpening]) -> UpdateOpeni
     return UpdateOpening(sum((each.vector for each in openings[1:]), start=openings[0].vector), blinding)
 
 
-def open_sum(summed: SummedUpdates, elements: Sequence[int]) -> UpdateOpening:
-    """The total that these elements are, as they come out of secure aggregation. Raises UpdateRefuted unless it is the
-    sum of what the hospitals committed to: then `belmont.zk.bounded.dispute` finds who lied."""
+def open_sum(summed: SummedUpdates, elements: Sequence[int]) -> NDArray[np.int64]:
+    """The d coordinates of the total that these elements are, as they come out of secure aggregation modulo r.
+
+    Raises UpdateRefuted unless it is the sum of what the hospitals committed to: then `belmont.zk.bounded.dispute`
+    finds who lied.
+    """
+    shape, most = summed.statement.shape, len(summed.hospitals) * summed.statement.bound
     try:
-        total = UpdateOpening.from_elements(summed.statement.shape, elements)
+        total = unpack_elements(shape, elements)[: shape.dimension].copy()
     except UpdateError as error:
         raise UpdateRefuted(f"what was added up is no update: {error}") from error
-    check_sum(summed, total)
+    if total.min() < -most or total.max() > most:  # 2
+        raise UpdateRefuted(f"what was added up is no update: a coordinate is not from {-most} to {most}")
+    if not opens(summed.points, elements):
+        raise UpdateRefuted("what was added up is not the sum of the updates that were committed to")
     return total
 
 
 def check_sum(summed: SummedUpdates, total: UpdateOpening) -> None:
-    """Raises UpdateRefuted unless ``total`` is the sum of what the hospitals committed to."""
+    """Raises UpdateRefuted unless ``total`` is the sum of what the hospitals committed to.
+
+    For vectors that were added modulo 2^64, with their blinding modulo r. Disclosures find who lied.
+    """
     _check(
         summed.statement.shape, summed.points, total, len(summed.hospitals), "the total is not the sum of the updates"
     )

@@ -67,10 +67,11 @@ class UpdateOpening:
     @classmethod
     def from_elements(cls, shape: Shape, elements: Sequence[int]) -> "UpdateOpening":
         """The opening that has these elements, or a sum of such. Raises UpdateError for what is none."""
-        if len(elements) != shape.chunks * N or any(type(x) is not int or not 0 <= x < ORDER for x in elements):
-            raise UpdateError(f"an update of this shape has {shape.chunks * N} field elements below r")
+        coordinates = unpack_elements(shape, elements)
+        if coordinates[shape.dimension :].any():
+            raise UpdateError("there are coordinates after the last one")
         chunks = [elements[at : at + N] for at in range(0, len(elements), N)]
-        found = cls(shape.unpack([chunk[:A] for chunk in chunks]), tuple(tuple(chunk[A:]) for chunk in chunks))
+        found = cls(coordinates[: shape.dimension].copy(), tuple(tuple(chunk[A:]) for chunk in chunks))
         found.check(shape, shape.participants)
         return found
 
@@ -88,6 +89,18 @@ class CommittedUpdate:
     def commitment(self) -> tuple[G1, ...]:
         """[X] of every chunk: what adds up over hospitals."""
         return self.statement.shape.packed_commitments(self.columns)
+
+
+def check_elements(shape: Shape, elements: Sequence[int]) -> None:
+    """Raises UpdateError unless there are N numbers below r for every chunk."""
+    if len(elements) != shape.chunks * N or any(type(x) is not int or not 0 <= x < ORDER for x in elements):
+        raise UpdateError(f"an update of this shape has {shape.chunks * N} field elements below r")
+
+
+def unpack_elements(shape: Shape, elements: Sequence[int]) -> NDArray[np.int64]:
+    """The coordinates in N elements for every chunk, and the padding after them. Raises UpdateError."""
+    check_elements(shape, elements)
+    return shape.unpack([elements[at : at + A] for at in range(0, len(elements), N)])
 
 
 def check_vector(vector: NDArray[Any], shape: Shape) -> None:
