@@ -5,8 +5,8 @@
 Milliseconds are processor time, which a busy machine changes less, except where the name says ``wall``. The prover runs
 in a process of its own, with c-kzg's tables loaded before; `peak_mb` is that process's. Its first proof computes what
 later ones share; medians are over the others. One chunk is proven by one process, so a second helps from two chunks on.
-``norm_`` are the same figures with a bound on the sum of squares too. `verify_first_ms` also computes the commitments of tables;
-`dispute_` is what is paid only if a total is refuted: a hospital's commitments to its masks, and judging all.
+``norm_`` are the same figures with a bound on the sum of squares too. `verify_first_ms` also computes the commitments
+of tables. ``dispute_`` is paid only if a total is refuted: a hospital's commitments to its masks, and judging all.
 
 Limits of this run: `limit_msm_ms` are the multi-scalar multiplications that commit and prove cannot do without, alone;
 `limit_one_vector_ms` is one commitment to all coordinates at once, as schemes over a vector commitment begin with;
@@ -97,7 +97,6 @@ def run(
         "limit_msm_ms": round(limit, 1),
         "ratio_msm": round((one["commit_ms"] + one["prove_ms"]) / limit, 2),
         **_vector_limits(said),
-        "published": json.loads(PUBLISHED.read_text()),
     }
 
 
@@ -256,11 +255,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     figures = run(options.quick, options.coordinates, options.bound, options.hospitals)
     if options.json:
-        print(json.dumps(figures))
+        print(json.dumps({**figures, "published": json.loads(PUBLISHED.read_text())}))
         return 0
     for name, value in figures.items():
-        if name != "published":
-            print(f"{name:42} {value:,}")
+        print(f"{name:42} {value:,}")
     return 0
 
 

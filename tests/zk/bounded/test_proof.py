@@ -91,6 +91,27 @@ def test_blinding_is_fresh_at_every_commitment_and_proof(rounds):
     assert one.argument.u != two.argument.u and one.argument.phi != two.argument.phi
 
 
+def test_with_a_root_the_same_update_is_committed_to_again_and_another_one_under_unrelated_blinding(rounds):
+    root, values = b"r" * 32, rounds.vector(rounds.statement())
+    first = commit_update(rounds.statement(), values, root=root)
+    again = commit_update(rounds.statement(), values, root=root)
+    assert again.columns == first.columns and again.opening.blinding == first.opening.blinding
+    accepted(prove_update(again), rounds.statement())
+    moved = values.copy()
+    moved[7] += 1 if moved[7] < 0 else -1
+    others = [
+        commit_update(rounds.statement(), moved, root=root),
+        commit_update(rounds.statement(round=5), values, root=root),
+        commit_update(rounds.statement(), values, root=b"R" * 32),
+        commit_update(rounds.statement(), values),
+    ]
+    for other in others:
+        assert not set(other.opening.blinding[0]) & set(first.opening.blinding[0])
+    for root in (b"", b"short", b"r" * 33):
+        with pytest.raises(UpdateError, match="root"):
+            commit_update(rounds.statement(), values, root=root)
+
+
 def test_nothing_secret_is_shown(rounds):
     shown = repr(rounds.committed()) + repr(rounds.committed().opening) + str(rounds.committed())
     assert "not shown" in shown

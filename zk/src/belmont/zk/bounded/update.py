@@ -4,12 +4,16 @@
     proof = prove_update(committed)                   # belmont.zk.bounded.proof
     committed.opening                                 # secret: vector and blinding, what secure aggregation adds up
 
-1. The blinding is fresh at every commitment: its seed comes from `secrets` and is not kept.
+1. The blinding is fresh at every commitment: its seed comes from `secrets` and is not kept. A hospital that has to
+   answer again after a crash, byte for byte, gives a secret of 32 bytes as ``root``: then the seed is the HMAC of
+   statement and vector under it, so that another round or vector has unrelated blinding all the same.
 2. One commitment, one proof. A proof tells one value of each column, and with what sums tell later each bears 62; but
    nobody has a use for a second proof of the same commitment (docs/bounded_updates.md, "What it gives away").
 3. An `UpdateOpening` is as secret as the update itself, until it is summed over all hospitals.
 """
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,10 +29,11 @@ from belmont.zk.curve import G1
 from belmont.zk.errors import UpdateError, WitnessError
 from belmont.zk.field import ORDER, A, B, N
 from belmont.zk.processes import spread
-from belmont.zk.witness import Chunk, Column, new_seed, zero_sum_blinding
+from belmont.zk.witness import SEED_BYTES, Chunk, Column, new_seed, zero_sum_blinding
 
 COMMIT_SECONDS: Final = 0.008
 """About what it takes to commit to one column of one chunk."""
+_SEED_LABEL: Final = b"belmont/bounded-update-seed/v1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +114,25 @@ def check_vector(vector: NDArray[Any], shape: Shape) -> None:
         raise UpdateError(f"an update is an array of {shape.dimension} numbers of type int64")
 
 
-def commit_update(statement: UpdateStatement, vector: NDArray[np.int64], processes: int = 1) -> CommittedUpdate:
-    """Commit to a vector under fresh blinding.
+def commit_update(
+    statement: UpdateStatement, vector: NDArray[np.int64], processes: int = 1, root: bytes | None = None
+) -> CommittedUpdate:
+    """Commit to a vector under fresh blinding, or with ``root`` under the same as before (1).
 
-    Raises UpdateError for something else than ``dimension`` int64 numbers, WitnessError for a vector that breaks the
-    statement's bounds.
+    Raises UpdateError for something else than ``dimension`` int64 numbers or a root of 32 bytes, WitnessError for a
+    vector that breaks the statement's bounds.
     """
     check_vector(vector, statement.shape)
     check_bounds(vector, statement.shape)
-    return commit_vector(statement, vector, processes)
+    seed = new_seed() if root is None else derived_seed(root, statement, vector)
+    return commit_columns(statement, vector, columns_of(statement.shape, vector), seed, processes)
+
+
+def derived_seed(root: bytes, statement: UpdateStatement, vector: NDArray[np.int64]) -> bytes:
+    """The seed of this statement and vector under a secret. Raises UpdateError.  # 1"""
+    if len(root) != SEED_BYTES:
+        raise UpdateError(f"a root is {SEED_BYTES} bytes")
+    return hmac.digest(root, _SEED_LABEL + statement.digest + vector.astype("<i8").tobytes(), hashlib.sha256)
 
 
 def check_bounds(vector: NDArray[np.int64], shape: Shape) -> None:
@@ -136,9 +151,7 @@ def sum_of_squares(vector: NDArray[np.int64]) -> int:
 
 def commit_vector(statement: UpdateStatement, vector: NDArray[np.int64], processes: int = 1) -> CommittedUpdate:
     """Commit to a vector as it is, without a look at its bounds."""
-    shape = statement.shape
-    seed, codes = new_seed(), columns_of(shape, vector)
-    return commit_columns(statement, vector, codes, seed, processes)
+    return commit_columns(statement, vector, columns_of(statement.shape, vector), new_seed(), processes)
 
 
 def commit_columns(
