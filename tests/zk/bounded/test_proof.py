@@ -182,6 +182,16 @@ def test_the_sum_of_squares_is_bounded_exactly(rounds):
         prove_update(outside)
 
 
+def test_the_sum_of_squares_is_over_all_chunks(rounds):
+    wide = {"dimension": 25_000, "bound": (1 << 31) - 1}
+    values = np.zeros(25_000, np.int64)
+    values[[0, 5_000, 24_999]] = (3, -4, 12)
+    said = rounds.statement(norm_squared=169, **wide)
+    assert said.shape.chunks == 2
+    accepted(prove_update(commit_update(said, values)), said)
+    refused(commit_vector(rounds.statement(norm_squared=168, **wide), values))
+
+
 def with_norm_columns(rounds, change) -> CommittedUpdate:
     """An update of two slots whose sum of squares is one too much, with columns that `change` has made to fit."""
     said = rounds.statement(dimension=A + 5, norm_squared=999)
@@ -263,6 +273,8 @@ def test_a_fourth_participant_makes_another_statement(rounds):
         {"dataset": b"x" * 32},
         {"layout_hash": b""},
         {"participants": ()},
+        {"dimension": 20.0},
+        {"bound": True},
         {"participants": (HOSPITALS[0], HOSPITALS[0])},
     ],
 )

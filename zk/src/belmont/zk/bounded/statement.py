@@ -41,6 +41,9 @@ class UpdateStatement:
     norm_squared: int | None = None
 
     def __post_init__(self) -> None:
+        numbers = (self.permit_id, self.round, self.dimension, self.bound, self.norm_squared or 0)
+        if any(type(number) is not int for number in numbers):
+            raise UpdateError("a statement's numbers are integers")
         if not 1 <= len(self.consortium.encode()) <= MOST_NAME_BYTES:
             raise UpdateError(f"a consortium's identity has 1 to {MOST_NAME_BYTES} bytes")
         if not all(0 <= number < 1 << _WORD_BITS for number in (self.permit_id, self.round)):
