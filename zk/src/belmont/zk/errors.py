@@ -11,8 +11,10 @@ ZkError
 ├── WorkerLost            a process that computed a part of a proof has ended
 ├── BudgetError           the file that counts evaluations cannot be used
 ├── OpeningsExhausted     a commitment has no evaluation left to give: refresh it
-└── TotalError            a total, opening or mask that cannot be used
-    └── TotalRefuted      the openings do not add up to the total: somebody lied
+├── TotalError            a total, opening or mask that cannot be used
+│   └── TotalRefuted      the openings do not add up to the total: somebody lied
+└── UpdateError           an update, or what belongs to one, that cannot be used
+    └── UpdateRefuted     an update is not what was committed to: somebody lied
 """
 
 
@@ -110,3 +112,17 @@ class TotalRefuted(TotalError):
 
     def diagnostics(self) -> str:
         return "Take the query to the ethics board: each hospital discloses its part to it, and the liar is found."
+
+
+class UpdateError(ZkError):
+    """An update, a bound, an opening or a mask that cannot be used."""
+
+    def diagnostics(self) -> str:
+        return "Sizes, bounds and participants have to be those of permit and round: docs/bounded_updates.md."
+
+
+class UpdateRefuted(UpdateError):
+    """What was shown is not what was committed to."""
+
+    def diagnostics(self) -> str:
+        return "Take the round to the ethics board: each hospital commits to its masks, and the liar is found."

@@ -1,0 +1,1 @@
+"""Bounded updates: commitments that add up, with proofs of bounds. The protocol: docs/bounded_updates.md."""
