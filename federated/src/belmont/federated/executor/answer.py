@@ -10,18 +10,20 @@ An ANSWER's body, integers big-endian, text UTF-8:
 
 1. TOO_SMALL has no body, and FAILED the place of a failure: printable ASCII, of a length and form that a place has.
 2. No length is believed before it is compared with what is really there; nothing may be left over.
-3. The records are then read as any stranger's are (`belmont.federated.grid.records`), and hashed here, not there.
+3. The records are then read as any stranger's are (`belmont.federated.grid.records`).
 """
 
+import io
 import re
 import struct
 
+import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord
+from numpy.lib import format as npy
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.executor.protocol import Answer, Computed, Failed, TooSmall
-from belmont.federated.grid.records import MAX_ARRAYS, MAX_MODEL_BYTES, read_arrays, read_metrics, write_arrays
-from belmont.federated.hashes import update_hash
+from belmont.federated.grid.records import MAX_ARRAYS, MAX_MODEL_BYTES, read_arrays, read_metrics
 
 HEAD = struct.Struct(">BQ")
 MAX_ANSWER_BYTES = MAX_MODEL_BYTES + (1 << 20)
@@ -34,7 +36,7 @@ class MalformedAnswer(FederatedError):
     """What a task's process sent is not an answer."""
 
 
-def write_outcome(outcome: Computed) -> list[bytes]:
+def write_outcome(outcome: Computed) -> list[bytes | memoryview]:
     """The frame of an outcome, in parts that are sent one after the other."""
     if isinstance(outcome, Answer):
         parts = _write_answer(outcome)
@@ -57,14 +59,16 @@ def read_outcome(kind: int, body: bytes) -> Computed:
     raise MalformedAnswer("the frame is of no known kind")
 
 
-def _write_answer(answer: Answer) -> list[bytes]:
-    record = write_arrays(answer.arrays)
-    parts = [struct.pack(">H", len(record))]
-    for name, array in record.items():
-        shape = tuple(array.shape)
-        kind = array.dtype.encode()
-        parts += [_text(name), struct.pack(">B", len(kind)), kind, struct.pack(f">B{len(shape)}Q", len(shape), *shape)]
-        parts += [struct.pack(">Q", len(array.data)), array.data]
+def _write_answer(answer: Answer) -> list[bytes | memoryview]:
+    parts: list[bytes | memoryview] = [struct.pack(">H", len(answer.arrays))]
+    for name, array in answer.arrays.items():
+        kind, flat = array.dtype.name.encode(), np.asarray(array, order="C")
+        head = io.BytesIO()
+        npy.write_array_header_1_0(head, npy.header_data_from_array_1_0(flat))
+        shape = struct.pack(f">B{array.ndim}Q", array.ndim, *array.shape)
+        length = struct.pack(">Q", head.tell() + flat.nbytes)
+        parts += [_text(name), struct.pack(">B", len(kind)), kind, shape, length, head.getvalue()]
+        parts.append(flat.reshape(-1).view(np.uint8).data)
     parts.append(struct.pack(">B", len(answer.metrics)))
     for name, value in answer.metrics.items():
         whole = isinstance(value, int)
@@ -91,9 +95,7 @@ def _read_answer(body: bytes) -> Answer:
             raise MalformedAnswer("one metric's name occurs twice")
         metrics[name] = reader.metric()
     reader.end()
-    read = read_arrays(ArrayRecord(arrays))
-    numbers = read_metrics(MetricRecord(dict(metrics)))
-    return Answer(read, numbers, update_hash(read, numbers))
+    return Answer(read_arrays(ArrayRecord(arrays)), read_metrics(MetricRecord(dict(metrics))))
 
 
 class _Reader:

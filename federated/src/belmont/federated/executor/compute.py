@@ -14,7 +14,7 @@ from flwr.app.message.message import make_message
 from belmont.federated.errors import FederatedError
 from belmont.federated.executor.protocol import Answer, Computed, Failed, Task, TooSmall
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
-from belmont.federated.hashes import Arrays, code_hash, update_hash
+from belmont.federated.hashes import Arrays, code_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
@@ -30,7 +30,7 @@ def compute(task: Task) -> Computed:
             with LoadedApp(task.bundle) as app:
                 reply = app(_message(task), _context(task, ticket))
             arrays, metrics = _read_reply(reply)
-            outcome = Answer(arrays, metrics, update_hash(arrays, metrics))
+            outcome = Answer(arrays, metrics)
         except BaseException as error:
             outcome = Failed(place_of(error))
     return TooSmall() if offer.too_small else outcome  # 3

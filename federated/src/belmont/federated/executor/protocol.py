@@ -1,7 +1,7 @@
 """Where a study's code runs at a hospital: what it is given, and the only things that can come of it.
 
 1. A runner compares the bundle's full SHA-256 with the permit's once more, itself, just before it loads it.
-2. Only four things come of a task: arrays and metrics that were read strictly and hashed, "too small", "failed" and
+2. Only four things come of a task: arrays and metrics that were read strictly, "too small", "failed" and
    "stopped". Nothing of an exception leaves the hospital; a place for its own log is all that is kept of one.
 3. A runner never raises for what the study's code does. NodeFault says that the hospital's machine could not run it.
 """
@@ -36,8 +36,6 @@ class Answer:
 
     arrays: Arrays
     metrics: dict[str, float]
-    hash: bytes
-    """``update_hash`` of both, computed by the hospital."""
 
 
 @dataclass(frozen=True)

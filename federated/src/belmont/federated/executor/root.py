@@ -5,7 +5,7 @@
    ``/etc`` but the loader's cache, and no folder of the hospital's.
 2. Everything of it is mounted read-only, and so is the root itself. What else the machine has is not hidden but
    unmounted: the old root is detached (pivot_root(2)).
-3. ``/home`` is where each task mounts its own home; ``/tmp`` is the same place.
+3. ``/task-home`` is where each task mounts its own home; ``/tmp`` leads there, unless packages lie below it.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 from belmont.federated.errors import NotIsolated
 from belmont.federated.executor import kernel
 
-HOME = "/home"
+HOME = "/task-home"
 _SYSTEM_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
 _SYSTEM_LINKS = ("/lib", "/lib64")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom")
@@ -82,7 +82,8 @@ def enter(view: View) -> None:
     for link, target in view.links:
         Path(link).symlink_to(target)
     Path(HOME).mkdir()
-    Path("/tmp").symlink_to(HOME)  # noqa: S108
+    if not Path("/tmp").exists():  # noqa: S108
+        Path("/tmp").symlink_to(HOME)  # noqa: S108
     kernel.unmount(f"/{_OLD}")
     Path(f"/{_OLD}").rmdir()
     kernel.mount("none", "/", "", flags | kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)

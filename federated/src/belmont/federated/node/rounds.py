@@ -21,7 +21,8 @@ from belmont.federated.errors import AppFailed, AppStopped, FederatedError, Refu
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate
 from belmont.federated.grid.records import write_arrays
-from belmont.federated.hashes import code_hash, config_hash, model_hash
+from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
+from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import Chosen
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.versions import NewestVersion
@@ -73,11 +74,11 @@ class RoundServer:
 
         which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
         admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
-        answer = self._compute(bundle, asked, table, admission.permit)
-        self.gate.release(admission, answer.hash)
+        answer, hashed = self._compute(bundle, asked, table, admission.permit)
+        self.gate.release(admission, hashed)
         return RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
 
-    def _compute(self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit) -> Answer:
+    def _compute(self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit) -> tuple[Answer, bytes]:
         claim, min_cohort = asked.claim, permit.terms.min_cohort
         outcome = self.runner.run(
             Task(
@@ -93,9 +94,12 @@ class RoundServer:
                 smallest_cell=self.smallest_cell,
             )
         )
-        if isinstance(outcome, Answer):
-            return outcome
         which = f"round {claim.n} of permit {claim.permit_id}"
+        if isinstance(outcome, Answer):
+            try:
+                return outcome, update_hash(outcome.arrays, outcome.metrics)
+            except ValueError as error:  # a name that is no Unicode text
+                outcome = Failed(place_of(error))
         if isinstance(outcome, Failed):
             _log.error("%s: the study's code failed: %s", which, outcome.place)
             raise AppFailed
