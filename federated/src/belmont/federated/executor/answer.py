@@ -29,7 +29,7 @@ HEAD = struct.Struct(">BQ")
 MAX_ANSWER_BYTES = MAX_MODEL_BYTES + (1 << 20)
 _MAX_PLACE_CHARS = 2_000
 _PLACE = re.compile(r"[A-Za-z]{1,60}( < [\w./<>+ -]{1,300}:\d{1,9}){0,5}", re.ASCII)
-_ANSWER, _TOO_SMALL, _FAILED = 1, 2, 3
+KINDS = _ANSWER, _TOO_SMALL, _FAILED = 1, 2, 3
 
 
 class MalformedAnswer(FederatedError):

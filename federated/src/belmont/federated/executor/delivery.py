@@ -14,8 +14,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from belmont.federated.errors import FederatedError, NodeFault, NotIsolated
-from belmont.federated.executor.answer import HEAD, MAX_ANSWER_BYTES, read_outcome
+from belmont.federated.errors import NodeFault, NotIsolated
+from belmont.federated.executor.answer import HEAD, KINDS, MAX_ANSWER_BYTES, read_outcome
 from belmont.federated.executor.limits import Limits
 from belmont.federated.executor.parcel import packed
 from belmont.federated.executor.process import WarmProcess
@@ -71,13 +71,15 @@ def deliver(warm: WarmProcess, task: Task, user: int, limits: Limits) -> Outcome
         return ended.outcome() if outcome is None else outcome
     try:
         return read_outcome(*frame)
-    except FederatedError as error:  # its text could hold what the code chose
+    except Exception as error:  # of whatever kind: its text could hold what the code chose
         return Failed(place_of(error))
 
 
 def _receive(answer: int, deadline: float) -> tuple[int, bytes]:
     """The frame's kind and body."""
     kind, length = HEAD.unpack(_exactly(answer, HEAD.size, deadline))
+    if kind not in KINDS:
+        raise _NotOneFrame("what it sent is no answer")
     if length > MAX_ANSWER_BYTES:  # 2
         raise _PassedLimit(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")
     body = _exactly(answer, length, deadline)
