@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 
-NAMES = ("generator", "chain", "consents", "grid", "query", "zk")
+NAMES = ("generator", "chain", "consents", "grid", "executor", "query", "zk")
 
 
 def flat(figures: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -1,5 +1,6 @@
 """Small studies, a small table, and the runners they run on."""
 
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,10 +12,13 @@ from belmont.federated.errors import NotIsolated
 from belmont.federated.executor.in_process import InProcessRunner
 from belmont.federated.executor.isolated import IsolatedRunner
 from belmont.federated.executor.limits import Limits
+from belmont.federated.executor.probe import Property
 from belmont.federated.executor.protocol import AppRunner, Task
 from belmont.federated.hashes import code_hash
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=10, memory_bytes=1 << 30, home_bytes=8 << 20, open_files=32, threads=8)
+ALLOWED = () if os.geteuid() == 0 else (Property.OTHER_USER,)
+"""What an ordinary user cannot have."""
 ROWS = 120
 
 HEAD = """
@@ -96,7 +100,7 @@ def study(app_builder: Callable[..., bytes]) -> Callable[..., Task]:
 def isolated() -> Iterator[AppRunner]:
     """What a hospital runs; tests of it are left out only where the machine cannot give it."""
     try:
-        runner = IsolatedRunner(LIMITS)
+        runner = IsolatedRunner(LIMITS, allow_weaker=ALLOWED)
     except NotIsolated as error:
         pytest.skip(str(error))
     yield runner

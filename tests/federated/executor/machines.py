@@ -22,11 +22,13 @@ NAMES = ("root", "ordinary user", "root of one user", "no namespaces", "no secco
 
 def run_on(machine: str, script: str, *arguments: str, seconds: float = 120) -> str:
     """What a script prints there; its standard error is in the AssertionError if it fails."""
-    folders = [str(Path(each).parent) for each in belmont.__path__] + [str(Path(__file__).parent)]
-    preamble = f"import sys\nsys.path[:0] = {folders!r}\nimport machines\nmachines.become({machine!r})\n"
+    folders = [str(Path(__file__).parent), *(str(Path(each).parent) for each in belmont.__path__)]
+    preamble = (
+        f"import sys\nsys.path[:0] = {folders!r}\nimport machines\ndel sys.path[0]\nmachines.become({machine!r})\n"
+    )
     command = [sys.executable, "-c", preamble + script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd="/")
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 
@@ -37,6 +39,7 @@ def become(machine: str) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
+        kernel._prctl(kernel._PR_SET_DUMPABLE, 1)  # as any process that was always this user's
     elif machine in ("root of one user", "no namespaces"):
         user, group = os.geteuid(), os.getegid()
         kernel.unshare(kernel.CLONE_NEWUSER)

@@ -14,7 +14,7 @@ from belmont.federated.executor import answer as wire
 from belmont.federated.executor.isolated import IsolatedRunner
 from belmont.federated.executor.protocol import Answer, Failed, Stopped, TooSmall
 
-from .conftest import LIMITS
+from .conftest import ALLOWED, LIMITS
 
 RIGHT = b"".join(wire.write_outcome(Answer({"w": np.arange(3.0)}, {"n": 3, "loss": 0.5})))
 BODY = RIGHT[wire.HEAD.size :]
@@ -83,7 +83,7 @@ def test_an_answer_larger_than_a_model_may_be_stops_the_task(said, body):
 def hasty():
     """A runner with very little time."""
     try:
-        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 2.0})))
+        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 2.0})), allow_weaker=ALLOWED)
     except FederatedError as error:
         pytest.skip(str(error))
     yield runner
@@ -121,7 +121,7 @@ def test_a_task_with_threads_that_outlive_its_answer_is_ended_with_it(isolated, 
 
 def test_a_task_that_takes_more_processor_time_than_it_may_is_stopped(study):
     try:
-        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"cpu_seconds": 1})))
+        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"cpu_seconds": 1})), allow_weaker=ALLOWED)
     except FederatedError as error:
         pytest.skip(str(error))
     try:

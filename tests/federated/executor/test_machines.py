@@ -1,6 +1,8 @@
 """On machines that give less, the runner refuses, and names what is missing; an ordinary user gets all but a user."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -101,8 +103,6 @@ def train(message, context):
 @pytest.fixture(scope="module", autouse=True)
 def can_make_machines():
     """Other machines are made by root."""
-    import os
-
     if os.geteuid() != 0:
         pytest.skip("only root can make other machines of this one")
 
@@ -145,6 +145,20 @@ def test_without_the_filter_of_calls_what_a_task_started_still_goes_with_it(app_
     assert "'made': 7" in said["bomb"], "8 threads and processes in all"
     assert all(said[f"{how} left"] == [] for how in ("hold the pipe", "let it go", "bomb", "stop"))
     assert said["warm process left"] is False
+
+
+@pytest.mark.parametrize("suite", ["test_attacks.py", "test_runners.py", "test_warm_process.py"])
+def test_an_ordinary_users_node_holds_against_the_same_attacks(suite):
+    """The suites themselves, run by nobody."""
+    script = """
+import os, pytest
+folder = sys.argv[1]
+os.chdir(folder)
+suite = f"{folder}/tests/federated/executor/{sys.argv[2]}"
+sys.exit(pytest.main(["-q", "-n0", "-p", "no:cacheprovider", suite]))
+"""
+    said = machines.run_on("ordinary user", script, str(Path(__file__).parents[3]), suite, seconds=300)
+    assert " passed" in said and "this machine" not in said, said[-3000:]
 
 
 def test_only_layers_behind_others_can_be_done_without():

@@ -17,9 +17,11 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from belmont.federated.errors import NodeFault, NotIsolated
+from belmont.federated.executor import kernel
 from belmont.federated.executor.delivery import deliver
 from belmont.federated.executor.limits import Limits
 from belmont.federated.executor.probe import WAIVABLE, Isolation, Property, probe
@@ -29,6 +31,7 @@ from belmont.federated.executor.root import needed_view
 
 FIRST_USER = 0x7000_0000
 """Users from here on belong to nobody on a Linux system by convention (systemd's UIDS-GIDS: 1879048192 is unused)."""
+_PROBE_SECONDS = 60.0
 
 
 class IsolatedRunner:
@@ -48,6 +51,7 @@ class IsolatedRunner:
         tasks_at_once: int = 4,
         first_user: int = FIRST_USER,
     ) -> None:
+        kernel.machine()
         self._limits = Limits() if limits is None else limits
         allowed = frozenset(map(Property, allow_weaker))
         if not allowed <= WAIVABLE:
@@ -101,8 +105,8 @@ class IsolatedRunner:
     def _start(self) -> tuple[WarmProcess, Isolation]:
         warm = WarmProcess(self._view, self._limits, *self._users)
         try:
-            user = 1 if self._users[0] else 0
-            isolation = probe(lambda task: deliver(warm, task, user, self._limits), self._limits, self._hidden)
+            user, patient = (1 if self._users[0] else 0), replace(self._limits, wall_seconds=_PROBE_SECONDS)
+            isolation = probe(lambda task: deliver(warm, task, user, patient), self._limits, self._hidden)
             isolation.require(self._allowed)  # 4
         except BaseException:
             warm.close()

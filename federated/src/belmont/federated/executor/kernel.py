@@ -4,6 +4,7 @@ Each function names its manual page. All raise OSError with the call's name; on 
 """
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -30,14 +31,15 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 4, 24, 28  # prctl(2)
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _ALL_SECUREBITS_LOCKED = 0b1110_1111  # capabilities(7): all but SECBIT_KEEP_CAPS, and its lock
+_KEYCTL_JOIN_SESSION_KEYRING = 1  # keyctl(2)
 _CAPABILITY_VERSION_3 = 0x20080522  # capset(2)
 _LAST_POSSIBLE_CAPABILITY = 63
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """AUDIT_ARCH of seccomp(2)."""
 _NUMBERS = {
-    "x86_64": {"capset": 126, "pivot_root": 155, "seccomp": 317},
-    "aarch64": {"capset": 91, "pivot_root": 41, "seccomp": 277},
+    "x86_64": {"keyctl": 250, "capset": 126, "pivot_root": 155, "seccomp": 317},
+    "aarch64": {"keyctl": 219, "capset": 91, "pivot_root": 41, "seccomp": 277},
 }
 _SAME_EVERYWHERE = {
     "close_range": 436,
@@ -99,6 +101,15 @@ def die_with_parent(signal_number: int) -> None:
 def hide_memory() -> None:
     """prctl(2), PR_SET_DUMPABLE 0: no process of the same user may trace this one, and it leaves no core."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def leave_keyring() -> None:
+    """keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: an empty session keyring instead of the node's, where there are any."""
+    try:
+        call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, None)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
 
 
 def no_new_privileges() -> None:

@@ -24,7 +24,6 @@ from belmont.federated.executor.protocol import Task
 from belmont.federated.table import NodeTable
 
 _ALIGNMENT = 64
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class ArrayTable:
@@ -107,7 +106,8 @@ def packed(task: Task) -> Iterator[int]:
         for section in sections:
             _write(descriptor, offset, section)
             offset += _aligned(len(section))
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)  # 1
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)  # 1
         yield descriptor
     finally:
         os.close(descriptor)

@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from belmont.federated.errors import NotIsolated
-from belmont.federated.executor import kernel
 from belmont.federated.executor.limits import Limits
 from belmont.federated.executor.root import HOME, View
 
@@ -53,7 +52,6 @@ class WarmProcess:
     counted from ``first_user``. Raises NotIsolated where this machine or its settings do not allow it."""
 
     def __init__(self, view: View, limits: Limits, users: int, first_user: int) -> None:
-        kernel.machine()
         self._node, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process: subprocess.Popen[bytes] | None = None
         self._started, self._ended = threading.Event(), threading.Event()
@@ -64,10 +62,9 @@ class WarmProcess:
             self._thread.start()
             self._started.wait()
         try:
-            self._node.settimeout(START_SECONDS)
+            self._node.settimeout(START_SECONDS)  # for good: a warm process that takes no task is no use
             order = {"view": asdict(view), "limits": asdict(limits), "users": users, "environment": ENVIRONMENT}
             self._greet(order, users, first_user)
-            self._node.settimeout(None)
         except BaseException:
             self.close()
             raise

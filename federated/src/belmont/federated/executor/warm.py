@@ -44,7 +44,7 @@ def main(descriptor: int) -> None:
     view = View.from_lists(**order["view"])
     limits = Limits(**order["limits"])
     Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_BE_KILLED)
-    os.closerange(0, descriptor)
+    kernel.leave_keyring()
     if order["users"]:
         _leave_as_root(node, view)
     else:
