@@ -4,6 +4,7 @@
     ├── Refusal            a node will not compute or release, with the typed reason
     ├── NodeFault          a node cannot serve: nothing leaves, and its operator has to act
     │   ├── LedgerError    its ledger cannot be used
+    │   ├── NotIsolated    its machine does not confine a study's code as it has to
     │   └── NotRegistered  the stored rows are not those whose commitments are on chain
     ├── BundleError        a Flower App Bundle cannot be built or loaded
     ├── AppFailed          the study's code raised, or answered what a node may not release
@@ -11,6 +12,7 @@
     ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
     ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
     │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
+    │   └── AppStopped     it passed a limit of the hospital's
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -85,6 +87,10 @@ class LedgerError(NodeFault):
     """The ledger file belongs to another dataset, or cannot be read or written."""
 
 
+class NotIsolated(NodeFault):
+    """This machine does not confine a study's code as a hospital needs it; names what is missing. Nothing is run."""
+
+
 class NotRegistered(NodeFault):
     """The rows of a version are not those whose commitments the chain has; nothing is computed on them."""
 
@@ -100,8 +106,16 @@ class AppFailed(FederatedError):
     could hold records.
     """
 
+    sentence = "the study's code failed; the hospital's log says where"
+
     def __init__(self) -> None:
-        super().__init__("the study's code failed; the hospital's log says where")
+        super().__init__(self.sentence)
+
+
+class AppStopped(AppFailed):
+    """The study's code was stopped at the hospital's limits of time, memory or answer. The text is always the same."""
+
+    sentence = "the study's code was stopped at a limit of the hospital's; its log says which"
 
 
 class CoordinatorError(FederatedError):

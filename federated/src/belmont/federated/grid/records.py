@@ -7,6 +7,7 @@ exactly what it announces (dtype little-endian float32 or float64, C order, boun
 import io
 import math
 from copy import deepcopy
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def _read_array(name: str, array: Array) -> "NDArray[np.float64] | NDArray[np.fl
         if npy.read_magic(stream) != (1, 0):
             raise FederatedError(f"array {name!r}: only version 1.0 of NumPy's format is read")
         shape, fortran, dtype = npy.read_array_header_1_0(stream, max_header_size=_HEADER_CHARS)
-    except (ValueError, TypeError, OverflowError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise FederatedError(f"array {name!r}: its header cannot be read") from error
     kind = _KINDS.get(dtype.str)
     if kind is None or (fortran and len(shape) > 1) or len(shape) > 8 or any(size < 0 for size in shape):

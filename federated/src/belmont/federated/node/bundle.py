@@ -10,7 +10,8 @@ the same bytes with the same zlib; the code hash is the hash of the bytes, whoev
    neither the disk nor an earlier or other bundle with equal module names can stand in for it;
 3. ``import`` inside the bundle finds the bundle's own modules first, then what is installed at the hospital.
 
-The bundle's code then runs in this process. It was approved by its hash; it is not confined.
+The bundle's code then runs in the process that loaded it. It was approved by its hash; what confines it, if anything,
+is the runner that made the process (`belmont.federated.executor`).
 """
 
 import builtins

@@ -18,6 +18,8 @@ from eth_account.signers.local import LocalAccount
 from flwr.app import Error, Message, RecordDict
 
 from belmont.federated.errors import APP_FAILED, NODE_FAULT, REFUSED, AppFailed, BundleError, NodeFault, Refusal
+from belmont.federated.executor.in_process import InProcessRunner
+from belmont.federated.executor.protocol import AppRunner
 from belmont.federated.gate.gate import Gate
 from belmont.federated.gate.ledger import Ledger
 from belmont.federated.local_log import place_of
@@ -58,6 +60,9 @@ class HospitalNode:
 
     ``open_version`` gives the rows and commitments of a registered version. The newest is opened here, where what is
     raised reaches the operator, and again whenever a request meets a newer one.
+
+    ``runner`` runs the studies' code, and is closed with the node: by default in this process, which is for notebooks
+    and synthetic data. A hospital gives an `belmont.federated.executor.isolated.IsolatedRunner`.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class HospitalNode:
         account: LocalAccount,
         openings_path: Path,
         consents_path: Path,
+        runner: AppRunner | None = None,
     ) -> None:
+        runner = InProcessRunner() if runner is None else runner
         if registry.address != str(account.address):
             raise NodeFault("the account that signs answers is not the one that writes to the chain")
         self.dataset_id = dataset_id
@@ -92,8 +99,10 @@ class HospitalNode:
             opened.callback(register.close)
             consents = NodeConsents(registry, dataset_id, register)
             self._versions = NewestVersion(registry, dataset_id, open_version, consents)
+            opened.callback(runner.close)
             self._files = opened.pop_all()
-        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, self._bundles.get, smallest_cell)
+        bundle = self._bundles.get
+        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, bundle, smallest_cell, runner)
         self._queries = QueryServer(
             gate,
             registry,
@@ -161,7 +170,7 @@ class HospitalNode:
         self._disclosures.forget(permit_id, n)
 
     def close(self) -> None:
-        """Close the node's files."""
+        """Close the node's files, and end what runs the studies' code."""
         self._files.close()
 
     def __repr__(self) -> str:

@@ -1,0 +1,22 @@
+"""Runs a study's code in the node's own process: for notebooks and synthetic data.
+
+Nothing confines the code. It can read the node's files, environment and keys, open sockets, change what later tasks
+run, and run for ever. A hospital uses `belmont.federated.executor.isolated`.
+"""
+
+from belmont.federated.executor.compute import compute
+from belmont.federated.executor.protocol import Outcome, Task
+
+
+class InProcessRunner:
+    """See the module: nothing is confined."""
+
+    def run(self, task: Task) -> Outcome:
+        """Run one task here."""
+        return compute(task)
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    def __repr__(self) -> str:
+        return "InProcessRunner(the study's code shares the node's process: for development and synthetic data)"

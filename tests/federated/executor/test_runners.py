@@ -1,0 +1,146 @@
+"""What every runner does alike, in this process or in one of its own."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from belmont.federated.executor.protocol import Answer, Failed, TooSmall
+from belmont.federated.hashes import code_hash
+from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config
+
+
+def test_the_code_gets_model_configuration_and_numbers_and_answers_arrays_and_metrics(runner, study):
+    config = {"text": "ä ö", "number": 3, "half": 0.1, "yes": True}
+    task = study(
+        """
+        assert dict(config) == {"text": "ä ö", "number": 3, "half": 0.1, "yes": True}
+        assert type(config["yes"]) is bool and type(config["number"]) is int
+        assert (context.run_id, context.node_id, message.metadata.group_id) == (7, 9, "2")
+        w = message.content["arrays"]["w"].numpy()
+        return answer(message, {"w": 2 * w, "small": w.astype(np.float32)[:0]}, count=3, loss=0.1)
+        """,
+        config,
+    )
+    outcome = runner.run(task)
+    assert isinstance(outcome, Answer), outcome
+    assert list(outcome.arrays) == ["w", "small"]
+    assert np.array_equal(outcome.arrays["w"], [0.0, 2.0, 4.0]) and outcome.arrays["small"].dtype == np.float32
+    assert outcome.metrics == {"count": 3, "loss": 0.1} and type(outcome.metrics["count"]) is int
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 4), (2, 0, 5), (1, 1, 1, 1, 1, 1, 1, 2)])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_arrays_of_every_allowed_shape_and_kind_go_in_and_come_out_unchanged(runner, study, shape, kind):
+    array = np.arange(np.prod(shape, dtype=int), dtype=kind).reshape(shape)
+    task = study(
+        "return Message(RecordDict({'arrays': message.content['arrays'], 'metrics': MetricRecord()}), "
+        "reply_to=message)",
+        arrays={"ä": array, "z": np.ones(2)},
+    )
+    outcome = runner.run(task)
+    assert isinstance(outcome, Answer), outcome
+    expected = np.ascontiguousarray(array)  # as Flower's own arrays: at least one dimension
+    assert outcome.arrays["ä"].dtype == array.dtype and np.array_equal(outcome.arrays["ä"], expected)
+    assert outcome.arrays["ä"].shape == expected.shape
+
+
+def test_the_code_gets_the_rows_that_the_permit_covers(runner, study):
+    task = study("""
+        data = training_data(context, ["age", "ldl"], "event", ["ldl"])
+        return answer(message, {"design": data.design, "outcome": data.outcome})
+    """)
+    outcome = runner.run(task)
+    assert isinstance(outcome, Answer), outcome
+    age = (task.table.values("age") - 50) / 10
+    assert np.array_equal(outcome.arrays["design"][:, 1], age)
+    assert outcome.arrays["design"].shape == (120, 4) and outcome.arrays["design"][:, 3].sum() == 12
+    assert np.array_equal(outcome.arrays["outcome"], task.table.values("event"))
+
+
+def test_the_shipped_study_computes_the_same_everywhere(runner, in_process, study):
+    bundle, features = logistic_bundle(), ["age", "ldl"]
+    task = study("pass", logistic_config(features, "event"), arrays=initial_model(features), table=study("pass").table)
+    task = type(task)(**(vars(task) | {"bundle": bundle, "code_hash": code_hash(bundle)}))
+    mine, other = runner.run(task), in_process.run(task)
+    assert isinstance(mine, Answer) and isinstance(other, Answer)
+    assert np.allclose(mine.arrays["hessian"], other.arrays["hessian"], rtol=1e-12)
+    assert mine.metrics["num-examples"] == other.metrics["num-examples"] == 120
+
+
+def test_a_bundle_that_is_not_the_one_that_was_approved_is_not_loaded(runner, study, tmp_path):
+    task = study("raise SystemExit")
+    other = type(task)(**(vars(task) | {"code_hash": bytes(32)}))
+    assert isinstance(runner.run(other), Failed)
+
+
+def test_too_few_rows_are_told_as_such_whatever_the_code_answers_then(runner, study):
+    task = study(
+        """
+        with contextlib.suppress(Exception):
+            training_data(context, ["age"], "event")
+        return answer(message, got=1)
+        """,
+        min_cohort=121,
+    )
+    assert runner.run(task) == TooSmall()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise ValueError('patient 17 has it')",
+        "raise SystemExit(0)",
+        "raise KeyboardInterrupt",
+        "return None",
+        "return answer(message, a=float('nan'))",
+        "return answer(message, {'w': np.array([np.inf])})",
+        "return answer(message, {'w': np.arange(3)})",
+        "return answer(message, {'w' * 300: np.ones(1)})",
+        "return Message(RecordDict({'arrays': ArrayRecord()}), reply_to=message)",
+        "class Mine(BaseException): pass\nraise Mine('patient 17')",
+        "def deep(): return deep()\ndeep()",
+    ],
+)
+def test_whatever_else_the_code_does_is_a_failure_and_nothing_of_what_it_said_is_told(runner, study, body, caplog):
+    with caplog.at_level(logging.DEBUG):
+        outcome = runner.run(study(body))
+    assert isinstance(outcome, Failed)
+    assert "patient" not in outcome.place and "Mine" not in outcome.place and "patient" not in caplog.text
+
+
+def test_a_failure_tells_the_kind_and_the_line(runner, study):
+    outcome = runner.run(study("x = 1\nraise KeyError('patient 17')"))
+    assert isinstance(outcome, Failed) and outcome.place.startswith("KeyError < <bundle>/traced/client_app.py:")
+
+
+def test_tasks_run_side_by_side_and_each_gets_its_own(runner, study):
+    task = study("""
+        time.sleep(0.05)
+        return answer(message, {"w": message.content["arrays"]["w"].numpy() + 1}, n=int(message.metadata.group_id))
+    """)
+    outcomes = {}
+
+    def run(n):
+        own = type(task)(**(vars(task) | {"n": n, "arrays": {"w": np.full(1_000, float(n))}}))
+        outcomes[n] = runner.run(own)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n, outcome in outcomes.items():
+        assert isinstance(outcome, Answer), outcome
+        assert outcome.metrics == {"n": n} and (outcome.arrays["w"] == n + 1).all()
+    assert len(outcomes) == 8
+
+
+def test_a_table_without_rows_and_one_without_columns_pass(runner, study):
+    class Empty(type(study("pass").table)):
+        columns = ()
+
+    task = study("return answer(message, got=1)")
+    for table in (Empty(3), type(task.table)(0)):
+        assert isinstance(runner.run(type(task)(**(vars(task) | {"table": table}))), Answer)
