@@ -8,11 +8,11 @@
     │   └── NotRegistered  the stored rows are not those whose commitments are on chain
     ├── BundleError        a Flower App Bundle cannot be built or loaded
     ├── AppFailed          the study's code raised, or answered what a node may not release
+    │   └── AppStopped     it passed a limit of the hospital's
     ├── CoordinatorError   the coordinator cannot be reached, or does not do what was asked
     ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
     ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
     │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
-    │   └── AppStopped     it passed a limit of the hospital's
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be

@@ -13,10 +13,14 @@ from contextlib import closing
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from belmont.deployment.errors import DeploymentError
+from belmont.deployment.errors import ConfigError, DeploymentError
 from belmont.deployment.hospital_config import HospitalConfig
 from belmont.federated.deployed.node_keys import new_node_key, node_key_hash, public_node_key, read_node_key
 from belmont.federated.deployed.supernode import Membership, SuperNode
+from belmont.federated.executor.in_process import InProcessRunner
+from belmont.federated.executor.isolated import IsolatedRunner
+from belmont.federated.executor.probe import WAIVABLE, Property
+from belmont.federated.executor.protocol import AppRunner
 from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.consortium import Consortium
 from belmont.lab.nodes import open_node, refuse_destroyed
@@ -64,6 +68,19 @@ def register_key(consortium: Consortium, hospital: Hospital, *, replace: bool) -
     return key
 
 
+def runner_of(config: HospitalConfig) -> AppRunner:
+    """What runs the studies' code (2). Raises NotIsolated where this machine cannot give what is asked."""
+    if config.isolation == "in-process":
+        _log.warning("the studies' code runs inside this node, which holds keys and records: for synthetic data only")
+        return InProcessRunner()
+    unknown = sorted(set(config.allow_weaker) - set(WAIVABLE))
+    if unknown:
+        raise ConfigError(f"allow_weaker names {unknown[0]!r}; it can name {', '.join(sorted(WAIVABLE))}")
+    runner = IsolatedRunner(allow_weaker=map(Property, config.allow_weaker), hidden=[config.home])
+    _log.info("the studies' code runs apart from this node: %s", runner.isolation)
+    return runner
+
+
 def serve(config: HospitalConfig, told: Callable[[str], None], started: Callable[[SuperNode], None]) -> None:
     """Serve until the SuperNode that ``started`` is given is stopped."""
     consortium, hospital = hospital_of(config)
@@ -72,7 +89,8 @@ def serve(config: HospitalConfig, told: Callable[[str], None], started: Callable
         key = register_key(consortium, hospital, replace=False)
         authority = config.authority.read_bytes()
         membership = Membership(config.coordinator, authority, hospital.identity.account, key)
-        with closing(open_node(consortium.home_here, hospital, consortium.registry)) as node:
+        node = open_node(consortium.home_here, hospital, consortium.registry, runner_of(config))
+        with closing(node):
             supernode = SuperNode(node, membership, told)
             started(supernode)
             supernode.run()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from belmont.federated.executor.protocol import AppRunner
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.stored import StoredVersion
 from belmont.lab.errors import LabError
@@ -26,8 +27,9 @@ def refuse_destroyed(registry: Registry, hospital: Hospital) -> None:
         raise LabError(f"{reason}: {hospital.dataset_name} was destroyed. {reason.remedy}")
 
 
-def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNode:
-    """The node of ``hospital``: it signs as the hospital, reads its vault, and keeps its own ledger.
+def open_node(home: Home, hospital: Hospital, registry: Registry, runner: AppRunner | None = None) -> HospitalNode:
+    """The node of ``hospital``: it signs as the hospital, reads its vault, and keeps its own ledger. Without a
+    ``runner``, the study's code runs in this process.
 
     It opens the newest registered version, and a newer one when the chain has it. Raises ``HomeError`` where vault and
     chain differ.
@@ -46,4 +48,5 @@ def open_node(home: Home, hospital: Hospital, registry: Registry) -> HospitalNod
         account=hospital.identity.account,
         openings_path=home.openings(hospital.slug),
         consents_path=home.consents(hospital.slug),
+        runner=runner,
     )

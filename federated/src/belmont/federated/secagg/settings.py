@@ -1,10 +1,11 @@
-"""What of an approved run configuration asks for secure aggregation: one key, which the board reads and the permit binds.
+"""What of an approved run configuration asks for secure aggregation: one key, which the board reads.
 
     belmont-secure-sum = {"arrays":[["gradient",[14]],["hessian",[14,14]]],"sums":["loss"],"weighted":false}
 
-1. The key is there, or updates of single hospitals are visible to the coordinator and the researcher.
-2. It fixes everything that is summed: names and shapes of arrays, names of metrics. What the study's code answers beside
-   that, or otherwise, is refused at the hospital, so that its choice of names tells nothing.
+1. The key is there, or updates of single hospitals are visible to the coordinator and the researcher. The permit binds
+   it with the rest of the configuration.
+2. It fixes everything that is summed: names and shapes of arrays, names of metrics. What the study's code answers
+   beside that, or otherwise, is refused at the hospital, so that its choice of names tells nothing.
 3. ``num-examples``, the number of rows, is always counted. A metric is summed over rows (times their number). Where
    ``weighted`` is true, arrays are too, so that their total is divided by all rows to give a mean over rows.
 4. Read strictly: an unknown word is an error.
