@@ -72,7 +72,7 @@ class Deployment:
         return httpx.Client(base_url=f"https://{self.address}", verify=tls_context(self.authority), timeout=30)
 
     def restart_coordinator(self) -> None:
-        """The same address and database, another process' worth of memory."""
+        """The same address, another process' worth of memory."""
         self.running.stop()
         self.running = start(self.scene, self.serving)
 
@@ -83,7 +83,7 @@ class Deployment:
 
 
 def start(scene: Any, serving: Serving) -> Running:
-    return Running.start(lambda audience: Coordinator(scene.registry, audience, serving.database), serving)
+    return Running.start(lambda audience: Coordinator(scene.registry, audience), serving)
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ def coordinator(scene: Any, tmp_path: Path) -> Iterator[Deployment]:
         keys.append(read_node_key(new_node_key(), tmp_path))
         hashed = node_key_hash(public_node_key(keys[-1]))
         scene.registry.as_(account).replace_keys(mask_key.public_key().public_bytes_raw(), hashed)
-    serving = Serving("127.0.0.1", 0, "", certificate, key, tmp_path / "superlink.sqlite")
+    serving = Serving("127.0.0.1", 0, "", certificate, key)
     running = start(scene, serving)
-    fixed = Serving("127.0.0.1", int(running.audience.split(":")[1]), "", certificate, key, serving.database)
+    fixed = Serving("127.0.0.1", int(running.audience.split(":")[1]), "", certificate, key)
     with ExitStack() as stack:
         deployment = Deployment(scene, fixed, made.authority, keys, running)
         stack.callback(deployment.close)
@@ -137,13 +137,13 @@ class BareCoordinator:
         made = make_certificates(["127.0.0.1"])
         (folder / "server.pem").write_bytes(made.certificate)
         (folder / "server.key").write_bytes(made.key)
-        serving = Serving("127.0.0.1", 0, "", folder / "server.pem", folder / "server.key", folder / "db.sqlite")
+        serving = Serving("127.0.0.1", 0, "", folder / "server.pem", folder / "server.key")
         self.authority = made.authority
         self.running = Running.start(self._make, serving)
 
     def _make(self, audience: str) -> Coordinator:
         registry: Any = None
-        self.app = Coordinator(registry, audience, Path(":memory:"))
+        self.app = Coordinator(registry, audience)
         return self.app
 
     def http(self) -> httpx.Client:

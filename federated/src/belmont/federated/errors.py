@@ -119,7 +119,14 @@ class AppStopped(AppFailed):
 
 
 class CoordinatorError(FederatedError):
-    """The coordinator does not answer, refuses, or answers what cannot be read; the text says what to do."""
+    """The coordinator does not answer, refuses, or answers what cannot be read; the text says what to do.
+
+    ``status`` is the HTTP status of a refusal, None for anything else.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class RequestUnsigned(FederatedError):

@@ -38,7 +38,7 @@ class Exchange:
         self._grid = grid
         self._timeout = timeout_seconds
         self._patience = patience_seconds
-        self._node_ids = dict(node_ids) if node_ids is not None else {d: node_id_of(d) for d in participants}
+        self._node_ids = node_ids if node_ids is not None else {d: node_id_of(d) for d in participants}
         self._names = {d: self._name_of(d) for d in participants}
 
     def permit(self) -> Permit:

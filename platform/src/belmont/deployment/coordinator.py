@@ -11,7 +11,7 @@ from belmont.identity.secret_file import create_secret_file
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 
-AUTHORITY, CERTIFICATE, KEY, DATABASE = "authority.pem", "server.pem", "server.key", "superlink.sqlite"
+AUTHORITY, CERTIFICATE, KEY = "authority.pem", "server.pem", "server.key"
 
 
 def prepare(directory: Path, names: list[str]) -> None:
@@ -43,5 +43,5 @@ def serve(
     prepare(directory, [name or host])
     registry = ChainRegistry.connect(chain, Address(members) if members else None)
     audience = f"{name}:{port}" if name else ""
-    serving = Serving(host, port, audience, directory / CERTIFICATE, directory / KEY, directory / DATABASE)
+    serving = Serving(host, port, audience, directory / CERTIFICATE, directory / KEY)
     serve_coordinator(registry, serving, announce)

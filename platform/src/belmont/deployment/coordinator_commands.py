@@ -24,7 +24,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dir", type=Path, required=True, metavar="DIR", help="certificate and state")
+    parser.add_argument("--dir", type=Path, required=True, metavar="DIR", help="its certificate")
     parser.add_argument("--chain", required=True, metavar="URL", help="the consortium's chain")
     parser.add_argument("--members", metavar="0x...", help="which consortium, where the chain has several")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")

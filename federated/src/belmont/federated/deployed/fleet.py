@@ -34,7 +34,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
 from belmont.federated.deployed.node_keys import public_node_key
-from belmont.federated.deployed.objects import fetch, name_message, push_missing
+from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, NODES
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError
@@ -108,7 +108,7 @@ class Fleet:
             return message
 
         try:
-            return explained(fetched, "receiving")
+            return unwrapped(explained(fetched, "receiving"))
         except ObjectPullError as error:
             raise CoordinatorError("receiving: a part of a message is missing") from error
 
@@ -123,6 +123,7 @@ class Fleet:
 
     def send(self, reply: Message) -> None:
         """Hand a reply to the coordinator."""
+        reply = wrapped(reply)
         run_id = reply.metadata.run_id
         tree, objects = name_message(reply)
         envelope = remove_content_from_message(reply) if reply.has_content() else reply

@@ -89,7 +89,8 @@ def explained(call: Callable[[], T], doing: str) -> T:
     try:
         return call()
     except httpx.HTTPStatusError as error:
-        raise CoordinatorError(f"{doing}: the coordinator answered {error.response.status_code}") from error
+        status = error.response.status_code
+        raise CoordinatorError(f"{doing}: the coordinator answered {status}", status) from error
     except httpx.HTTPError as error:
         kind = type(error).__name__
         raise CoordinatorError(f"{doing}: the coordinator cannot be reached ({kind}): is it running?") from error
@@ -104,5 +105,6 @@ def read_json(response: httpx.Response, doing: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise CoordinatorError(f"{doing}: the coordinator answered {response.status_code}, and no JSON") from error
     if response.status_code != httpx.codes.OK:
-        raise CoordinatorError(f"{doing}: {str(content.get('error', response.status_code))[:500]}")
+        said = str(content.get("error", response.status_code))[:500]
+        raise CoordinatorError(f"{doing}: {said}", response.status_code)
     return content

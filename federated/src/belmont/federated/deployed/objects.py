@@ -3,13 +3,15 @@
 1. Of a stranger's tree, at most ``MAX_OBJECTS`` objects are fetched, each once, and ``MAX_MESSAGE_BYTES`` in all.
 2. Every object is what its name says; Flower itself does not look.
 3. An object that is announced and not there yet is asked for again, for ``ARRIVAL_SECONDS`` at most.
+4. Every object is a request of its own, so all records of a message travel as one: ``wrapped`` and ``unwrapped``.
 """
 
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app.message.message import make_message
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
@@ -21,12 +23,35 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError, inflate_object_from_contents
 
 from belmont.federated.errors import CoordinatorError
-from belmont.federated.grid.records import MAX_MODEL_BYTES
+from belmont.federated.grid.records import MAX_MODEL_BYTES, pack_records, unpack_records
 
 MAX_OBJECTS = 5_000
 MAX_MESSAGE_BYTES = MAX_MODEL_BYTES + 8 * 1024 * 1024
 ARRIVAL_SECONDS = 30.0
 _AGAIN_SECONDS = 0.02
+_PACKED = "belmont"
+
+
+def wrapped(message: Message) -> Message:
+    """The same message with its records in one (4); an error as it is."""
+    if message.has_error():
+        return message
+    packed = ConfigRecord({_PACKED: pack_records(message.content)})
+    return make_message(metadata=message.metadata, content=RecordDict({_PACKED: packed}))
+
+
+def unwrapped(message: Message) -> Message:
+    """What ``wrapped`` was given. Raises CoordinatorError for anything else."""
+    if message.has_error():
+        return message
+    record = message.content.get(_PACKED)
+    packed = record.get(_PACKED) if isinstance(record, ConfigRecord) and len(record) == 1 else None
+    if len(message.content) != 1 or not isinstance(packed, bytes):
+        raise CoordinatorError("a message is not wrapped as Belmont's are")
+    try:
+        return make_message(metadata=message.metadata, content=unpack_records(packed))
+    except Exception as error:  # whatever protobuf and Flower raise for a stranger's bytes
+        raise CoordinatorError("a message cannot be read") from error
 
 
 def fetch(message_id: str, tree: ObjectTree, pull: Callable[[str], bytes]) -> Message:

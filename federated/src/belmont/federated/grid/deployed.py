@@ -4,15 +4,14 @@ The run is started, and its task acquired, in one signed request (`belmont.feder
 From then on this is Flower's Runtime API, as Flower's own HttpGrid speaks it, with events in place of its three-second
 polls.
 
-A break in the connection is waited out: messages are not sent twice, and replies are asked for until they are there or
-the time is over.
+A break in the connection is waited out. A coordinator that started again knows nothing of the run: it is started anew,
+and what was not answered is sent again, once the nodes are back; they answer the same request with the same bytes.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TypeVar
 
 import httpx
 from eth_account.signers.local import LocalAccount
@@ -41,8 +40,8 @@ from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
-from belmont.federated.deployed.objects import fetch, name_message, push_missing
-from belmont.federated.deployed.paths import RUNS, STATUS
+from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError, FederatedError
 from belmont.federated.grid.events import GridEvent
@@ -53,7 +52,12 @@ RECONNECT_SECONDS = 60.0
 """A coordinator that is away for longer ends the wait."""
 _PAUSE_SECONDS = 0.5
 
-T = TypeVar("T")
+_LOST = (401, 403, 404)
+"""What a coordinator says to a run that it does not know."""
+
+
+class _RunLost(Exception):
+    """The coordinator does not know the run any more."""
 
 
 class CoordinatorClient:
@@ -91,8 +95,9 @@ class DeployedGrid(Grid):
         self._pulls = WaitingPulls()
         self._node = Node(node_id=SUPERLINK_NODE_ID)
         self._ended = threading.Event()
+        self._bundle = b""
         self.node_ids: dict[DatasetId, int] = {}
-        """Of each dataset whose node was there when the run started."""
+        """Of each dataset whose node was there when the run started; changed in place when it is started anew."""
 
     @property
     def run(self) -> Run:
@@ -110,14 +115,17 @@ class DeployedGrid(Grid):
         if self._runtime is not None:
             raise FederatedError("this grid has a run already: make another for another bundle")
         started = self._coordinator.start_run(bundle)
-        self.node_ids = _nodes(started)
+        self._bundle = bundle
+        self.node_ids.update(_nodes(started))
         token = RuntimeTokenHttpInterceptor(str(started.get("token", "")))
         where = self._coordinator.address, self._coordinator.authority, "flwr-serverapp"
         self._runtime = connect(RuntimeHttpClient, *where, self._pulls, token)
         self._beats = connect(RuntimeHttpClient, *where, token)
         answer = explained(lambda: self._api.PullTaskInput(PullTaskInputRequest()), "starting a run")
         self._run = run_from_proto(answer.run)
-        threading.Thread(target=self._beat, daemon=True, name="run heartbeat").start()
+        self._ended = threading.Event()
+        beating = self._beats, self._ended
+        threading.Thread(target=_beat, args=beating, daemon=True, name="run heartbeat").start()
 
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
@@ -142,7 +150,7 @@ class DeployedGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages; their new ids are for ``pull_messages``."""
-        sent = list(messages)
+        sent = [wrapped(message) for message in messages]
         if not sent:
             return []
         trees, objects = [], {}
@@ -173,40 +181,86 @@ class DeployedGrid(Grid):
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         """Send messages and wait for the replies, at most ``timeout`` seconds."""
         started = time.perf_counter()
-        sent = list(messages)
-        waiting = {
-            message_id: message.metadata.dst_node_id
-            for message_id, message in zip(self.push_messages(sent), sent, strict=True)
-        }
-        for message_id, node_id in waiting.items():
-            self._on_event(GridEvent(node_id, message_id, "sent", 0.0))
+        deadline = float("inf") if timeout is None else started + timeout
+        unanswered = list(messages)
         replies: list[Message] = []
-        lost_at: float | None = None
-        while waiting:
-            left = 25.0 if timeout is None else timeout - (time.perf_counter() - started)
-            if left <= 0:
-                break
+        while unanswered and time.perf_counter() < deadline:
+            sent = dict(zip(self._sent(unanswered, deadline), unanswered, strict=True))
+            for message_id, message in sent.items():
+                self._on_event(GridEvent(message.metadata.dst_node_id, message_id, "sent", 0.0))
             try:
-                found = self._pull(list(waiting), left)
+                for reply in self._received(sent, deadline):
+                    kind = "error" if reply.has_error() else "answered"
+                    message_id, node_id = reply.metadata.reply_to_message_id, reply.metadata.src_node_id
+                    self._on_event(GridEvent(node_id, message_id, kind, 1000 * (time.perf_counter() - started)))
+                    replies.append(reply)
+                return replies
+            except _RunLost:
+                unanswered = self._anew(list(sent.values()), deadline)
+        return replies
+
+    def _sent(self, messages: list[Message], deadline: float) -> list[str]:
+        """Sends messages, again where the coordinator was away; their ids."""
+        lost_at = time.monotonic()
+        while True:
+            try:
+                return list(self.push_messages(messages))
+            except CoordinatorError as error:
+                if error.status in _LOST:
+                    messages = self._anew(messages, deadline)
+                elif time.monotonic() - lost_at > RECONNECT_SECONDS or time.perf_counter() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _received(self, waiting: dict[str, Message], deadline: float) -> Iterator[Message]:
+        """The replies to ``waiting``, which is left with what was not answered. Raises _RunLost."""
+        lost_at: float | None = None
+        while waiting and (left := deadline - time.perf_counter()) > 0:
+            try:
+                found = self._pull(list(waiting), min(left, MOST_WAIT_SECONDS))
                 lost_at = None
-            except CoordinatorError:
+            except CoordinatorError as error:
+                if error.status in _LOST:
+                    raise _RunLost from error
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > RECONNECT_SECONDS:
                     raise
                 time.sleep(min(_PAUSE_SECONDS, left))
                 continue
             for reply in found:
-                message_id = reply.metadata.reply_to_message_id
-                node_id = waiting.pop(message_id, 0)
-                if not node_id or reply.metadata.src_node_id not in (node_id, SUPERLINK_NODE_ID):
-                    continue
-                kind = "error" if reply.has_error() else "answered"
-                self._on_event(GridEvent(node_id, message_id, kind, 1000 * (time.perf_counter() - started)))
-                replies.append(reply)
-        return replies
+                asked = waiting.pop(reply.metadata.reply_to_message_id, None)
+                if asked and reply.metadata.src_node_id in (asked.metadata.dst_node_id, SUPERLINK_NODE_ID):
+                    yield reply
+
+    def _anew(self, messages: list[Message], deadline: float) -> list[Message]:
+        """Starts the run again, waits for the nodes, and gives the same messages to them under their new ids."""
+        datasets = {node_id: dataset for dataset, node_id in self.node_ids.items()}
+        wanted = {datasets[m.metadata.dst_node_id] for m in messages if m.metadata.dst_node_id in datasets}
+        lost_at = time.monotonic()
+        while not wanted <= set(found := self._coordinator.nodes()):
+            if time.monotonic() - lost_at > RECONNECT_SECONDS or time.perf_counter() > deadline:
+                break
+            time.sleep(_PAUSE_SECONDS)
+        self._disconnect()
+        self.deliver(self._bundle)
+        self.node_ids.update(found)
+        now = {old: self.node_ids[dataset] for old, dataset in datasets.items()}
+        return [
+            self.create_message(
+                message.content,
+                message.metadata.message_type,
+                now.get(message.metadata.dst_node_id, message.metadata.dst_node_id),
+                message.metadata.group_id,
+                message.metadata.ttl,
+            )
+            for message in messages
+        ]
 
     def close(self) -> None:
         """End the run, and the connection."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         self._ended.set()
         if self._runtime is not None:
             output = PushTaskOutputRequest(sub_status=SubStatus.COMPLETED, details="")
@@ -215,6 +269,7 @@ class DeployedGrid(Grid):
             self._runtime.close()
         if self._beats is not None:
             self._beats.close()
+        self._runtime = self._beats = None
 
     def __repr__(self) -> str:
         return f"DeployedGrid({len(self.node_ids)} hospital nodes over coordinator {self._coordinator.address})"
@@ -242,19 +297,18 @@ class DeployedGrid(Grid):
                 return message
 
             try:
-                replies.append(explained(fetched, "receiving"))
+                replies.append(unwrapped(explained(fetched, "receiving")))
             except ObjectPullError as error:
                 raise CoordinatorError("receiving: a part of a reply is missing") from error
         return replies
 
-    def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_SECONDS):
-            if self._beats is None:
-                return
-            try:
-                self._beats.SendTaskHeartbeat(SendTaskHeartbeatRequest())
-            except httpx.HTTPError:
-                continue  # the next pull says what is wrong
+
+def _beat(client: RuntimeHttpClient, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        try:
+            client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+        except (httpx.HTTPError, RuntimeError):
+            continue  # the next pull says what is wrong
 
 
 def _nodes(content: Mapping[str, object]) -> dict[DatasetId, int]:

@@ -5,10 +5,10 @@
 
 import json
 import secrets
-from pathlib import Path
 from typing import Any
 
 from flwr.common.constant import ISOLATION_MODE_PROCESS, TRANSPORT_TYPE_GRPC_RERE
+from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
@@ -22,12 +22,14 @@ from belmont.registry.protocol import Registry
 
 
 class Coordinator:
-    """The application. ``audience`` is the ``host:port`` that requests are signed for; ``database`` keeps Flower's
-    state
-    over a restart."""
+    """The application. ``audience`` is the ``host:port`` that requests are signed for.
 
-    def __init__(self, registry: Registry, audience: str, database: Path) -> None:
-        flower = create_app(_flower_config(database), SuperLinkLifespan)
+    Nothing is kept over a restart: nodes join again, researchers start their run again, and whatever was under way is
+    asked for again (`belmont.federated.exchange`).
+    """
+
+    def __init__(self, registry: Registry, audience: str) -> None:
+        flower = create_app(_flower_config(), SuperLinkLifespan)
         self._flower = flower
         self._waiting: ASGIApp = Waiting(flower)
         self._members = Members(registry, flower.state.linkstate_factory.state, audience).app
@@ -45,7 +47,7 @@ class Coordinator:
             await _closed(send)
 
 
-def _flower_config(database: Path) -> SuperLinkLifespanConfig:
+def _flower_config() -> SuperLinkLifespanConfig:
     settings: dict[str, Any] = dict.fromkeys(SuperLinkLifespanConfig.__dataclass_fields__)
     return SuperLinkLifespanConfig(
         **settings
@@ -60,7 +62,7 @@ def _flower_config(database: Path) -> SuperLinkLifespanConfig:
             "enable_supernode_auth": True,
             "fleet_api_type": TRANSPORT_TYPE_GRPC_RERE,
             "simulation": False,
-            "database": str(database),
+            "database": FLWR_IN_MEMORY_DB_NAME,
             "isolation": ISOLATION_MODE_PROCESS,
             "runtime_dependency_install": False,
         }

@@ -31,16 +31,13 @@ class Serving:
     """``host:port`` as others name it; empty for ``host`` and the port that it gets."""
     certificate: Path
     key: Path
-    database: Path
 
 
 def serve(registry: Registry, serving: Serving, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. ``announce`` is told the audience once requests are answered."""
     with _listener(serving) as listener:
         audience = _audience(serving, listener)
-        server = _Server(
-            _config(Coordinator(registry, audience, serving.database), serving), lambda: announce(audience)
-        )
+        server = _Server(_config(Coordinator(registry, audience), serving), lambda: announce(audience))
         server.run(sockets=[listener])
 
 
