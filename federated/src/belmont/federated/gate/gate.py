@@ -45,7 +45,7 @@ from belmont.registry.decide import Refused, decide
 from belmont.registry.errors import CodeUnknown, RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
-from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, UseKind, View
+from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, RoundState, UseKind, View
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
 """What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
@@ -167,6 +167,30 @@ class Gate:
             now = self._clock()
             self._ledger.release(asked.permit_id, asked.kind, asked.n, kept.result_hash, _head(view), now)
         return kept.reply
+
+    def unmask(self, asked: Asked, participants: tuple[DatasetId, ...]) -> RoundState:
+        """Who recorded a vector in a round that this node answered, if its shares may leave now. Raises Refusal.
+
+        Decides once more, for what this node's vector was computed for (11): a permit revoked since, or a consent taken
+        back, and the sum stays closed.
+        """
+        computed_for = self._ledger.released(asked.permit_id, asked.kind, asked.n)
+        if computed_for is None:
+            raise Refusal(Reason.ROUND_NOT_FINAL, "this hospital has not answered this round")
+        request = _read(computed_for)
+        if request.participants != participants:
+            raise Refusal(Reason.PARTICIPANTS_MISMATCH, "this hospital answered this round for other participants")
+        view = self._view(asked)
+        if not view.recorded:
+            raise Refusal(Reason.ROUND_NOT_FINAL, "the chain has no vector of this hospital in this round")
+        opened = None if view.opened is None else replace(view.opened, closed=False)
+        spent = MicroRho(max(0, view.rho_spent - request.rho))
+        self._decide(request, replace(view, recorded=False, rho_spent=spent, opened=opened), int(self._clock()))
+        with chain_read():
+            state = self._registry.round_state(asked.permit_id, asked.n)
+        if state.head.number < _head(view):
+            raise Refusal(Reason.CHAIN_STALE, f"block {state.head.number} is behind block {_head(view)}")
+        return state
 
     def _record(self, request: Request, result_hash: bytes) -> None:
         try:

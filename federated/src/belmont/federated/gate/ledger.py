@@ -15,7 +15,7 @@
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS uses (
     result_hash BLOB, released_at REAL,
     request_hash BLOB NOT NULL, process TEXT NOT NULL, attempts INTEGER NOT NULL, prepared_for TEXT, reply BLOB,
     PRIMARY KEY (permit_id, kind, n)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS roots (permit_id INTEGER PRIMARY KEY, root BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS masked (
+    permit_id INTEGER NOT NULL, n INTEGER NOT NULL, transcript BLOB NOT NULL, released_for TEXT,
+    PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
 """
 
@@ -183,6 +188,55 @@ class Ledger:
             "FROM uses ORDER BY admitted_at"
         )
         return [LedgerEntry(PermitId(row[0]), UseKind(row[1]), *row[2:]) for row in rows]
+
+    # --- secure sums ---
+
+    def root(self, permit_id: PermitId) -> bytes:
+        """The secret of this node that everything dealt under a permit is derived from; drawn when first asked for."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO roots VALUES (?,?)", (permit_id, secrets.token_bytes(32)))
+        return bytes(self._rows("SELECT root FROM roots WHERE permit_id=?", permit_id)[0][0])
+
+    def keep_transcript(self, permit_id: PermitId, n: int, transcript: bytes) -> None:
+        """Keep what a round's vector was masked by; the newest, where a round was taken up again."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO masked VALUES (?,?,?,NULL) ON CONFLICT (permit_id, n) "
+                "DO UPDATE SET transcript=excluded.transcript WHERE released_for IS NULL",
+                (permit_id, n, transcript),
+            )
+
+    def transcript(self, permit_id: PermitId, n: int) -> bytes | None:
+        """What a round's vector was masked by; None if none was."""
+        rows = self._rows("SELECT transcript FROM masked WHERE permit_id=? AND n=?", permit_id, n)
+        return bytes(rows[0][0]) if rows else None
+
+    def released_for(self, permit_id: PermitId, n: int) -> list[str] | None:
+        """The hospitals for which shares of a round were released, in hexadecimal; None if none were."""
+        rows = self._rows("SELECT released_for FROM masked WHERE permit_id=? AND n=?", permit_id, n)
+        return str(rows[0][0]).split(",") if rows and rows[0][0] is not None else None
+
+    def keep_released_for(self, permit_id: PermitId, n: int, recorded: Sequence[str]) -> None:
+        """Keep durably for which hospitals shares are about to leave. Raises LedgerError if they left for others."""
+        text = ",".join(recorded)
+        with self._transaction():
+            changed = self._db.execute(
+                "UPDATE masked SET released_for=? "
+                "WHERE permit_id=? AND n=? AND (released_for IS NULL OR released_for=?)",
+                (text, permit_id, n, text),
+            ).rowcount
+            if changed != 1:
+                raise LedgerError(f"shares of round {n} of permit {permit_id} were released for other hospitals")
+
+    def released(self, permit_id: PermitId, kind: UseKind, n: int) -> str | None:
+        """What a result that left was computed for; None if none left."""
+        rows = self._rows(
+            "SELECT prepared_for FROM uses WHERE permit_id=? AND kind=? AND n=? AND released_at IS NOT NULL",
+            permit_id,
+            int(kind),
+            n,
+        )
+        return str(rows[0][0]) if rows else None
 
     def close(self) -> None:
         """Close the file; the ledger cannot be used afterwards."""

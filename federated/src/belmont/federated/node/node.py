@@ -17,7 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from flwr.app import Error, Message, RecordDict
 
-from belmont.federated.errors import APP_FAILED, NODE_FAULT, REFUSED, AppFailed, BundleError, NodeFault, Refusal
+from belmont.federated.errors import (
+    APP_FAILED,
+    NODE_FAULT,
+    REFUSED,
+    AppFailed,
+    BundleError,
+    FederatedError,
+    NodeFault,
+    Refusal,
+)
 from belmont.federated.executor.in_process import InProcessRunner
 from belmont.federated.executor.protocol import AppRunner
 from belmont.federated.gate.gate import Gate
@@ -27,7 +36,9 @@ from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.federated.node.consents import NodeConsents
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.queries import QueryServer
+from belmont.federated.node.requests import DEAL, UNMASK, read_deal, read_unmask
 from belmont.federated.node.rounds import RoundServer
+from belmont.federated.node.secure import SecureRounds
 from belmont.federated.node.versions import NewestVersion, OpenVersion
 from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.query.disclosure import Disclosure
@@ -102,7 +113,10 @@ class HospitalNode:
             opened.callback(runner.close)
             self._files = opened.pop_all()
         bundle = self._bundles.get
-        self._rounds = RoundServer(gate, dataset_id, self.node_id, self._versions, bundle, smallest_cell, runner)
+        self._secure = SecureRounds(gate, registry, self._ledger, dataset_id, mask_private_key)
+        self._rounds = RoundServer(
+            gate, dataset_id, self.node_id, self._versions, bundle, smallest_cell, runner, self._secure
+        )
         self._queries = QueryServer(
             gate,
             registry,
@@ -188,4 +202,13 @@ class HospitalNode:
             return self._rounds.serve(message)
         if metadata.message_type == "query":
             return self._queries.serve(message)
+        try:
+            if metadata.message_type == DEAL:
+                return self._secure.deal(*read_deal(message.content))
+            if metadata.message_type == UNMASK:
+                return self._secure.unmask(*read_unmask(message.content))
+        except Refusal:
+            raise
+        except FederatedError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node serves messages of type train and query only")

@@ -30,6 +30,7 @@ from belmont.federated.grid.records import pack_records, unpack_records
 from belmont.federated.hashes import query_hash
 from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.disclosures import Disclosures
+from belmont.federated.node.mask_keys import mask_keys_of
 from belmont.federated.node.requests import QueryMessage, read_query
 from belmont.federated.node.versions import NewestVersion, OpenedVersion
 from belmont.federated.query.aggregate import aggregate, check_columns
@@ -204,14 +205,7 @@ class QueryServer:
         return evidence, openings
 
     def _seeds(self, context: MaskContext) -> list[PairSeeds]:
-        keys = []
-        with chain_read():
-            for participant in context.participants:
-                dataset = self.registry.dataset(participant)
-                member = None if dataset is None else self.registry.member(dataset.holder)
-                if member is None:
-                    raise Refusal(Reason.DATASET_NOT_COVERED, "a participant has no holder on chain")
-                keys.append(member.mask_key)
+        keys = mask_keys_of(self.registry, context.participants)
         position = context.participants.index(self.dataset_id)
         try:
             return seeds_with_all(context, position, self.mask_private_key, keys)

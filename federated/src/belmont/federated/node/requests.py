@@ -1,10 +1,16 @@
-"""The two messages a node understands, read strictly: an unknown or missing record or key is an error.
+"""The messages a node understands, read strictly: an unknown or missing record or key is an error.
 
 A round (Flower message type ``train``):
 
     use     ConfigRecord   permit, n, purpose: int; participants: list of 32-byte dataset identifiers
     config  ConfigRecord   the run configuration: scalars only
     arrays  ArrayRecord    the model
+    packages ConfigRecord  packages: what each other participant sealed to this hospital, where the sum is secure
+
+Before and after a round whose sum is secure (``train.deal`` and ``train.unmask``): ``use`` as above, and
+
+    deal    ConfigRecord   rounds: for how many rounds from n on packages are asked for
+    packages               as above
 
 A query (Flower message type ``query``): ``use`` as above, and
 
@@ -21,7 +27,11 @@ from belmont.federated.grid.records import read_arrays, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.registry.types import DatasetId, PermitId
 
+DEAL, UNMASK = "train.deal", "train.unmask"
+"""Flower message types."""
 MAX_PARTICIPANTS = 1_000
+MAX_ROUNDS_DEALT = 100
+MAX_PACKAGE_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class RoundMessage:
     claim: Claim
     config: dict[str, str | int | float | bool]
     arrays: Arrays
+    packages: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,24 @@ class QueryMessage:
     public_context: bytes
 
 
-def round_content(claim: Claim, config: RunConfig, arrays: Arrays) -> RecordDict:
-    """The content of a round's message."""
-    return RecordDict({"use": _use(claim), "config": ConfigRecord(dict(config)), "arrays": write_arrays(arrays)})
+def round_content(
+    claim: Claim, config: RunConfig, arrays: Arrays, packages: Sequence[bytes] | None = None
+) -> RecordDict:
+    """The content of a round's message; with ``packages`` for one hospital, where the sum is secure."""
+    content = RecordDict({"use": _use(claim), "config": ConfigRecord(dict(config)), "arrays": write_arrays(arrays)})
+    if packages is not None:
+        content["packages"] = ConfigRecord({"packages": list(packages)})
+    return content
+
+
+def deal_content(claim: Claim, rounds: int) -> RecordDict:
+    """The content of a message that asks for packages."""
+    return RecordDict({"use": _use(claim), "deal": ConfigRecord({"rounds": rounds})})
+
+
+def unmask_content(claim: Claim, packages: Sequence[bytes]) -> RecordDict:
+    """The content of a message that asks one hospital for its shares."""
+    return RecordDict({"use": _use(claim), "packages": ConfigRecord({"packages": list(packages)})})
 
 
 def query_content(claim: Claim, canonical_query: bytes, public_context: bytes) -> RecordDict:
@@ -61,7 +87,8 @@ def query_content(claim: Claim, canonical_query: bytes, public_context: bytes) -
 
 def read_round(content: RecordDict) -> RoundMessage:
     """Read a round's message. Raises FederatedError naming what is wrong."""
-    _exactly(content, "the message", ("use", "config", "arrays"))
+    secure = ("packages",) if "packages" in content else ()
+    _exactly(content, "the message", ("use", "config", "arrays", *secure))
     config, arrays = content["config"], content["arrays"]
     if not isinstance(config, ConfigRecord) or not isinstance(arrays, ArrayRecord):
         raise FederatedError("config has to be a ConfigRecord and arrays an ArrayRecord")
@@ -70,7 +97,24 @@ def read_round(content: RecordDict) -> RoundMessage:
         if isinstance(value, list | bytes):
             raise FederatedError(f"configuration key {key[:100]!r} is not a scalar")
         scalars[key] = value
-    return RoundMessage(_read_use(content), scalars, read_arrays(arrays))
+    packages = _read_packages(content) if secure else None
+    return RoundMessage(_read_use(content), scalars, read_arrays(arrays), packages)
+
+
+def read_deal(content: RecordDict) -> tuple[Claim, int]:
+    """Read a message that asks for packages. Raises FederatedError."""
+    _exactly(content, "the message", ("use", "deal"))
+    record = content["deal"]
+    if not isinstance(record, ConfigRecord):
+        raise FederatedError("deal has to be a ConfigRecord")
+    _exactly(record, "deal", ("rounds",))
+    return _read_use(content), _whole(record["rounds"], "rounds", 16)
+
+
+def read_unmask(content: RecordDict) -> tuple[Claim, tuple[bytes, ...]]:
+    """Read a message that asks for shares. Raises FederatedError."""
+    _exactly(content, "the message", ("use", "packages"))
+    return _read_use(content), _read_packages(content)
 
 
 def read_query(content: RecordDict) -> QueryMessage:
@@ -112,6 +156,22 @@ def _read_use(content: RecordDict) -> Claim:
         _whole(use["purpose"], "purpose"),
         tuple(identifiers),
     )
+
+
+def _read_packages(content: RecordDict) -> tuple[bytes, ...]:
+    record = content["packages"]
+    if not isinstance(record, ConfigRecord):
+        raise FederatedError("packages has to be a ConfigRecord")
+    _exactly(record, "packages", ("packages",))
+    packages = record["packages"]
+    if not isinstance(packages, list) or len(packages) > MAX_PARTICIPANTS:
+        raise FederatedError(f"packages has to be a list of at most {MAX_PARTICIPANTS}")
+    found: list[bytes] = []
+    for each in packages:
+        if type(each) is not bytes or len(each) > MAX_PACKAGE_BYTES:
+            raise FederatedError(f"a package is at most {MAX_PACKAGE_BYTES} bytes")
+        found.append(each)
+    return tuple(found)
 
 
 def _whole(value: object, name: str, bits: int = 63) -> int:

@@ -5,7 +5,8 @@
    nothing happens: the bundle has not even been opened.
 3. A runner (`belmont.federated.executor.protocol`) loads the bundle from the hashed bytes, and its code gets the
    approved configuration, the model, the round's number and the rows; nothing else that a coordinator wrote.
-4. What the code answers is read strictly, hashed, and released by the gate.
+4. What the code answers is read strictly, masked where the approved configuration asks for a secure sum (`secure`),
+   hashed, and released by the gate.
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
@@ -26,7 +27,9 @@ from belmont.federated.hashes import code_hash, config_hash, model_hash, update_
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.requests import RoundMessage, read_round
+from belmont.federated.node.secure import SecureRounds
 from belmont.federated.node.versions import NewestVersion
+from belmont.federated.secagg.settings import read_secure_sum
 from belmont.federated.table import NodeTable
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, Permit, Request, UseKind
@@ -45,6 +48,7 @@ class RoundServer:
     bundle: Callable[[int], bytes | None]
     smallest_cell: int
     runner: AppRunner
+    secure: SecureRounds
 
     def serve(self, message: Message) -> RecordDict:
         """Answer one message of type ``train``. Raises Refusal, AppFailed or NodeFault; then nothing leaves."""
@@ -52,6 +56,9 @@ class RoundServer:
         try:
             asked = read_round(message.content)
             hashes = code_hash(bundle), config_hash(asked.config), model_hash(asked.arrays)
+            secure = read_secure_sum(asked.config)
+            if (secure is None) is not (asked.packages is None):
+                raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
@@ -77,9 +84,13 @@ class RoundServer:
         answered = self.gate.again(which, request_hash(request(NOTHING)))
         if answered is not None:
             return unpack_records(answered)
+        joined = None if asked.packages is None else self.secure.joined(asked.claim, asked.packages)
         admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
         answer, hashed = self._compute(bundle, asked, table, admission.permit)
-        reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
+        if secure is not None and joined is not None:
+            reply, hashed = self.secure.masked(secure, joined, answer)
+        else:
+            reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
         self.gate.release(admission, hashed, pack_records(reply))
         return reply
 

@@ -1,0 +1,153 @@
+"""A hospital's part in secure aggregation (`belmont.federated.secagg`, docs/secure_aggregation.md).
+
+1. ``deal``: sealed packages for the other participants of rounds to come, from a root secret that the ledger keeps for
+   each permit. They say nothing of the hospital's records; the permit has to be there and cover all participants.
+2. ``joined``: every other participant's package opens, or nothing is computed.
+3. ``masked``: what the study's code answered, in the form that the approved configuration names, as a masked vector.
+   Its hash is what the chain records; the transcript of the setup is kept.
+4. ``unmask``: the gate decides once more, for what the vector was computed for; the chain says who recorded a vector,
+   and that nobody else can any more; the shares of exactly those leave. What was released for one set of hospitals is
+   never released for another. Nothing of this rests on what the message says.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from flwr.app import ConfigRecord, RecordDict
+
+from belmont.federated.errors import (
+    AppFailed,
+    EncodingRefused,
+    FederatedError,
+    PackageRefused,
+    Refusal,
+    ReleaseRefused,
+    SecAggError,
+)
+from belmont.federated.executor.protocol import Answer
+from belmont.federated.gate.gate import Asked, Gate, chain_read
+from belmont.federated.gate.ledger import Ledger
+from belmont.federated.local_log import place_of
+from belmont.federated.node.mask_keys import mask_keys_of
+from belmont.federated.node.requests import MAX_ROUNDS_DEALT, Claim
+from belmont.federated.secagg.context import Context
+from belmont.federated.secagg.masking import MaskedVector, mask
+from belmont.federated.secagg.release import release
+from belmont.federated.secagg.settings import SecureSum, threshold_of
+from belmont.federated.secagg.setup import Joined, deal, join
+from belmont.registry.protocol import Registry
+from belmont.registry.reasons import Reason
+from belmont.registry.types import DatasetId, Permit, PermitId, UseKind
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SecureRounds:
+    """Serves one dataset."""
+
+    gate: Gate
+    registry: Registry
+    ledger: Ledger
+    dataset_id: DatasetId
+    mask_private_key: X25519PrivateKey
+
+    def deal(self, claim: Claim, count: int) -> RecordDict:
+        """Packages for ``count`` rounds from ``claim.n`` on: of each, one for each other participant in order."""
+        permit = self._permit(claim.permit_id)
+        if not set(claim.participants) <= set(permit.covered):
+            raise Refusal(Reason.DATASET_NOT_COVERED, f"permit {permit.id} does not cover every participant")
+        if not 1 <= count <= MAX_ROUNDS_DEALT or claim.n + count - 1 > permit.terms.rounds:
+            raise Refusal(Reason.ROUNDS_EXHAUSTED, f"packages are for rounds up to {permit.terms.rounds}")
+        keys, root = mask_keys_of(self.registry, claim.participants), self.ledger.root(claim.permit_id)
+        packages: list[bytes] = []
+        try:
+            for n in range(claim.n, claim.n + count):
+                context = self._context(claim, n, permit)
+                dealt = deal(context, self.dataset_id, root, self.mask_private_key, keys)
+                packages += [dealt[each] for each in claim.participants if each != self.dataset_id]
+        except SecAggError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+        return RecordDict({"packages": ConfigRecord({"packages": packages})})
+
+    def joined(self, claim: Claim, packages: tuple[bytes, ...]) -> Joined:
+        """What the participants set up for this round. Raises Refusal that names whose package cannot be used."""
+        permit = self._permit(claim.permit_id)
+        others = [each for each in claim.participants if each != self.dataset_id]
+        if len(packages) != len(others):
+            raise Refusal(Reason.REQUEST_MALFORMED, "there is not one package from each other participant")
+        try:
+            return join(
+                self._context(claim, claim.n, permit),
+                self.dataset_id,
+                self.ledger.root(claim.permit_id),
+                self.mask_private_key,
+                mask_keys_of(self.registry, claim.participants),
+                dict(zip(others, packages, strict=True)),
+            )
+        except (PackageRefused, SecAggError) as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+
+    def masked(self, secure: SecureSum, joined: Joined, answer: Answer) -> tuple[RecordDict, bytes]:
+        """The reply of a round, and the hash that the chain records."""
+        context = joined.context
+        try:
+            vector = secure.encode(answer.arrays, answer.metrics, len(context.participants))
+        except FederatedError as error:
+            _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
+            raise AppFailed from None
+        found = mask(joined, secure.layout.hash, vector)
+        self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript)
+        return masked_content(found), found.recorded_hash(context)
+
+    def unmask(self, claim: Claim, packages: tuple[bytes, ...]) -> RecordDict:
+        """This hospital's shares for those who recorded a vector. Raises Refusal."""
+        joined = self.joined(claim, packages)
+        which = Asked(claim.permit_id, self.dataset_id, UseKind.ROUND, claim.n)
+        state = self.gate.unmask(which, claim.participants)
+        kept = self.ledger.transcript(claim.permit_id, claim.n)
+        if kept != joined.transcript:
+            raise Refusal(Reason.REQUEST_MALFORMED, "these are not the packages that this hospital masked by")
+        names = [each.hex() for each in claim.participants if each in state.recorded]
+        try:
+            released = self.ledger.released_for(claim.permit_id, claim.n)
+            earlier = None if released is None else [DatasetId(bytes.fromhex(each)) for each in released]
+            shares = release(joined, state.recorded, state.closed, earlier)
+        except ReleaseRefused as error:
+            raise Refusal(Reason.ROUND_NOT_FINAL, str(error)) from error
+        self.ledger.keep_released_for(claim.permit_id, claim.n, names)
+        return RecordDict({"shares": ConfigRecord({"shares": shares.to_bytes()})})
+
+    def _permit(self, permit_id: PermitId) -> Permit:
+        with chain_read():
+            permit = self.registry.permit(permit_id)
+        if permit is None:
+            raise Refusal(Reason.PERMIT_MISSING, f"there is no permit {permit_id}")
+        return permit
+
+    def _context(self, claim: Claim, n: int, permit: Permit) -> Context:
+        if self.dataset_id not in claim.participants:
+            raise Refusal(Reason.PARTICIPANTS_MISMATCH, "this node's dataset takes no part")
+        threshold = threshold_of(len(claim.participants), permit.terms.min_hospitals)
+        with chain_read():
+            identity = self.registry.identity
+        try:
+            return Context(identity, claim.permit_id, n, claim.participants, threshold)
+        except SecAggError as error:
+            raise Refusal(Reason.TOO_FEW_HOSPITALS, str(error)) from error
+
+
+def masked_content(found: MaskedVector) -> RecordDict:
+    """A masked vector as a reply's content."""
+    record = {
+        "transcript": found.transcript,
+        "layout": found.layout_hash,
+        "values": found.values.astype("<u8", copy=False).tobytes(),
+    }
+    return RecordDict({"masked": ConfigRecord(dict(record))})
+
+
+def _said(error: FederatedError) -> str:
+    """Our own refusal of an answer's form may name what the study's code named; its place is enough."""
+    return str(error) if isinstance(error, EncodingRefused) and "'" not in str(error) else place_of(error)
