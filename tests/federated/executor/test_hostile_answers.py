@@ -83,7 +83,7 @@ def test_an_answer_larger_than_a_model_may_be_stops_the_task(said, body):
 def hasty():
     """A runner with very little time."""
     try:
-        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 2.0})), allow_weaker=ALLOWED)
+        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 3.0})), allow_weaker=ALLOWED)
     except FederatedError as error:
         pytest.skip(str(error))
     yield runner
@@ -97,7 +97,7 @@ def hasty():
         "os.write(3, right[:20])\ntime.sleep(600)",
         "os.write(3, right)\ntime.sleep(600)",
         "for byte in right:\n    os.write(3, bytes([byte]))\n    time.sleep(0.2)",
-        "time.sleep(2.5)\nos.write(3, right)",
+        "time.sleep(3.5)\nos.write(3, right)",
         "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(600)",
         "os.kill(os.getpid(), signal.SIGSTOP)\nos.kill(0, signal.SIGSTOP)\ntime.sleep(600)",
         "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn answer(message, {}, got=time.sleep(600))",
