@@ -189,14 +189,14 @@ def test_no_other_kind_of_frame_is_read(kind):
         wire.read_outcome(kind, BODY)
 
 
-@pytest.mark.parametrize("cut", range(len(BODY)))
-def test_no_beginning_of_an_answer_is_one(cut):
-    with pytest.raises(FederatedError):
-        wire.read_outcome(1, BODY[:cut])
+def test_no_beginning_of_an_answer_is_one():
+    for cut in range(len(BODY)):
+        with pytest.raises(FederatedError):
+            wire.read_outcome(1, BODY[:cut])
 
 
 @given(place=st.integers(0, len(BODY) - 1), value=st.integers(0, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_changed_byte_is_refused_or_gives_another_well_formed_answer(place, value):
     changed = BODY[:place] + bytes([value]) + BODY[place + 1 :]
     try:
@@ -209,7 +209,7 @@ def test_a_changed_byte_is_refused_or_gives_another_well_formed_answer(place, va
 
 
 @given(st.binary(max_size=300), st.integers(0, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_bytes_are_refused_or_read_and_nothing_else(body, kind):
     try:
         outcome = wire.read_outcome(kind, body)
