@@ -204,6 +204,7 @@ def raw(dtype="<f8", shape=(4,), data=None, stype="numpy.ndarray", claimed=None)
         Array("float64", (4,), "numpy.ndarray", b""),
         Array("float64", (4,), "numpy.ndarray", b"\x80\x04K\x01."),
         Array("float64", (4,), "numpy.ndarray", b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65_535),
+        Array("float64", (4,), "numpy.ndarray", b"\x93NUMPY\x01\x00\x0b\x00{'shape': ("),
     ],
 )
 def test_malformed_arrays_are_refused_and_never_unpickled(opened, refused, array):

@@ -83,7 +83,7 @@ def test_an_answer_larger_than_a_model_may_be_stops_the_task(said, body):
 def hasty():
     """A runner with very little time."""
     try:
-        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 2.0})), allow_weaker=ALLOWED)
+        runner = IsolatedRunner(type(LIMITS)(**(vars(LIMITS) | {"wall_seconds": 3.0})), allow_weaker=ALLOWED)
     except FederatedError as error:
         pytest.skip(str(error))
     yield runner
@@ -97,7 +97,7 @@ def hasty():
         "os.write(3, right[:20])\ntime.sleep(600)",
         "os.write(3, right)\ntime.sleep(600)",
         "for byte in right:\n    os.write(3, bytes([byte]))\n    time.sleep(0.2)",
-        "time.sleep(2.5)\nos.write(3, right)",
+        "time.sleep(3.5)\nos.write(3, right)",
         "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(600)",
         "os.kill(os.getpid(), signal.SIGSTOP)\nos.kill(0, signal.SIGSTOP)\ntime.sleep(600)",
         "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn answer(message, {}, got=time.sleep(600))",
@@ -189,14 +189,14 @@ def test_no_other_kind_of_frame_is_read(kind):
         wire.read_outcome(kind, BODY)
 
 
-@pytest.mark.parametrize("cut", range(len(BODY)))
-def test_no_beginning_of_an_answer_is_one(cut):
-    with pytest.raises(FederatedError):
-        wire.read_outcome(1, BODY[:cut])
+def test_no_beginning_of_an_answer_is_one():
+    for cut in range(len(BODY)):
+        with pytest.raises(FederatedError):
+            wire.read_outcome(1, BODY[:cut])
 
 
 @given(place=st.integers(0, len(BODY) - 1), value=st.integers(0, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_changed_byte_is_refused_or_gives_another_well_formed_answer(place, value):
     changed = BODY[:place] + bytes([value]) + BODY[place + 1 :]
     try:
@@ -209,7 +209,7 @@ def test_a_changed_byte_is_refused_or_gives_another_well_formed_answer(place, va
 
 
 @given(st.binary(max_size=300), st.integers(0, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_bytes_are_refused_or_read_and_nothing_else(body, kind):
     try:
         outcome = wire.read_outcome(kind, body)
