@@ -11,18 +11,16 @@ consortium is verified anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_canonical_address
 
 from belmont.registry import arguments, records
 from belmont.registry.chain_port import ChainPort, Log
 from belmont.registry.contract_set import IMPLEMENTATION_SLOT, NAMES, contract
-from belmont.registry.errors import RegistryError, RegistryUnreachable
+from belmont.registry.errors import RegistryError
 from belmont.registry.hashes import part_mark
 from belmont.registry.types import (
     ZERO_HASH,
@@ -52,10 +50,17 @@ from belmont.registry.types import (
     View,
 )
 from belmont.registry.verification import verify
+from belmont.registry.view_calls import (
+    DATASET_PARTS,
+    Call,
+    dataset_calls,
+    decoded,
+    readable,
+    terms_calls,
+    terms_of,
+)
 
 _NO_DATASET = DatasetId(ZERO_HASH)
-Call = tuple[str, str, tuple[object, ...]]
-"""A contract's name, a view function of it, and arguments."""
 
 
 @dataclass
@@ -105,13 +110,13 @@ class ChainReads:
         head = self.head()
         calls: list[Call] = [("Uses", "nodeView", (permit_id, dataset_id, int(kind), n))]
         knows_terms, knows_dataset = permit_id in self._unchanging.terms, dataset_id in self._unchanging.datasets
-        calls += [] if knows_terms else _terms_calls(permit_id)
-        calls += [] if knows_dataset else _dataset_calls(dataset_id)
+        calls += [] if knows_terms else terms_calls(permit_id)
+        calls += [] if knows_dataset else dataset_calls(dataset_id)
         struct, *rest = self._known_code_says(calls, head.number)
-        with _readable():
+        with readable():
             if not knows_terms and struct["permit"]["issuedAt"]:
-                self._unchanging.terms[permit_id] = _terms(rest)
-            if not knows_dataset and (registered := records.dataset(dataset_id, *rest[-_DATASET_PARTS:])):
+                self._unchanging.terms[permit_id] = terms_of(rest)
+            if not knows_dataset and (registered := records.dataset(dataset_id, *rest[-DATASET_PARTS:])):
                 self._unchanging.datasets[dataset_id] = registered
             state = struct["dataset"]
             dataset = version = None
@@ -148,18 +153,18 @@ class ChainReads:
             if isinstance(answer, RegistryError):
                 raise answer
             given.append(answer)
-        return _decoded(calls, given)
+        return decoded(calls, given)
 
     def member(self, address: Address) -> Member | None:
         struct = self.read("Members", "member", address)
-        with _readable():
+        with readable():
             return records.member(struct)
 
     def members(self) -> list[Member]:
         block = self.head().number
         accounts = self.read("Members", "accounts", block=block)
         structs = self.read_all([("Members", "member", (account,)) for account in accounts], block)
-        with _readable():
+        with readable():
             return [member for struct in structs if (member := records.member(struct))]
 
     def proposal(self, proposal_id: ProposalId) -> Proposal | None:
@@ -185,7 +190,7 @@ class ChainReads:
         arguments.check_hash("dataset_id", dataset_id)
         arguments.check_number("number", number, 64)
         struct = self.read("Datasets", "version", dataset_id, number)
-        with _readable():
+        with readable():
             return records.version(dataset_id, number, struct)
 
     @property
@@ -219,14 +224,14 @@ class ChainReads:
     def opened(self, permit_id: PermitId, kind: UseKind, n: int) -> OpenedUse | None:
         arguments.check_request(permit_id, kind, n, ZERO_HASH)
         struct = self.read("Uses", "opened", permit_id, int(kind), n)
-        with _readable():
+        with readable():
             return records.opened(permit_id, kind, n, struct)
 
     def round_state(self, permit_id: PermitId, n: int) -> RoundState:
         arguments.check_round(permit_id, n)
         head = self.head()
         (struct,) = self._known_code_says([("Uses", "roundState", (permit_id, n))], head.number)
-        with _readable():
+        with readable():
             opened = records.opened(permit_id, UseKind.ROUND, n, struct["opened"])
             recorded = frozenset(DatasetId(each) for each in struct["recorded"])
             return RoundState(opened, recorded, opened is not None and opened.closed, head)
@@ -238,7 +243,7 @@ class ChainReads:
 
     def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
         topic = contract("Uses").interface.events["UseRecorded"].topic
-        with _readable():
+        with readable():
             found = [
                 RecordedUse(
                     permit_id=PermitId(event.details["permit"]),
@@ -259,7 +264,7 @@ class ChainReads:
 
     def totals(self, permit_id: PermitId | None = None) -> list[PublishedTotal]:
         topic = contract("Totals").interface.events["TotalProved"].topic
-        with _readable():
+        with readable():
             found = [
                 PublishedTotal(
                     permit_id=PermitId(event.details["permit"]),
@@ -279,12 +284,12 @@ class ChainReads:
     def events_of(self, name: str, *events: str, since_block: int = 0) -> list[AuditEvent]:
         """The events of one contract with these names, from a block on, in chain order."""
         topics = [contract(name).interface.events[event].topic for event in events]
-        with _readable():
+        with readable():
             return self._audit(self._chain.logs([self.addresses[name]], topics, since_block))
 
     def audit_events(self) -> list[AuditEvent]:
         logs = self._chain.logs([self.addresses[name] for name in NAMES])
-        with _readable():
+        with readable():
             return self._audit(logs)
 
     # --- how ---
@@ -295,7 +300,7 @@ class ChainReads:
 
     def read_all(self, calls: Sequence[Call], block: int | None) -> list[Any]:
         """The answers of several view functions at one block, in one round trip."""
-        return _decoded(calls, self._chain.calls(self._encoded(calls), block))
+        return decoded(calls, self._chain.calls(self._encoded(calls), block))
 
     def _encoded(self, calls: Sequence[Call]) -> list[tuple[Address, bytes]]:
         return [
@@ -306,20 +311,20 @@ class ChainReads:
     def _proposals(self, numbers: Sequence[int], block: int) -> list[Proposal]:
         structs = self.read_all([("Members", "proposal", (number,)) for number in numbers], block)
         supporters = self.read_all([("Members", "supporters", (number,)) for number in numbers], block)
-        with _readable():
+        with readable():
             rows = zip(numbers, structs, supporters, strict=True)
             return [proposal for row in rows if (proposal := records.proposal(*row))]
 
     def _datasets(self, ids: Sequence[bytes], block: int) -> list[Dataset]:
-        answers = self.read_all([call for id_ in ids for call in _dataset_calls(DatasetId(id_))], block)
-        with _readable():
-            rows = zip(ids, *(answers[part::_DATASET_PARTS] for part in range(_DATASET_PARTS)), strict=True)
+        answers = self.read_all([call for id_ in ids for call in dataset_calls(DatasetId(id_))], block)
+        with readable():
+            rows = zip(ids, *(answers[part::DATASET_PARTS] for part in range(DATASET_PARTS)), strict=True)
             return [found for id_, *row in rows if (found := records.dataset(DatasetId(id_), *row))]
 
     def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
         parts = ("study", "terms", "declared", "abstained", "votes", "accepted")
         answers = self.read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
-        with _readable():
+        with readable():
             of = len(parts)
             rows = [(StudyId(number), *answers[of * place : of * (place + 1)]) for place, number in enumerate(numbers)]
             return [study for row in rows if (study := records.study(*row))]
@@ -327,7 +332,7 @@ class ChainReads:
     def _permits(self, numbers: Sequence[int], block: int) -> list[Permit]:
         calls: list[Call] = [("Uses", "nodeView", (number, _NO_DATASET, int(UseKind.ROUND), 0)) for number in numbers]
         answers = self.read_all(calls, block)
-        with _readable():
+        with readable():
             rows = zip(numbers, answers, strict=True)
             return [permit for number, struct in rows if (permit := self._permit(PermitId(number), struct, block))]
 
@@ -336,7 +341,7 @@ class ChainReads:
             return None
         known = self._unchanging.terms.get(permit_id)
         if known is None:
-            known = self._unchanging.terms[permit_id] = _terms(self.read_all(_terms_calls(permit_id), block))
+            known = self._unchanging.terms[permit_id] = terms_of(self.read_all(terms_calls(permit_id), block))
         return records.permit(permit_id, *known, view)
 
     def _registration(self, dataset_id: DatasetId, block: int) -> Dataset:
@@ -374,39 +379,3 @@ class ChainReads:
             actor = details.pop("actor") if "actor" in details else details["identity"]
             events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
         return events
-
-
-def _terms_calls(permit_id: PermitId) -> list[Call]:
-    return [("Studies", part, (permit_id,)) for part in ("dataUser", "terms", "declared")]
-
-
-def _terms(answers: Sequence[Any]) -> tuple[Address, StudyTerms]:
-    """The data user and the terms of a study, from what ``_terms_calls`` are answered with."""
-    data_user, terms, declared = answers[:3]
-    return data_user, records.terms(terms, declared)
-
-
-_DATASET_PARTS = 3
-
-
-def _dataset_calls(dataset_id: DatasetId) -> list[Call]:
-    """What a dataset is made from, in the order of ``records.dataset``."""
-    of = (dataset_id,)
-    return [("Datasets", "dataset", of), ("Datasets", "conditions", of), ("Consents", "root", of)]
-
-
-def _decoded(calls: Sequence[Call], answers: Sequence[bytes]) -> list[Any]:
-    with _readable():
-        return [
-            contract(name).interface.decode_answer(function, answer)
-            for (name, function, _), answer in zip(calls, answers, strict=True)
-        ]
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """An answer that does not decode counts as no answer: nothing is decided on it."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, OverflowError, DecodingError) as error:
-        raise RegistryUnreachable(f"the chain answered with something unreadable ({error})") from error
