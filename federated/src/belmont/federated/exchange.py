@@ -60,9 +60,13 @@ class Exchange:
         return None
 
     def ask(
-        self, message_type: str, n: int, content: RecordDict
+        self,
+        message_type: str,
+        n: int,
+        content: RecordDict | Mapping[DatasetId, RecordDict],
+        participants: tuple[DatasetId, ...] | None = None,
     ) -> tuple[dict[DatasetId, Message], tuple[HospitalOutcome, ...]]:
-        """Send one content to every participant; the replies, and one outcome each, in the participants' order.
+        """Send one content to every participant, or to each its own; the replies, and one outcome each, in order.
 
         Whoever was away, or could not see the chain, is asked the same again until the patience is over: a node answers
         the same request with the same bytes, and computes and charges it once.
@@ -70,9 +74,11 @@ class Exchange:
         replies: dict[DatasetId, Message] = {}
         outcomes: dict[DatasetId, HospitalOutcome] = {}
         deadline = time.monotonic() + self._patience
-        waiting: tuple[DatasetId, ...] = self.participants
+        everybody = self.participants if participants is None else participants
+        contents = dict.fromkeys(everybody, content) if isinstance(content, RecordDict) else content
+        waiting = everybody
         while waiting:
-            for dataset_id, reply, outcome in self._asked(message_type, n, content, waiting):
+            for dataset_id, reply, outcome in self._asked(message_type, n, contents, waiting):
                 outcomes[dataset_id] = outcome
                 if reply is not None and outcome.answered:
                     replies[dataset_id] = reply
@@ -81,14 +87,14 @@ class Exchange:
                 break
             if waiting:
                 time.sleep(_AGAIN_SECONDS)
-        return replies, tuple(outcomes[each] for each in self.participants)
+        return replies, tuple(outcomes[each] for each in everybody)
 
     def _asked(
-        self, message_type: str, n: int, content: RecordDict, participants: tuple[DatasetId, ...]
+        self, message_type: str, n: int, contents: Mapping[DatasetId, RecordDict], participants: tuple[DatasetId, ...]
     ) -> Iterator[tuple[DatasetId, Message | None, HospitalOutcome]]:
         sent_at = time.time()
         messages = [
-            self._grid.create_message(content, message_type, self._node_ids[dataset_id], str(n))
+            self._grid.create_message(contents[dataset_id], message_type, self._node_ids[dataset_id], str(n))
             for dataset_id in participants
             if dataset_id in self._node_ids
         ]

@@ -20,6 +20,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.node.bundle import build_bundle
+from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
 
 COEFFICIENTS = "coefficients"
 LARGEST_STEP = 4.0
@@ -32,12 +33,21 @@ def logistic_bundle() -> bytes:
 
 
 def logistic_config(
-    features: Sequence[str], outcome: str, missing_indicators: Sequence[str] = ()
+    features: Sequence[str], outcome: str, missing_indicators: Sequence[str] = (), *, secure: bool = False
 ) -> dict[str, str | int | float | bool]:
-    """The run configuration to apply with and to send."""
+    """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read."""
     if any("," in name for name in (*features, *missing_indicators)):
         raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
-    return {"features": ",".join(features), "missing-indicators": ",".join(missing_indicators), "outcome": outcome}
+    config: dict[str, str | int | float | bool] = {
+        "features": ",".join(features),
+        "missing-indicators": ",".join(missing_indicators),
+        "outcome": outcome,
+    }
+    if secure:
+        size = 1 + len(features) + len(missing_indicators)
+        summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",))
+        config[SECURE_SUM_KEY] = summed.to_text()
+    return config
 
 
 def initial_model(features: Sequence[str], missing_indicators: Sequence[str] = ()) -> Arrays:

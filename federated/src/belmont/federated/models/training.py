@@ -6,14 +6,16 @@
 
 ``registry`` is bound to the permit's data user. A round that any hospital refuses raises RoundRefused with each
 hospital's own reason, and leaves the model as it was. What a hospital sent is compared with the hash that it recorded
-on chain, so a coordinator that changes an update on its way is noticed.
+on chain, so a coordinator that changes an update on its way is noticed. Where the configuration asks for a secure sum,
+only the total over the hospitals is read (`belmont.federated.models.secure`), and a round goes on without those that
+were away, down to the permit's minimum.
 """
 
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from belmont.federated.errors import FederatedError, RoundRefused
@@ -21,8 +23,10 @@ from belmont.federated.exchange import Exchange
 from belmont.federated.grid.records import read_arrays, read_metrics
 from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
+from belmont.federated.models.secure import SecureRounds
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.outcome import HospitalOutcome
+from belmont.federated.secagg.settings import read_secure_sum
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
@@ -68,6 +72,8 @@ class Training:
         self._exchange = Exchange(
             registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds
         )
+        secure = read_secure_sum(self._config)
+        self._secure = None if secure is None else SecureRounds(self._exchange, secure)
 
     def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
         """Run the next ``count`` rounds (by default all that are left), yielding each as it ends.
@@ -87,13 +93,16 @@ class Training:
         n = exchange.permit().rounds_opened + 1
         hashed = model_hash(self.model)
         claim = Claim(exchange.permit_id, n, exchange.purpose, exchange.participants)
+        contents = self._contents(claim)
         opening_error = exchange.open(UseKind.ROUND, n, hashed)
-        replies, outcomes = exchange.ask("train", n, round_content(claim, self._config, self.model))
-        if not all(outcome.answered for outcome in outcomes):
+        replies, outcomes = exchange.ask("train", n, contents)
+        if self._secure is not None and self._secure.can_open(claim, outcomes):
+            opened = self._secure.open(claim, contents, replies)
+            ordered = [opened.update]
+        elif all(outcome.answered for outcome in outcomes):
+            ordered = self._updates(n, replies)
+        else:
             raise RoundRefused(n, outcomes) from opening_error
-        updates = {dataset_id: _read_update(reply) for dataset_id, reply in replies.items()}
-        exchange.check_recorded(UseKind.ROUND, n, {d: update_hash(u.arrays, u.metrics) for d, u in updates.items()})
-        ordered = [updates[dataset_id] for dataset_id in exchange.participants]
         self.model = self._combine(self.model, ordered)
         metrics = weighted_metrics(ordered)
         rows = int(metrics.pop(ROWS_METRIC))
@@ -101,6 +110,20 @@ class Training:
         result = RoundResult(n, hashed, outcomes, rows, metrics, milliseconds, self.model)
         self.results.append(result)
         return result
+
+    def _contents(self, claim: Claim) -> dict[DatasetId, RecordDict]:
+        """What each participant is sent."""
+        if self._secure is None:
+            return dict.fromkeys(claim.participants, round_content(claim, self._config, self.model))
+        packages = self._secure.packages(claim)
+        return {each: round_content(claim, self._config, self.model, packages[each]) for each in claim.participants}
+
+    def _updates(self, n: int, replies: dict[DatasetId, Message]) -> list[Update]:
+        """Each hospital's own update, as it recorded it."""
+        exchange = self._exchange
+        updates = {dataset_id: _read_update(reply) for dataset_id, reply in replies.items()}
+        exchange.check_recorded(UseKind.ROUND, n, {d: update_hash(u.arrays, u.metrics) for d, u in updates.items()})
+        return [updates[dataset_id] for dataset_id in exchange.participants]
 
 
 def _read_update(reply: Message) -> Update:
