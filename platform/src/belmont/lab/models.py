@@ -24,6 +24,8 @@ class LogisticModel:
     missing_indicators: tuple[str, ...] = ()
     ridge: float = 1e-4
     """Penalty on the mean log-likelihood, ridge / 2 * |w|^2, without the intercept."""
+    secure: bool = False
+    """Whether only sums over the hospitals can be read (docs/secure_aggregation.md). The permit binds it."""
 
     @staticmethod
     def default(dictionary: Dictionary | None = None) -> "LogisticModel":
@@ -40,7 +42,7 @@ class LogisticModel:
 
     @property
     def config(self) -> RunConfig:
-        return logistic_config(self.features, self.outcome, self.missing_indicators)
+        return logistic_config(self.features, self.outcome, self.missing_indicators, secure=self.secure)
 
     @cached_property
     def code_hash(self) -> bytes:
