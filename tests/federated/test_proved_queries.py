@@ -407,9 +407,9 @@ class TestDisclosures:
         node = scene.nodes[0]
         release = node._queries.gate.release
 
-        def watching(admission, result_hash):
+        def watching(admission, result_hash, reply):
             kept.append(node.disclose(permit, 1))
-            release(admission, result_hash)
+            release(admission, result_hash, reply)
 
         node._queries.gate.release = watching
         scene.ask(permit, count(), key, layout)

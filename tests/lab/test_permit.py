@@ -70,8 +70,8 @@ def test_everything_that_the_permit_does_not_allow_is_refused_by_every_hospital(
         ["PURPOSE_MISMATCH"],
         ["TOO_FEW_HOSPITALS"],
         ["ROUND_NOT_OPEN"],
-        ["ALREADY_SERVED"],
         ["MODEL_MISMATCH"],
+        ["ALREADY_SERVED"],
     ]
     assert len(permit.uses()) == 2 * 3
 
