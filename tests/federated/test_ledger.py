@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from belmont.federated.errors import LedgerError
-from belmont.federated.gate.ledger import Ledger, Prepared
+from belmont.federated.gate.ledger import Ledger, Prepared, forget_results
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
 DATASET = DatasetId(b"\1" * 32)
@@ -126,6 +126,22 @@ def test_a_process_that_lost_its_round_to_another_prepares_nothing(tmp_path):
     second.close()
 
 
+def test_what_is_forgotten_is_in_no_byte_of_the_files(tmp_path):
+    ledger = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    admit(ledger)
+    prepare(ledger, reply=b"sums over somebody's rows" * 500)
+    root = ledger.root(PermitId(1))
+    ledger.close()
+    forget_results(tmp_path / "ledger")
+    for path in tmp_path.iterdir():
+        assert b"somebody's rows" not in path.read_bytes() and root not in path.read_bytes()
+    again = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    assert again.prepared(PermitId(1), ROUND, 1, ASKED) is None
+    assert len(again.entries()) == 1
+    again.close()
+    forget_results(tmp_path / "no ledger")
+
+
 def test_a_ledger_of_an_earlier_release_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "ledger") as db:
         db.execute("CREATE TABLE uses (permit_id INTEGER)")
@@ -180,7 +196,7 @@ def test_of_many_threads_and_two_handles_exactly_one_is_admitted(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from belmont.federated.gate.ledger import Ledger, Prepared
+from belmont.federated.gate.ledger import Ledger, Prepared, forget_results
 from belmont.registry.types import DatasetId, PermitId, UseKind
 ledger = Ledger(Path(sys.argv[1]), "consortium", DatasetId(b"\\1" * 32))
 n = 0

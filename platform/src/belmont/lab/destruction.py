@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from belmont.federated.gate.ledger import forget_results
 from belmont.identity.errors import KeyFileExists
 from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.destruction_report import (
@@ -95,6 +96,7 @@ def destroy(
         files = files_of(home, hospital.slug, last_dataset=not vault.labels())
         for each in files:
             erase(each)  # 5
+        forget_results(home.ledger(hospital.slug))
         left = still_there(vault, registry, dataset, list(files))  # 6
         if left:
             raise DestructionIncomplete(

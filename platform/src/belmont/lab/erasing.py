@@ -18,7 +18,8 @@ KEPT = (
     "the hospital's own clinical records: they are kept and destroyed under the law on treatment records",
     "the register of consents and its salt: evidence that patients agreed. Without the key of the pseudonyms nobody "
     "finds a patient in it",
-    "the ledger of what was served, the count of openings and the proofs: hashes, counts and what is public already",
+    "the ledger of what was served (without results), the count of openings and the proofs: hashes, counts and what is "
+    "public already",
     "the data dictionary: nothing of a patient is in it",
 )
 KEY_IN_USE = "the key that leads from patients to pseudonyms: other datasets of this hospital use it"

@@ -291,6 +291,28 @@ class Ledger:
             raise LedgerError(f"the ledger cannot be written: {error}") from error
 
 
+def forget_results(path: Path) -> None:
+    """Overwrite what a ledger keeps beside hashes and counts: the newest results, and the secrets that masked them.
+
+    For a dataset that is destroyed; nothing happens where there is no ledger. Raises LedgerError.
+    """
+    if not path.exists():
+        return
+    try:
+        db = sqlite3.connect(path, timeout=10, isolation_level=None)
+        try:
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("UPDATE uses SET reply=NULL WHERE reply IS NOT NULL")
+            db.execute("DELETE FROM roots")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path} cannot be cleared: {error}") from error
+    if busy:
+        raise LedgerError(f"{path} is in use: end this hospital's node first")
+
+
 def _attempts(kind: UseKind) -> int:
     """How often a use may be admitted (3)."""
     return MOST_ATTEMPTS if kind is UseKind.ROUND else 0
