@@ -489,7 +489,6 @@ def test_no_row_of_it_is_in_any_file_of_the_hospital_afterwards_but_its_own_reco
     left = {path.name for path in own.home_here.member(gone.slug).iterdir()}
     assert left.isdisjoint({"pseudonym.key", "quality.json", "ledger.sqlite-disclosures"})
     with sqlite3.connect(own.home_here.ledger(gone.slug)) as ledger:
-        assert ledger.execute("SELECT count(*) FROM uses").fetchone()[0] > 0
         assert ledger.execute("SELECT count(*) FROM uses WHERE reply IS NOT NULL").fetchone() == (0,)
     assert own.destruction(gone).report.removed == (
         "key that leads from patients to pseudonyms",
