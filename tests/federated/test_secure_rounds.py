@@ -178,6 +178,17 @@ def test_a_vector_that_comes_after_the_round_was_closed_is_not_recorded_and_cann
     assert kinds == [1, 1, 1, 2], "of whoever is not in the sum, never the seed of its own mask"
 
 
+def test_a_recorded_vector_that_was_lost_on_its_way_is_given_again_after_the_round_was_closed(
+    secure: Any,
+) -> None:
+    packages = packages_of(secure)
+    secure.open_round(secure.permit)
+    first = [answer(secure, i, packages[i]) for i in range(3)]
+    secure.by_researcher.close_round(secure.permit, 1)
+    again = answer(secure, 2, packages[2])
+    assert again.content["masked"] == first[2].content["masked"]
+
+
 def test_the_same_request_for_shares_gets_the_same_and_others_nothing(secure: Any) -> None:
     packages = packages_of(secure)
     secure.open_round(secure.permit)

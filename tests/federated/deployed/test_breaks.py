@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from belmont.federated.deployed.http import explained
+from belmont.federated.errors import CoordinatorError
+from belmont.federated.exchange import Exchange
+from belmont.federated.grid.records import pack_records
 from belmont.federated.models.logistic import newton
 from belmont.federated.models.training import Training
+from belmont.federated.node.requests import Claim, round_content
 from belmont.registry.types import UseKind
 
 
@@ -81,8 +86,6 @@ def test_a_chain_that_is_away_for_a_while_is_waited_for(deployment: Any) -> None
 
 
 def content_of(scene: Any, permit: Any, trained: Training) -> Any:
-    from belmont.federated.node.requests import Claim, round_content
-
     return round_content(Claim(permit, 2, 1 << 37, scene.participants), scene.config, trained.model)
 
 
@@ -90,10 +93,6 @@ def test_a_reply_that_was_lost_is_the_same_the_second_time(deployment: Any) -> N
     scene = deployment.scene
     permit = scene.issue()
     scene.open_round(permit)
-    from belmont.federated.exchange import Exchange
-    from belmont.federated.grid.records import pack_records
-    from belmont.federated.node.requests import Claim, round_content
-
     content = round_content(Claim(permit, 1, 1 << 37, scene.participants), scene.config, scene.model)
     with closing(deployment.grid()) as grid:
         exchange = Exchange(
@@ -114,3 +113,38 @@ def test_without_patience_a_node_that_is_away_ends_the_round(deployment: Any) ->
         with pytest.raises(Exception, match=r"no reply in time|not connected"):
             trained.round()
     np.testing.assert_array_equal(trained.model["coefficients"], scene.model["coefficients"])
+
+
+def test_a_run_that_ended_before_its_replies_came_keeps_no_node_from_the_next(deployment: Any) -> None:
+    """Else one researcher who starts a run, asks, and ends it would stop every hospital for everybody."""
+    scene = deployment.scene
+    permit = scene.issue()
+    with closing(deployment.grid()) as ended:
+        scene.open_round(permit)
+        content = round_content(Claim(permit, 1, 1 << 37, scene.participants), scene.config, scene.model)
+        for dataset in scene.participants:
+            ended.push_messages([ended.create_message(content, "train", ended.node_ids[dataset], "1")])
+    with closing(deployment.grid()) as grid:
+        trained = patient_training(scene, grid, permit)
+        result = trained.round()
+    assert all(hospital.answered for hospital in result.hospitals)
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff" * 50, b"<html>"])
+def test_nonsense_from_a_coordinator_is_told_and_does_not_end_a_node(answer: bytes) -> None:
+    from flwr.proto.fleet_pb2 import PullMessagesResponse
+
+    def nonsense() -> Any:
+        response = PullMessagesResponse()
+        try:
+            response.ParseFromString(answer)
+        except Exception as error:
+            raise ValueError("Invalid protobuf response payload") from error
+        return response
+
+    try:
+        explained(nonsense, "receiving")
+    except CoordinatorError as error:
+        assert error.status is None
+    else:
+        assert answer == b""

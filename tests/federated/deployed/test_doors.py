@@ -1,6 +1,7 @@
 """What of Flower's interface a coordinator leaves open, and what not."""
 
 import asyncio
+import gzip
 import time
 from contextlib import closing
 from typing import Any
@@ -184,3 +185,11 @@ def test_a_redirect_is_not_followed() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(307, headers=headers, stream=httpx.ByteStream(b"")))
     with BoundedClient(transport=transport, follow_redirects=True) as client:
         assert client.get("https://here/").status_code == 307
+
+
+def test_an_answer_that_is_compressed_is_refused_unread() -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    headers = {"content-encoding": "gzip"}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=httpx.ByteStream(bomb)))
+    with BoundedClient(transport=transport) as client, pytest.raises(CoordinatorError, match="compressed"):
+        client.get("https://here/")

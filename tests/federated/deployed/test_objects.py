@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belmont.federated.deployed import objects
-from belmont.federated.deployed.objects import fetch, name_message, push_missing
+from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
 from belmont.federated.errors import CoordinatorError
 
 
 def a_message(size: int = 4) -> Message:
     metadata = Metadata(7, "", 1, 2, "", "1", 1_750_000_000.0, 3_600.0, "train")
     arrays = ArrayRecord({"w": Array(np.arange(size, dtype=np.float64))})
-    return make_message(metadata=metadata, content=RecordDict({"arrays": arrays, "use": ConfigRecord({"n": 1})}))
+    content = RecordDict({"arrays": arrays, "use": ConfigRecord({"n": 1})})
+    return wrapped(make_message(metadata=metadata, content=content))
 
 
 def stored(message: Message) -> tuple[str, ObjectTree, dict[str, bytes]]:
@@ -31,7 +32,7 @@ def stored(message: Message) -> tuple[str, ObjectTree, dict[str, bytes]]:
 
 def test_a_message_arrives_as_it_was_sent() -> None:
     message_id, tree, contents = stored(a_message())
-    found = fetch(message_id, tree, contents.__getitem__)
+    found = unwrapped(fetch(message_id, tree, contents.__getitem__))
     assert found.metadata.message_id == message_id and found.metadata.group_id == "1"
     np.testing.assert_array_equal(found.content["arrays"]["w"].numpy(), np.arange(4.0))
 
@@ -103,3 +104,25 @@ def test_names_that_are_not_ours_are_not_sent() -> None:
     sent: dict[str, Any] = {}
     push_missing(found, ["0" * 64, *found, next(iter(found))], sent.__setitem__)
     assert set(sent) == set(found)
+
+
+def test_arrays_that_flower_would_unpack_are_refused_before_they_are() -> None:
+    """Flower's array names its chunks, one as often as it likes: ten thousand times 200 MB in one small message."""
+    metadata = Metadata(7, "", 1, 2, "", "1", 1_750_000_000.0, 3_600.0, "train")
+    arrays = ArrayRecord({"w": Array(np.arange(4.0))})
+    message_id, tree, contents = stored(make_message(metadata=metadata, content=RecordDict({"arrays": arrays})))
+    with pytest.raises(CoordinatorError, match="kind"):
+        fetch(message_id, tree, contents.__getitem__)
+
+
+def test_a_message_that_is_not_wrapped_is_refused() -> None:
+    metadata = Metadata(7, "", 1, 2, "", "1", 1_750_000_000.0, 3_600.0, "train")
+    for content in (
+        RecordDict({}),
+        RecordDict({"use": ConfigRecord({"n": 1})}),
+        RecordDict({"belmont": ConfigRecord({"belmont": 1})}),
+        RecordDict({"belmont": ConfigRecord({"belmont": b"\xff\xff"})}),
+        RecordDict({"belmont": ConfigRecord({"belmont": b"", "more": 1})}),
+    ):
+        with pytest.raises(CoordinatorError):
+            unwrapped(make_message(metadata=metadata, content=content))

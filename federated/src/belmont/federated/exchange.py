@@ -98,12 +98,13 @@ class Exchange:
             for dataset_id in participants
             if dataset_id in self._node_ids
         ]
-        by_node = {
-            reply.metadata.src_node_id: reply
-            for reply in (self._grid.send_and_receive(messages, timeout=self._timeout) if messages else [])
-        }
+        before = {node_id: dataset_id for dataset_id, node_id in self._node_ids.items()}
+        replies = list(self._grid.send_and_receive(messages, timeout=self._timeout)) if messages else []
+        # A grid that had to start its run anew has other ids for the nodes since.
+        by_node = before | {node_id: dataset_id for dataset_id, node_id in self._node_ids.items()}
+        by_dataset = {by_node.get(reply.metadata.src_node_id): reply for reply in replies}
         for dataset_id in participants:
-            reply = by_node.get(self._node_ids.get(dataset_id, -1))
+            reply = by_dataset.get(dataset_id)
             milliseconds = 0.0 if reply is None else max(0.0, 1000 * (reply.metadata.created_at - sent_at))
             yield dataset_id, reply, outcome_of(dataset_id, self._names[dataset_id], reply, milliseconds)
 

@@ -6,6 +6,7 @@ This one raises CoordinatorError, and waits for events.
 
 import base64
 import json
+import logging
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -41,6 +42,8 @@ from belmont.federated.errors import CoordinatorError
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.registry.types import DatasetId
 
+_log = logging.getLogger(__name__)
+
 
 def join(
     address: str, authority: bytes, account: LocalAccount, key: ec.EllipticCurvePrivateKey, dataset_id: DatasetId
@@ -53,7 +56,10 @@ def join(
         doing = f"joining {address}"
         response = explained(lambda: client.post(f"https://{address}{NODES}", content=body, headers=headers), doing)
     try:
-        return int(read_json(response, doing)["node_id"])
+        node_id = int(read_json(response, doing)["node_id"])
+        if not 0 < node_id < 2**64:
+            raise ValueError
+        return node_id
     except (KeyError, ValueError, TypeError) as error:
         raise CoordinatorError(f"{doing}: the coordinator gave no node id") from error
 
@@ -96,7 +102,8 @@ class Fleet:
         answer = explained(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)), "receiving")
         if not answer.messages_list or not answer.message_object_trees:
             return None
-        envelope, tree = message_from_proto(answer.messages_list[0]), answer.message_object_trees[0]
+        envelope = explained(lambda: message_from_proto(answer.messages_list[0]), "receiving")
+        tree = answer.message_object_trees[0]
         run_id, message_id = envelope.metadata.run_id, envelope.metadata.message_id
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
 
@@ -149,8 +156,8 @@ class Fleet:
         while not self._ended.wait(HEARTBEAT_DEFAULT_INTERVAL / 2):
             try:
                 self._beats.SendNodeHeartbeat(request)
-            except httpx.HTTPError:
-                continue  # the next pull says what is wrong
+            except Exception:  # whatever a coordinator makes of it
+                _log.debug("a heartbeat was not taken")  # the next pull says what is wrong
 
     def _close(self) -> None:
         self._ended.set()

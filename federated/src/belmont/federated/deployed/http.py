@@ -51,8 +51,11 @@ class BoundedClient(httpx.Client):
     """Reads no more of an answer than is allowed, and follows no redirect."""
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        request.headers["accept-encoding"] = "identity"
         response = super().send(request, **options | {"stream": True, "follow_redirects": False})
         try:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise CoordinatorError("the coordinator's answer is compressed: its size would not be known")
             content = bytearray()
             for chunk in response.iter_raw():
                 content += chunk
@@ -94,6 +97,8 @@ def explained(call: Callable[[], T], doing: str) -> T:
     except httpx.HTTPError as error:
         kind = type(error).__name__
         raise CoordinatorError(f"{doing}: the coordinator cannot be reached ({kind}): is it running?") from error
+    except (ValueError, TypeError, LookupError, RuntimeError, OverflowError) as error:  # what Flower's readers raise
+        raise CoordinatorError(f"{doing}: the coordinator's answer cannot be read") from error
 
 
 def read_json(response: httpx.Response, doing: str) -> Mapping[str, Any]:

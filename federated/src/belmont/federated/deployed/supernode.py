@@ -5,7 +5,8 @@
    installed, no port opened, and no task can be acquired.
 2. A coordinator that is away, answers nonsense or restarts is met with patience: the node joins again, from 0.2 s to 10
    s later, until it is told to stop.
-3. What was computed is sent again after a break in the connection, and not computed again.
+3. What was computed is sent again after a break in the connection, and not computed again. One reply that the
+   coordinator does not take keeps nobody else waiting: it is dropped, and whoever asks again is given the same bytes.
 """
 
 import logging
@@ -23,6 +24,8 @@ from belmont.federated.errors import CoordinatorError
 from belmont.federated.node.node import HospitalNode
 
 LONGEST_PAUSE_SECONDS = 10.0
+MOST_ATTEMPTS = 5
+"""At handing one reply to the coordinator."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class SuperNode:
         self._idle_seconds = idle_seconds
         self._stopped = threading.Event()
         self._unsent: Message | None = None
+        self._attempts = 0
         self.is_idle = True
         """Whether nothing is lost by ending the process now."""
 
@@ -79,12 +83,14 @@ class SuperNode:
     def _connected(self) -> Iterator[None]:
         me = self._membership
         node_id = join(me.address, me.authority, me.account, me.key, self._node.dataset_id)
+        if node_id != self._node.node_id:
+            self._unsent = None  # a coordinator that started again knows nothing of who asked
         self._node.node_id = node_id
         with Fleet(me.address, me.authority, me.key, node_id) as fleet:
             self._told("serving")
             while not self._stopped.is_set():
                 if self._unsent is not None:
-                    fleet.send(self._unsent)  # 3
+                    self._send(fleet, self._unsent)
                     self._unsent = None
                     self.is_idle = True
                 message = fleet.receive(self._idle_seconds)
@@ -93,6 +99,17 @@ class SuperNode:
                     self.is_idle = False
                     self._unsent = self._answer(fleet, message)
                 self.is_idle = self._unsent is None
+
+    def _send(self, fleet: Fleet, reply: Message) -> None:
+        """Rule 3: what the coordinator refuses is dropped (its run is over, say), what did not arrive is sent again."""
+        self._attempts += 1
+        try:
+            fleet.send(reply)
+        except CoordinatorError as error:
+            if error.status is None and self._attempts < MOST_ATTEMPTS:
+                raise
+            _log.warning("a reply is dropped: %s", error)
+        self._attempts = 0
 
     def _answer(self, fleet: Fleet, message: Message) -> Message:
         run_id = message.metadata.run_id

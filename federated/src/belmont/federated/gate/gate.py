@@ -158,8 +158,11 @@ class Gate:
                 raise Refusal(
                     Reason.ALREADY_SERVED, f"the chain has another result of {asked.kind.name.lower()} {asked.n}"
                 )
-            view = replace(view, recorded=False, rho_spent=MicroRho(max(0, view.rho_spent - request.rho)))
-            self._decide(request, view, int(self._clock()))
+            # What the chain has already is in the sum of a closed round.
+            opened = None if view.opened is None else replace(view.opened, closed=False)
+            spent = MicroRho(max(0, view.rho_spent - request.rho))
+            repeated = replace(view, recorded=False, rho_spent=spent, opened=opened)
+            self._decide(request, repeated, int(self._clock()))
         else:
             self._decide(request, view, int(self._clock()))
             self._record(request, kept.result_hash)

@@ -114,6 +114,7 @@ class DeployedGrid(Grid):
         """Start a run with the study's bundle, which the coordinator hands to the nodes."""
         if self._runtime is not None:
             raise FederatedError("this grid has a run already: make another for another bundle")
+        self._pulls = WaitingPulls()  # a coordinator that started again counts from the beginning
         started = self._coordinator.start_run(bundle)
         self._bundle = bundle
         self.node_ids.update(_nodes(started))
@@ -185,7 +186,7 @@ class DeployedGrid(Grid):
         unanswered = list(messages)
         replies: list[Message] = []
         while unanswered and time.perf_counter() < deadline:
-            sent = dict(zip(self._sent(unanswered, deadline), unanswered, strict=True))
+            sent = self._sent(unanswered, deadline)
             for message_id, message in sent.items():
                 self._on_event(GridEvent(message.metadata.dst_node_id, message_id, "sent", 0.0))
             try:
@@ -199,12 +200,12 @@ class DeployedGrid(Grid):
                 unanswered = self._anew(list(sent.values()), deadline)
         return replies
 
-    def _sent(self, messages: list[Message], deadline: float) -> list[str]:
-        """Sends messages, again where the coordinator was away; their ids."""
+    def _sent(self, messages: list[Message], deadline: float) -> dict[str, Message]:
+        """Sends messages, again where the coordinator was away; what was sent in the end, by id."""
         lost_at = time.monotonic()
         while True:
             try:
-                return list(self.push_messages(messages))
+                return dict(zip(self.push_messages(messages), messages, strict=True))
             except CoordinatorError as error:
                 if error.status in _LOST:
                     messages = self._anew(messages, deadline)

@@ -207,7 +207,7 @@ class HospitalNode:
                 return self._secure.deal(*read_deal(message.content))
             if metadata.message_type == UNMASK:
                 return self._secure.unmask(*read_unmask(message.content))
-        except Refusal:
+        except (Refusal, NodeFault):
             raise
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
