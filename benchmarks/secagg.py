@@ -31,7 +31,8 @@ from flwr.common.secure_aggregation.secaggplus_utils import pseudo_rand_gen
 
 from belmont.federated.secagg.context import SECRET_BYTES, Context
 from belmont.federated.secagg.encoding import Layout, decode, encode
-from belmont.federated.secagg.masking import add_stream, mask, pair_stream
+from belmont.federated.secagg.groups import WORDS
+from belmont.federated.secagg.masking import mask, pair_stream
 from belmont.federated.secagg.opening import open_sum
 from belmont.federated.secagg.release import release
 from belmont.federated.secagg.setup import deal, deal_secrets, exchange, join, public_part
@@ -101,7 +102,7 @@ def measure(hospitals: int, parameters: int, repetitions: int) -> dict[str, Any]
         key = X25519PrivateKey.from_private_bytes(deal_secrets(context, ids[0], roots[0]).key)
         for own in range(1, hospitals):
             shared = exchange(key, parts[own].key, ids[own])
-            add_stream(scratch, pair_stream(context, joined[0].transcript, layout.hash, own, 0, shared), 1)
+            WORDS.add_stream(scratch, pair_stream(context, joined[0].transcript, layout.hash, own, 0, shared), 1)
 
     def plain() -> None:
         total = vectors[0].copy()

@@ -15,7 +15,8 @@ from tests.federated.secagg.parties import LAYOUT, Round, context_of, hospitals,
 
 from belmont.federated.errors import ReleaseRefused, VectorRejected
 from belmont.federated.query.masks import shared_secret
-from belmont.federated.secagg.masking import MaskedVector, add_stream, mask, pair_sign, pair_stream, self_stream
+from belmont.federated.secagg.groups import WORDS
+from belmont.federated.secagg.masking import MaskedVector, mask, pair_sign, pair_stream, self_stream
 from belmont.federated.secagg.opening import open_sum
 from belmont.federated.secagg.release import Shares, release
 from belmont.federated.secagg.setup import Kind, deal_secrets, exchange, seed_hash
@@ -83,13 +84,13 @@ class Adversary:
                 continue
             if other == position:
                 secret = self.secrets[Kind.SEED, position]
-                add_stream(out, self_stream(made.context, transcript, LAYOUT, position, secret), -1)
+                WORDS.add_stream(out, self_stream(made.context, transcript, LAYOUT, position, secret), -1)
                 continue
             owner, peer = (position, other) if (Kind.KEY, position) in self.secrets else (other, position)
             key = X25519PrivateKey.from_private_bytes(self.secrets[Kind.KEY, owner])
             shared = exchange(key, made.publics[peer].key, made.parties[peer].dataset_id)
             stream = pair_stream(made.context, transcript, LAYOUT, position, other, shared)
-            add_stream(out, stream, -pair_sign(position, other))
+            WORDS.add_stream(out, stream, -pair_sign(position, other))
         return out
 
     def recovers(self, updates: Sequence[np.ndarray]) -> set[int]:
@@ -234,7 +235,7 @@ def masks_of(made: Round) -> dict[tuple[int, int], np.ndarray]:
             else:
                 key = pair_stream(made.context, joined.transcript, LAYOUT, one, two, joined.pair_secrets[two])
             out[one, two] = np.zeros(4, np.uint64)
-            add_stream(out[one, two], key, 1)
+            WORDS.add_stream(out[one, two], key, 1)
     return out
 
 

@@ -12,7 +12,7 @@ import secrets
 import numpy as np
 import pytest
 
-from belmont.federated.secagg.masking import add_stream
+from belmont.federated.secagg.groups import WORDS
 
 utils = pytest.importorskip("flwr.common.secure_aggregation.secaggplus_utils")
 
@@ -53,7 +53,7 @@ def test_our_masks_of_seeds_that_fold_alike_are_unrelated():
     streams = []
     for each in (seed, seed[4:] + seed[:4]):
         stream = np.zeros(64, np.uint64)
-        add_stream(stream, each, 1)
+        WORDS.add_stream(stream, each, 1)
         streams.append(stream)
     assert not np.any(streams[0] == streams[1])
 
@@ -63,17 +63,17 @@ def test_the_same_search_finds_nothing_in_our_masks():
     seed = secrets.token_bytes(32)
     update = np.random.default_rng(3).integers(0, TARGET_RANGE, 8)
     masked = update.astype(np.uint64)
-    add_stream(masked, seed, 1)
+    WORDS.add_stream(masked, seed, 1)
     start = folded(seed) // WINDOW * WINDOW
     for candidate in range(start, start + WINDOW):
         guess = masked.copy()
-        add_stream(guess, candidate.to_bytes(4, "little") + bytes(28), -1)
+        WORDS.add_stream(guess, candidate.to_bytes(4, "little") + bytes(28), -1)
         assert not np.all(guess < TARGET_RANGE)
 
 
 def test_our_masks_are_spread_over_the_whole_range():
     stream = np.zeros(1 << 16, np.uint64)
-    add_stream(stream, bytes(32), 1)
+    WORDS.add_stream(stream, bytes(32), 1)
     assert len(np.unique(stream)) == len(stream)
     ones = np.unpackbits(stream.view(np.uint8)).mean()
     assert abs(ones - 0.5) < 5 * 0.5 / np.sqrt(64 * len(stream))

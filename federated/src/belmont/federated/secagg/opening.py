@@ -14,6 +14,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from belmont.federated.errors import DealerRefuted, NotEnoughShares, SecAggError, VectorRejected
 from belmont.federated.secagg import sharing
 from belmont.federated.secagg.context import Context
-from belmont.federated.secagg.masking import MaskedVector, add_stream, pair_sign, pair_stream, self_stream
+from belmont.federated.secagg.groups import WORDS, Group
+from belmont.federated.secagg.masking import MaskedVector, pair_sign, pair_stream, self_stream
 from belmont.federated.secagg.release import Shares
 from belmont.federated.secagg.setup import Kind, PublicPart, exchange, seed_hash, share_hash, transcript_of
 from belmont.registry.types import DatasetId
@@ -32,11 +34,14 @@ from belmont.registry.types import DatasetId
 class OpenedSum:
     """The sum of the recorded hospitals' vectors."""
 
-    total: NDArray[np.int64]
+    total: NDArray[Any]
+    """int64 for words, integers below r for scalars."""
     recorded: tuple[DatasetId, ...]
     """Whose vectors are in it, in the participants' order."""
     wrong_shares: tuple[DatasetId, ...]
     """Who released a share that was not dealt to it. The sum is right without it."""
+    stripped: Mapping[DatasetId, NDArray[Any]]
+    """Of each recorded hospital, its vector under the pair masks with the others recorded, and no other mask."""
 
 
 def open_sum(
@@ -45,6 +50,7 @@ def open_sum(
     recorded: Mapping[DatasetId, bytes],
     vectors: Mapping[DatasetId, MaskedVector],
     shares: Mapping[DatasetId, Shares],
+    group: Group = WORDS,
 ) -> OpenedSum:
     """Unmask the sum. ``publics`` are of all participants in order; ``recorded`` has the chain's hash for each recorded
     dataset; vectors and shares of others are ignored.
@@ -57,27 +63,43 @@ def open_sum(
     if len(inside) < context.threshold:
         raise SecAggError(f"{len(inside)} are recorded, fewer than the threshold {context.threshold}")  # 1
     transcript = transcript_of(context, publics)
-    masked = _checked(context, transcript, recorded, vectors, inside)
+    masked = _checked(context, transcript, recorded, vectors, inside, group)
     right, wrong = _right_shares(context, publics, inside, shares)
     if len(right) < context.threshold:
         missing = tuple(context.participants[each] for each in inside if context.participants[each] not in shares)
         raise NotEnoughShares(context.threshold, missing, wrong)  # 4
     secrets = [_secret(context, publics, dealer, inside, right) for dealer in range(len(context.participants))]
-    layout_hash = masked[0].layout_hash
-    total = masked[0].values.copy()
-    for each in masked[1:]:
-        total += each.values
-    for dealer, secret in enumerate(secrets):
-        if dealer in inside:
-            add_stream(total, self_stream(context, transcript, layout_hash, dealer, secret), -1)
-            continue
-        key = X25519PrivateKey.from_private_bytes(secret)
-        for own in inside:
-            shared = exchange(key, publics[own].key, context.participants[own])
-            stream = pair_stream(context, transcript, layout_hash, own, dealer, shared)
-            add_stream(total, stream, -pair_sign(own, dealer))
+    stripped = {
+        context.participants[own]: _stripped(context, publics, secrets, inside, own, vector)
+        for own, vector in zip(inside, masked, strict=True)
+    }
+    total = masked[0].values - masked[0].values
+    for values in stripped.values():
+        group.add(total, values)
     participants = tuple(context.participants[each] for each in inside)
-    return OpenedSum(total.astype(np.uint64, copy=False).view(np.int64), participants, wrong)  # 6
+    if group is WORDS:
+        total = total.astype(np.uint64, copy=False).view(np.int64)
+    return OpenedSum(total, participants, wrong, stripped)
+
+
+def _stripped(
+    context: Context,
+    publics: Sequence[PublicPart],
+    secrets: Sequence[bytes],
+    inside: Sequence[int],
+    own: int,
+    masked: MaskedVector,
+) -> NDArray[Any]:
+    """One recorded hospital's vector without its self mask and without its pair masks with unrecorded ones (6)."""
+    group, values = masked.group, masked.values.copy()
+    group.add_stream(values, self_stream(context, masked.transcript, masked.layout_hash, own, secrets[own]), -1)
+    for dealer, secret in enumerate(secrets):
+        if dealer not in inside:
+            key = X25519PrivateKey.from_private_bytes(secret)
+            shared = exchange(key, publics[own].key, context.participants[own])
+            stream = pair_stream(context, masked.transcript, masked.layout_hash, own, dealer, shared)
+            group.add_stream(values, stream, -pair_sign(own, dealer))
+    return values
 
 
 def _checked(
@@ -86,6 +108,7 @@ def _checked(
     recorded: Mapping[DatasetId, bytes],
     vectors: Mapping[DatasetId, MaskedVector],
     inside: Sequence[int],
+    group: Group,
 ) -> list[MaskedVector]:
     """The recorded hospitals' vectors, in order (2)."""
     found: list[MaskedVector] = []
@@ -94,7 +117,7 @@ def _checked(
         vector = vectors.get(dataset_id)
         if vector is None:
             raise VectorRejected(dataset_id, "it is recorded and has not come")
-        if vector.dataset_id != dataset_id or vector.values.dtype != np.uint64 or vector.values.ndim != 1:
+        if vector.dataset_id != dataset_id or vector.group is not group or not group.has(vector.values):
             raise VectorRejected(dataset_id, "it is not a vector of this hospital")
         if vector.recorded_hash(context) != recorded[dataset_id]:
             raise VectorRejected(dataset_id, "it is not the one that the hospital recorded")
