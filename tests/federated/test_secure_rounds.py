@@ -14,7 +14,7 @@ from belmont.federated.errors import APP_FAILED, DealerRefuted, RoundRefused, Se
 from belmont.federated.hashes import config_hash
 from belmont.federated.models.logistic import logistic_bundle, logistic_config, newton
 from belmont.federated.models.training import Training
-from belmont.federated.node.requests import DEAL, UNMASK, Claim, deal_content, round_content, unmask_content
+from belmont.federated.node.requests import DEAL, UNMASK, Claim, after_content, deal_content, round_content
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum, read_secure_sum
 from belmont.registry.reasons import Reason
 from belmont.registry.types import UseKind
@@ -93,6 +93,10 @@ def answer(scene: Any, i: int, packages: Any, n: int = 1, **changes: Any) -> Mes
     return ask(scene, i, "train", content, n)
 
 
+def unmask(scene: Any, i: int, packages: Any) -> Message:
+    return ask(scene, i, UNMASK, after_content(claim_of(scene), scene.config, packages[i]))
+
+
 @pytest.mark.parametrize("kind", ["simulated", "on_chain"])
 def test_the_model_of_secure_rounds_is_that_of_plain_ones(kind: str, request: Any, tmp_path: Any) -> None:
     scene = request.getfixturevalue("scene" if kind == "simulated" else "on_chain_study")
@@ -109,7 +113,7 @@ def test_what_leaves_a_hospital_says_nothing_of_its_rows(secure: Any) -> None:
     secure.open_round(secure.permit)
     replies = [answer(secure, i, packages[i]).content for i in range(4)]
     for reply in replies:
-        assert set(reply) == {"masked"} and set(reply["masked"]) == {"transcript", "layout", "values"}
+        assert set(reply) == {"masked"} and set(reply["masked"]) == {"transcript", "layout", "values", "proof"}
     values = [np.frombuffer(reply["masked"]["values"], "<u8") for reply in replies]
     assert len({each.tobytes() for each in values}) == 4
     for each in values:  # uniform words: the high bits of small sums would be all alike
@@ -143,7 +147,7 @@ def test_a_round_of_fewer_than_the_permits_minimum_ends_with_a_reason_and_no_sum
             again.round()
     assert not secure.registry.round_state(secure.permit, 2).closed
     packages = packages_of(secure, 2)
-    content = unmask_content(claim_of(secure, 2), packages[0])
+    content = after_content(claim_of(secure, 2), secure.config, packages[0])
     assert refusal(ask(secure, 0, UNMASK, content, 2)) is Reason.ROUND_NOT_FINAL
 
 
@@ -155,7 +159,7 @@ def refusal(reply: Message) -> Reason:
 def test_no_share_leaves_before_every_vector_is_recorded_or_the_round_is_closed(secure: Any) -> None:
     packages = packages_of(secure)
     secure.open_round(secure.permit)
-    content = [unmask_content(claim_of(secure), packages[i]) for i in range(4)]
+    content = [after_content(claim_of(secure), secure.config, packages[i]) for i in range(4)]
     for i in range(3):
         assert refusal(ask(secure, i, UNMASK, content[i])) is Reason.ROUND_NOT_FINAL
         assert answer(secure, i, packages[i]).has_content()
@@ -172,8 +176,8 @@ def test_a_vector_that_comes_after_the_round_was_closed_is_not_recorded_and_cann
         assert answer(secure, i, packages[i]).has_content()
     secure.by_researcher.close_round(secure.permit, 1)
     assert refusal(answer(secure, 3, packages[3])) is Reason.ROUND_CLOSED
-    assert refusal(ask(secure, 3, UNMASK, unmask_content(claim_of(secure), packages[3]))) is Reason.ROUND_NOT_FINAL
-    shares = ask(secure, 0, UNMASK, unmask_content(claim_of(secure), packages[0])).content["shares"]["shares"]
+    assert refusal(unmask(secure, 3, packages)) is Reason.ROUND_NOT_FINAL
+    shares = unmask(secure, 0, packages).content["shares"]["shares"]
     kinds = [shares[33 * position] for position in range(4)]
     assert kinds == [1, 1, 1, 2], "of whoever is not in the sum, never the seed of its own mask"
 
@@ -194,11 +198,11 @@ def test_the_same_request_for_shares_gets_the_same_and_others_nothing(secure: An
     secure.open_round(secure.permit)
     for i in range(4):
         answer(secure, i, packages[i])
-    content = unmask_content(claim_of(secure), packages[0])
+    content = after_content(claim_of(secure), secure.config, packages[0])
     first, second = (ask(secure, 0, UNMASK, content).content["shares"]["shares"] for _ in range(2))
     assert first == second
     others = replace(claim_of(secure), participants=tuple(reversed(secure.participants)))
-    assert refusal(ask(secure, 0, UNMASK, unmask_content(others, packages[0]))) is not None
+    assert refusal(ask(secure, 0, UNMASK, after_content(others, secure.config, packages[0]))) is not None
 
 
 def test_a_coordinator_that_invents_who_recorded_has_no_say(secure: Any) -> None:
@@ -209,7 +213,7 @@ def test_a_coordinator_that_invents_who_recorded_has_no_say(secure: Any) -> None
         answer(secure, i, packages[i])
     three = replace(claim_of(secure), participants=secure.participants[:3])
     dealt = [ask(secure, j, DEAL, deal_content(three, 1)).content["packages"]["packages"][0] for j in (1, 2)]
-    assert refusal(ask(secure, 0, UNMASK, unmask_content(three, dealt))) is Reason.PARTICIPANTS_MISMATCH
+    assert refusal(ask(secure, 0, UNMASK, after_content(three, secure.config, dealt))) is Reason.PARTICIPANTS_MISMATCH
 
 
 def test_after_a_revocation_the_sum_stays_closed(secure: Any) -> None:
@@ -220,7 +224,7 @@ def test_after_a_revocation_the_sum_stays_closed(secure: Any) -> None:
     for member in secure.consortium.board:
         secure.registry.as_(member).vote_revoke(secure.permit)
     for i in range(4):
-        content = unmask_content(claim_of(secure), packages[i])
+        content = after_content(claim_of(secure), secure.config, packages[i])
         assert refusal(ask(secure, i, UNMASK, content)) is Reason.PERMIT_REVOKED
 
 
@@ -230,7 +234,7 @@ def test_after_a_patient_took_consent_back_the_sum_stays_closed(secure: Any) -> 
     for i in range(4):
         answer(secure, i, packages[i])
     secure.consortium.publish_unknown_batch(0)
-    assert refusal(ask(secure, 0, UNMASK, unmask_content(claim_of(secure), packages[0]))) is Reason.CONSENT_STALE
+    assert refusal(unmask(secure, 0, packages)) is Reason.CONSENT_STALE
 
 
 def test_a_study_that_was_approved_with_secure_sums_gets_no_plain_round(secure: Any) -> None:
@@ -272,7 +276,7 @@ def test_a_node_that_is_killed_between_vector_and_shares_releases_them_afterward
         answer(secure, i, packages[i])
     secure.nodes[0].close()
     secure.nodes[0] = secure.new_node(0)
-    assert ask(secure, 0, UNMASK, unmask_content(claim_of(secure), packages[0])).has_content()
+    assert unmask(secure, 0, packages).has_content()
 
 
 ODD_APP = """

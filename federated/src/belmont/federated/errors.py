@@ -22,8 +22,10 @@
     │   ├── EncodingRefused  numbers that would not come back from the sum as they went in
     │   ├── ReleaseRefused this hospital may not release its shares
     │   ├── VectorRejected one hospital's masked vector is missing or not the one it recorded; names it
+    │   ├── UpdateUnproved one hospital's update is not proved to be within the permit's bound; names it
     │   ├── DealerRefuted  one hospital dealt shares of something else than it committed to; names it
     │   └── NotEnoughShares  too few hospitals released shares that are right; names who did not
+    ├── RoundRefuted       a round's total is not the sum of the updates committed to: names who lied
     ├── RoundRefused       a round ended because hospitals refused
     └── QueryRefused       a query ended because hospitals refused
 
@@ -37,6 +39,8 @@ from belmont.registry.reasons import Reason
 from belmont.zk import errors as zk_errors
 
 if TYPE_CHECKING:
+    from belmont.federated.bounded.blame import Verdict
+    from belmont.federated.bounded.record import RoundRecord
     from belmont.federated.outcome import HospitalOutcome
     from belmont.federated.query.case import Case, Place
     from belmont.registry.types import DatasetId
@@ -197,6 +201,14 @@ class VectorRejected(SecAggError):
         super().__init__(f"the masked vector of dataset {dataset_id.hex()[:12]}: {why}")
 
 
+class UpdateUnproved(SecAggError):
+    """A recorded hospital's update comes without a proof that it is within the permit's bound."""
+
+    def __init__(self, dataset_id: "DatasetId", why: str) -> None:
+        self.dataset_id = dataset_id
+        super().__init__(f"the update of dataset {dataset_id.hex()[:12]} is not proved to be within its bound: {why}")
+
+
 class DealerRefuted(SecAggError):
     """All shares are as this hospital dealt them, and do not give the secret that it committed to."""
 
@@ -216,6 +228,22 @@ class NotEnoughShares(SecAggError):
         named = ", ".join(each.hex()[:12] for each in missing) or "none"
         bad = ", ".join(each.hex()[:12] for each in wrong) or "none"
         super().__init__(f"shares of {threshold} hospitals are needed; missing: {named}; wrong: {bad}")
+
+
+class RoundRefuted(FederatedError):
+    """A secure round's total is not the sum of what its hospitals committed to. The model is unchanged.
+
+    ``record`` is what a board needs to check it, ``verdict`` whom the hospitals' accounts of their masks name; None
+    until they were asked.
+    """
+
+    def __init__(self, n: int, why: str, record: "RoundRecord", verdict: "Verdict | None" = None) -> None:
+        self.n = n
+        self.why = why
+        self.record = record
+        self.verdict = verdict
+        named = "" if verdict is None else f"; {verdict!r}"
+        super().__init__(f"round {n}: {why}{named}. Give `error.record` to the ethics board.")
 
 
 class _Refused(FederatedError):

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     QUERY_NOT_OPEN = "QUERY_NOT_OPEN"
     ROUND_CLOSED = "ROUND_CLOSED"
     ROUND_NOT_FINAL = "ROUND_NOT_FINAL"
+    UPDATE_UNPROVED = "UPDATE_UNPROVED"
     ALREADY_SERVED = "ALREADY_SERVED"
     ROUNDS_EXHAUSTED = "ROUNDS_EXHAUSTED"
     QUERIES_EXHAUSTED = "QUERIES_EXHAUSTED"
@@ -75,6 +76,7 @@ _REMEDIES = {
     Reason.QUERY_NOT_OPEN: "Only the permit's data user can open a query: open it on chain first.",
     Reason.ROUND_CLOSED: "The data user closed this round over those that had answered; take part in the next one.",
     Reason.ROUND_NOT_FINAL: "Wait until every hospital answered, or close the round on chain; then ask for its sum.",
+    Reason.UPDATE_UNPROVED: "A hospital's update is not proved to be within the approved bound: go on without it.",
     Reason.ALREADY_SERVED: "Every round and query is answered once; open the next one.",
     Reason.ROUNDS_EXHAUSTED: "All approved rounds are used; apply for more.",
     Reason.QUERIES_EXHAUSTED: "All approved queries are used; apply for more.",

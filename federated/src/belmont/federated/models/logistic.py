@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.node.bundle import build_bundle
+from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
 
 COEFFICIENTS = "coefficients"
@@ -33,9 +35,18 @@ def logistic_bundle() -> bytes:
 
 
 def logistic_config(
-    features: Sequence[str], outcome: str, missing_indicators: Sequence[str] = (), *, secure: bool = False
+    features: Sequence[str],
+    outcome: str,
+    missing_indicators: Sequence[str] = (),
+    *,
+    secure: bool = False,
+    bounds: UpdateBounds | None = None,
+    fraction_bits: int = FRACTION_BITS,
 ) -> dict[str, str | int | float | bool]:
-    """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read."""
+    """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read.
+
+    With ``bounds`` every hospital proves its sums to be within them, in units of 2^-``fraction_bits``.
+    """
     if any("," in name for name in (*features, *missing_indicators)):
         raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
     config: dict[str, str | int | float | bool] = {
@@ -43,10 +54,12 @@ def logistic_config(
         "missing-indicators": ",".join(missing_indicators),
         "outcome": outcome,
     }
-    if secure:
+    if secure or bounds is not None:
         size = 1 + len(features) + len(missing_indicators)
-        summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",))
+        summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",), False, fraction_bits)
         config[SECURE_SUM_KEY] = summed.to_text()
+    if bounds is not None:
+        config |= bounds.to_config()
     return config
 
 

@@ -6,26 +6,49 @@
    researcher closes the round on chain over those that did.
 4. Whoever recorded and whose vector did not arrive is asked again, and so is who does not release: the same request
    gets the same bytes.
+5. Where updates are bounded, their proofs are verified before shares are asked for. A total that is not the sum of what
+   was committed to is no result: every hospital is asked for an account of its masks, and who lied is named.
+6. What was opened is a `RoundRecord`, from which anybody computes and checks the same total.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 
-from belmont.federated.errors import FederatedError, RoundRefused, SecAggError
+from belmont.federated.bounded.account import MaskAccount
+from belmont.federated.bounded.blame import Verdict, judge
+from belmont.federated.bounded.record import (
+    Delivered,
+    RoundRecord,
+    check_updates,
+    open_round,
+    recorded_hashes,
+    unmasked,
+)
+from belmont.federated.bounded.settings import read_bounds
+from belmont.federated.errors import FederatedError, RoundRefused, RoundRefuted, SecAggError, VectorRejected
 from belmont.federated.exchange import Exchange
+from belmont.federated.hashes import RunConfig
 from belmont.federated.models.combine import Update
-from belmont.federated.node.requests import DEAL, MAX_ROUNDS_DEALT, UNMASK, Claim, deal_content, unmask_content
+from belmont.federated.node.requests import (
+    ACCOUNT,
+    DEAL,
+    MAX_ROUNDS_DEALT,
+    SETTLE,
+    UNMASK,
+    Claim,
+    after_content,
+    deal_content,
+)
 from belmont.federated.outcome import HospitalOutcome
+from belmont.federated.query.pair_proof import PairProof
 from belmont.federated.secagg.context import Context
-from belmont.federated.secagg.masking import MaskedVector
-from belmont.federated.secagg.opening import open_sum
-from belmont.federated.secagg.release import Shares
 from belmont.federated.secagg.settings import SecureSum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, public_part
-from belmont.registry.types import DatasetId, UseKind
+from belmont.registry.types import DatasetId
 
 
 @dataclass(frozen=True)
@@ -36,14 +59,17 @@ class Opened:
     recorded: tuple[DatasetId, ...]
     wrong_shares: tuple[DatasetId, ...]
     """Who released shares that were not dealt to it; the total is right without them."""
+    record: RoundRecord
 
 
 class SecureRounds:
     """The secure sums of one permit's rounds."""
 
-    def __init__(self, exchange: Exchange, secure: SecureSum) -> None:
+    def __init__(self, exchange: Exchange, secure: SecureSum, config: RunConfig) -> None:
         self._exchange = exchange
         self._secure = secure
+        self._config = dict(config)
+        self._bounds = read_bounds(config)
         self._dealt: dict[int, dict[DatasetId, dict[DatasetId, bytes]]] = {}
         """By round, then by whom a package is for, then by who dealt it."""
 
@@ -61,26 +87,71 @@ class SecureRounds:
         if len(state.recorded) < len(claim.participants) and not state.closed:
             registry.close_round(claim.permit_id, claim.n)  # 3
             state = registry.round_state(claim.permit_id, claim.n)
-        recorded = {
-            use.dataset_id: use.result_hash
-            for use in registry.uses(claim.permit_id)
-            if (use.kind, use.n) == (UseKind.ROUND, claim.n) and use.dataset_id in state.recorded
-        }
+        recorded = recorded_hashes(registry, claim.permit_id, claim.n)
         missing = tuple(each for each in claim.participants if each in recorded and each not in replies)
         if missing:  # 4
             again, _ = self._exchange.ask("train", claim.n, contents, missing)
             replies = replies | again
-        vectors = {each: _masked(each, reply) for each, reply in replies.items()}
         inside = tuple(each for each in claim.participants if each in recorded)
+        delivered = {each: _delivered(replies[each]) for each in inside if each in replies}
+        for each in inside:
+            if each not in delivered:
+                raise VectorRejected(each, "it is recorded and has not come")
+        record = RoundRecord(
+            registry.identity,
+            claim.permit_id,
+            claim.n,
+            claim.participants,
+            self._config,
+            tuple(each.to_bytes() for each in self._publics(context)),
+            delivered,
+            {},
+        )
+        check_updates(record, context)  # 5
+        updates = None
+        if self._bounds is not None:
+            updates = [(each.proof, hashlib.sha256(each.values).digest()) for each in delivered.values()]
         packages = self.packages(claim)
-        asked = {each: unmask_content(claim, packages[each]) for each in inside}
+        asked = {each: after_content(claim, self._config, packages[each], updates) for each in inside}
         answers, outcomes = self._exchange.ask(UNMASK, claim.n, asked, inside)
         if len(answers) < context.threshold:
             raise RoundRefused(claim.n, outcomes)
-        shares = {each: _shares(context, each, answer) for each, answer in answers.items()}
-        opened = open_sum(context, self._publics(context), recorded, vectors, shares)
+        record = replace(record, shares={each: _bytes_of(answer, "shares") for each, answer in answers.items()})
+        try:
+            opened = open_round(record, registry)
+        except RoundRefuted as error:
+            raise RoundRefuted(claim.n, error.why, record, self._verdict(claim, record)) from error
         arrays, metrics = self._secure.decode(opened.total)
-        return Opened(Update(arrays, metrics), opened.recorded, opened.wrong_shares)
+        return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
+
+    def _verdict(self, claim: Claim, record: RoundRecord) -> Verdict:
+        """Whom the hospitals' accounts of their masks name (5)."""
+        registry, context = self._exchange.registry, self._context(claim)
+        opened = unmasked(record, registry)
+        packages, inside = self.packages(claim), opened.recorded
+        shape = next(iter(check_updates(record, context).values())).statement.shape
+        content = {each: after_content(claim, self._config, packages[each]) for each in inside}
+        replies, _ = self._exchange.ask(ACCOUNT, claim.n, content, inside)
+        accounts: dict[DatasetId, MaskAccount | None] = {}
+        for each, reply in replies.items():
+            others = tuple(other for other in inside if other != each)
+            try:
+                accounts[each] = MaskAccount.from_bytes(each, others, shape, _bytes_of(reply, "account"))
+            except FederatedError:
+                accounts[each] = None
+        verdict = judge(record, opened, registry, accounts)
+        proofs: dict[tuple[DatasetId, DatasetId], PairProof] = {}
+        for pair in verdict.disputes:
+            for own, peer in (pair, pair[::-1]):
+                account = accounts[peer]
+                if account is None:
+                    continue
+                asked = after_content(claim, self._config, packages[own], account=(peer, account.to_bytes()))
+                answer, _ = self._exchange.ask(SETTLE, claim.n, {own: asked}, (own,))
+                if own in answer:
+                    with suppress(FederatedError):
+                        proofs[own, peer] = PairProof.from_bytes(_bytes_of(answer[own], "pair", "proof"))
+        return judge(record, opened, registry, accounts, proofs) if verdict.disputes else verdict
 
     def can_open(self, claim: Claim, outcomes: tuple[HospitalOutcome, ...]) -> bool:
         """Whether enough answered, and none refused for a reason of its own."""
@@ -121,24 +192,23 @@ class SecureRounds:
         return Context(exchange.registry.identity, claim.permit_id, claim.n, claim.participants, threshold)
 
 
-def _masked(dataset_id: DatasetId, reply: Message) -> MaskedVector:
+def _delivered(reply: Message) -> Delivered:
     record = reply.content.get("masked")
-    if not isinstance(record, ConfigRecord) or set(record) != {"transcript", "layout", "values"}:
+    if not isinstance(record, ConfigRecord) or set(record) != {"transcript", "layout", "values", "proof"}:
         raise FederatedError("a hospital answered without a masked vector")
-    transcript, layout, values = record["transcript"], record["layout"], record["values"]
-    if not (isinstance(transcript, bytes) and isinstance(layout, bytes) and isinstance(values, bytes)):
+    found = [record[name] for name in ("transcript", "layout", "values", "proof")]
+    parts = [each for each in found if isinstance(each, bytes)]
+    if len(parts) != len(found):
         raise FederatedError("a hospital's masked vector is not made of bytes")
-    if not values or len(values) % 8:
-        raise FederatedError("a hospital's masked vector is not made of 64-bit numbers")
-    return MaskedVector(dataset_id, transcript, layout, np.frombuffer(values, "<u8"))
+    return Delivered(*parts)
 
 
-def _shares(context: Context, dataset_id: DatasetId, reply: Message) -> Shares:
-    record = reply.content.get("shares")
-    data = record.get("shares") if isinstance(record, ConfigRecord) else None
+def _bytes_of(reply: Message, name: str, key: str = "") -> bytes:
+    record = reply.content.get(name)
+    data = record.get(key or name) if isinstance(record, ConfigRecord) else None
     if not isinstance(data, bytes):
-        raise FederatedError("a hospital answered without shares")
-    return Shares.from_bytes(context, dataset_id, data)
+        raise FederatedError(f"a hospital answered without {name}")
+    return data
 
 
 def _bytes_list(content: RecordDict, name: str) -> list[bytes]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
+from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.errors import FederatedError, RoundRefused
 from belmont.federated.exchange import Exchange
 from belmont.federated.grid.records import read_arrays, read_metrics
@@ -44,6 +45,8 @@ class RoundResult:
     milliseconds: float
     model: Arrays
     """The model after this round."""
+    record: RoundRecord | None = None
+    """From which anybody computes and checks the total, where the sum is secure."""
 
 
 class Training:
@@ -73,7 +76,7 @@ class Training:
             registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds
         )
         secure = read_secure_sum(self._config)
-        self._secure = None if secure is None else SecureRounds(self._exchange, secure)
+        self._secure = None if secure is None else SecureRounds(self._exchange, secure, self._config)
 
     def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
         """Run the next ``count`` rounds (by default all that are left), yielding each as it ends.
@@ -98,16 +101,16 @@ class Training:
         replies, outcomes = exchange.ask("train", n, contents)
         if self._secure is not None and self._secure.can_open(claim, outcomes):
             opened = self._secure.open(claim, contents, replies)
-            ordered = [opened.update]
+            ordered, record = [opened.update], opened.record
         elif all(outcome.answered for outcome in outcomes):
-            ordered = self._updates(n, replies)
+            ordered, record = self._updates(n, replies), None
         else:
             raise RoundRefused(n, outcomes) from opening_error
         self.model = self._combine(self.model, ordered)
         metrics = weighted_metrics(ordered)
         rows = int(metrics.pop(ROWS_METRIC))
         milliseconds = 1000 * (time.perf_counter() - started)
-        result = RoundResult(n, hashed, outcomes, rows, metrics, milliseconds, self.model)
+        result = RoundResult(n, hashed, outcomes, rows, metrics, milliseconds, self.model, record)
         self.results.append(result)
         return result
 

@@ -32,11 +32,12 @@ from belmont.federated.executor.protocol import AppRunner
 from belmont.federated.gate.gate import Gate
 from belmont.federated.gate.ledger import Ledger
 from belmont.federated.local_log import place_of
+from belmont.federated.node.bounded import Disputes
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.federated.node.consents import NodeConsents
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.queries import QueryServer
-from belmont.federated.node.requests import DEAL, UNMASK, read_deal, read_unmask
+from belmont.federated.node.requests import ACCOUNT, DEAL, SETTLE, UNMASK, read_after, read_deal
 from belmont.federated.node.rounds import RoundServer
 from belmont.federated.node.secure import SecureRounds
 from belmont.federated.node.versions import NewestVersion, OpenVersion
@@ -114,6 +115,7 @@ class HospitalNode:
             self._files = opened.pop_all()
         bundle = self._bundles.get
         self._secure = SecureRounds(gate, registry, self._ledger, dataset_id, mask_private_key)
+        self._disputes = Disputes(registry, dataset_id, account, self._secure.answered)
         self._rounds = RoundServer(
             gate, dataset_id, self.node_id, self._versions, bundle, smallest_cell, runner, self._secure
         )
@@ -206,7 +208,11 @@ class HospitalNode:
             if metadata.message_type == DEAL:
                 return self._secure.deal(*read_deal(message.content))
             if metadata.message_type == UNMASK:
-                return self._secure.unmask(*read_unmask(message.content))
+                return self._secure.unmask(read_after(message.content))
+            if metadata.message_type == ACCOUNT:
+                return self._disputes.give_account(read_after(message.content))
+            if metadata.message_type == SETTLE:
+                return self._disputes.settle(read_after(message.content))
         except (Refusal, NodeFault):
             raise
         except FederatedError as error:

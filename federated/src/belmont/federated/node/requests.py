@@ -7,10 +7,16 @@ A round (Flower message type ``train``):
     arrays  ArrayRecord    the model
     packages ConfigRecord  packages: what each other participant sealed to this hospital, where the sum is secure
 
-Before and after a round whose sum is secure (``train.deal`` and ``train.unmask``): ``use`` as above, and
+Before a round whose sum is secure (``train.deal``): ``use`` as above, and
 
     deal    ConfigRecord   rounds: for how many rounds from n on packages are asked for
-    packages               as above
+
+After it (``train.unmask``; ``train.account`` and ``train.settle`` where its total is refuted): ``use``, ``config`` and
+``packages`` as above, and
+
+    updates ConfigRecord   for unmask, where updates are bounded; by recorded hospital in order: proofs, and hashes of
+                           masked values
+    account ConfigRecord   for settle. peer: whose; account: what it said of its masks
 
 A query (Flower message type ``query``): ``use`` as above, and
 
@@ -27,11 +33,13 @@ from belmont.federated.grid.records import read_arrays, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.registry.types import DatasetId, PermitId
 
-DEAL, UNMASK = "train.deal", "train.unmask"
+DEAL, UNMASK, ACCOUNT, SETTLE = "train.deal", "train.unmask", "train.account", "train.settle"
 """Flower message types."""
 MAX_PARTICIPANTS = 1_000
 MAX_ROUNDS_DEALT = 100
 MAX_PACKAGE_BYTES = 100_000
+MAX_PROOF_BYTES = 4_000_000
+MAX_ACCOUNT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,19 @@ class RoundMessage:
     config: dict[str, str | int | float | bool]
     arrays: Arrays
     packages: tuple[bytes, ...] | None = None
+
+
+@dataclass(frozen=True)
+class AfterMessage:
+    """What is asked of a hospital after it answered a round whose sum is secure."""
+
+    claim: Claim
+    config: dict[str, str | int | float | bool]
+    packages: tuple[bytes, ...]
+    updates: tuple[tuple[bytes, bytes], ...] | None = None
+    """Proof and SHA-256 of the masked values of each recorded hospital, in order."""
+    account: tuple[DatasetId, bytes] | None = None
+    """A peer's account of its masks."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +95,23 @@ def deal_content(claim: Claim, rounds: int) -> RecordDict:
     return RecordDict({"use": _use(claim), "deal": ConfigRecord({"rounds": rounds})})
 
 
-def unmask_content(claim: Claim, packages: Sequence[bytes]) -> RecordDict:
-    """The content of a message that asks one hospital for its shares."""
-    return RecordDict({"use": _use(claim), "packages": ConfigRecord({"packages": list(packages)})})
+def after_content(
+    claim: Claim,
+    config: RunConfig,
+    packages: Sequence[bytes],
+    updates: Sequence[tuple[bytes, bytes]] | None = None,
+    account: tuple[DatasetId, bytes] | None = None,
+) -> RecordDict:
+    """The content of a message that asks one hospital for its shares, its account, or its part in a dispute."""
+    content = RecordDict({"use": _use(claim), "config": ConfigRecord(dict(config))})
+    content["packages"] = ConfigRecord({"packages": list(packages)})
+    if updates is not None:
+        content["updates"] = ConfigRecord(
+            {"proofs": [proof for proof, _ in updates], "hashes": [hashed for _, hashed in updates]}
+        )
+    if account is not None:
+        content["account"] = ConfigRecord({"peer": account[0], "account": account[1]})
+    return content
 
 
 def query_content(claim: Claim, canonical_query: bytes, public_context: bytes) -> RecordDict:
@@ -89,16 +124,11 @@ def read_round(content: RecordDict) -> RoundMessage:
     """Read a round's message. Raises FederatedError naming what is wrong."""
     secure = ("packages",) if "packages" in content else ()
     _exactly(content, "the message", ("use", "config", "arrays", *secure))
-    config, arrays = content["config"], content["arrays"]
-    if not isinstance(config, ConfigRecord) or not isinstance(arrays, ArrayRecord):
-        raise FederatedError("config has to be a ConfigRecord and arrays an ArrayRecord")
-    scalars: dict[str, str | int | float | bool] = {}
-    for key, value in config.items():
-        if isinstance(value, list | bytes):
-            raise FederatedError(f"configuration key {key[:100]!r} is not a scalar")
-        scalars[key] = value
+    arrays = content["arrays"]
+    if not isinstance(arrays, ArrayRecord):
+        raise FederatedError("arrays has to be an ArrayRecord")
     packages = _read_packages(content) if secure else None
-    return RoundMessage(_read_use(content), scalars, read_arrays(arrays), packages)
+    return RoundMessage(_read_use(content), _read_config(content), read_arrays(arrays), packages)
 
 
 def read_deal(content: RecordDict) -> tuple[Claim, int]:
@@ -111,10 +141,25 @@ def read_deal(content: RecordDict) -> tuple[Claim, int]:
     return _read_use(content), _whole(record["rounds"], "rounds", 16)
 
 
-def read_unmask(content: RecordDict) -> tuple[Claim, tuple[bytes, ...]]:
-    """Read a message that asks for shares. Raises FederatedError."""
-    _exactly(content, "the message", ("use", "packages"))
-    return _read_use(content), _read_packages(content)
+def read_after(content: RecordDict) -> AfterMessage:
+    """Read a message about a round that was answered. Raises FederatedError."""
+    more = tuple(name for name in ("updates", "account") if name in content)
+    _exactly(content, "the message", ("use", "config", "packages", *more))
+    updates = account = None
+    if "updates" in more:
+        record = _config_record(content, "updates", ("proofs", "hashes"))
+        proofs = _bytes_list(record["proofs"], "a proof", MAX_PROOF_BYTES)
+        hashes = _bytes_list(record["hashes"], "a hash", 32)
+        if len(proofs) != len(hashes) or any(len(each) != 32 for each in hashes):
+            raise FederatedError("updates have one proof and one hash of 32 bytes each")
+        updates = tuple(zip(proofs, hashes, strict=True))
+    if "account" in more:
+        record = _config_record(content, "account", ("peer", "account"))
+        peer, data = record["peer"], record["account"]
+        if type(peer) is not bytes or len(peer) != 32 or type(data) is not bytes or len(data) > MAX_ACCOUNT_BYTES:
+            raise FederatedError("an account has a peer of 32 bytes, and bytes")
+        account = DatasetId(peer), data
+    return AfterMessage(_read_use(content), _read_config(content), _read_packages(content), updates, account)
 
 
 def read_query(content: RecordDict) -> QueryMessage:
@@ -158,18 +203,38 @@ def _read_use(content: RecordDict) -> Claim:
     )
 
 
+def _read_config(content: RecordDict) -> dict[str, str | int | float | bool]:
+    config = content["config"]
+    if not isinstance(config, ConfigRecord):
+        raise FederatedError("config has to be a ConfigRecord")
+    scalars: dict[str, str | int | float | bool] = {}
+    for key, value in config.items():
+        if isinstance(value, list | bytes):
+            raise FederatedError(f"configuration key {key[:100]!r} is not a scalar")
+        scalars[key] = value
+    return scalars
+
+
 def _read_packages(content: RecordDict) -> tuple[bytes, ...]:
-    record = content["packages"]
+    record = _config_record(content, "packages", ("packages",))
+    return _bytes_list(record["packages"], "a package", MAX_PACKAGE_BYTES)
+
+
+def _config_record(content: RecordDict, name: str, keys: Sequence[str]) -> ConfigRecord:
+    record = content[name]
     if not isinstance(record, ConfigRecord):
-        raise FederatedError("packages has to be a ConfigRecord")
-    _exactly(record, "packages", ("packages",))
-    packages = record["packages"]
-    if not isinstance(packages, list) or len(packages) > MAX_PARTICIPANTS:
-        raise FederatedError(f"packages has to be a list of at most {MAX_PARTICIPANTS}")
+        raise FederatedError(f"{name} has to be a ConfigRecord")
+    _exactly(record, name, keys)
+    return record
+
+
+def _bytes_list(values: object, what: str, most: int) -> tuple[bytes, ...]:
+    if not isinstance(values, list) or len(values) > MAX_PARTICIPANTS:
+        raise FederatedError(f"there are at most {MAX_PARTICIPANTS} in a list")
     found: list[bytes] = []
-    for each in packages:
-        if type(each) is not bytes or len(each) > MAX_PACKAGE_BYTES:
-            raise FederatedError(f"a package is at most {MAX_PACKAGE_BYTES} bytes")
+    for each in values:
+        if type(each) is not bytes or len(each) > most:
+            raise FederatedError(f"{what} is at most {most} bytes")
         found.append(each)
     return tuple(found)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from flwr.app import Message, MetricRecord, RecordDict
 
+from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, Refusal
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
@@ -57,6 +58,9 @@ class RoundServer:
             asked = read_round(message.content)
             hashes = code_hash(bundle), config_hash(asked.config), model_hash(asked.arrays)
             secure = read_secure_sum(asked.config)
+            bounds = read_bounds(asked.config)
+            if secure is not None and bounds is not None:
+                bounds.check(secure.layout, len(asked.claim.participants))
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
@@ -88,7 +92,7 @@ class RoundServer:
         admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
         answer, hashed = self._compute(bundle, asked, table, admission.permit)
         if secure is not None and joined is not None:
-            reply, hashed = self.secure.masked(secure, joined, answer)
+            reply, hashed = self.secure.masked(asked.config, secure, joined, answer)
         else:
             reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
         self.gate.release(admission, hashed, pack_records(reply))

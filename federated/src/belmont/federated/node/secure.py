@@ -10,12 +10,17 @@
    never released for another. Nothing of this rests on what the message says.
 """
 
+import hashlib
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
+from numpy.typing import NDArray
 
+from belmont.federated.bounded.proved import prove
+from belmont.federated.bounded.settings import UpdateBounds, read_bounds
 from belmont.federated.errors import (
     AppFailed,
     EncodingRefused,
@@ -28,13 +33,16 @@ from belmont.federated.errors import (
 from belmont.federated.executor.protocol import Answer
 from belmont.federated.gate.gate import Asked, Gate, chain_read
 from belmont.federated.gate.ledger import Ledger
+from belmont.federated.hashes import RunConfig, config_hash
 from belmont.federated.local_log import place_of
+from belmont.federated.node.bounded import Answered, check_updates
 from belmont.federated.node.mask_keys import mask_keys_of
-from belmont.federated.node.requests import MAX_ROUNDS_DEALT, Claim
+from belmont.federated.node.requests import MAX_ROUNDS_DEALT, AfterMessage, Claim
 from belmont.federated.secagg.context import Context
-from belmont.federated.secagg.masking import MaskedVector, mask
+from belmont.federated.secagg.encoding import Layout
+from belmont.federated.secagg.masking import MaskedVector, mask, mask_scalars
 from belmont.federated.secagg.release import release
-from belmont.federated.secagg.settings import SecureSum, threshold_of
+from belmont.federated.secagg.settings import SecureSum, read_secure_sum, threshold_of
 from belmont.federated.secagg.setup import Joined, deal, join
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
@@ -89,26 +97,35 @@ class SecureRounds:
         except (PackageRefused, SecAggError) as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
-    def masked(self, secure: SecureSum, joined: Joined, answer: Answer) -> tuple[RecordDict, bytes]:
+    def masked(self, config: RunConfig, secure: SecureSum, joined: Joined, answer: Answer) -> tuple[RecordDict, bytes]:
         """The reply of a round, and the hash that the chain records."""
         context = joined.context
         try:
             vector = secure.encode(answer.arrays, answer.metrics, len(context.participants))
+            found, proof = self._masked(read_bounds(config), secure.layout, joined, vector)
         except FederatedError as error:
             _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
             raise AppFailed from None
-        found = mask(joined, secure.layout.hash, vector)
         self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript)
-        return masked_content(found), found.recorded_hash(context)
+        return masked_content(found, proof), found.recorded_hash(context)
 
-    def unmask(self, claim: Claim, packages: tuple[bytes, ...]) -> RecordDict:
+    def _masked(
+        self, bounds: UpdateBounds | None, layout: Layout, joined: Joined, vector: NDArray[np.int64]
+    ) -> tuple[MaskedVector, bytes]:
+        """A masked vector, and the proof of its update where it is bounded (5)."""
+        if bounds is None:
+            return mask(joined, layout.hash, vector), b""
+        context = joined.context
+        statement = bounds.statement(context, layout, self.dataset_id)
+        proved = prove(statement, vector, self.ledger.root(context.permit_id))
+        proof_hash = hashlib.sha256(proved.proof).digest()
+        return mask_scalars(joined, bounds.layout_hash(layout), proved.scalars, proof_hash), proved.proof
+
+    def unmask(self, asked: AfterMessage) -> RecordDict:
         """This hospital's shares for those who recorded a vector. Raises Refusal."""
-        joined = self.joined(claim, packages)
-        which = Asked(claim.permit_id, self.dataset_id, UseKind.ROUND, claim.n)
-        state = self.gate.unmask(which, claim.participants)
-        kept = self.ledger.transcript(claim.permit_id, claim.n)
-        if kept != joined.transcript:
-            raise Refusal(Reason.REQUEST_MALFORMED, "these are not the packages that this hospital masked by")
+        claim, answered = asked.claim, self.answered(asked)
+        joined, state = answered.joined, answered.state
+        check_updates(answered, self.dataset_id, asked.updates)
         names = [each.hex() for each in claim.participants if each in state.recorded]
         try:
             released = self.ledger.released_for(claim.permit_id, claim.n)
@@ -118,6 +135,31 @@ class SecureRounds:
             raise Refusal(Reason.ROUND_NOT_FINAL, str(error)) from error
         self.ledger.keep_released_for(claim.permit_id, claim.n, names)
         return RecordDict({"shares": ConfigRecord({"shares": shares.to_bytes()})})
+
+    def answered(self, asked: AfterMessage) -> Answered:
+        """A round that this hospital answered, as the chain has it now; whatever is asked of it may leave. Raises
+        Refusal."""
+        claim = asked.claim
+        joined = self.joined(claim, asked.packages)
+        which = Asked(claim.permit_id, self.dataset_id, UseKind.ROUND, claim.n)
+        state = self.gate.unmask(which, claim.participants)
+        if self.ledger.transcript(claim.permit_id, claim.n) != joined.transcript:
+            raise Refusal(Reason.REQUEST_MALFORMED, "these are not the packages that this hospital masked by")
+        if config_hash(asked.config) != self._permit(claim.permit_id).terms.config_hash:
+            raise Refusal(Reason.CONFIG_MISMATCH, "this is not the configuration that was approved")
+        try:
+            secure, bounds = read_secure_sum(asked.config), read_bounds(asked.config)
+        except FederatedError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+        if secure is None:
+            raise Refusal(Reason.REQUEST_MALFORMED, "the approved configuration asks for no secure sum")
+        hashes = {} if bounds is None else self._recorded(claim)
+        return Answered(joined, state, hashes, secure.layout, bounds)
+
+    def _recorded(self, claim: Claim) -> dict[DatasetId, bytes]:
+        with chain_read():
+            uses = self.registry.uses(claim.permit_id)
+        return {use.dataset_id: use.result_hash for use in uses if (use.kind, use.n) == (UseKind.ROUND, claim.n)}
 
     def _permit(self, permit_id: PermitId) -> Permit:
         with chain_read():
@@ -138,12 +180,13 @@ class SecureRounds:
             raise Refusal(Reason.TOO_FEW_HOSPITALS, str(error)) from error
 
 
-def masked_content(found: MaskedVector) -> RecordDict:
-    """A masked vector as a reply's content."""
+def masked_content(found: MaskedVector, proof: bytes) -> RecordDict:
+    """A masked vector as a reply's content, with what is proved of it; empty where nothing is."""
     record = {
         "transcript": found.transcript,
         "layout": found.layout_hash,
-        "values": found.values.astype("<u8", copy=False).tobytes(),
+        "values": found.group.to_bytes(found.values),
+        "proof": proof,
     }
     return RecordDict({"masked": ConfigRecord(dict(record))})
 

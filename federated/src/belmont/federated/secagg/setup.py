@@ -13,7 +13,7 @@
    lost its root secret and deals again.
 4. **A share that is not the one the public part says is refused**, so who later releases another is found.
 5. **All or nothing**: every other participant's package opens, all keys S differ, are in their one encoding and can
-   be used; or nothing is masked.
+   be used, in a pair proof too (a dispute could not be settled otherwise); or nothing is masked.
 6. **The transcript** is the hash of all public parts. It goes into every mask and into what a hospital records. A
    dealer that shows two hospitals two public parts leaves their masks unrelated: nobody can open that sum, and nothing
    of it is learned, and whoever opens sees whose transcript differs.
@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from belmont.federated.errors import PackageRefused, QueryError, SecAggError
 from belmont.federated.query.masks import check_mask_keys, shared_secret
 from belmont.federated.query.pair_proof import P as CURVE_PRIME
+from belmont.federated.query.pair_proof import check_key
 from belmont.federated.secagg.context import SECRET_BYTES, Context
 from belmont.federated.secagg.sharing import WIDE_BYTES, element, split
 from belmont.registry.types import DatasetId
@@ -98,8 +99,12 @@ class Joined:
     position: int
     transcript: bytes
     """Hash of all public parts (6)."""
+    key: bytes
+    """Its own s."""
     seed: bytes
     """Its own b."""
+    keys: tuple[bytes, ...]
+    """S of each participant."""
     pair_secrets: tuple[bytes, ...]
     """X25519(s, S) with each other participant; empty at its own place."""
     held: Mapping[Kind, tuple[bytes, ...]]
@@ -221,6 +226,7 @@ def join(
         else:
             shared = shared_secret(private_key, public_keys[dealer], dealer)
             public, shares = _open(context, shared, dealer, own.position, packages[dealer_id])
+            _check_provable(public.key, dealer_id)
             pair = exchange(mask_key, public.key, dealer_id)
         if public.key in (each.key for each in publics):
             raise PackageRefused(dealer_id, "another participant has the same mask key")
@@ -232,10 +238,19 @@ def join(
         context,
         own.position,
         transcript_of(context, publics),
+        own.key,
         own.seed,
+        tuple(public.key for public in publics),
         tuple(pair_secrets),
         {kind: tuple(each) for kind, each in held.items()},
     )
+
+
+def _check_provable(key: bytes, dealer_id: DatasetId) -> None:
+    try:
+        check_key(key)
+    except QueryError as error:
+        raise PackageRefused(dealer_id, f"its mask key cannot be used: {error}") from error
 
 
 def exchange(key: X25519PrivateKey, public_key: bytes, dealer_id: DatasetId) -> bytes:

@@ -1,0 +1,122 @@
+"""What a hospital says of its masks when a round's total is refuted, signed (docs/bounded_updates.md, D1).
+
+1. Commitments to the mask of each pair with another recorded hospital: K points each. They tell nothing of an update.
+2. Signed by the data holder's account over EIP-712 typed data that name the consortium, the sum's whole context, the
+   dataset and the hash of the vector that it recorded: an account counts for its own vector only.
+3. One encoding.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from eth_account import Account as EthAccount
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.signers.local import LocalAccount
+
+from belmont.federated.errors import SecAggError
+from belmont.federated.secagg.context import Context
+from belmont.federated.secagg.groups import SCALARS, scalars
+from belmont.federated.secagg.masking import pair_stream
+from belmont.federated.secagg.setup import Joined
+from belmont.registry.types import Address, DatasetId
+from belmont.zk.bounded.dispute import commit_elements
+from belmont.zk.bounded.encoding import read_points, write_points
+from belmont.zk.bounded.shape import Shape
+from belmont.zk.curve import COMPRESSED_BYTES, G1
+from belmont.zk.errors import ProofMalformed
+from belmont.zk.field import N
+
+SIGNATURE_BYTES = 65
+_DOMAIN = {"name": "Belmont bounded update", "version": "1"}
+_TYPES = {
+    "Account": [
+        {"name": "consortium", "type": "string"},
+        {"name": "context", "type": "bytes32"},
+        {"name": "dataset", "type": "bytes32"},
+        {"name": "recorded", "type": "bytes32"},
+        {"name": "content", "type": "bytes32"},
+    ]
+}
+
+
+@dataclass(frozen=True)
+class MaskAccount:
+    """``points`` are the encoded commitments to the mask with each other recorded hospital, in the participants' order."""
+
+    dataset_id: DatasetId
+    points: Mapping[DatasetId, bytes]
+    signature: bytes = b""
+
+    def content(self) -> bytes:
+        """What is signed: each other dataset, then its points with their length (3)."""
+        return b"".join(each + len(data).to_bytes(4) + data for each, data in self.points.items())
+
+    def to_bytes(self) -> bytes:
+        """Signature, then content."""
+        return self.signature + self.content()
+
+    @classmethod
+    def from_bytes(
+        cls, dataset_id: DatasetId, others: tuple[DatasetId, ...], shape: Shape, data: bytes
+    ) -> "MaskAccount":
+        """Read one that speaks of exactly these others. Raises SecAggError."""
+        size = shape.chunks * COMPRESSED_BYTES
+        if len(data) != SIGNATURE_BYTES + len(others) * (32 + 4 + size):
+            raise SecAggError("an account of masks has another length")
+        points, at = {}, SIGNATURE_BYTES
+        for other in others:
+            if data[at : at + 36] != other + size.to_bytes(4):
+                raise SecAggError("an account of masks speaks of others")
+            points[other] = data[at + 36 : at + 36 + size]
+            at += 36 + size
+        return cls(dataset_id, points, data[:SIGNATURE_BYTES])
+
+    def signed(self, account: LocalAccount, context: Context, recorded: bytes) -> "MaskAccount":
+        """The same with the account's signature (2)."""
+        return replace(self, signature=bytes(account.sign_message(self._message(context, recorded)).signature))
+
+    def signer(self, context: Context, recorded: bytes) -> Address | None:
+        """Whose signature this is; None if it is nobody's."""
+        try:
+            return Address(str(EthAccount.recover_message(self._message(context, recorded), signature=self.signature)))
+        except Exception:  # eth-account raises several kinds for bytes that are no signature
+            return None
+
+    def commitments(self, other: DatasetId, shape: Shape) -> tuple[G1, ...]:
+        """The points of one pair. Raises SecAggError for what are none."""
+        try:
+            return read_points(shape, self.points[other])
+        except (ProofMalformed, KeyError) as error:
+            raise SecAggError("an account's commitments cannot be read") from error
+
+    def _message(self, context: Context, recorded: bytes) -> SignableMessage:
+        values = {
+            "consortium": context.consortium,
+            "context": context.digest,
+            "dataset": bytes(self.dataset_id),
+            "recorded": recorded,
+            "content": hashlib.sha256(self.content()).digest(),
+        }
+        return encode_typed_data(_DOMAIN, _TYPES, values)
+
+
+def account_of(joined: Joined, layout_hash: bytes, shape: Shape, others: tuple[DatasetId, ...]) -> MaskAccount:
+    """A hospital's own commitments to its pair masks with the other recorded hospitals (1), unsigned."""
+    context, own = joined.context, joined.position
+    points = {}
+    for other_id in others:
+        other = context.position(other_id)
+        secret = joined.pair_secrets[other]
+        mask = grown_mask(context, joined.transcript, layout_hash, shape, own, other, secret)
+        points[other_id] = write_points(commit_elements(shape, mask))
+    return MaskAccount(context.participants[own], points)
+
+
+def grown_mask(
+    context: Context, transcript: bytes, layout_hash: bytes, shape: Shape, own: int, other: int, shared: bytes
+) -> list[int]:
+    """The mask that grows from a pair's X25519 secret."""
+    values = scalars([0] * (shape.chunks * N))
+    SCALARS.add_stream(values, pair_stream(context, transcript, layout_hash, own, other, shared), 1)
+    return [int(x) for x in values]

@@ -1,0 +1,93 @@
+"""What of an approved run configuration bounds the updates: two keys beside the secure sum, which the board reads.
+
+    belmont-update-bound = 1048576            no coordinate is above this, in units of 2^-fraction_bits
+    belmont-update-squares = 250000000000     their squares add up to no more than this, in units of 2^-2·fraction_bits
+
+1. A bound needs a secure sum: it is for updates that nobody sees.
+2. It is over every coordinate of the sum's layout, and over rows and metrics where the layout has them: a count is not
+   scaled. What is weighted by rows is bounded after that.
+3. Squares without a bound are refused (docs/bounded_updates.md, "Which bound", has what each is good for).
+4. A hospital whose update is larger sends nothing. Nothing is clipped: the study's code does that, or noise settings.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from belmont.federated.errors import FederatedError
+from belmont.federated.hashes import RunConfig
+from belmont.federated.secagg.context import Context
+from belmont.federated.secagg.encoding import Layout
+from belmont.federated.secagg.settings import SECURE_SUM_KEY
+from belmont.registry.types import DatasetId
+from belmont.zk.bounded.shape import MOST_BOUND, MOST_NORM_SQUARED, Shape
+from belmont.zk.bounded.statement import UpdateStatement
+from belmont.zk.errors import UpdateError
+
+BOUND_KEY = "belmont-update-bound"
+SQUARES_KEY = "belmont-update-squares"
+KEYS = (BOUND_KEY, SQUARES_KEY)
+
+
+@dataclass(frozen=True)
+class UpdateBounds:
+    """What every hospital proves of its update. Raises FederatedError for numbers that no proof can be made for."""
+
+    bound: int
+    squares: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(BOUND_KEY, self.bound, MOST_BOUND)
+        if self.squares is not None:
+            _check(SQUARES_KEY, self.squares, MOST_NORM_SQUARED)
+
+    def to_config(self) -> dict[str, str | int | float | bool]:
+        """The configuration's keys."""
+        config: dict[str, str | int | float | bool] = {BOUND_KEY: self.bound}
+        if self.squares is not None:
+            config[SQUARES_KEY] = self.squares
+        return config
+
+    def layout_hash(self, layout: Layout) -> bytes:
+        """What masks are derived with: hospitals that bound otherwise have unrelated ones."""
+        bounds = self.bound.to_bytes(8) + (self.squares or 0).to_bytes(8)
+        return hashlib.sha256(b"belmont/bounded-layout/1\0" + layout.hash + bounds).digest()
+
+    def check(self, layout: Layout, participants: int) -> None:
+        """Raises FederatedError for a sum of which nothing can be proved, as of too many coordinates."""
+        try:
+            Shape(layout.size, self.bound, participants, self.squares)
+        except UpdateError as error:
+            raise FederatedError(f"no update of this form can be proved: {error}") from error
+
+    def statement(self, context: Context, layout: Layout, dataset_id: DatasetId) -> UpdateStatement:
+        """What one participant proves in this round."""
+        return UpdateStatement(
+            context.consortium,
+            context.permit_id,
+            context.n,
+            dataset_id,
+            context.participants,
+            layout.hash,
+            layout.size,
+            self.bound,
+            self.squares,
+        )
+
+
+def read_bounds(config: RunConfig) -> UpdateBounds | None:
+    """What a configuration asks for; None if it asks for nothing. Raises FederatedError."""
+    bound, squares = config.get(BOUND_KEY), config.get(SQUARES_KEY)
+    if bound is None and squares is None:
+        return None
+    if bound is None:
+        raise FederatedError(f"{SQUARES_KEY} comes with {BOUND_KEY}")  # 3
+    if SECURE_SUM_KEY not in config:
+        raise FederatedError(f"{BOUND_KEY} comes with {SECURE_SUM_KEY}")  # 1
+    if type(bound) is not int or not (squares is None or type(squares) is int):
+        raise FederatedError(f"{BOUND_KEY} and {SQUARES_KEY} are whole numbers")
+    return UpdateBounds(bound, squares)
+
+
+def _check(key: str, value: object, most: int) -> None:
+    if type(value) is not int or not 1 <= value <= most:
+        raise FederatedError(f"{key} is a whole number from 1 to {most}")
