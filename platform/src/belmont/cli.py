@@ -22,6 +22,7 @@ GROUPS = {
     "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
     "verify": ("belmont.lab.verify_command", "verify proofs offline"),
     "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),
+    "verify-round": ("belmont.lab.verify_round_command", "compute a secure round's total again, and check every part"),
     "data": ("belmont.ehr.commands", "generate synthetic records; code records by a data dictionary"),
     "key": ("belmont.registry.identities.commands", "make, show and rotate keys"),
     "sign": ("belmont.identity.sign_commands", "sign votes, consents and other messages with no network"),

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from belmont.ehr.dictionary import Dictionary
+from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
 from belmont.federated.models.combine import Combine
 from belmont.federated.models.logistic import COEFFICIENTS, initial_model, logistic_bundle, logistic_config, newton
+from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.lab.errors import LabError
 
 
@@ -26,6 +28,10 @@ class LogisticModel:
     """Penalty on the mean log-likelihood, ridge / 2 * |w|^2, without the intercept."""
     secure: bool = False
     """Whether only sums over the hospitals can be read (docs/secure_aggregation.md). The permit binds it."""
+    largest: float | None = None
+    """The largest number in a hospital's sums that is taken; each proves that its own are within it, and nobody sees
+    them (docs/bounded_updates.md). Sums of a hospital's rows grow with their number: a few times the largest hospital's
+    rows is enough."""
 
     @staticmethod
     def default(dictionary: Dictionary | None = None) -> "LogisticModel":
@@ -42,7 +48,10 @@ class LogisticModel:
 
     @property
     def config(self) -> RunConfig:
-        return logistic_config(self.features, self.outcome, self.missing_indicators, secure=self.secure)
+        bounds, bits = (None, FRACTION_BITS) if self.largest is None else UpdateBounds.of(self.largest)
+        return logistic_config(
+            self.features, self.outcome, self.missing_indicators, secure=self.secure, bounds=bounds, fraction_bits=bits
+        )
 
     @cached_property
     def code_hash(self) -> bytes:

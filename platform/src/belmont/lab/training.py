@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.models.training import RoundResult
 from belmont.lab import cards, plots
 from belmont.lab.errors import NotYet
@@ -44,6 +45,16 @@ class TrainingResult:
                 row["auc"] = self._yardstick.auc(self.model, result.model)
             records.append(row)
         return pd.DataFrame(records).set_index("round")
+
+    def record(self, n: int) -> RoundRecord:
+        """Round ``n`` as anybody can check it, with ``belmont verify-round``; ``to_bytes()`` is its file.
+
+        Raises ``NotYet`` for a round that is not among these, or whose sum is not secure.
+        """
+        for each in self.rounds:
+            if each.n == n and each.record is not None:
+                return each.record
+        raise NotYet(f"there is no record of a round {n}: only rounds with secure=True have one")
 
     @property
     def auc(self) -> float:

@@ -42,7 +42,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class MaskAccount:
-    """``points`` are the encoded commitments to the mask with each other recorded hospital, in the participants' order."""
+    """``points`` are the encoded commitments to its mask with each other recorded hospital, in order."""
 
     dataset_id: DatasetId
     points: Mapping[DatasetId, bytes]

@@ -11,12 +11,14 @@
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import RunConfig
 from belmont.federated.secagg.context import Context
-from belmont.federated.secagg.encoding import Layout
+from belmont.federated.secagg.encoding import FRACTION_BITS, Layout
 from belmont.federated.secagg.settings import SECURE_SUM_KEY
 from belmont.registry.types import DatasetId
 from belmont.zk.bounded.shape import MOST_BOUND, MOST_NORM_SQUARED, Shape
@@ -39,6 +41,23 @@ class UpdateBounds:
         _check(BOUND_KEY, self.bound, MOST_BOUND)
         if self.squares is not None:
             _check(SQUARES_KEY, self.squares, MOST_NORM_SQUARED)
+
+    @classmethod
+    def of(cls, largest: float, norm: float | None = None) -> "tuple[UpdateBounds, int]":
+        """Bounds in an update's own units, and the fraction bits that keep most of its digits.
+
+        ``largest``: of one coordinate, rows and metrics among them; ``norm``: of the whole vector (L2). A count of rows
+        has no fraction, so it may go up to ``largest`` times 2^bits. Raises FederatedError.
+        """
+        if not (math.isfinite(largest) and largest > 0) or not (norm is None or (math.isfinite(norm) and norm > 0)):
+            raise FederatedError("a bound is a number above 0")
+        bits = min(FRACTION_BITS, math.floor(math.log2(MOST_BOUND / largest)))
+        if norm is not None:
+            bits = min(bits, math.floor(math.log2(math.isqrt(MOST_NORM_SQUARED) / norm)))
+        if bits < 0:
+            raise FederatedError(f"no proof can be made for numbers up to {largest:g}: bound them by less than 2^31")
+        squares = None if norm is None else math.floor(Fraction(norm) ** 2 * 4**bits)
+        return cls(math.floor(Fraction(largest) * 2**bits), squares), bits
 
     def to_config(self) -> dict[str, str | int | float | bool]:
         """The configuration's keys."""
