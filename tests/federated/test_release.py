@@ -3,6 +3,7 @@
 import pytest
 
 from belmont.federated.errors import NODE_FAULT
+from belmont.federated.gate.gate import Gate
 from belmont.registry.reasons import Reason
 from belmont.registry.types import PermitId, UseKind
 
@@ -21,6 +22,13 @@ def test_a_revocation_while_the_code_computes_stops_the_result(hooked, hook, ref
     hook.while_computing = lambda: revoke(hooked)
     assert refused(hooked.send_round(hooked.permit)).reason is Reason.PERMIT_REVOKED
     assert unreleased(hooked)
+
+
+def test_a_node_that_looks_only_before_it_computes_releases_after_a_revocation(hooked, hook, monkeypatch):
+    """The attack on the unprotected form: a gate without its second look, and without a contract that looks too."""
+    monkeypatch.setattr(Gate, "release", lambda self, admission, result_hash, reply: None)
+    hook.while_computing = lambda: revoke(hooked)
+    assert hooked.send_round(hooked.permit).has_content()
 
 
 def test_a_withdrawal_while_the_code_computes_stops_the_result(hooked, hook, refused):
