@@ -83,6 +83,34 @@ def test_a_result_is_kept_for_the_request_that_it_answers_until_the_next_one(led
     assert ledger.entries()[0].result_hash == b"\3" * 32
 
 
+def test_a_result_that_has_not_left_stays_when_the_next_one_comes(ledger):
+    admit(ledger)
+    prepare(ledger)
+    admit(ledger, n=2, message_id="m2")
+    prepare(ledger, n=2)
+    assert ledger.prepared(PermitId(1), ROUND, 1, ASKED).reply == b"reply"
+
+
+def test_a_round_whose_result_was_prepared_is_never_computed_again(tmp_path):
+    first = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    admit(first)
+    prepare(first)
+    first.close()
+    forget_results(tmp_path / "ledger")
+    second = Ledger(tmp_path / "ledger", "consortium", DATASET)
+    assert second.refuses(PermitId(1), ROUND, 1, "m2", ASKED)
+    assert not admit(second, message_id="m2")
+
+
+def test_the_files_are_closed_to_others(ledger, tmp_path):
+    admit(ledger)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+    ledger.close()
+    (tmp_path / "ledger").chmod(0o644)
+    with pytest.raises(LedgerError, match="chmod 600"):
+        Ledger(tmp_path / "ledger", "consortium", DATASET)
+
+
 def test_a_round_that_a_process_did_not_end_is_taken_up_again_three_times_in_all(tmp_path):
     for attempt, expected in enumerate([True, True, True, False]):
         ledger = Ledger(tmp_path / "ledger", "consortium", DATASET)
@@ -145,6 +173,7 @@ def test_what_is_forgotten_is_in_no_byte_of_the_files(tmp_path):
 def test_a_ledger_of_an_earlier_release_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "ledger") as db:
         db.execute("CREATE TABLE uses (permit_id INTEGER)")
+    (tmp_path / "ledger").chmod(0o600)
     with pytest.raises(LedgerError, match="another release"):
         Ledger(tmp_path / "ledger", "consortium", DATASET)
 

@@ -7,11 +7,13 @@
    query is not: it leaves traces elsewhere before its answer is prepared.
 4. A result is on disk, with what it was computed for, before the chain hears of it and it leaves. The same request
    gets the same bytes again, and nothing is computed or charged twice. The newest of a permit is kept, and overwritten
-   when it goes (``secure_delete``).
+   when it goes (``secure_delete``); one that has not left stays until it has.
 5. The highest block the node ever acted on is kept, so a chain that went backwards is noticed after a restart too.
-6. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
+6. The file holds results and secrets, and is closed to others.
+7. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
 """
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -75,13 +77,16 @@ class Ledger:
         self._lock = threading.Lock()
         self._process = secrets.token_hex(16)
         try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            if path.stat().st_mode & 0o077:
+                raise LedgerError(f"{path} can be read by others: chmod 600 it")  # 6
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
             self._open(path)
             self._claim(path, registry_name, dataset_id)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{path} cannot be used as a ledger: {error}") from error
 
     def admit(
@@ -101,7 +106,7 @@ class Ledger:
                 again = self._db.execute(
                     "UPDATE uses SET message_id=?, process=?, attempts=attempts+1 "
                     "WHERE permit_id=? AND kind=? AND n=? AND request_hash=? AND process<>? AND attempts<? "
-                    "AND reply IS NULL AND released_at IS NULL",
+                    "AND prepared_for IS NULL",
                     (message_id, self._process, permit_id, int(kind), n, request_hash, self._process, _attempts(kind)),
                 ).rowcount
                 if not again:
@@ -127,7 +132,8 @@ class Ledger:
             if changed != 1:
                 raise LedgerError(f"{kind.name.lower()} {n} of permit {permit_id} is not waiting for its result")
             self._db.execute(
-                "UPDATE uses SET reply=NULL WHERE permit_id=? AND kind=? AND n<>?", (permit_id, int(kind), n)
+                "UPDATE uses SET reply=NULL WHERE permit_id=? AND kind=? AND n<>? AND released_at IS NOT NULL",
+                (permit_id, int(kind), n),
             )
 
     def prepared(self, permit_id: PermitId, kind: UseKind, n: int, request_hash: bytes) -> Prepared | None:
@@ -165,7 +171,7 @@ class Ledger:
         """Whether ``admit`` would refuse, as far as can be known before."""
         sql = (
             "SELECT 1 FROM uses WHERE (permit_id=? AND kind=? AND n=? AND NOT (request_hash=? AND process<>? "
-            "AND attempts<? AND reply IS NULL AND released_at IS NULL)) "
+            "AND attempts<? AND prepared_for IS NULL)) "
             "OR (message_id=? AND NOT (permit_id=? AND kind=? AND n=?))"
         )
         use = permit_id, int(kind), n
