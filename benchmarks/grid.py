@@ -6,7 +6,7 @@
 plain       numpy in one loop, design matrices made once: the limit
 grid        Flower messages through the in-process grid, nodes that only run the study's code
 gated       the same with gate and ledger (fsync), registry in memory
-chain       the same with the registry on a chain of its own process: each round is opened, read 8 times and recorded
+chain       the same with the registry on a chain of its own process: each round is opened, read 12 times and recorded
 ray         Flower's Ray simulation of the same computation, in a process of its own; starting it is not counted
 
 Medians; ``times_plain`` is the ratio to plain numpy. With the extra ``bench``, linear algebra has one thread for each

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account import Account
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from belmont.ehr.synthetic import coded_tables, generate_population
+from belmont.federated.asked_by import Signing
 from belmont.federated.errors import REFUSED, Refusal
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash
@@ -360,6 +361,11 @@ class Scene:
     def by_researcher(self) -> Any:
         return self.registry.as_(self.consortium.researcher)
 
+    def signed(self, node: HospitalNode, message_type: str, content: RecordDict, by: Any = None) -> RecordDict:
+        """A message's content with the signature of the researcher, or of another account."""
+        signing = Signing(self.registry.as_(by or self.consortium.researcher))
+        return signing.signed(message_type, {node.dataset_id: content})[node.dataset_id]
+
     def stored(self, i: int, number: int = 1, dataset: DatasetId | None = None) -> StoredVersion:
         """A registered version of hospital ``i``, with every look at its rows noted."""
         table = self.consortium.rows[dataset or self.consortium.datasets[i], number]
@@ -435,7 +441,8 @@ class Scene:
         content = round_content(claim, config or self.config, self.model if model is None else model)
         target = node or self.nodes[hospital]
         grid = self.grid(bundle, [target])
-        (reply,) = grid.send_and_receive([grid.create_message(content, "train", target.node_id, str(n))])
+        signed = self.signed(target, "train", content)
+        (reply,) = grid.send_and_receive([grid.create_message(signed, "train", target.node_id, str(n))])
         grid.close()
         return reply
 

@@ -92,7 +92,8 @@ def answer(scene: Any, model: Any = None, config: Any = None, n: int = 1, bundle
     claim = Claim(scene.permit, n, PURPOSE, scene.participants)
     content = round_content(claim, config or scene.config, scene.model if model is None else model)
     with closing(scene.grid() if bundle is None else scene.grid(bundle=bundle)) as grid:
-        (reply,) = grid.send_and_receive([grid.create_message(content, "train", scene.nodes[0].node_id, str(n))])
+        signed = scene.signed(scene.nodes[0], "train", content)
+        (reply,) = grid.send_and_receive([grid.create_message(signed, "train", scene.nodes[0].node_id, str(n))])
     return reply
 
 

@@ -15,7 +15,10 @@ from belmont.registry.reasons import Reason
 PURPOSE = 1 << 37
 
 
-def message_to(node, content, message_type="train", message_id="m1", dst=None):
+def message_to(scene, content, message_type="train", message_id="m1", dst=None):
+    """A message to the first hospital's node, signed by the researcher: here the coordinator has what it carried."""
+    node = scene.nodes[0]
+    content = scene.signed(node, message_type, content)
     metadata = Metadata(7, message_id, 1, dst or node.node_id, "", "1", 1_750_000_000.0, 3_600.0, message_type)
     return make_message(metadata=metadata, content=content)
 
@@ -43,12 +46,12 @@ def test_an_invented_round_gets_nothing(opened, refused):
 
 def served_again(scene, message_id="m2"):
     node = scene.nodes[0]
-    return node.handle(message_to(node, scene.content, message_id=message_id))
+    return node.handle(message_to(scene, scene.content, message_id=message_id))
 
 
 def test_a_replayed_message_gets_the_same_bytes_again_and_nothing_is_computed_or_charged(opened):
     node = opened.nodes[0]
-    first = node.handle(message_to(node, opened.content))
+    first = node.handle(message_to(opened, opened.content))
     for message_id in ("m", "m2"):
         assert pack_records(served_again(opened, message_id).content) == pack_records(first.content)
     assert opened.traces() == ["imported", "trained"]
@@ -60,7 +63,7 @@ def test_a_replay_after_the_next_round_was_answered_gets_nothing(opened, refused
     opened.open_round(opened.permit, n=2)
     second = round_content(Claim(opened.permit, 2, PURPOSE, opened.participants), opened.config, opened.model)
     node = opened.nodes[0]
-    assert node.handle(message_to(node, second, message_id="m2")).has_content()
+    assert node.handle(message_to(opened, second, message_id="m2")).has_content()
     assert refused(served_again(opened, "m3")).reason is Reason.ALREADY_SERVED
 
 
@@ -87,17 +90,19 @@ def test_a_replay_where_the_chain_has_another_result_gets_nothing(opened, refuse
 
 def test_a_used_message_id_under_another_round_gets_nothing(opened, refused):
     node = opened.nodes[0]
-    assert node.handle(message_to(node, opened.content)).has_content()
+    assert node.handle(message_to(opened, opened.content)).has_content()
     opened.open_round(opened.permit, n=2)
     second = round_content(Claim(opened.permit, 2, PURPOSE, opened.participants), opened.config, opened.model)
-    assert refused(node.handle(message_to(node, second))).reason is Reason.ALREADY_SERVED
-    assert node.handle(message_to(node, second, message_id="m2")).has_content()
+    assert refused(node.handle(message_to(opened, second))).reason is Reason.ALREADY_SERVED
+    assert node.handle(message_to(opened, second, message_id="m2")).has_content()
 
 
 def test_of_many_copies_at_once_exactly_one_is_computed(opened, refused):
     node = opened.nodes[0]
     with ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda i: node.handle(message_to(node, opened.content, message_id=f"m{i}")), range(16)))
+        replies = list(
+            pool.map(lambda i: node.handle(message_to(opened, opened.content, message_id=f"m{i}")), range(16))
+        )
     assert len({pack_records(reply.content) for reply in replies if reply.has_content()}) == 1
     assert {refused(reply).reason for reply in replies if reply.has_error()} <= {Reason.ALREADY_SERVED}
     assert opened.traces() == ["imported", "trained"]
@@ -129,7 +134,7 @@ def test_a_model_hidden_beside_the_approved_one_never_reaches_the_code(opened, r
     content = opened.content
     content["more"] = write_arrays({"x": np.ones(3)})
     node = opened.nodes[0]
-    assert refused(node.handle(message_to(node, content))).reason is Reason.REQUEST_MALFORMED
+    assert refused(node.handle(message_to(opened, content))).reason is Reason.REQUEST_MALFORMED
     assert nothing_left(opened)
 
 
@@ -152,7 +157,8 @@ def test_the_code_sees_only_what_the_permit_binds(scene, app_builder):
     node.deliver(7, scene.bundle)
     content = round_content(Claim(permit, 1, PURPOSE, scene.participants), scene.config, scene.model)
     metadata = Metadata(7, "covert id", 99, node.node_id, "reply", "covert group", 5.0, 3_600.0, "train")
-    assert node.handle(make_message(metadata=metadata, content=content)).has_content()
+    signed = scene.signed(node, "train", content)
+    assert node.handle(make_message(metadata=metadata, content=signed)).has_content()
     import json
 
     seen = json.loads(scene.trace.read_text())
@@ -162,7 +168,7 @@ def test_the_code_sees_only_what_the_permit_binds(scene, app_builder):
 @pytest.mark.parametrize("message_type", ["evaluate", "train.other", "query.other"])
 def test_other_kinds_of_message_get_nothing(opened, refused, message_type):
     node = opened.nodes[0]
-    reply = node.handle(message_to(node, opened.content, message_type))
+    reply = node.handle(message_to(opened, opened.content, message_type))
     assert refused(reply).reason is Reason.COMPUTATION_NOT_PERMITTED
     assert nothing_left(opened)
 
@@ -170,9 +176,9 @@ def test_other_kinds_of_message_get_nothing(opened, refused, message_type):
 def test_a_message_for_another_node_or_without_an_id_gets_nothing(opened, refused):
     node = opened.nodes[0]
     for message in (
-        message_to(node, opened.content, dst=node.node_id + 2),
-        message_to(node, opened.content, message_id=""),
-        message_to(node, opened.content, message_id="x" * 1_000),
+        message_to(opened, opened.content, dst=node.node_id + 2),
+        message_to(opened, opened.content, message_id=""),
+        message_to(opened, opened.content, message_id="x" * 1_000),
     ):
         assert refused(node.handle(message)).reason is Reason.REQUEST_MALFORMED
     assert nothing_left(opened)
@@ -211,7 +217,7 @@ def test_malformed_arrays_are_refused_and_never_unpickled(opened, refused, array
     content = opened.content
     content["arrays"] = ArrayRecord({"coefficients": array})
     node = opened.nodes[0]
-    assert refused(node.handle(message_to(node, content))).reason is Reason.REQUEST_MALFORMED
+    assert refused(node.handle(message_to(opened, content))).reason is Reason.REQUEST_MALFORMED
     assert nothing_left(opened)
 
 
@@ -239,7 +245,7 @@ def test_malformed_claims_are_refused(opened, refused, use):
     content = opened.content
     content["use"] = ConfigRecord(use if use in ({}, {"permit": 1}) else fields | use)
     node = opened.nodes[0]
-    reason = refused(node.handle(message_to(node, content))).reason
+    reason = refused(node.handle(message_to(opened, content))).reason
     expected = Reason.TOO_FEW_HOSPITALS if use == {"participants": []} else Reason.REQUEST_MALFORMED
     assert reason is expected
     assert nothing_left(opened)
@@ -261,7 +267,7 @@ def test_records_of_another_type_or_size_are_refused(opened, refused):
     ):
         content = RecordDict(dict(opened.content.items()))
         content[name] = record
-        assert refused(node.handle(message_to(node, content))).reason is Reason.REQUEST_MALFORMED
+        assert refused(node.handle(message_to(opened, content))).reason is Reason.REQUEST_MALFORMED
     assert nothing_left(opened)
 
 
@@ -269,7 +275,7 @@ def test_an_error_message_sent_to_a_node_gets_nothing(opened, refused):
     from flwr.app import Error
 
     node = opened.nodes[0]
-    message = make_message(metadata=message_to(node, opened.content).metadata, error=Error(1, "x"))
+    message = make_message(metadata=message_to(opened, opened.content).metadata, error=Error(1, "x"))
     assert refused(node.handle(message)).reason is Reason.REQUEST_MALFORMED
 
 

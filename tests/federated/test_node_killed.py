@@ -12,6 +12,7 @@ from belmont.registry.types import UseKind
 NODE = """
 import sys
 from pathlib import Path
+from belmont.federated.asked_by import Signing
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.logistic import initial_model, logistic_config
@@ -26,7 +27,7 @@ from belmont.zk.layout import Layout
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account import Account
 
-url, key, permit, participants, ledger, bundle, layout, seed, consents = sys.argv[1:]
+url, key, permit, participants, ledger, bundle, layout, seed, consents, researcher = sys.argv[1:]
 datasets = tuple(DatasetId(bytes.fromhex(each)) for each in participants.split(","))
 table = coded_tables(generate_population(4, 1_200, 7))[0]
 account = Account.from_key(key)
@@ -51,7 +52,9 @@ claim = Claim(PermitId(int(permit)), 1, 1 << 37, datasets)
 content = round_content(claim, logistic_config(features, "cvd_event"), initial_model(features))
 grid = InProcessGrid([node])
 grid.deliver(Path(bundle).read_bytes())
-list(grid.send_and_receive([grid.create_message(content, "train", node.node_id, "1")]))
+asking = Signing(registry.as_(Account.from_key(researcher)))
+signed = asking.signed("train", {datasets[0]: content})[datasets[0]]
+list(grid.send_and_receive([grid.create_message(signed, "train", node.node_id, "1")]))
 """
 
 SLOW_APP = """
@@ -89,6 +92,7 @@ def test_a_round_under_way_when_the_node_is_killed_is_served_by_the_next_process
         committed.layout.to_bytes().hex(),
         committed.seed.hex(),
         str(study.consortium.register_path(study.participants[0])),
+        study.consortium.researcher.key.hex(),
     ]
     process = subprocess.Popen([sys.executable, "-c", NODE, *arguments])
     deadline = time.monotonic() + 40

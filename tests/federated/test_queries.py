@@ -64,9 +64,8 @@ def send(study, permit, query, context, n=1, participants=None, purpose=PURPOSE,
     claim = Claim(permit, n, purpose, participants or study.participants)
     canonical = query if isinstance(query, bytes) else query.canonical()
     grid = study.grid()
-    message = grid.create_message(
-        content or query_content(claim, canonical, context), "query", study.nodes[hospital].node_id, str(n)
-    )
+    signed = study.signed(study.nodes[hospital], "query", content or query_content(claim, canonical, context))
+    message = grid.create_message(signed, "query", study.nodes[hospital].node_id, str(n))
     study.looks[hospital].clear()
     (reply,) = grid.send_and_receive([message])
     grid.close()

@@ -75,7 +75,8 @@ def claim_of(scene: Any, n: int = 1) -> Claim:
 def ask(scene: Any, i: int, message_type: str, content: RecordDict, n: int = 1) -> Message:
     with closing(scene.grid()) as grid:
         node = scene.nodes[i]
-        (reply,) = grid.send_and_receive([grid.create_message(content, message_type, node.node_id, str(n))])
+        signed = scene.signed(node, message_type, content)
+        (reply,) = grid.send_and_receive([grid.create_message(signed, message_type, node.node_id, str(n))])
     return reply
 
 

@@ -45,6 +45,7 @@ def test_the_demonstration_prints_what_happened(demonstration: tuple[dict[str, o
         "ALREADY_SERVED",
         "MODEL_MISMATCH",
         "COHORT_TOO_SMALL",
+        "NOT_THE_DATA_USER",
         "PERMIT_REVOKED",
     }
     assert summary["audit_events"] > 40  # type: ignore[operator]

@@ -72,6 +72,7 @@ def test_everything_that_the_permit_does_not_allow_is_refused_by_every_hospital(
         ["ROUND_NOT_OPEN"],
         ["MODEL_MISMATCH"],
         ["ALREADY_SERVED"],
+        ["NOT_THE_DATA_USER"],
     ]
     assert len(permit.uses()) == 2 * 3
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from belmont.federated.asked_by import Signing
 from belmont.federated.deployed.http import explained
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.exchange import Exchange
@@ -96,7 +97,7 @@ def test_a_reply_that_was_lost_is_the_same_the_second_time(deployment: Any) -> N
     content = round_content(Claim(permit, 1, 1 << 37, scene.participants), scene.config, scene.model)
     with closing(deployment.grid()) as grid:
         exchange = Exchange(
-            scene.registry, grid, permit, scene.participants, timeout_seconds=60, node_ids=grid.node_ids
+            scene.by_researcher, grid, permit, scene.participants, timeout_seconds=60, node_ids=grid.node_ids
         )
         first, second = (exchange.ask("train", 1, content)[0] for _ in range(2))
     for dataset in scene.participants:
@@ -122,8 +123,9 @@ def test_a_run_that_ended_before_its_replies_came_keeps_no_node_from_the_next(de
     with closing(deployment.grid()) as ended:
         scene.open_round(permit)
         content = round_content(Claim(permit, 1, 1 << 37, scene.participants), scene.config, scene.model)
+        signed = Signing(scene.by_researcher).signed("train", dict.fromkeys(scene.participants, content))
         for dataset in scene.participants:
-            ended.push_messages([ended.create_message(content, "train", ended.node_ids[dataset], "1")])
+            ended.push_messages([ended.create_message(signed[dataset], "train", ended.node_ids[dataset], "1")])
     with closing(deployment.grid()) as grid:
         trained = patient_training(scene, grid, permit)
         result = trained.round()

@@ -70,7 +70,7 @@ def sent(deployment: Any, permit: Any, n: int = 1, bundle: Any = None, **changes
     config, model = changes.get("config", scene.config), changes.get("model", scene.model)
     with closing(deployment.grid(bundle)) as grid:
         exchange = Exchange(
-            scene.registry, grid, permit, scene.participants, timeout_seconds=60, node_ids=grid.node_ids
+            scene.by_researcher, grid, permit, scene.participants, timeout_seconds=60, node_ids=grid.node_ids
         )
         claim = Claim(permit, n, exchange.purpose, scene.participants)
         _, outcomes = exchange.ask("train", n, round_content(claim, config, model))

@@ -1,4 +1,7 @@
-"""One message to every participant, and their replies: what rounds and queries have in common for the researcher."""
+"""One message to every participant, and their replies: what rounds and queries have in common for the researcher.
+
+Each message is signed by the account that the registry writes as, which is the permit's data user or works for it.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from belmont.federated.asked_by import Signing
 from belmont.federated.errors import FederatedError
 from belmont.federated.node.node import node_id_of
 from belmont.federated.outcome import HospitalOutcome, outcome_of
@@ -30,11 +34,15 @@ class Exchange:
         node_ids: Mapping[DatasetId, int] | None = None,
         patience_seconds: float = 0.0,
     ) -> None:
-        """``timeout_seconds`` is for one answer, ``patience_seconds`` for asking again whoever was away."""
+        """``timeout_seconds`` is for one answer, ``patience_seconds`` for asking again whoever was away.
+
+        Raises RegistryArgumentError for a registry that is bound to no account that signs.
+        """
         self.registry = registry
         self.permit_id = permit_id
         self.participants = participants
         self.purpose = self.permit().terms.purpose if purpose is None else purpose
+        self._signing = Signing(registry)
         self._grid = grid
         self._timeout = timeout_seconds
         self._patience = patience_seconds
@@ -76,6 +84,7 @@ class Exchange:
         deadline = time.monotonic() + self._patience
         everybody = self.participants if participants is None else participants
         contents = dict.fromkeys(everybody, content) if isinstance(content, RecordDict) else content
+        contents = self._signing.signed(message_type, {each: contents[each] for each in everybody})
         waiting = everybody
         while waiting:
             for dataset_id, reply, outcome in self._asked(message_type, n, contents, waiting):

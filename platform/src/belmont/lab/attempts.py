@@ -19,6 +19,7 @@ from belmont.federated.node.bundle import build_bundle
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.outcome import HospitalOutcome
 from belmont.lab.models import Model
+from belmont.lab.people import Actor
 from belmont.registry.types import DatasetId, PermitId
 
 if TYPE_CHECKING:
@@ -97,15 +98,23 @@ def attempts(permit: "Permit", model: Model, served: Arrays) -> Iterator[Attempt
         dishonest["an old round once more"] = dataclasses.replace(honest, n=1, arrays=model.initial())
     for what, sent in dishonest.items():
         yield Attempt(what, send(permit, sent))
+    if hospitals := permit.consortium.hospitals:  # one that takes part knows everything that is asked
+        yield Attempt("a hospital that asks the others", send(permit, honest, hospitals[0]))
 
 
-def send(permit: "Permit", sent: Round) -> tuple[HospitalOutcome, ...]:
-    """Sends one round's messages and reads each node's answer."""
+def send(permit: "Permit", sent: Round, by: Actor | None = None) -> tuple[HospitalOutcome, ...]:
+    """Sends one round's messages and reads each node's answer; ``by`` signs them, by default the researcher."""
     consortium = permit.consortium
+    account = (by or consortium.researcher).identity.account
     with closing(consortium.grid(sent.participants)) as grid:
         grid.deliver(sent.bundle)
         exchange = Exchange(
-            consortium.registry, grid, sent.permit_id, sent.participants, sent.purpose, node_ids=grid.node_ids
+            consortium.registry.as_(account),
+            grid,
+            sent.permit_id,
+            sent.participants,
+            sent.purpose,
+            node_ids=grid.node_ids,
         )
         claim = Claim(sent.permit_id, sent.n, sent.purpose, sent.participants)
         _, outcomes = exchange.ask("train", sent.n, round_content(claim, sent.config, sent.arrays))

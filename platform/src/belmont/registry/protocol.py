@@ -13,6 +13,7 @@ and returns once the write is final. Who may write what stands at the top of eac
 
 from typing import Protocol, Self, runtime_checkable
 
+from belmont.identity.signed_message import Signer
 from belmont.registry.claims import TotalClaim
 from belmont.registry.consents.protocol import Consents
 from belmont.registry.credits.protocol import Credits
@@ -74,6 +75,9 @@ class Registry(Protocol):
     @property
     def address(self) -> Address | None:
         """The identity this registry writes for; None when it only reads."""
+
+    def signer(self) -> Signer:
+        """The account that this registry writes as, to sign messages by. Raises RegistryArgumentError if it cannot."""
 
     # --- areas of their own ---
 

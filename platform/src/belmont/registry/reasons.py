@@ -18,6 +18,7 @@ class Reason(StrEnum):
     DATASET_DESTROYED = "DATASET_DESTROYED"
     RETENTION_OVER = "RETENTION_OVER"
     DATA_USER_INACTIVE = "DATA_USER_INACTIVE"
+    NOT_THE_DATA_USER = "NOT_THE_DATA_USER"
     DATA_HOLDER_INACTIVE = "DATA_HOLDER_INACTIVE"
     PURPOSE_MISMATCH = "PURPOSE_MISMATCH"
     CODE_MISMATCH = "CODE_MISMATCH"
@@ -64,6 +65,7 @@ _REMEDIES = {
     Reason.DATASET_DESTROYED: "The dataset no longer exists; apply without it.",
     Reason.RETENTION_OVER: "The dataset's retention date has passed; apply without it.",
     Reason.DATA_USER_INACTIVE: "The permit's data user is no longer a member; a member has to apply anew.",
+    Reason.NOT_THE_DATA_USER: "Ask with the key of the permit's data user, or of a delegate that works for it now.",
     Reason.DATA_HOLDER_INACTIVE: "The dataset's holder is no longer a member; continue without its dataset.",
     Reason.PURPOSE_MISMATCH: "Use the data only for the purpose that was approved, or apply for another.",
     Reason.CODE_MISMATCH: "Run exactly the code whose hash was approved, or apply with the new code.",

@@ -19,6 +19,7 @@ from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, scalars
 from belmont.federated.secagg.masking import pair_stream
 from belmont.federated.secagg.setup import Joined
+from belmont.registry.protocol import Registry
 from belmont.registry.types import Address, DatasetId
 from belmont.zk.bounded.dispute import commit_elements
 from belmont.zk.bounded.encoding import read_points, write_points
@@ -99,6 +100,12 @@ class MaskAccount:
             "content": hashlib.sha256(self.content()).digest(),
         }
         return encode_typed_data(_DOMAIN, _TYPES, values)
+
+
+def is_signed(registry: Registry, account: MaskAccount, context: Context, recorded: bytes) -> bool:
+    """Whether the dataset's holder, or who works for it now by the chain, signed an account for the recorded vector."""
+    dataset, signer = registry.dataset(account.dataset_id), account.signer(context, recorded)
+    return dataset is not None and signer is not None and registry.identities.works_for(dataset.holder, signer)
 
 
 def account_of(joined: Joined, layout_hash: bytes, shape: Shape, others: tuple[DatasetId, ...]) -> MaskAccount:

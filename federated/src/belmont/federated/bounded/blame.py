@@ -16,7 +16,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from belmont.federated.bounded.account import MaskAccount, grown_mask
+from belmont.federated.bounded.account import MaskAccount, grown_mask, is_signed
 from belmont.federated.bounded.record import RoundRecord, check_updates, recorded_hashes, transcript
 from belmont.federated.errors import QueryError, SecAggError
 from belmont.federated.query.pair_proof import PairProof, check_pair
@@ -94,11 +94,11 @@ def judge(
 
     masks: dict[bytes, dict[bytes, tuple[G1, ...]]] = {}
     for dataset_id in opened.recorded:
-        account, dataset = accounts.get(dataset_id), registry.dataset(dataset_id)
+        account = accounts.get(dataset_id)
         if account is None:  # 1
             name(dataset_id, "it gave no account of its masks")
             continue
-        if dataset is None or account.signer(context, recorded[dataset_id]) != dataset.holder:
+        if not is_signed(registry, account, context, recorded[dataset_id]):
             name(dataset_id, "its account of its masks is not signed by it for the vector that it recorded")
             continue
         try:

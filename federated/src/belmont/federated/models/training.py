@@ -21,7 +21,7 @@ from flwr.serverapp import Grid
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.errors import FederatedError, RoundRefused
 from belmont.federated.exchange import Exchange
-from belmont.federated.grid.records import read_arrays, read_metrics
+from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
 from belmont.federated.models.secure import SecureRounds
@@ -118,8 +118,8 @@ class Training:
         """What each participant is sent."""
         if self._secure is None:
             return dict.fromkeys(claim.participants, round_content(claim, self._config, self.model))
-        packages = self._secure.packages(claim)
-        return {each: round_content(claim, self._config, self.model, packages[each]) for each in claim.participants}
+        packages, model = self._secure.packages(claim), write_arrays(self.model)
+        return {each: round_content(claim, self._config, model, packages[each]) for each in claim.participants}
 
     def _updates(self, n: int, replies: dict[DatasetId, Message]) -> list[Update]:
         """Each hospital's own update, as it recorded it."""

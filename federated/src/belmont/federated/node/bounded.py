@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from flwr.app import ConfigRecord, RecordDict
 
-from belmont.federated.bounded.account import MaskAccount, account_of
+from belmont.federated.bounded.account import MaskAccount, account_of, is_signed
 from belmont.federated.bounded.blame import pair_context
 from belmont.federated.bounded.proved import check_update
 from belmont.federated.bounded.settings import UpdateBounds
@@ -106,8 +106,8 @@ class Disputes:
         except SecAggError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         with chain_read():
-            dataset = self.registry.dataset(peer)
-        if dataset is None or account.signer(joined.context, answered.hashes[peer]) != dataset.holder:
+            is_theirs = is_signed(self.registry, account, joined.context, answered.hashes[peer])
+        if not is_theirs:
             raise Refusal(Reason.REQUEST_MALFORMED, "this account is not signed by the hospital that it is of")
         if account.points[self.dataset_id] == own_account.points[peer]:
             raise Refusal(Reason.REQUEST_MALFORMED, "both hospitals say the same of their pair: nothing is disputed")

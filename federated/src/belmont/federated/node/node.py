@@ -1,8 +1,8 @@
 """The node of one hospital, for one dataset: takes Flower messages, answers or refuses them.
 
-A node opens nothing by itself, trusts no coordinator, and answers every message: with a result that the gate released,
-or with a Flower error that carries a typed reason (`belmont.federated.errors`). What goes wrong inside stays in the
-hospital's log; the error is a fixed sentence.
+A node opens nothing by itself, trusts no coordinator, and serves nobody but the permit's data user (`data_user`). It
+answers every message: with a result that the gate released, or with a Flower error that carries a typed reason
+(`belmont.federated.errors`). What goes wrong inside stays in the hospital's log; the error is a fixed sentence.
 """
 
 import hashlib
@@ -35,6 +35,7 @@ from belmont.federated.local_log import place_of
 from belmont.federated.node.bounded import Disputes
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
 from belmont.federated.node.consents import NodeConsents
+from belmont.federated.node.data_user import DataUserOnly
 from belmont.federated.node.disclosures import Disclosures
 from belmont.federated.node.queries import QueryServer
 from belmont.federated.node.requests import ACCOUNT, DEAL, SETTLE, UNMASK, read_after, read_deal
@@ -113,6 +114,7 @@ class HospitalNode:
             self._versions = NewestVersion(registry, dataset_id, open_version, consents)
             opened.callback(runner.close)
             self._files = opened.pop_all()
+        self._data_user_only = DataUserOnly(registry, dataset_id)
         bundle = self._bundles.get
         self._secure = SecureRounds(gate, registry, self._ledger, dataset_id, mask_private_key)
         self._disputes = Disputes(registry, dataset_id, account, self._secure.answered)
@@ -200,6 +202,9 @@ class HospitalNode:
             raise Refusal(Reason.REQUEST_MALFORMED, "the message has no identifier")
         if metadata.dst_node_id != self.node_id:
             raise Refusal(Reason.REQUEST_MALFORMED, "the message is addressed to another node")
+        if metadata.message_type not in ("train", "query", DEAL, UNMASK, ACCOUNT, SETTLE):
+            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node serves messages of type train and query only")
+        message = self._data_user_only.opened(message)
         if metadata.message_type == "train":
             return self._rounds.serve(message)
         if metadata.message_type == "query":
@@ -211,10 +216,8 @@ class HospitalNode:
                 return self._secure.unmask(read_after(message.content))
             if metadata.message_type == ACCOUNT:
                 return self._disputes.give_account(read_after(message.content))
-            if metadata.message_type == SETTLE:
-                return self._disputes.settle(read_after(message.content))
+            return self._disputes.settle(read_after(message.content))
         except (Refusal, NodeFault):
             raise
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
-        raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node serves messages of type train and query only")

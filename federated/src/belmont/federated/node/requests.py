@@ -1,5 +1,7 @@
 """The messages a node understands, read strictly: an unknown or missing record or key is an error.
 
+Each comes with the data user's signature (`belmont.federated.asked_by`), which is checked and taken away before.
+
 A round (Flower message type ``train``):
 
     use     ConfigRecord   permit, n, purpose: int; participants: list of 32-byte dataset identifiers
@@ -81,10 +83,14 @@ class QueryMessage:
 
 
 def round_content(
-    claim: Claim, config: RunConfig, arrays: Arrays, packages: Sequence[bytes] | None = None
+    claim: Claim, config: RunConfig, arrays: Arrays | ArrayRecord, packages: Sequence[bytes] | None = None
 ) -> RecordDict:
-    """The content of a round's message; with ``packages`` for one hospital, where the sum is secure."""
-    content = RecordDict({"use": _use(claim), "config": ConfigRecord(dict(config)), "arrays": write_arrays(arrays)})
+    """The content of a round's message; with ``packages`` for one hospital, where the sum is secure.
+
+    A model that several messages share is written once (`write_arrays`).
+    """
+    written = arrays if isinstance(arrays, ArrayRecord) else write_arrays(arrays)
+    content = RecordDict({"use": _use(claim), "config": ConfigRecord(dict(config)), "arrays": written})
     if packages is not None:
         content["packages"] = ConfigRecord({"packages": list(packages)})
     return content
@@ -128,7 +134,7 @@ def read_round(content: RecordDict) -> RoundMessage:
     if not isinstance(arrays, ArrayRecord):
         raise FederatedError("arrays has to be an ArrayRecord")
     packages = _read_packages(content) if secure else None
-    return RoundMessage(_read_use(content), _read_config(content), read_arrays(arrays), packages)
+    return RoundMessage(read_use(content), _read_config(content), read_arrays(arrays), packages)
 
 
 def read_deal(content: RecordDict) -> tuple[Claim, int]:
@@ -138,7 +144,7 @@ def read_deal(content: RecordDict) -> tuple[Claim, int]:
     if not isinstance(record, ConfigRecord):
         raise FederatedError("deal has to be a ConfigRecord")
     _exactly(record, "deal", ("rounds",))
-    return _read_use(content), _whole(record["rounds"], "rounds", 16)
+    return read_use(content), _whole(record["rounds"], "rounds", 16)
 
 
 def read_after(content: RecordDict) -> AfterMessage:
@@ -159,7 +165,7 @@ def read_after(content: RecordDict) -> AfterMessage:
         if type(peer) is not bytes or len(peer) != 32 or type(data) is not bytes or len(data) > MAX_ACCOUNT_BYTES:
             raise FederatedError("an account has a peer of 32 bytes, and bytes")
         account = DatasetId(peer), data
-    return AfterMessage(_read_use(content), _read_config(content), _read_packages(content), updates, account)
+    return AfterMessage(read_use(content), _read_config(content), _read_packages(content), updates, account)
 
 
 def read_query(content: RecordDict) -> QueryMessage:
@@ -172,7 +178,7 @@ def read_query(content: RecordDict) -> QueryMessage:
     canonical, context = record["canonical"], record["context"]
     if type(canonical) is not bytes or type(context) is not bytes:
         raise FederatedError("canonical and context have to be bytes")
-    return QueryMessage(_read_use(content), canonical, context)
+    return QueryMessage(read_use(content), canonical, context)
 
 
 def _use(claim: Claim) -> ConfigRecord:
@@ -182,8 +188,9 @@ def _use(claim: Claim) -> ConfigRecord:
     )
 
 
-def _read_use(content: RecordDict) -> Claim:
-    use = content["use"]
+def read_use(content: RecordDict) -> Claim:
+    """Read what a message says of itself, of any type. Raises FederatedError."""
+    use = content.get("use")
     if not isinstance(use, ConfigRecord):
         raise FederatedError("use has to be a ConfigRecord")
     _exactly(use, "use", ("permit", "n", "purpose", "participants"))

@@ -42,7 +42,7 @@ def did_document(did: str, chain_id: int, events: Sequence[AuditEvent], now: int
 def as_signer(account: Any) -> Signer:
     if not hasattr(account, "unsafe_sign_hash"):
         raise RegistryArgumentError(
-            "This account signs transactions only; have the change signed as a message instead."
+            "This account signs transactions only, and this takes a signed message: use one that signs both."
         )
     signer: Signer = account
     return signer
