@@ -6,6 +6,7 @@
    researcher closes the round on chain over those that did.
 4. Whoever recorded and whose vector did not arrive is asked again, and so is who does not release: the same request
    gets the same bytes.
+5. In a private sum nobody says on how many rows it rests: rows are those that the chain has of the versions in it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from belmont.federated.errors import FederatedError, RoundRefused, SecAggError
 from belmont.federated.exchange import Exchange
-from belmont.federated.models.combine import Update
+from belmont.federated.models.combine import ROWS_METRIC, Update
 from belmont.federated.node.requests import DEAL, MAX_ROUNDS_DEALT, UNMASK, Claim, deal_content, unmask_content
 from belmont.federated.outcome import HospitalOutcome
 from belmont.federated.secagg.context import Context
@@ -25,7 +26,7 @@ from belmont.federated.secagg.opening import open_sum
 from belmont.federated.secagg.release import Shares
 from belmont.federated.secagg.settings import SecureSum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, public_part
-from belmont.registry.types import DatasetId, UseKind
+from belmont.registry.types import DatasetId, RecordedUse, UseKind
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ class SecureRounds:
         if len(state.recorded) < len(claim.participants) and not state.closed:
             registry.close_round(claim.permit_id, claim.n)  # 3
             state = registry.round_state(claim.permit_id, claim.n)
-        recorded = {
-            use.dataset_id: use.result_hash
+        uses = [
+            use
             for use in registry.uses(claim.permit_id)
             if (use.kind, use.n) == (UseKind.ROUND, claim.n) and use.dataset_id in state.recorded
-        }
+        ]
+        recorded = {use.dataset_id: use.result_hash for use in uses}
         missing = tuple(each for each in claim.participants if each in recorded and each not in replies)
         if missing:  # 4
             again, _ = self._exchange.ask("train", claim.n, contents, missing)
@@ -80,12 +82,20 @@ class SecureRounds:
         shares = {each: _shares(context, each, answer) for each, answer in answers.items()}
         opened = open_sum(context, self._publics(context), recorded, vectors, shares)
         arrays, metrics = self._secure.decode(opened.total)
+        if self._secure.private:
+            metrics = {ROWS_METRIC: float(sum(self._registered(use) for use in uses))}  # 5
         return Opened(Update(arrays, metrics), opened.recorded, opened.wrong_shares)
 
     def can_open(self, claim: Claim, outcomes: tuple[HospitalOutcome, ...]) -> bool:
         """Whether enough answered, and none refused for a reason of its own."""
         answered = sum(outcome.answered for outcome in outcomes)
         return answered >= self._context(claim).threshold and all(o.answered or o.may_pass for o in outcomes)
+
+    def _registered(self, use: RecordedUse) -> int:
+        version = self._exchange.registry.version(use.dataset_id, use.version)
+        if version is None:
+            raise FederatedError(f"the chain has no version {use.version} of a dataset that was computed on")
+        return version.rows
 
     def _deal(self, claim: Claim) -> None:
         permit = self._exchange.permit()
