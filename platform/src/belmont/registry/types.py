@@ -89,7 +89,7 @@ class Computation(IntFlag):
 
 
 class AnswerMode(IntEnum):
-    """Whether answers are exact totals or carry the hospitals' noise; a permit of the second kind has no round without."""
+    """Whether answers are exact totals, or carry the hospitals' noise and no round is without."""
 
     EXACT = 1
     PRIVATE = 2
