@@ -6,7 +6,19 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 
-NAMES = ("generator", "chain", "consents", "grid", "query", "accounting", "secagg", "executor", "zk", "bounded")
+NAMES = (
+    "generator",
+    "chain",
+    "consents",
+    "grid",
+    "query",
+    "accounting",
+    "private_training",
+    "secagg",
+    "executor",
+    "zk",
+    "bounded",
+)
 
 
 def flat(figures: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -489,7 +489,7 @@ def opened_by_a_stranger(scene: Any, claim: Claim) -> Any:
         exchange = Exchange(scene.registry.as_(STRANGER), grid, scene.permit, scene.participants)
         secure = read_secure_sum(scene.config)
         assert secure is not None
-        rounds = SecureRounds(exchange, secure)
+        rounds = SecureRounds(exchange, secure, scene.config)
         packages = rounds.packages(claim)
         contents = {
             each: round_content(claim, scene.config, scene.model, packages[each]) for each in scene.participants

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.federated.privacy.scenes import STEPS, made_private
+from tests.federated.privacy.scenes import training as private_training
 from tests.federated.test_secure_rounds import PURPOSE, ask, plain_model, refusal, training
 
 from belmont.federated.bounded import proved
@@ -57,9 +59,9 @@ class Lying(SecureRounds):
 
     twist: Any = None
 
-    def _masked(self, bounds: Any, layout: Any, joined: Any, vector: Any) -> Any:
+    def _masked(self, bounds: Any, layout: Any, joined: Any, vector: Any, root: bytes) -> Any:
         statement = bounds.statement(joined.context, layout, self.dataset_id)
-        honest = proved.prove(statement, vector, self.ledger.root(joined.context.permit_id))
+        honest = proved.prove(statement, vector, root)
         values, proof = type(self).twist(statement, vector, honest)
         hashed = hashlib.sha256(proof).digest()
         return mask_scalars(joined, bounds.layout_hash(layout), values, hashed), proof
@@ -152,10 +154,10 @@ def test_without_bounds_the_same_lie_moves_the_model_and_nobody_notices(scene: A
     scene.permit = scene.issue()
 
     class Loud(SecureRounds):
-        def _masked(self, bounds: Any, layout: Any, joined: Any, vector: Any) -> Any:
+        def _masked(self, bounds: Any, layout: Any, joined: Any, vector: Any, root: bytes) -> Any:
             vector = vector.copy()
             vector[:4] += 2**40
-            return super()._masked(bounds, layout, joined, vector)
+            return super()._masked(bounds, layout, joined, vector, root)
 
     node = scene.nodes[2]
     secure = node._secure
@@ -438,3 +440,16 @@ def test_what_a_bounded_hospital_sends_says_nothing_of_its_rows(bounded: Any) ->
         assert sum(word > ORDER // 2 for word in words) > len(words) // 3
     assert len(list(bounded.registry.uses(bounded.permit))) == 4
     assert {use.kind for use in bounded.registry.uses(bounded.permit)} == {UseKind.ROUND}
+
+
+def test_an_update_with_noise_is_proved_to_be_bounded_as_it_leaves(scene: Any) -> None:
+    made_private(scene)
+    bounds, _ = UpdateBounds.of(2_000.0, fraction_bits=STEPS.noise.fraction_bits)
+    scene.config = logistic_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
+    scene.permit = scene.issue(rho_per_dataset=10**8)
+    with closing(scene.grid()) as grid:
+        result = private_training(scene, grid).round()
+    assert result.privacy is not None and result.metrics == {}
+    opened = open_round(result.record, scene.registry)
+    assert len(opened.updates) == 4
+    assert np.abs(opened.total).max() <= 4 * bounds.bound

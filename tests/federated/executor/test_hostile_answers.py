@@ -183,6 +183,12 @@ def test_what_is_written_is_what_is_read():
     assert wire.read_outcome(2, b"") == TooSmall()
 
 
+def test_where_noise_is_added_metrics_are_left_out_also_of_a_process_that_sends_them():
+    plain, noisy = wire.read_outcome(1, BODY), wire.read_outcome(1, BODY, noisy=True)
+    assert isinstance(plain, Answer) and isinstance(noisy, Answer)
+    assert plain.metrics and noisy.metrics == {} and np.array_equal(noisy.arrays["w"], plain.arrays["w"])
+
+
 @pytest.mark.parametrize("kind", [0, 2, 4, 255])
 def test_no_other_kind_of_frame_is_read(kind):
     with pytest.raises(wire.MalformedAnswer):

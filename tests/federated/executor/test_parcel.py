@@ -48,13 +48,14 @@ def task(**changes):
     config=st.dictionaries(st.text(max_size=20), SCALARS, max_size=5),
     arrays=st.dictionaries(st.text(max_size=20), ARRAYS, max_size=4),
     rows=st.integers(0, 70),
+    noisy=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
-def test_what_goes_in_comes_out(bundle, config, arrays, rows):
-    sent = task(bundle=bundle, config=config, arrays=arrays, table=HospitalTable(rows))
+def test_what_goes_in_comes_out(bundle, config, arrays, rows, noisy):
+    sent = task(bundle=bundle, config=config, arrays=arrays, table=HospitalTable(rows), noisy=noisy)
     with packed(sent) as descriptor:
         got = unpack(descriptor)
-    for name in ("bundle", "code_hash", "config", "permit_id", "n", "node_id", "min_cohort", "smallest_cell"):
+    for name in ("bundle", "code_hash", "config", "permit_id", "n", "node_id", "min_cohort", "smallest_cell", "noisy"):
         assert getattr(got, name) == getattr(sent, name)
     assert [(key, type(value)) for key, value in got.config.items()] == [(k, type(v)) for k, v in config.items()]
     assert list(got.arrays) == list(arrays)

@@ -144,3 +144,16 @@ def test_a_table_without_rows_and_one_without_columns_pass(runner, study):
     task = study("return answer(message, got=1)")
     for table in (Empty(3), type(task.table)(0)):
         assert isinstance(runner.run(type(task)(**(vars(task) | {"table": table}))), Answer)
+
+
+def test_what_noise_is_added_to_may_be_not_finite_and_comes_without_metrics(runner, study):
+    """A round that fails because of one patient's number, or a metric that leaves, would tell of that patient."""
+    body = """
+    arrays = {"w": Array(np.array([1.0, np.nan, -np.inf]))}
+    metrics = MetricRecord({"loss": float("nan"), "patient-4711": 1.0})
+    return Message(RecordDict({"arrays": ArrayRecord(arrays), "metrics": metrics}), reply_to=message)
+    """
+    outcome = runner.run(study(body, noisy=True))
+    assert isinstance(outcome, Answer) and outcome.metrics == {}
+    np.testing.assert_array_equal(outcome.arrays["w"], [1.0, np.nan, -np.inf])
+    assert isinstance(runner.run(study(body)), Failed)

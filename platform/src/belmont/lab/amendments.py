@@ -43,7 +43,7 @@ def amended(
     rho_per_dataset: int | None = None,
 ) -> StudyTerms:
     """The terms to apply for. Raises ``LabError`` where nothing changes, or where more was used than they allow."""
-    from belmont.lab.applications import computations_of, duration_seconds
+    from belmont.lab.applications import answer_mode, computations_of, duration_seconds
 
     if not reason.strip():
         raise LabError("say why in reason=...: the board reads it before it votes")
@@ -53,6 +53,7 @@ def amended(
         "datasets": None if datasets is None else tuple(datasets),
         "code_hash": model.code_hash if model else None,
         "config_hash": model.config_hash if model else None,
+        "answer_mode": answer_mode(model) if model else None,
         "rounds": rounds,
         "queries": queries,
         "purpose": purpose,

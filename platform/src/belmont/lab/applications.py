@@ -41,31 +41,42 @@ class Applications:
         datasets: Sequence[DatasetId] | None = None,
         model: "Model | None" = None,
         rounds: int = 10,
-        queries: int = 2,
+        queries: int | None = None,
         purpose: int = PURPOSE,
         protocol: str = "",
         min_hospitals: int = 3,
         min_cohort: int = 20,
         duration_days: float = 30.0,
-        rho_per_dataset: int = 0,
+        rho_per_dataset: int | None = None,
         intended_use: Declaration = SILENT,
     ) -> Study:
         """Apply for a permit, as this machine's data user. Nothing can run before the board and the holders agree.
 
         ``datasets`` is every registered one that was not destroyed, unless named. ``model`` fixes the code and
         configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares what datasets'
-        conditions ask for (docs/duo.md). The answers of this release are exact totals, so ``rho_per_dataset``
-        (micro-zCDP) is 0 unless a study charges noise. Raises ``RegistryRefused``.
+        conditions ask for (docs/duo.md). With a model that has noise the permit admits nothing without it: there are no
+        queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named. Otherwise there are two
+        queries unless named, answers are exact totals, and nothing is charged. Raises ``RegistryRefused``.
         """
         from belmont.lab.models import LogisticModel
 
+        approved_model = model or LogisticModel.default()
+        noise = None if approved_model.private is None else approved_model.private.noise
+        if queries is None:
+            queries = 0 if noise else 2
+        if noise and queries:
+            raise LabError("a permit for rounds with noise has no queries, which are exact: apply with queries=0")
+        if noise and min_hospitals < noise.min_contributors:
+            least = noise.min_contributors
+            raise LabError(f"min_hospitals is {min_hospitals}, and the model's noise is for {least} hospitals at least")
+        if rho_per_dataset is None:
+            rho_per_dataset = rounds * approved_model.rho_per_round
         chosen = tuple(datasets) if datasets is not None else _existing(self)
         if queries and min(min_hospitals, len(chosen)) < TOTAL_HOSPITALS_MIN:
             raise LabError(
                 f"min_hospitals is {min_hospitals} and datasets are {len(chosen)}: every query needs "
                 f"{TOTAL_HOSPITALS_MIN} hospitals; name more, or apply with queries=0"
             )
-        approved_model = model or LogisticModel.default()
         terms = StudyTerms(
             title=title,
             protocol_hash=hashlib.sha256((protocol or title).encode()).digest(),
@@ -79,7 +90,7 @@ class Applications:
             rho_per_dataset=MicroRho(rho_per_dataset),
             min_hospitals=min_hospitals,
             min_cohort=min_cohort,
-            answer_mode=AnswerMode.EXACT,
+            answer_mode=answer_mode(approved_model),
             duration_seconds=duration_seconds(duration_days),
             intended_use=intended_use,
         )
@@ -109,6 +120,11 @@ class Applications:
         ]  # fmt: skip
         columns = ["study", "title", "amends", "status", "for", "against"]
         return pd.DataFrame(rows, columns=columns).set_index("study")
+
+
+def answer_mode(model: "Model") -> AnswerMode:
+    """Whether a permit for this model admits only what carries noise."""
+    return AnswerMode.EXACT if model.private is None else AnswerMode.PRIVATE
 
 
 def computations_of(rounds: int, queries: int) -> Computation:

@@ -4,9 +4,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from belmont.federated.models.privacy import DELTA
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
-from belmont.lab import cards, documents
+from belmont.lab import budgets, cards, documents
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
@@ -99,13 +100,15 @@ class Permit:
         model: Model | None = None,
         start: TrainingResult | None = None,
         datasets: tuple[DatasetId, ...] | None = None,
+        delta: float = DELTA,
     ) -> TrainingResult:
         """Runs the next rounds, by default all that are left; each hospital checks each of them.
 
         ``model`` is what was applied with, by default the shipped logistic regression on every feature. ``start``
         continues from an earlier result. Raises ``RoundRefused`` with each hospital's own reason; the rounds before it
         are in ``last_training``, as they are after an interrupt. Asks the nodes even when no round is left, so that
-        the refusal is theirs.
+        the refusal is theirs; but where the privacy budget is gone, opens nothing and raises ``LabError``. Epsilon is
+        shown at ``delta``.
         """
         record = self.record
         chosen = model or LogisticModel.default()
@@ -114,6 +117,8 @@ class Permit:
         if rounds is not None and (type(rounds) is not int or rounds < 1 or rounds > max(left, 1)):
             raise LabError(f"rounds is {rounds!r}: this permit has {left} left, and a call trains at least one")
         count = max(left, 1) if rounds is None else rounds
+        registry, names = self.consortium.registry, self.consortium.dataset_names
+        count = budgets.affordable(registry, record, participants, names, chosen, count, all_of_them=rounds is not None)
         earlier = start.rounds if start else []
         self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
         with closing(self.consortium.grid(participants)) as grid:
@@ -129,6 +134,7 @@ class Permit:
                 node_ids=grid.node_ids,
                 timeout_seconds=self.consortium.timeout_seconds,
                 patience_seconds=self.consortium.patience_seconds,
+                delta=delta,
             )
             with watched(training.rounds(count), count, earlier) as results:
                 for finished in results:
@@ -177,6 +183,14 @@ class Permit:
             for use in self.consortium.registry.uses(self.id)
         ]
         return pd.DataFrame(rows, columns=["kind", "n", "dataset", "micro-rho", "block", "result"])
+
+    def budget(self, *, model: Model | None = None, delta: float = DELTA) -> "pd.DataFrame":
+        """For each dataset, what was spent of its privacy budgets under this permit, and what is left.
+
+        In micro-rho, and as epsilon at ``delta``: of what was spent, and of that with all that is left. With the
+        ``model`` whose noise it was, a tighter epsilon and the rounds that are left.
+        """
+        return budgets.frame(self.consortium.registry, self.record, self.consortium.dataset_names, model, delta)
 
     # --- stop ---
 
@@ -241,6 +255,7 @@ class Permit:
             "datasets": ", ".join(names[d] for d in record.covered),
             "withdrawn": ", ".join(names[d] for d in record.withdrawn) or "none",
             "safeguards": f"at least {terms.min_hospitals} hospitals, {terms.min_cohort} patients at each",
+            "privacy budget": budgets.card(terms),
             "code": cards.short(terms.code_hash),
             "configuration": cards.short(terms.config_hash),
         }

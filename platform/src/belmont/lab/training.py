@@ -35,12 +35,17 @@ class TrainingResult:
 
     @cached_property
     def history(self) -> "pd.DataFrame":
-        """One row a round: rows over all hospitals, mean loss before the round, time, and AUC where it is known."""
+        """One row a round: rows over all hospitals, mean loss before the round, time, and AUC where it is known.
+
+        With noise there is no loss, but what the round cost, and epsilon of all rounds up to it.
+        """
         import pandas as pd
 
         records = []
         for result in self.rounds:
             row = {"round": result.n, "rows": result.rows, **result.metrics, "milliseconds": result.milliseconds}
+            if result.privacy:
+                row |= {"micro-rho": result.privacy.rho, "epsilon": result.privacy.epsilon}
             if self._yardstick:
                 row["auc"] = self._yardstick.auc(self.model, result.model)
             records.append(row)
@@ -111,21 +116,31 @@ class TrainingResult:
         return self.rounds[-1]
 
     def __repr__(self) -> str:
-        return f"TrainingResult({len(self.rounds)} rounds of {type(self.model).__name__})"
+        privacy = self.rounds[-1].privacy if self.rounds else None
+        spent = f", epsilon {privacy.epsilon:.3g}" if privacy else ""
+        return f"TrainingResult({len(self.rounds)} rounds of {type(self.model).__name__}{spent})"
 
     def _repr_html_(self) -> str:
         rows = [round_row(result) for result in self.rounds]
         return cards.card(f"Training: {len(self.rounds)} rounds", cards.table(ROUND_COLUMNS, rows))
 
+    @property
+    def epsilon(self) -> float | None:
+        """Of all rounds so far, for the dataset that has spent most; None where a round had no noise."""
+        privacy = self._last.privacy
+        return None if privacy is None else privacy.epsilon
 
-ROUND_COLUMNS = ("round", "hospitals", "rows", "loss before the round", "model", "ms")
+
+ROUND_COLUMNS = ("round", "hospitals", "rows", "loss before the round", "epsilon so far", "model", "ms")
 
 
 def round_row(result: RoundResult) -> list[object]:
     """One round as a table row."""
     answered = sum(hospital.answered for hospital in result.hospitals)
     loss = f"{result.metrics['loss']:.4f}" if "loss" in result.metrics else ""
-    return [result.n, answered, f"{result.rows:,}", loss, cards.short(result.model_hash), f"{result.milliseconds:.0f}"]
+    epsilon = f"{result.privacy.epsilon:.3g}" if result.privacy else "none: exact"
+    model, milliseconds = cards.short(result.model_hash), f"{result.milliseconds:.0f}"
+    return [result.n, answered, f"{result.rows:,}", loss, epsilon, model, milliseconds]
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Computation(IntFlag):
 
 
 class AnswerMode(IntEnum):
-    """Whether query answers are exact totals or carry the hospitals' noise."""
+    """Whether answers are exact totals, or carry the hospitals' noise and no round is without."""
 
     EXACT = 1
     PRIVATE = 2

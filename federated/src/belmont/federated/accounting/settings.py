@@ -92,6 +92,17 @@ class PrivacySettings:
         """The largest norm of a contribution, in units of 2^-fraction_bits, rounded down."""
         return math.floor(Fraction(self.clip_norm) * (1 << self.fraction_bits))
 
+    def as_config(self) -> dict[str, str | int | float | bool]:
+        """The keys of a run configuration that say this; ``read_settings`` reads them back."""
+        return {
+            "belmont-clipping": str(self.clipping),
+            "belmont-clip-norm": self.clip_norm,
+            "belmont-fraction-bits": self.fraction_bits,
+            "belmont-rho-per-round": self.rho_per_round,
+            "belmont-min-contributors": self.min_contributors,
+            "belmont-honest-contributors": self.honest_contributors,
+        }
+
     @property
     def sensitivity_sq(self) -> int:
         """The square of how far one patient moves a hospital's integers, in L2.

@@ -43,8 +43,10 @@ class UpdateBounds:
             _check(SQUARES_KEY, self.squares, MOST_NORM_SQUARED)
 
     @classmethod
-    def of(cls, largest: float, norm: float | None = None) -> "tuple[UpdateBounds, int]":
-        """Bounds in an update's own units, and the fraction bits that keep most of its digits.
+    def of(
+        cls, largest: float, norm: float | None = None, fraction_bits: int | None = None
+    ) -> "tuple[UpdateBounds, int]":
+        """Bounds in an update's own units, and the fraction bits that keep most of its digits, if none are given.
 
         ``largest``: of one coordinate, rows and metrics among them; ``norm``: of the whole vector (L2). A count of rows
         has no fraction, so it may go up to ``largest`` times 2^bits. Raises FederatedError.
@@ -54,6 +56,7 @@ class UpdateBounds:
         bits = min(FRACTION_BITS, math.floor(math.log2(MOST_BOUND / largest)))
         if norm is not None:
             bits = min(bits, math.floor(math.log2(math.isqrt(MOST_NORM_SQUARED) / norm)))
+        bits = bits if fraction_bits is None else fraction_bits
         if bits < 0:
             raise FederatedError(f"no proof can be made for numbers up to {largest:g}: bound them by less than 2^31")
         squares = None if norm is None else math.floor(Fraction(norm) ** 2 * 4**bits)

@@ -47,10 +47,10 @@ def write_outcome(outcome: Computed) -> list[bytes | memoryview]:
     return [HEAD.pack(_FAILED, len(body)), body]
 
 
-def read_outcome(kind: int, body: bytes) -> Computed:
-    """The outcome that a frame holds. Raises FederatedError for anything that is not exactly one."""
+def read_outcome(kind: int, body: bytes, noisy: bool = False) -> Computed:
+    """The outcome that a frame holds, of a task that is noisy or not. Raises FederatedError for anything else."""
     if kind == _ANSWER:
-        return _read_answer(body)
+        return _read_answer(body, noisy)
     if kind == _TOO_SMALL and not body:
         return TooSmall()
     if kind == _FAILED and len(body) <= _MAX_PLACE_CHARS:
@@ -76,7 +76,7 @@ def _write_answer(answer: Answer) -> list[bytes | memoryview]:
     return parts
 
 
-def _read_answer(body: bytes) -> Answer:
+def _read_answer(body: bytes, noisy: bool) -> Answer:
     reader = _Reader(body)
     count = reader.number("H")
     if count > MAX_ARRAYS:
@@ -95,7 +95,8 @@ def _read_answer(body: bytes) -> Answer:
             raise MalformedAnswer("one metric's name occurs twice")
         metrics[name] = reader.metric()
     reader.end()
-    return Answer(read_arrays(ArrayRecord(arrays)), read_metrics(MetricRecord(dict(metrics))))
+    read = read_arrays(ArrayRecord(arrays), finite=not noisy)
+    return Answer(read, {} if noisy else read_metrics(MetricRecord(dict(metrics))))
 
 
 class _Reader:

@@ -29,7 +29,7 @@ def compute(task: Task) -> Computed:
                 raise FederatedError("the bundle is not the one that was approved")
             with LoadedApp(task.bundle) as app:
                 reply = app(_message(task), _context(task, ticket))
-            arrays, metrics = _read_reply(reply)
+            arrays, metrics = _read_reply(reply, task.noisy)
             outcome = Answer(arrays, metrics)
         except BaseException as error:
             outcome = Failed(place_of(error))
@@ -62,10 +62,10 @@ def _message(task: Task) -> Message:
     return make_message(metadata=metadata, content=content)
 
 
-def _read_reply(reply: object) -> tuple[Arrays, dict[str, float]]:
+def _read_reply(reply: object, noisy: bool) -> tuple[Arrays, dict[str, float]]:
     if not isinstance(reply, Message) or not reply.has_content() or set(reply.content) != {"arrays", "metrics"}:
         raise FederatedError("a study's code answers with a Message that holds exactly arrays and metrics")
     arrays, metrics = reply.content["arrays"], reply.content["metrics"]
     if not isinstance(arrays, ArrayRecord) or not isinstance(metrics, MetricRecord):
         raise FederatedError("arrays has to be an ArrayRecord and metrics a MetricRecord")
-    return read_arrays(arrays), read_metrics(metrics)
+    return read_arrays(arrays, finite=not noisy), {} if noisy else read_metrics(metrics)

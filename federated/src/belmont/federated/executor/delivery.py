@@ -70,7 +70,7 @@ def deliver(warm: WarmProcess, task: Task, user: int, limits: Limits) -> Outcome
     if frame is None:
         return ended.outcome() if outcome is None else outcome
     try:
-        return read_outcome(*frame)
+        return read_outcome(*frame, task.noisy)
     except Exception as error:  # of whatever kind: its text could hold what the code chose
         return Failed(place_of(error))
 

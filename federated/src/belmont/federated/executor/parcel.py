@@ -93,6 +93,7 @@ def packed(task: Task) -> Iterator[int]:
         "node_id": task.node_id,
         "min_cohort": task.min_cohort,
         "smallest_cell": task.smallest_cell,
+        "noisy": task.noisy,
         "rows": task.table.rows,
         "bundle": _add(sections, np.frombuffer(task.bundle, np.uint8)),
         "arrays": {name: _add(sections, array) for name, array in task.arrays.items()},
@@ -138,6 +139,7 @@ def unpack(descriptor: int) -> Task:
         table=ArrayTable(header["rows"], columns, numbers),
         min_cohort=header["min_cohort"],
         smallest_cell=header["smallest_cell"],
+        noisy=header["noisy"],
     )
 
 

@@ -28,11 +28,13 @@ class Task:
     table: NodeTable
     min_cohort: int
     smallest_cell: int
+    noisy: bool = False
+    """Whether noise is added to the arrays: numbers that are not finite do not stop them, and metrics are left out."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the code answered, read strictly: float32 or float64 arrays, finite numbers."""
+    """What the code answered, read strictly: float32 or float64 arrays, finite numbers unless the task is noisy."""
 
     arrays: Arrays
     metrics: dict[str, float]

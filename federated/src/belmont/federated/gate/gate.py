@@ -8,7 +8,7 @@
    exchanged for one that this release does not have are CODE_UNKNOWN;
 3. ``decide`` says yes;
 4. there are as many participants as the computation itself needs (a permit's datasets have different holders, the
-   contract sees to that), and answers that need noise, which this node cannot add yet, are refused;
+   contract sees to that), and under a permit whose answers carry noise nothing is admitted that is not charged for it;
 5. the node's own ledger has fewer entries than the permit has rounds or queries, and none for this one or its message;
 6. the admission is on disk.
 
@@ -96,8 +96,11 @@ class Gate:
         if len(set(request.participants)) < least_hospitals:
             detail = f"{len(set(request.participants))} of at least {least_hospitals} hospitals"
             raise Refusal(Reason.TOO_FEW_HOSPITALS, detail)
-        if request.kind is UseKind.QUERY and permit.terms.answer_mode is not AnswerMode.EXACT:
-            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node cannot add the noise that the permit asks for")
+        if permit.terms.answer_mode is not AnswerMode.EXACT and request.rho == 0:
+            why = "this node cannot add the noise that the permit asks for"
+            if request.kind is UseKind.ROUND:
+                why = "the permit asks for noise, and the configuration for none"
+            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, why)
         kind, n, hashed = request.kind, request.n, request_hash(request)
         if self._ledger.refuses(request.permit_id, kind, n, message_id, hashed):
             raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
@@ -158,11 +161,7 @@ class Gate:
                 raise Refusal(
                     Reason.ALREADY_SERVED, f"the chain has another result of {asked.kind.name.lower()} {asked.n}"
                 )
-            # What the chain has already is in the sum of a closed round.
-            opened = None if view.opened is None else replace(view.opened, closed=False)
-            spent = MicroRho(max(0, view.rho_spent - request.rho))
-            repeated = replace(view, recorded=False, rho_spent=spent, opened=opened)
-            self._decide(request, repeated, int(self._clock()))
+            self._decide(request, _before_record(request, view), int(self._clock()))
         else:
             self._decide(request, view, int(self._clock()))
             self._record(request, kept.result_hash)
@@ -186,9 +185,7 @@ class Gate:
         view = self._view(asked)
         if not view.recorded:
             raise Refusal(Reason.ROUND_NOT_FINAL, "the chain has no vector of this hospital in this round")
-        opened = None if view.opened is None else replace(view.opened, closed=False)
-        spent = MicroRho(max(0, view.rho_spent - request.rho))
-        self._decide(request, replace(view, recorded=False, rho_spent=spent, opened=opened), int(self._clock()))
+        self._decide(request, _before_record(request, view), int(self._clock()))
         with chain_read():
             state = self._registry.round_state(asked.permit_id, asked.n)
         if state.head.number < _head(view):
@@ -276,6 +273,17 @@ def _read(text: str) -> Request:
         return Request(**fields | {"kind": UseKind(fields["kind"])})
     except (ValueError, TypeError, KeyError) as error:
         raise LedgerError("the ledger's entry cannot be read") from error
+
+
+def _before_record(request: Request, view: View) -> View:
+    """What the chain has, but for the record of this request: its own charge does not stand in its way, and what is
+    recorded is in the sum of a closed round."""
+    opened = None if view.opened is None else replace(view.opened, closed=False)
+    dataset = view.dataset
+    if dataset is not None:
+        dataset = replace(dataset, rho_spent=MicroRho(max(0, dataset.rho_spent - request.rho)))
+    spent = MicroRho(max(0, view.rho_spent - request.rho))
+    return replace(view, recorded=False, rho_spent=spent, dataset=dataset, opened=opened)
 
 
 def _asked(request: Request) -> Asked:

@@ -59,8 +59,11 @@ def unpack_records(data: bytes) -> RecordDict:
     return recorddict_from_proto(proto)
 
 
-def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES) -> Arrays:
-    """Named arrays of a record. Raises FederatedError naming the first array that is not as it should be."""
+def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES, *, finite: bool = True) -> Arrays:
+    """Named arrays of a record, of ``finite`` numbers only unless the caller can do with others.
+
+    Raises FederatedError naming the first array that is not as it should be.
+    """
     if len(record) > MAX_ARRAYS:
         raise FederatedError(f"more than {MAX_ARRAYS} arrays")
     total = 0
@@ -71,7 +74,7 @@ def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES) -> Arrays
         total += len(array.data)
         if total > max_bytes:
             raise FederatedError(f"the arrays are larger than {max_bytes} bytes together")
-        arrays[name] = _read_array(name, array)
+        arrays[name] = _read_array(name, array, finite)
     return arrays
 
 
@@ -96,7 +99,7 @@ def _copy_array(array: Array) -> Array:
     return Array(array.dtype, tuple(array.shape), array.stype, bytes(array.data))
 
 
-def _read_array(name: str, array: Array) -> "NDArray[np.float64] | NDArray[np.float32]":
+def _read_array(name: str, array: Array, finite: bool) -> "NDArray[np.float64] | NDArray[np.float32]":
     if array.stype != "numpy.ndarray" or type(array.data) is not bytes:
         raise FederatedError(f"array {name!r} is not in NumPy's format")
     if array.data[:8] != _MAGIC:
@@ -115,6 +118,6 @@ def _read_array(name: str, array: Array) -> "NDArray[np.float64] | NDArray[np.fl
     if len(body) != math.prod(shape) * kind.itemsize:
         raise FederatedError(f"array {name!r}: {len(body)} bytes do not fill the shape {tuple(shape)}")
     values: NDArray[np.float64] | NDArray[np.float32] = np.frombuffer(body, kind).reshape(shape)
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise FederatedError(f"array {name!r} holds a number that is not finite")
     return values

@@ -7,24 +7,40 @@ Each hospital sends gradient and Hessian sums (`logistic_app`), the researcher t
 with N rows in all; the intercept is not penalised. Five to seven steps reach the pooled maximum likelihood to ten
 digits from w = 0. A step is shortened so that no coefficient moves by more than ``LARGEST_STEP``, which keeps the first
 steps of unbalanced outcomes stable.
+
+With noise (`PrivateSteps`) a hospital sends the sum of its rows' gradients, each cut to a norm, and the researcher
+takes steps of a fixed size with momentum:
+
+    v  <-  momentum * v + sum g / N + ridge * w        w  <-  w - step * v
+
+N is the number of rows that the chain has. A Hessian would need p^2 cells with noise of their own, and the inverse of a
+noisy one is no use when the budget is small.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from belmont.federated.accounting.epsilon import zcdp_epsilon
+from belmont.federated.accounting.release import plan_release
+from belmont.federated.accounting.settings import MOST_RHO, Clipping, PrivacySettings
 from belmont.federated.bounded.settings import UpdateBounds
-from belmont.federated.errors import FederatedError
+from belmont.federated.errors import FederatedError, PrivacyError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.privacy import DELTA, epsilon_of
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
+from belmont.registry.types import MicroRho
 
 COEFFICIENTS = "coefficients"
+VELOCITY = "velocity"
 LARGEST_STEP = 4.0
 
 
@@ -34,18 +50,75 @@ def logistic_bundle() -> bytes:
         return build_bundle(Path(folder))
 
 
+@dataclass(frozen=True)
+class PrivateSteps:
+    """Gradient steps with noise. The defaults are those that did well on the synthetic study
+    (docs/differential_privacy.md). Raises FederatedError for steps that lead nowhere."""
+
+    noise: PrivacySettings
+    step: float = 4.0
+    momentum: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.noise.clipping is not Clipping.EXAMPLE:
+            raise FederatedError("the shipped study cuts each row's gradient: belmont-clipping is example")
+        if not (type(self.step) is float and 0 < self.step < math.inf):
+            raise FederatedError("step is a float above 0")
+        if not (type(self.momentum) is float and 0 <= self.momentum < 1):
+            raise FederatedError("momentum is a float from 0 to below 1")
+
+    @staticmethod
+    def of_epsilon(
+        epsilon: float,
+        rounds: int,
+        cells: int,
+        *,
+        delta: float = DELTA,
+        clip_norm: float = 2.0,
+        fraction_bits: int = 20,
+        min_contributors: int = 3,
+        honest_contributors: int = 1,
+        step: float = 4.0,
+        momentum: float = 0.5,
+    ) -> "PrivateSteps":
+        """Steps of which ``rounds`` together come to ``epsilon`` at ``delta`` at most, for a model of ``cells``.
+
+        Within a thousandth of the largest such charge. Raises PrivacyError where so little is not to be had.
+        """
+
+        def settings(rho: int) -> PrivacySettings:
+            rules = Clipping.EXAMPLE, clip_norm, fraction_bits, MicroRho(rho), min_contributors, honest_contributors
+            return PrivacySettings(*rules)
+
+        def fits(rho: int) -> bool:
+            plan = plan_release(settings(rho), cells)
+            return epsilon_of(MicroRho(plan.rho * rounds), delta, plan, rounds) <= epsilon
+
+        if rounds < 1:
+            raise PrivacyError("steps are at least one")
+        # The bound for any zCDP is quick, and never below the tighter one.
+        rho = _last(lambda rho: zcdp_epsilon(MicroRho(rho * rounds), delta) <= epsilon, 0, MOST_RHO + 1)
+        rho = _last(fits, rho, min(2 * rho, MOST_RHO) + 1, close=rho >> 10)
+        if rho == 0:
+            raise PrivacyError(f"{rounds} rounds cost more than epsilon {epsilon} at delta {delta}")
+        return PrivateSteps(settings(rho), step, momentum)
+
+
 def logistic_config(
     features: Sequence[str],
     outcome: str,
     missing_indicators: Sequence[str] = (),
     *,
     secure: bool = False,
+    private: PrivateSteps | None = None,
     bounds: UpdateBounds | None = None,
     fraction_bits: int = FRACTION_BITS,
 ) -> dict[str, str | int | float | bool]:
-    """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read.
+    """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read, and
+    with ``private`` only such sums with noise.
 
-    With ``bounds`` every hospital proves its sums to be within them, in units of 2^-``fraction_bits``.
+    With ``bounds`` every hospital proves its sums to be within them, in units of 2^-``fraction_bits``; with noise, in
+    the units of that.
     """
     if any("," in name for name in (*features, *missing_indicators)):
         raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
@@ -54,8 +127,13 @@ def logistic_config(
         "missing-indicators": ",".join(missing_indicators),
         "outcome": outcome,
     }
-    if secure or bounds is not None:
-        size = 1 + len(features) + len(missing_indicators)
+    size = 1 + len(features) + len(missing_indicators)
+    if private is not None:
+        noise = private.noise
+        sums = SecureSum((("gradient", (size,)),), fraction_bits=noise.fraction_bits, private=True)
+        config |= {SECURE_SUM_KEY: sums.to_text(), "step": private.step, "momentum": private.momentum}
+        config |= noise.as_config()
+    elif secure or bounds is not None:
         summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",), False, fraction_bits)
         config[SECURE_SUM_KEY] = summed.to_text()
     if bounds is not None:
@@ -63,9 +141,13 @@ def logistic_config(
     return config
 
 
-def initial_model(features: Sequence[str], missing_indicators: Sequence[str] = ()) -> Arrays:
-    """Zero coefficients: intercept, features, then missing indicators."""
-    return {COEFFICIENTS: np.zeros(1 + len(features) + len(missing_indicators))}
+def initial_model(
+    features: Sequence[str], missing_indicators: Sequence[str] = (), *, private: PrivateSteps | None = None
+) -> Arrays:
+    """Zero coefficients: intercept, features, then missing indicators; with ``private`` no velocity either."""
+    size = 1 + len(features) + len(missing_indicators)
+    model: Arrays = {COEFFICIENTS: np.zeros(size)}
+    return model if private is None else model | {VELOCITY: np.zeros(size)}
 
 
 def newton(ridge: float = 1e-4) -> Combine:
@@ -93,6 +175,31 @@ def newton(ridge: float = 1e-4) -> Combine:
         return {COEFFICIENTS: w - move * min(1.0, LARGEST_STEP / largest) if largest > 0 else w}
 
     return step
+
+
+def gradient_steps(private: PrivateSteps, ridge: float = 1e-4) -> Combine:
+    """The combination rule with noise. The velocity is part of the model, so that training goes on where it stopped."""
+
+    def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
+        w: NDArray[np.float64] = np.asarray(model[COEFFICIENTS], np.float64)
+        penalty = np.full(len(w), ridge)
+        penalty[0] = 0.0
+        gradients = [update.arrays.get("gradient", np.zeros(0)) for update in updates]
+        if any(gradient.shape != w.shape for gradient in gradients):
+            raise FederatedError("an update has no gradient of the model's size")
+        mean = np.sum(gradients, axis=0) / sum(update.rows for update in updates)
+        velocity = private.momentum * np.asarray(model[VELOCITY], np.float64) + mean + penalty * w
+        return {COEFFICIENTS: w - private.step * velocity, VELOCITY: velocity}
+
+    return step
+
+
+def _last(holds: Callable[[int], bool], low: int, high: int, close: int = 0) -> int:
+    """The last number for which something holds, or ``close`` below it: it holds at ``low``, and not at ``high``."""
+    while high - low > 1 + close:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def risk(design: NDArray[np.float64], model: Arrays) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@
 5. Where updates are bounded, their proofs are verified before shares are asked for. A total that is not the sum of what
    was committed to is no result: every hospital is asked for an account of its masks, and who lied is named.
 6. What was opened is a `RoundRecord`, from which anybody computes and checks the same total.
+7. In a private sum nobody says on how many rows it rests: rows are those that the chain has of the versions in it.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import FederatedError, RoundRefused, RoundRefuted, SecAggError, VectorRejected
 from belmont.federated.exchange import Exchange
 from belmont.federated.hashes import RunConfig
-from belmont.federated.models.combine import Update
+from belmont.federated.models.combine import ROWS_METRIC, Update
 from belmont.federated.node.requests import (
     ACCOUNT,
     DEAL,
@@ -48,7 +49,7 @@ from belmont.federated.query.pair_proof import PairProof
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.settings import SecureSum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, public_part
-from belmont.registry.types import DatasetId
+from belmont.registry.types import DatasetId, UseKind
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class SecureRounds:
         except RoundRefuted as error:
             raise RoundRefuted(claim.n, error.why, record, self._verdict(claim, record)) from error
         arrays, metrics = self._secure.decode(opened.total)
+        if self._secure.private:
+            metrics = {ROWS_METRIC: float(self._registered_rows(claim, opened.sum.recorded))}  # 7
         return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
 
     def _verdict(self, claim: Claim, record: RoundRecord) -> Verdict:
@@ -157,6 +160,17 @@ class SecureRounds:
         """Whether enough answered, and none refused for a reason of its own."""
         answered = sum(outcome.answered for outcome in outcomes)
         return answered >= self._context(claim).threshold and all(o.answered or o.may_pass for o in outcomes)
+
+    def _registered_rows(self, claim: Claim, datasets: tuple[DatasetId, ...]) -> int:
+        """Rows of the versions that a round's sum rests on, by the chain."""
+        registry, rows = self._exchange.registry, 0
+        for use in registry.uses(claim.permit_id):
+            if (use.kind, use.n) == (UseKind.ROUND, claim.n) and use.dataset_id in datasets:
+                version = registry.version(use.dataset_id, use.version)
+                if version is None:
+                    raise FederatedError(f"the chain has no version {use.version} of a dataset that was computed on")
+                rows += version.rows
+        return rows
 
     def _deal(self, claim: Claim) -> None:
         permit = self._exchange.permit()

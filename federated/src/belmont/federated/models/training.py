@@ -8,7 +8,8 @@
 hospital's own reason, and leaves the model as it was. What a hospital sent is compared with the hash that it recorded
 on chain, so a coordinator that changes an update on its way is noticed. Where the configuration asks for a secure sum,
 only the total over the hospitals is read (`belmont.federated.models.secure`), and a round goes on without those that
-were away, down to the permit's minimum.
+were away, down to the permit's minimum. With noise (docs/differential_privacy.md) there are no metrics, and each result
+says what it cost; a round that a dataset has no budget for is not opened.
 """
 
 import time
@@ -18,18 +19,22 @@ from dataclasses import dataclass
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
+from belmont.federated.accounting.budget import spend
+from belmont.federated.accounting.release import plan_release
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.errors import FederatedError, RoundRefused
 from belmont.federated.exchange import Exchange
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
+from belmont.federated.models.privacy import DELTA, RoundPrivacy, left_for, spent_under
 from belmont.federated.models.secure import SecureRounds
+from belmont.federated.node.noise import read_noise
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.outcome import HospitalOutcome
 from belmont.federated.secagg.settings import read_secure_sum
 from belmont.registry.protocol import Registry
-from belmont.registry.types import DatasetId, PermitId, UseKind
+from belmont.registry.types import DatasetId, Permit, PermitId, UseKind
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,15 @@ class RoundResult:
     """Of the model that the round started from, as opened on chain."""
     hospitals: tuple[HospitalOutcome, ...]
     rows: int
+    """That the update rests on; in a private round the rows that the chain has of the versions in it."""
     metrics: dict[str, float]
     milliseconds: float
     model: Arrays
     """The model after this round."""
     record: RoundRecord | None = None
     """From which anybody computes and checks the total, where the sum is secure."""
+    privacy: RoundPrivacy | None = None
+    """What the round cost; None where it had no noise. `RoundPrivacy.epsilon` is of all rounds so far."""
 
 
 class Training:
@@ -66,8 +74,10 @@ class Training:
         timeout_seconds: float | None = None,
         node_ids: Mapping[DatasetId, int] | None = None,
         patience_seconds: float = 0.0,
+        delta: float = DELTA,
     ) -> None:
-        """``timeout_seconds``, ``patience_seconds`` and ``node_ids`` are those of `Exchange`."""
+        """``timeout_seconds``, ``patience_seconds`` and ``node_ids`` are those of `Exchange`; epsilon is shown at
+        ``delta``. Raises FederatedError for a configuration that no node would understand."""
         self.model = model
         self.results: list[RoundResult] = []
         self._config = dict(config)
@@ -76,6 +86,9 @@ class Training:
             registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds
         )
         secure = read_secure_sum(self._config)
+        noise = read_noise(self._config, secure)
+        self._plan = None if noise is None or secure is None else plan_release(noise, secure.layout.size)
+        self._delta = delta
         self._secure = None if secure is None else SecureRounds(self._exchange, secure, self._config)
 
     def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
@@ -90,10 +103,14 @@ class Training:
             yield self.round()
 
     def round(self) -> RoundResult:
-        """Run the next round."""
+        """Run the next round. Raises Refusal (BUDGET_EXHAUSTED), and opens nothing, where too little is left."""
         started = time.perf_counter()
         exchange = self._exchange
-        n = exchange.permit().rounds_opened + 1
+        permit = exchange.permit()
+        n = permit.rounds_opened + 1
+        if self._plan is not None:
+            for left in left_for(exchange.registry, permit, exchange.participants):
+                spend(self._plan.rho, left.rho)
         hashed = model_hash(self.model)
         claim = Claim(exchange.permit_id, n, exchange.purpose, exchange.participants)
         contents = self._contents(claim)
@@ -101,18 +118,26 @@ class Training:
         replies, outcomes = exchange.ask("train", n, contents)
         if self._secure is not None and self._secure.can_open(claim, outcomes):
             opened = self._secure.open(claim, contents, replies)
-            ordered, record = [opened.update], opened.record
+            ordered, summed, record = [opened.update], opened.recorded, opened.record
         elif all(outcome.answered for outcome in outcomes):
-            ordered, record = self._updates(n, replies), None
+            ordered, summed, record = self._updates(n, replies), exchange.participants, None
         else:
             raise RoundRefused(n, outcomes) from opening_error
         self.model = self._combine(self.model, ordered)
         metrics = weighted_metrics(ordered)
         rows = int(metrics.pop(ROWS_METRIC))
         milliseconds = 1000 * (time.perf_counter() - started)
-        result = RoundResult(n, hashed, outcomes, rows, metrics, milliseconds, self.model, record)
+        result = RoundResult(
+            n, hashed, outcomes, rows, metrics, milliseconds, self.model, record, self._cost(permit, summed)
+        )
         self.results.append(result)
         return result
+
+    def _cost(self, permit: Permit, datasets: tuple[DatasetId, ...]) -> RoundPrivacy | None:
+        if self._plan is None:
+            return None
+        spent = spent_under(self._exchange.registry, permit, datasets, self._plan, self._delta)
+        return RoundPrivacy(self._plan.rho, spent)
 
     def _contents(self, claim: Claim) -> dict[DatasetId, RecordDict]:
         """What each participant is sent."""

@@ -5,8 +5,8 @@
    nothing happens: the bundle has not even been opened.
 3. A runner (`belmont.federated.executor.protocol`) loads the bundle from the hashed bytes, and its code gets the
    approved configuration, the model, the round's number and the rows; nothing else that a coordinator wrote.
-4. What the code answers is read strictly, masked where the approved configuration asks for a secure sum (`secure`),
-   hashed, and released by the gate.
+4. What the code answers is read strictly, given noise where the approved configuration asks for it (`noise`), masked
+   where it asks for a secure sum (`secure`), hashed, and released by the gate.
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
@@ -16,24 +16,30 @@ long it takes.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flwr.app import Message, MetricRecord, RecordDict
 
+from belmont.federated.accounting.release import ReleasePlan, plan_release
+from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.settings import read_bounds
-from belmont.federated.errors import AppFailed, AppStopped, FederatedError, Refusal
+from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
 from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
+from belmont.federated.node.noise import Noisy, check_rows, read_noise
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.secure import SecureRounds
 from belmont.federated.node.versions import NewestVersion
-from belmont.federated.secagg.settings import read_secure_sum
+from belmont.federated.secagg.settings import SecureSum, read_secure_sum
 from belmont.federated.table import NodeTable
 from belmont.registry.reasons import Reason
-from belmont.registry.types import DatasetId, Permit, Request, UseKind
+from belmont.registry.types import DatasetId, MicroRho, Permit, Request, UseKind
+
+NO_CHARGE = MicroRho(0)
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +67,13 @@ class RoundServer:
             bounds = read_bounds(asked.config)
             if secure is not None and bounds is not None:
                 bounds.check(secure.layout, len(asked.claim.participants))
+            noise = read_noise(asked.config, secure)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
-        def request(chosen: Chosen) -> Request:
+        def request(chosen: Chosen, rho: MicroRho = NO_CHARGE) -> Request:
             return Request(
                 kind=UseKind.ROUND,
                 permit_id=asked.claim.permit_id,
@@ -82,23 +89,40 @@ class RoundServer:
                 consent_root=chosen.consent_root,
                 consented_until=chosen.consented_until,
                 left_out=chosen.left_out,
+                rho=rho,
             )
 
         which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
         answered = self.gate.again(which, request_hash(request(NOTHING)))
         if answered is not None:
             return unpack_records(answered)
-        joined = None if asked.packages is None else self.secure.joined(asked.claim, asked.packages)
-        admission, _, table = self.versions.admit(self.gate, which, request, message.metadata.message_id)
-        answer, hashed = self._compute(bundle, asked, table, admission.permit)
+        joined = None if asked.packages is None else self.secure.joined(asked.claim, asked.packages, noise)
+        plan = self._plan(noise, secure)
+        charged = request if plan is None else partial(request, rho=plan.rho)
+        admission, opened, table = self.versions.admit(self.gate, which, charged, message.metadata.message_id)
+        if plan is not None:
+            check_rows(plan, opened.version.rows)
+        answer, hashed = self._compute(bundle, asked, table, admission.permit, noisy=plan is not None)
         if secure is not None and joined is not None:
-            reply, hashed = self.secure.masked(asked.config, secure, joined, answer)
+            noisy = None if plan is None else Noisy(plan, secure, table.rows)
+            reply, hashed = self.secure.masked(asked.config, secure, joined, answer, noisy)
         else:
             reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
         self.gate.release(admission, hashed, pack_records(reply))
         return reply
 
-    def _compute(self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit) -> tuple[Answer, bytes]:
+    @staticmethod
+    def _plan(noise: PrivacySettings | None, secure: SecureSum | None) -> ReleasePlan | None:
+        if noise is None or secure is None:
+            return None
+        try:
+            return plan_release(noise, secure.layout.size)
+        except PrivacyError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+
+    def _compute(
+        self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit, *, noisy: bool
+    ) -> tuple[Answer, bytes]:
         claim, min_cohort = asked.claim, permit.terms.min_cohort
         outcome = self.runner.run(
             Task(
@@ -111,7 +135,9 @@ class RoundServer:
                 node_id=self.node_id,
                 table=table,
                 min_cohort=min_cohort,
-                smallest_cell=self.smallest_cell,
+                # A rule about small cells would make one row's contribution depend on others'; noise is in its place.
+                smallest_cell=1 if noisy else self.smallest_cell,
+                noisy=noisy,
             )
         )
         which = f"round {claim.n} of permit {claim.permit_id}"

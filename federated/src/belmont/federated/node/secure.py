@@ -2,9 +2,10 @@
 
 1. ``deal``: sealed packages for the other participants of rounds to come, from a root secret that the ledger keeps for
    each permit. They say nothing of the hospital's records; the permit has to be there and cover all participants.
-2. ``joined``: every other participant's package opens, or nothing is computed.
-3. ``masked``: what the study's code answered, in the form that the approved configuration names, as a masked vector.
-   Its hash is what the chain records; the transcript of the setup is kept.
+2. ``joined``: every other participant's package opens, or nothing is computed; nor is it where noise is for more
+   hospitals than a sum may be of.
+3. ``masked``: what the study's code answered, in the form and with the noise (`noise`) that the approved configuration
+   names, as a masked vector. Its hash is what the chain records; the transcript of the setup is kept.
 4. ``unmask``: the gate decides once more, for what the vector was computed for; the chain says who recorded a vector,
    and that nobody else can any more; the shares of exactly those leave. What was released for one set of hospitals is
    never released for another. Nothing of this rests on what the message says.
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
+from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import prove
 from belmont.federated.bounded.settings import UpdateBounds, read_bounds
 from belmont.federated.errors import (
@@ -37,6 +39,7 @@ from belmont.federated.hashes import RunConfig, config_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bounded import Answered, check_updates
 from belmont.federated.node.mask_keys import mask_keys_of
+from belmont.federated.node.noise import Noisy, check_hospitals
 from belmont.federated.node.requests import MAX_ROUNDS_DEALT, AfterMessage, Claim
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.encoding import Layout
@@ -79,14 +82,14 @@ class SecureRounds:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         return RecordDict({"packages": ConfigRecord({"packages": packages})})
 
-    def joined(self, claim: Claim, packages: tuple[bytes, ...]) -> Joined:
+    def joined(self, claim: Claim, packages: tuple[bytes, ...], noise: PrivacySettings | None = None) -> Joined:
         """What the participants set up for this round. Raises Refusal that names whose package cannot be used."""
         permit = self._permit(claim.permit_id)
         others = [each for each in claim.participants if each != self.dataset_id]
         if len(packages) != len(others):
             raise Refusal(Reason.REQUEST_MALFORMED, "there is not one package from each other participant")
         try:
-            return join(
+            joined = join(
                 self._context(claim, claim.n, permit),
                 self.dataset_id,
                 self.ledger.root(claim.permit_id),
@@ -96,13 +99,27 @@ class SecureRounds:
             )
         except (PackageRefused, SecAggError) as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
+        if noise is not None:
+            check_hospitals(noise, permit, joined)
+        return joined
 
-    def masked(self, config: RunConfig, secure: SecureSum, joined: Joined, answer: Answer) -> tuple[RecordDict, bytes]:
+    def masked(
+        self,
+        config: RunConfig,
+        secure: SecureSum,
+        joined: Joined,
+        answer: Answer,
+        noisy: Noisy | None = None,
+    ) -> tuple[RecordDict, bytes]:
         """The reply of a round, and the hash that the chain records."""
         context = joined.context
+        root = self.ledger.root(context.permit_id)
         try:
-            vector = secure.encode(answer.arrays, answer.metrics, len(context.participants))
-            found, proof = self._masked(read_bounds(config), secure.layout, joined, vector)
+            if noisy is None:
+                vector = secure.encode(answer.arrays, answer.metrics, len(context.participants))
+            else:
+                vector = noisy.vector(answer.arrays)
+            found, proof = self._masked(read_bounds(config), secure.layout, joined, vector, root)
         except FederatedError as error:
             _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
             raise AppFailed from None
@@ -110,14 +127,12 @@ class SecureRounds:
         return masked_content(found, proof), found.recorded_hash(context)
 
     def _masked(
-        self, bounds: UpdateBounds | None, layout: Layout, joined: Joined, vector: NDArray[np.int64]
+        self, bounds: UpdateBounds | None, layout: Layout, joined: Joined, vector: NDArray[np.int64], root: bytes
     ) -> tuple[MaskedVector, bytes]:
         """A masked vector, and the proof of its update where it is bounded (5)."""
         if bounds is None:
             return mask(joined, layout.hash, vector), b""
-        context = joined.context
-        statement = bounds.statement(context, layout, self.dataset_id)
-        proved = prove(statement, vector, self.ledger.root(context.permit_id))
+        proved = prove(bounds.statement(joined.context, layout, self.dataset_id), vector, root)
         proof_hash = hashlib.sha256(proved.proof).digest()
         return mask_scalars(joined, bounds.layout_hash(layout), proved.scalars, proof_hash), proved.proof
 

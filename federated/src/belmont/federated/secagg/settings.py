@@ -9,6 +9,8 @@
 3. ``num-examples``, the number of rows, is always counted. A metric is summed over rows (times their number). Where
    ``weighted`` is true, arrays are too, so that their total is divided by all rows to give a mean over rows.
 4. Read strictly: an unknown word is an error.
+5. ``private`` is for rounds with noise (`belmont.federated.node.noise`), of arrays alone: a number of rows or a metric
+   would have none. What has no noise is never encoded in this form.
 """
 
 import json
@@ -26,7 +28,7 @@ from belmont.federated.secagg.encoding import FRACTION_BITS, Layout, Totals, dec
 SECURE_SUM_KEY = "belmont-secure-sum"
 ROWS = "num-examples"
 MAX_TEXT = 20_000
-_WORDS = {"arrays", "sums", "weighted", "fraction_bits"}
+_WORDS = {"arrays", "sums", "weighted", "fraction_bits", "private"}
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,14 @@ class SecureSum:
     sums: tuple[str, ...] = ()
     weighted: bool = False
     fraction_bits: int = FRACTION_BITS
+    private: bool = False
 
     @cached_property
     def layout(self) -> Layout:
         """The vector's coordinates. Raises EncodingRefused for a layout that is none."""
-        return Layout(self.arrays, self.sums, (ROWS,), self.fraction_bits)
+        if self.private and (self.sums or self.weighted):
+            raise EncodingRefused("a private sum is of arrays alone")  # 5
+        return Layout(self.arrays, self.sums, () if self.private else (ROWS,), self.fraction_bits)
 
     def to_text(self) -> str:
         """The value of the configuration's key."""
@@ -51,10 +56,12 @@ class SecureSum:
             "sums": list(self.sums),
             "weighted": self.weighted,
         }
-        return canonical_json(content).decode()
+        return canonical_json(content | ({"private": True} if self.private else {})).decode()
 
     def encode(self, arrays: Arrays, metrics: Mapping[str, float], hospitals: int) -> NDArray[np.int64]:
-        """One hospital's vector (3). Raises EncodingRefused for an answer of another form."""
+        """One hospital's vector (3). Raises EncodingRefused for an answer of another form, or a private sum (5)."""
+        if self.private:
+            raise EncodingRefused("a private sum is encoded with noise or not at all")
         rows = metrics.get(ROWS)
         if not isinstance(rows, int) and not (isinstance(rows, float) and rows.is_integer()):
             raise EncodingRefused(f"the study's code answered no whole number of {ROWS}")
@@ -66,8 +73,13 @@ class SecureSum:
         return encode(self.layout, weighted, hospitals, sums, {ROWS: int(rows)})
 
     def decode(self, total: NDArray[np.int64]) -> tuple[Arrays, dict[str, float]]:
-        """Arrays and metrics over all rows. Raises EncodingRefused for what is no total of such vectors."""
+        """Arrays and metrics over all rows, of a private sum arrays as they are and no metrics.
+
+        Raises EncodingRefused for what is no total of such vectors.
+        """
         totals: Totals = decode(self.layout, total)
+        if self.private:
+            return dict(totals.arrays), {}
         rows = totals.counts[ROWS]
         if rows == 0:
             raise EncodingRefused("the total is over no rows")
@@ -91,8 +103,11 @@ def read_secure_sum(config: RunConfig) -> SecureSum | None:
             tuple(_name(name) for name in content.get("sums", [])),
             content.get("weighted", False),
             content.get("fraction_bits", FRACTION_BITS),
+            content.get("private", False),
         )
-        if type(found.weighted) is not bool or type(found.fraction_bits) is not int or ROWS in found.sums:
+        if type(found.weighted) is not bool or type(found.private) is not bool or ROWS in found.sums:
+            raise ValueError
+        if type(found.fraction_bits) is not int:
             raise ValueError
         _ = found.layout
     except (ValueError, TypeError, KeyError, RecursionError, EncodingRefused) as error:
