@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from belmont.federated.accounting.epsilon import zcdp_epsilon
-from belmont.federated.models.privacy import DELTA, epsilon_of, left_for, spent_under
+from belmont.federated.accounting.epsilon import DELTA, epsilon_of, zcdp_epsilon
+from belmont.federated.models.privacy import left_for, spent_under
 from belmont.lab.errors import LabError
 from belmont.lab.models import Model
 from belmont.registry.protocol import Registry

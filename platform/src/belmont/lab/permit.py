@@ -4,7 +4,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from belmont.federated.models.privacy import DELTA
+from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.lab import budgets, cards, documents

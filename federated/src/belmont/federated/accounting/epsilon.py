@@ -22,9 +22,12 @@ import math
 from fractions import Fraction
 
 from belmont.federated.accounting.budget import MICRO, divergence
+from belmont.federated.accounting.release import ReleasePlan
 from belmont.federated.errors import PrivacyError
 from belmont.registry.types import MicroRho
 
+DELTA = 1e-6
+"""Epsilon is shown at this delta unless another is named: far below one in the number of patients."""
 _ROUNDING_VARIANCE = 3
 """r^2: t = 2 exp(-59.2) < 10^-25, so 10^12 cells change epsilon by less than 10^-11."""
 _T = 1e-25
@@ -70,6 +73,14 @@ def shown_epsilon(rho: MicroRho, delta: float, *, sigma: Fraction, honest: int, 
         return bound
     loss = rho / MICRO * float(variance / (variance - _ROUNDING_VARIANCE))
     return min(bound, (_gaussian_epsilon(math.sqrt(2 * loss), delta * math.exp(-kappa)) + 2 * kappa) * _ABOVE)
+
+
+def epsilon_of(rho: MicroRho, delta: float, plan: ReleasePlan | None, releases: int | None) -> float:
+    """Epsilon of a total charge; ``releases`` of ``plan`` and nothing else, unless one of them is None."""
+    if plan is None or not releases:
+        return zcdp_epsilon(rho, delta)
+    cells, honest = plan.cells * releases, plan.settings.honest_contributors
+    return shown_epsilon(rho, delta, sigma=plan.sigma, honest=honest, cells_released=cells)
 
 
 def _gaussian_epsilon(mu: float, delta: float) -> float:

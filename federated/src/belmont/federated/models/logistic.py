@@ -26,14 +26,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from belmont.federated.accounting.epsilon import zcdp_epsilon
+from belmont.federated.accounting.epsilon import DELTA, epsilon_of, zcdp_epsilon
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import MOST_RHO, Clipping, PrivacySettings
 from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError, PrivacyError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
-from belmont.federated.models.privacy import DELTA, epsilon_of
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum

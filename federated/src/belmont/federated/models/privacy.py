@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from belmont.federated.accounting.epsilon import shown_epsilon, zcdp_epsilon
+from belmont.federated.accounting.epsilon import DELTA, epsilon_of
 from belmont.federated.accounting.release import ReleasePlan
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, MicroRho, Permit
-
-DELTA = 1e-6
-"""Epsilon is shown at this delta unless another is named: far below one in the number of patients."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,6 @@ class Left:
     def rho(self) -> MicroRho:
         """Micro-rho that a use may still be charged."""
         return MicroRho(max(0, min(self.of_permit, self.of_dataset)))
-
-
-def epsilon_of(rho: MicroRho, delta: float, plan: ReleasePlan | None, releases: int | None) -> float:
-    """Epsilon of a total charge; ``releases`` of ``plan`` and nothing else, unless one of them is None."""
-    if plan is None or not releases:
-        return zcdp_epsilon(rho, delta)
-    cells, honest = plan.cells * releases, plan.settings.honest_contributors
-    return shown_epsilon(rho, delta, sigma=plan.sigma, honest=honest, cells_released=cells)
 
 
 def spent_under(

@@ -20,6 +20,7 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from belmont.federated.accounting.budget import spend
+from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.errors import FederatedError, RoundRefused
@@ -27,7 +28,7 @@ from belmont.federated.exchange import Exchange
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
-from belmont.federated.models.privacy import DELTA, RoundPrivacy, left_for, spent_under
+from belmont.federated.models.privacy import RoundPrivacy, left_for, spent_under
 from belmont.federated.models.secure import SecureRounds
 from belmont.federated.node.noise import read_noise
 from belmont.federated.node.requests import Claim, round_content
