@@ -60,7 +60,7 @@ class Lying(SecureRounds):
     twist: Any = None
 
     def _masked(self, bounds: Any, layout: Any, joined: Any, vector: Any, root: bytes) -> Any:
-        statement = bounds.statement(joined.context, layout, self.dataset_id)
+        statement = proved.statement_of(bounds, joined.context, layout, self.dataset_id)
         honest = proved.prove(statement, vector, root)
         values, proof = type(self).twist(statement, vector, honest)
         hashed = hashlib.sha256(proof).digest()

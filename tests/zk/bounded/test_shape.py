@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belmont.zk.bounded.limbs import decompose, limbs_of
-from belmont.zk.bounded.shape import (
+from belmont.zk.bounded.limits import (
     MOST_BOUND,
     MOST_COORDINATES,
     MOST_NORM_SQUARED,
     MOST_PARTICIPANTS,
-    Shape,
 )
+from belmont.zk.bounded.shape import Shape
 from belmont.zk.errors import UpdateError
 from belmont.zk.field import ORDER, A
 from belmont.zk.relation import Lookup, Product

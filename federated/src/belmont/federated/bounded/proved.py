@@ -15,13 +15,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from belmont.federated.errors import EncodingRefused, UpdateUnproved
+from belmont.federated.bounded.settings import UpdateBounds
+from belmont.federated.errors import EncodingRefused, FederatedError, UpdateUnproved
+from belmont.federated.secagg.context import Context
+from belmont.federated.secagg.encoding import Layout
 from belmont.federated.secagg.groups import scalars
 from belmont.registry.types import DatasetId
 from belmont.zk.bounded.proof import UpdateCommitment, UpdateProof, prove_update, verify_update
+from belmont.zk.bounded.shape import Shape
 from belmont.zk.bounded.statement import UpdateStatement
 from belmont.zk.bounded.update import commit_update
-from belmont.zk.errors import ProofMalformed, ProofRefused, WitnessError
+from belmont.zk.errors import ProofMalformed, ProofRefused, UpdateError, WitnessError
 
 _LABEL = b"belmont/bounded-blinding/1"
 
@@ -35,6 +39,29 @@ class ProvedUpdate:
 
     def __repr__(self) -> str:
         return "ProvedUpdate(not shown)"
+
+
+def check_bounds(bounds: UpdateBounds, layout: Layout, participants: int) -> None:
+    """Raises FederatedError for a sum of which nothing can be proved, as of too many coordinates."""
+    try:
+        Shape(layout.size, bounds.bound, participants, bounds.squares)
+    except UpdateError as error:
+        raise FederatedError(f"no update of this form can be proved: {error}") from error
+
+
+def statement_of(bounds: UpdateBounds, context: Context, layout: Layout, dataset_id: DatasetId) -> UpdateStatement:
+    """What one participant proves in this round."""
+    return UpdateStatement(
+        context.consortium,
+        context.permit_id,
+        context.n,
+        dataset_id,
+        context.participants,
+        layout.hash,
+        layout.size,
+        bounds.bound,
+        bounds.squares,
+    )
 
 
 def prove(statement: UpdateStatement, vector: NDArray[np.int64], root: bytes) -> ProvedUpdate:

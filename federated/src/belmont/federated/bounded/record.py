@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from belmont.federated.bounded.proved import check_update
+from belmont.federated.bounded.proved import check_update, statement_of
 from belmont.federated.bounded.settings import UpdateBounds, read_bounds
 from belmont.federated.errors import FederatedError, RoundRefuted, SecAggError
 from belmont.federated.hashes import RunConfig, canonical_json, config_hash
@@ -215,7 +215,7 @@ def check_updates(record: RoundRecord, context: Context) -> dict[DatasetId, Upda
         return {}
     layout = record.secure.layout
     return {
-        each: check_update(bounds.statement(context, layout, each), delivered.proof)
+        each: check_update(statement_of(bounds, context, layout, each), delivered.proof)
         for each, delivered in record.delivered.items()
     }
 

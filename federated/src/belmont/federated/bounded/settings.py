@@ -17,13 +17,9 @@ from fractions import Fraction
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import RunConfig
-from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.encoding import FRACTION_BITS, Layout
 from belmont.federated.secagg.settings import SECURE_SUM_KEY
-from belmont.registry.types import DatasetId
-from belmont.zk.bounded.shape import MOST_BOUND, MOST_NORM_SQUARED, Shape
-from belmont.zk.bounded.statement import UpdateStatement
-from belmont.zk.errors import UpdateError
+from belmont.zk.bounded.limits import MOST_BOUND, MOST_NORM_SQUARED
 
 BOUND_KEY = "belmont-update-bound"
 SQUARES_KEY = "belmont-update-squares"
@@ -73,27 +69,6 @@ class UpdateBounds:
         """What masks are derived with: hospitals that bound otherwise have unrelated ones."""
         bounds = self.bound.to_bytes(8) + (self.squares or 0).to_bytes(8)
         return hashlib.sha256(b"belmont/bounded-layout/1\0" + layout.hash + bounds).digest()
-
-    def check(self, layout: Layout, participants: int) -> None:
-        """Raises FederatedError for a sum of which nothing can be proved, as of too many coordinates."""
-        try:
-            Shape(layout.size, self.bound, participants, self.squares)
-        except UpdateError as error:
-            raise FederatedError(f"no update of this form can be proved: {error}") from error
-
-    def statement(self, context: Context, layout: Layout, dataset_id: DatasetId) -> UpdateStatement:
-        """What one participant proves in this round."""
-        return UpdateStatement(
-            context.consortium,
-            context.permit_id,
-            context.n,
-            dataset_id,
-            context.participants,
-            layout.hash,
-            layout.size,
-            self.bound,
-            self.squares,
-        )
 
 
 def read_bounds(config: RunConfig) -> UpdateBounds | None:

@@ -18,7 +18,7 @@ from flwr.app import ConfigRecord, RecordDict
 
 from belmont.federated.bounded.account import MaskAccount, account_of, is_signed
 from belmont.federated.bounded.blame import pair_context
-from belmont.federated.bounded.proved import check_update
+from belmont.federated.bounded.proved import check_update, statement_of
 from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import Refusal, SecAggError, UpdateUnproved
 from belmont.federated.gate.gate import chain_read
@@ -73,7 +73,7 @@ def check_updates(answered: Answered, own: DatasetId, updates: Sequence[tuple[by
             what = f"the proof of dataset {dataset_id.hex()[:12]} is not the one that it recorded"
             raise Refusal(Reason.UPDATE_UNPROVED, what)
         try:
-            check_update(bounds.statement(context, answered.layout, dataset_id), proof)
+            check_update(statement_of(bounds, context, answered.layout, dataset_id), proof)
         except UpdateUnproved as error:
             raise Refusal(Reason.UPDATE_UNPROVED, str(error)) from error
 
@@ -124,6 +124,6 @@ class Disputes:
             raise Refusal(Reason.REQUEST_MALFORMED, "updates of this round are not bounded: nothing was committed to")
         if len(answered.state.recorded) < len(context.participants) and not answered.state.closed:
             raise Refusal(Reason.ROUND_NOT_FINAL, "more hospitals may follow")
-        shape = bounds.statement(context, answered.layout, self.dataset_id).shape
+        shape = statement_of(bounds, context, answered.layout, self.dataset_id).shape
         account = account_of(answered.joined, bounds.layout_hash(answered.layout), shape, answered.others)
         return answered, account, shape

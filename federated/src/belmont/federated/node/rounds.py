@@ -22,6 +22,7 @@ from flwr.app import Message, MetricRecord, RecordDict
 
 from belmont.federated.accounting.release import ReleasePlan, plan_release
 from belmont.federated.accounting.settings import PrivacySettings
+from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Stopped, Task
@@ -66,7 +67,7 @@ class RoundServer:
             secure = read_secure_sum(asked.config)
             bounds = read_bounds(asked.config)
             if secure is not None and bounds is not None:
-                bounds.check(secure.layout, len(asked.claim.participants))
+                check_bounds(bounds, secure.layout, len(asked.claim.participants))
             noise = read_noise(asked.config, secure)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")

@@ -21,7 +21,7 @@ from flwr.app import ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from belmont.federated.accounting.settings import PrivacySettings
-from belmont.federated.bounded.proved import prove
+from belmont.federated.bounded.proved import prove, statement_of
 from belmont.federated.bounded.settings import UpdateBounds, read_bounds
 from belmont.federated.errors import (
     AppFailed,
@@ -132,7 +132,7 @@ class SecureRounds:
         """A masked vector, and the proof of its update where it is bounded (5)."""
         if bounds is None:
             return mask(joined, layout.hash, vector), b""
-        proved = prove(bounds.statement(joined.context, layout, self.dataset_id), vector, root)
+        proved = prove(statement_of(bounds, joined.context, layout, self.dataset_id), vector, root)
         proof_hash = hashlib.sha256(proved.proof).digest()
         return mask_scalars(joined, bounds.layout_hash(layout), proved.scalars, proof_hash), proved.proof
 

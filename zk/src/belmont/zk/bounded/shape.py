@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belmont.zk.bounded.limbs import Limb, limbs_of
+from belmont.zk.bounded.limits import MOST_BOUND, MOST_COORDINATES, MOST_NORM_SQUARED, MOST_PARTICIPANTS
 from belmont.zk.curve import G1, multiply_sum
 from belmont.zk.errors import UpdateError
 from belmont.zk.field import ORDER, A, B
@@ -33,10 +34,6 @@ from belmont.zk.layout import range_table
 from belmont.zk.relation import Identity, Linear, Lookup, Product, Relation, column, constant
 from belmont.zk.srs import reference_string
 
-MOST_COORDINATES: Final = 1 << 22
-MOST_BOUND: Final = (1 << 31) - 1
-MOST_NORM_SQUARED: Final = (1 << 63) - 1
-MOST_PARTICIPANTS: Final = 1024
 _PACKED_BYTES: Final = 31
 
 
