@@ -1,0 +1,137 @@
+"""The coordinator's TCP connections: how many there are, and which one goes when there are too many.
+
+1. A connection is a stranger's until a request on it came from a member. There are at most ``MOST_STRANGERS`` of those.
+   One more ends another: one of the address that has most, there one whose TLS handshake is not over before one whose
+   is, and the oldest of them. So a flood from elsewhere costs a member nothing, and one from a member's own address
+   (a shared proxy, the same machine) reaches its new connections only, which are known within one round trip.
+2. A stranger is gone after ``STRANGER_SECONDS``, whatever it sends: a handshake that stands still, a header that comes
+   a byte at a time, a body of hours.
+3. A member has at most ``MOST_OF_A_MEMBER``; one more ends its longest idle one. Idle ones end after ``IDLE_SECONDS``.
+4. A peer that vanished without a word is noticed by TCP itself within about fifteen seconds.
+
+Everything here happens on the event loop's thread.
+"""
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from belmont.federated.deployed.keepalive import KEEPALIVE_OPTIONS
+from belmont.registry.types import Address
+
+MOST_STRANGERS = 512
+STRANGER_SECONDS = 10.0
+MOST_OF_A_MEMBER = 64
+IDLE_SECONDS = 60.0
+_LISTEN_BACKLOG = 1_024
+
+Peername = tuple[str, int]
+
+
+@dataclass
+class _Connection:
+    socket: socket.socket
+    since: float
+    """When it was opened, or last used by a member."""
+    member: Address | None = None
+    shaken: bool = False
+    """Whether its TLS handshake is over."""
+    requests: int = 0
+    """Of a member, being served."""
+
+
+class Connections:
+    """Those of one coordinator, by the peer's address and port."""
+
+    def __init__(self) -> None:
+        self._all: dict[Peername, _Connection] = {}
+
+    def __len__(self) -> int:
+        return sum(each.socket.fileno() >= 0 for each in self._all.values())
+
+    def opened(self, accepted: socket.socket, peername: Peername) -> None:
+        """A stranger connected (1)."""
+        self._all[peername] = _Connection(accepted, time.monotonic())
+        strangers = [peer for peer, each in self._all.items() if each.member is None]
+        if len(strangers) > MOST_STRANGERS:
+            self._forget_closed()
+            strangers = [peer for peer in strangers if peer in self._all]
+        if len(strangers) > MOST_STRANGERS:
+            most = Counter(host for host, _ in strangers).most_common(1)[0][0]
+            here = [peer for peer in strangers if peer[0] == most]
+            self._end(min(here, key=lambda peer: (self._all[peer].shaken, self._all[peer].since)))
+
+    def shaken(self, peername: Peername | None) -> None:
+        """A TLS handshake is over."""
+        if peername in self._all:
+            self._all[peername].shaken = True
+
+    @contextmanager
+    def used(self, peername: Peername | None, member: Address) -> Iterator[None]:
+        """While a member's request on a connection is served."""
+        connection = self._all.get(peername) if peername else None
+        if connection is None or peername is None:
+            yield
+            return
+        if connection.member is None:
+            connection.member = member
+            self._spare(member, peername)
+        connection.requests += 1
+        try:
+            yield
+        finally:
+            connection.requests -= 1
+            connection.since = time.monotonic()
+
+    def sweep(self) -> None:
+        """End what is too old (2, 3)."""
+        self._forget_closed()
+        now = time.monotonic()
+        for peername, each in list(self._all.items()):
+            age = now - each.since
+            if age > (STRANGER_SECONDS if each.member is None else IDLE_SECONDS) and not each.requests:
+                self._end(peername)
+
+    def _spare(self, member: Address, used: Peername) -> None:
+        mine = [peer for peer, each in self._all.items() if each.member == member and peer != used]
+        if len(mine) >= MOST_OF_A_MEMBER:
+            self._end(min(mine, key=lambda peer: (self._all[peer].requests, self._all[peer].since)))
+
+    def _forget_closed(self) -> None:
+        self._all = {peer: each for peer, each in self._all.items() if each.socket.fileno() >= 0}
+
+    def _end(self, peername: Peername) -> None:
+        """The transport that owns the socket notices, and closes it."""
+        with suppress(OSError):
+            self._all.pop(peername).socket.shutdown(socket.SHUT_RDWR)
+
+
+class Door(socket.socket):
+    """A listening socket that tells ``connections`` of each that it accepts."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__(family, socket.SOCK_STREAM)
+        self.connections = Connections()
+        try:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for option in KEEPALIVE_OPTIONS:  # 4; what is accepted inherits them
+                self.setsockopt(*option)
+            self.bind((host, port))
+        except OSError:
+            self.close()
+            raise
+
+    def listen(self, backlog: int = _LISTEN_BACKLOG) -> None:
+        """The event loop's own number is how many it accepts at a turn; the kernel may keep more waiting."""
+        super().listen(max(backlog, _LISTEN_BACKLOG))
+
+    def accept(self) -> tuple[socket.socket, Peername]:
+        """The next connection."""
+        accepted, address = super().accept()
+        peername = str(address[0]), int(address[1])
+        self.connections.opened(accepted, peername)
+        return accepted, peername
