@@ -109,29 +109,11 @@ class Connections:
             self._all.pop(peername).socket.shutdown(socket.SHUT_RDWR)
 
 
-class Door(socket.socket):
-    """A listening socket that tells ``connections`` of each that it accepts."""
-
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__(family, socket.SOCK_STREAM)
-        self.connections = Connections()
-        try:
-            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            for option in KEEPALIVE_OPTIONS:  # 4; what is accepted inherits them
-                self.setsockopt(*option)
-            self.bind((host, port))
-        except OSError:
-            self.close()
-            raise
-
-    def listen(self, backlog: int = _LISTEN_BACKLOG) -> None:
-        """The event loop's own number is how many it accepts at a turn; the kernel may keep more waiting."""
-        super().listen(max(backlog, _LISTEN_BACKLOG))
-
-    def accept(self) -> tuple[socket.socket, Peername]:
-        """The next connection."""
-        accepted, address = super().accept()
-        peername = str(address[0]), int(address[1])
-        self.connections.opened(accepted, peername)
-        return accepted, peername
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; what it accepts inherits its options (4). ``port`` 0 is a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.create_server((host, port), family=family, backlog=_LISTEN_BACKLOG)
+    for option in KEEPALIVE_OPTIONS:
+        found.setsockopt(*option)
+    found.setblocking(False)
+    return found

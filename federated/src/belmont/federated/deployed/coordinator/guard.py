@@ -80,21 +80,21 @@ class Guard:
         path = scope["path"]
         body = await read_body(receive, _limit(path))  # 3
         recipients = _recipients(path, peer, body)  # 4
-        told: list[tuple[bytes, bytes]] = []
+        seen: int | None = None
         if path in (FLEET_PULL, RUNTIME_PULL):
             asked = dict(scope["headers"]).get(WAIT_HEADER.encode(), b"")
             seen = await self._waiting.wait(peer.recipient, asked, receive)  # 5
             if seen is None:
                 await _nothing(send)
                 return
-            told = [(SEEN_HEADER.encode(), str(seen).encode())] if asked else []
         status = 0
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *told]
+                if seen is not None:
+                    message["headers"] = [*message["headers"], _seen(seen, message["headers"])]
             await send(message)
 
         await self._app(scope, _again(body, receive), watched)
@@ -169,6 +169,12 @@ def _check_parts(trees: Iterable[ObjectTree]) -> None:
         for k, _ in enumerate(iterate_object_tree(tree), 1):
             if k > MAX_OBJECTS:
                 raise Refused(413, f"a message has more than {MAX_OBJECTS} parts")
+
+
+def _seen(count: int, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """What a pull tells: after one that gave something there may be more, and the next one does not wait."""
+    is_empty = dict(headers).get(b"content-length") == b"0"
+    return SEEN_HEADER.encode(), str(count if is_empty else 0).encode()
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

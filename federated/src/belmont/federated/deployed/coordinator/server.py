@@ -1,11 +1,13 @@
 """Serves a coordinator over TLS until it is told to stop.
 
-1. A request's head is read by h11, which has a limit for it; the connections are counted (`connections`).
+1. Connections are accepted here, a few at a turn of the event loop, and counted (`connections`). A request's head is
+   read by h11, which has a limit for it.
 2. SIGTERM and SIGINT end it in order, and are no failure: whoever waits is let go, what is under way is finished within
    two seconds, and the process exits with status 0.
 """
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -22,13 +24,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from belmont.federated.deployed.coordinator.app import Coordinator
-from belmont.federated.deployed.coordinator.connections import Door
+from belmont.federated.deployed.coordinator.connections import STRANGER_SECONDS, listening
 from belmont.federated.errors import CoordinatorError
 from belmont.registry.protocol import Registry
 
 START_SECONDS = 60.0
 MAX_HEAD_BYTES = 16 * 1024
 ACCEPTED_AT_A_TURN = 32
+_NO_ROOM_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,9 @@ class Serving:
 
 def serve(registry: Registry, serving: Serving, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. ``announce`` is told the audience once requests are answered."""
-    with Door(serving.host, serving.port) as door:
-        audience = _audience(serving, door)
-        server = _Server(Coordinator(registry, audience), serving, door, lambda: announce(audience))
-        server.run(sockets=[door])
+    with listening(serving.host, serving.port) as listener:
+        audience = _audience(serving, listener)
+        _Server(Coordinator(registry, audience), serving, listener, lambda: announce(audience)).run()
 
 
 class Running:
@@ -63,11 +65,11 @@ class Running:
     @classmethod
     def start(cls, make: Callable[[str], Coordinator], serving: Serving) -> "Running":
         """Serve what ``make`` gives for the audience. Raises CoordinatorError if it does not start."""
-        door = Door(serving.host, serving.port)
-        audience = _audience(serving, door)
+        listener = listening(serving.host, serving.port)
+        audience = _audience(serving, listener)
         ready = threading.Event()
-        server = _Server(make(audience), serving, door, ready.set)
-        thread = threading.Thread(target=lambda: _serve_and_close(server, door), daemon=True, name="coordinator")
+        server = _Server(make(audience), serving, listener, ready.set)
+        thread = threading.Thread(target=lambda: _run_and_close(server, listener), daemon=True, name="coordinator")
         thread.start()
         if not ready.wait(START_SECONDS):
             raise CoordinatorError(f"the coordinator did not start within {START_SECONDS:.0f} s")
@@ -80,16 +82,53 @@ class Running:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, app: Coordinator, serving: Serving, door: Door, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Coordinator, serving: Serving, listener: socket.socket, announce: Callable[[], None]
+    ) -> None:
         super().__init__(_config(app, serving))
         self._app = app
+        self._listener = listener
         self._announce = announce
-        door.connections = app.connections
+        self._opening: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets=[])
         if self.started:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
             self._announce()
+
+    def _accept(self) -> None:
+        """Rule 1."""
+        for _ in range(ACCEPTED_AT_A_TURN):
+            try:
+                accepted, address = self._listener.accept()
+            except OSError as error:  # nothing to accept, or no room for it
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    loop = asyncio.get_running_loop()
+                    loop.remove_reader(self._listener)
+                    loop.call_later(_NO_ROOM_SECONDS, self._accept_again)
+                return
+            accepted.setblocking(False)
+            self._app.connections.opened(accepted, (str(address[0]), int(address[1])))
+            task = asyncio.ensure_future(self._open(accepted))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    def _accept_again(self) -> None:
+        if not self.should_exit:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                self._protocol, accepted, ssl=self.config.ssl, ssl_handshake_timeout=STRANGER_SECONDS
+            )
+        except (OSError, EOFError):  # no TLS, or gone before the handshake was over
+            accepted.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -97,7 +136,10 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener)
         self._app.end()
+        for task in self._opening:
+            task.cancel()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -123,8 +165,8 @@ class _Protocol(H11Protocol):
             self.app.connections.shaken(self.client)
 
 
-def _audience(serving: Serving, door: Door) -> str:
-    return serving.audience or f"{serving.host}:{door.getsockname()[1]}"
+def _audience(serving: Serving, listener: socket.socket) -> str:
+    return serving.audience or f"{serving.host}:{listener.getsockname()[1]}"
 
 
 def _config(app: Coordinator, serving: Serving) -> uvicorn.Config:
@@ -132,19 +174,16 @@ def _config(app: Coordinator, serving: Serving) -> uvicorn.Config:
         app,
         ssl_certfile=serving.certificate,
         ssl_keyfile=str(serving.key),
-        http=_Protocol,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        loop="asyncio",  # whose accepting goes through the door
         ws="none",
         proxy_headers=False,  # who is connected is who is connected
         interface="asgi3",
-        backlog=ACCEPTED_AT_A_TURN,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
     )
 
 
-def _serve_and_close(server: _Server, door: Door) -> None:
-    with door:
-        server.run(sockets=[door])
+def _run_and_close(server: _Server, listener: socket.socket) -> None:
+    with listener:
+        server.run()

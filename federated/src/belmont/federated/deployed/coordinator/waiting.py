@@ -6,8 +6,8 @@ unchanged. Whoever sends no such header gets Flower's own behaviour.
 
 1. Each recipient, a node or a run, has a count that rises with every push to it that succeeded. What others are sent
    wakes nobody.
-2. A pull says which count it has seen; the answer says which count there was before Flower was asked, so that a push in
-   between is not missed.
+2. A pull says which count it has seen; an empty answer says which count there was before Flower was asked, so that a
+   push in between is not missed. One that gave something says 0: a node is given one message at a time.
 3. A recipient waits once. A newer pull ends the older one, which is answered with nothing, and whose peer, most likely
    gone behind a cut line, gets no message that it would lose. Nor does one that hung up.
 """
