@@ -37,7 +37,7 @@ class Coordinator:
         peers = Peers()
         self._guard = Guard(flower, peers, self.connections)
         state = flower.state.linkstate_factory.state
-        self._members = Members(registry, state, audience, peers, self.connections).app
+        self._members = Members(registry, state, audience, peers, self.connections)
 
     def end(self) -> None:
         """Let go of whoever waits: the server is about to end."""
@@ -49,7 +49,7 @@ class Coordinator:
         elif scope["type"] != "http":
             await send({"type": "websocket.close"})
         elif scope["path"] in (NODES, RUNS, STATUS):
-            await self._members(scope, receive, send)
+            await self._members.app(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] in FLEET | RUNTIME:
             await self._guard(scope, Incoming(receive), send)
         else:
