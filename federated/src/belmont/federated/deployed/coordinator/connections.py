@@ -1,9 +1,9 @@
 """The coordinator's TCP connections: how many there are, and which one goes when there are too many.
 
 1. A connection is a stranger's until a request on it came from a member. There are at most ``MOST_STRANGERS`` of those.
-   One more ends another: of the address that has most, the oldest, where a TLS handshake that is over counts for
-   ``SHAKEN_SECONDS``. So a flood from elsewhere costs a member nothing, and one from a member's own address (a shared
-   proxy, the same machine) reaches its new connections only, which are known within one round trip.
+   One more ends another: the oldest of the address that has most. So a flood from elsewhere costs a member nothing,
+   and one from a member's own address (a shared proxy, the same machine) reaches its new connections only, which are
+   known within three round trips: hundreds of others would have to be accepted in that time.
 2. A stranger is gone after ``STRANGER_SECONDS``, whatever it sends: a handshake that stands still, a header that comes
    a byte at a time, a body of hours.
 3. A member has at most ``MOST_OF_A_MEMBER``; one more ends its longest idle one. Idle ones end after ``IDLE_SECONDS``.
@@ -24,7 +24,6 @@ from belmont.registry.types import Address
 
 MOST_STRANGERS = 512
 STRANGER_SECONDS = 10.0
-SHAKEN_SECONDS = 1.0
 MOST_OF_A_MEMBER = 64
 IDLE_SECONDS = 60.0
 _LISTEN_BACKLOG = 1_024
@@ -38,8 +37,6 @@ class _Connection:
     since: float
     """When it was opened, or last used by a member."""
     member: Address | None = None
-    shaken: bool = False
-    """Whether its TLS handshake is over."""
     requests: int = 0
     """Of a member, being served."""
 
@@ -63,12 +60,7 @@ class Connections:
         if len(strangers) > MOST_STRANGERS:
             most = Counter(host for host, _ in strangers).most_common(1)[0][0]
             here = [peer for peer in strangers if peer[0] == most]
-            self._end(min(here, key=lambda peer: self._all[peer].since + SHAKEN_SECONDS * self._all[peer].shaken))
-
-    def shaken(self, peername: Peername | None) -> None:
-        """A TLS handshake is over."""
-        if peername in self._all:
-            self._all[peername].shaken = True
+            self._end(min(here, key=lambda peer: self._all[peer].since))
 
     @contextmanager
     def used(self, peername: Peername | None, member: Address) -> Iterator[None]:

@@ -128,7 +128,7 @@ class _Server(uvicorn.Server):
             accepted.close()
 
     def _protocol(self) -> asyncio.Protocol:
-        return _Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return H11Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -154,15 +154,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-class _Protocol(H11Protocol):
-    """Tells the coordinator's connections whose TLS handshake is over."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if isinstance(self.app, Coordinator):
-            self.app.connections.shaken(self.client)
 
 
 def _audience(serving: Serving, listener: socket.socket) -> str:
