@@ -84,6 +84,8 @@ class Members:
         self._listing = threading.Lock()
         self._listed: frozenset[Address] = frozenset()
         self._listed_at = float("-inf")
+        self._unread = ""
+        """Why the list could not be read the last time."""
         self._under_way: Counter[Address] = Counter()
         self.app = Starlette(
             routes=[
@@ -141,11 +143,15 @@ class Members:
         if address in self._listed:
             return
         with self._listing:
-            if address not in self._listed and time.monotonic() - self._listed_at > LIST_SECONDS:
-                self._listed_at = time.monotonic()
-                self._listed = frozenset(each.address for each in self._registry.members())
+            if time.monotonic() - self._listed_at > LIST_SECONDS:
+                self._listed_at, self._unread = time.monotonic(), "its members were not read yet"
+                try:
+                    self._listed = frozenset(each.address for each in self._registry.members())
+                    self._unread = ""
+                except RegistryUnreachable as error:
+                    self._unread = error.detail
         if address not in self._listed:
-            raise _stranger(address)
+            raise RegistryUnreachable(self._unread) if self._unread else _stranger(address)
 
     def _join(self, member: Member, body: bytes) -> dict[str, Any]:
         """Rule 2."""
