@@ -1,11 +1,10 @@
 """A researcher's own process: trains under one permit, and tells each step as a line of JSON.
 
-``researcher.py HOME PERMIT ROUNDS PATIENCE STOP``: before the messages of round STOP it waits for a line on its input.
+``researcher.py HOME PERMIT ROUNDS TIMEOUT PATIENCE STOP``: before the messages of round STOP it waits for a line on its input.
 """
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -18,7 +17,7 @@ from belmont.lab import Consortium
 from belmont.lab.models import LogisticModel
 from belmont.registry.errors import RegistryError
 
-home, permit_id, rounds, patience, stop = sys.argv[1], *map(int, sys.argv[2:])
+home, permit_id, rounds, timeout, patience, stop = sys.argv[1], *map(int, sys.argv[2:])
 
 
 def tell(**fields: Any) -> None:
@@ -52,7 +51,7 @@ with Consortium.deployed(home) as consortium:
             combine=chosen.combine(),
             participants=permit.record.covered,
             node_ids=grid.node_ids,
-            timeout_seconds=4,
+            timeout_seconds=timeout,
             patience_seconds=patience,
         )
         training._exchange.__class__ = Watched
@@ -61,4 +60,4 @@ with Consortium.deployed(home) as consortium:
                 tell(event="round", n=result.n)
         except (CoordinatorError, RoundRefused, RegistryError) as error:
             tell(event="stopped", kind=type(error).__name__, why=str(error)[:300])
-        tell(event="model", hash=model_hash(training.model).hex(), rounds=len(training.results), at=time.time())
+        tell(event="model", hash=model_hash(training.model).hex(), rounds=len(training.results))
