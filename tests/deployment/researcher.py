@@ -1,6 +1,7 @@
 """A researcher's own process: trains under one permit, and tells each step as a line of JSON.
 
-``researcher.py HOME PERMIT ROUNDS TIMEOUT PATIENCE STOP``: before the messages of round STOP it waits for a line on its input.
+``researcher.py HOME PERMIT ROUNDS TIMEOUT PATIENCE STOP``: before the messages of round STOP it waits for a line on its
+input.
 """
 
 import json
