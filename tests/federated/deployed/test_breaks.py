@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from belmont.federated.asked_by import Signing
 from belmont.federated.deployed.http import explained
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.exchange import Exchange
+from belmont.federated.grid import deployed as grid_deployed
 from belmont.federated.grid.records import pack_records
 from belmont.federated.models.logistic import newton
 from belmont.federated.models.training import Training
@@ -88,6 +90,99 @@ def test_a_chain_that_is_away_for_a_while_is_waited_for(deployment: Any) -> None
 
 def content_of(scene: Any, permit: Any, trained: Training) -> Any:
     return round_content(Claim(permit, 2, 1 << 37, scene.participants), scene.config, trained.model)
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_a_coordinator_that_is_away_for_longer_than_a_grid_waits_is_a_matter_of_patience(
+    deployment: Any, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """Without, it ends the round with that reason; the round is there to be asked for again."""
+    monkeypatch.setattr(grid_deployed, "RECONNECT_SECONDS", 0.5)
+    scene = deployment.scene
+    permit = scene.issue()
+    with closing(deployment.grid()) as grid:
+        trained = patient_training(scene, grid, permit)
+        trained._exchange._patience = patience
+        trained.round()
+        deployment.running.stop()
+        if patience:
+            back = later(4, deployment.restart_coordinator)
+            result = trained.round()
+            back.join()
+        else:
+            with pytest.raises(CoordinatorError, match="cannot be reached"):
+                trained.round()
+            deployment.restart_coordinator()
+            trained._exchange._patience = 60.0
+            content = content_of(scene, permit, trained)
+            result = SimpleNamespace(hospitals=trained._exchange.ask("train", 2, content)[1])
+    assert all(hospital.answered for hospital in result.hospitals)
+    assert rounds_charged(scene, permit) == [2, 2, 2, 2]
+
+
+def test_a_coordinator_that_refuses_is_not_waited_for(deployment: Any) -> None:
+    scene = deployment.scene
+    with closing(deployment.grid()) as grid:
+        trained = patient_training(scene, grid, scene.issue())
+        trained._exchange._patience = 1e9
+        grid._bundle = b"no bundle"
+        grid._is_lost = True
+        with pytest.raises(CoordinatorError) as refused:
+            trained.round()
+    assert not refused.value.may_pass
+
+
+def test_a_node_that_was_not_there_when_the_run_started_is_found_once_it_is(deployment: Any) -> None:
+    scene = deployment.scene
+    permit = scene.issue()
+    for i in range(4):
+        deployment.stop_node(i)
+    with closing(deployment.grid()) as grid:
+        assert grid.node_ids == {}
+        back = later(2, lambda: [deployment.start_node(i) for i in range(4)])
+        result = patient_training(scene, grid, permit).round()
+        back.join()
+    assert all(hospital.answered for hospital in result.hospitals)
+    assert rounds_charged(scene, permit) == [1, 1, 1, 1]
+
+
+def test_a_coordinator_that_starts_again_while_the_chain_is_away_is_waited_for(deployment: Any) -> None:
+    scene = deployment.scene
+    permit = scene.issue()
+    with closing(deployment.grid()) as grid:
+        trained = patient_training(scene, grid, permit)
+        trained.round()
+        scene.open_round(permit, n=2, model=trained.model)
+        scene.registry.set_reachable(False)
+        deployment.restart_coordinator()
+        back = later(3, lambda: scene.registry.set_reachable(True))
+        outcomes = trained._exchange.ask("train", 2, content_of(scene, permit, trained))[1]
+        back.join()
+    assert all(hospital.answered for hospital in outcomes)
+    assert rounds_charged(scene, permit) == [2, 2, 2, 2]
+
+
+def test_a_node_that_is_told_to_end_while_it_computes_hands_over_its_answer_first(
+    deployment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = deployment.scene
+    node, permit = scene.nodes[1], scene.issue()
+    handle = node.handle
+
+    def slowly(message: Any) -> Any:
+        deployment.supernodes[1][0].stop()
+        time.sleep(1)
+        return handle(message)
+
+    monkeypatch.setattr(node, "handle", slowly)
+    with closing(deployment.grid()) as grid:
+        trained = patient_training(scene, grid, permit)
+        trained._exchange._patience, trained._exchange._timeout = 0.0, 20
+        result = trained.round()
+    assert all(hospital.answered for hospital in result.hospitals)
+    deployment.supernodes[1][1].join(20)
+    assert not deployment.supernodes[1][1].is_alive()
+    assert rounds_charged(scene, permit) == [1, 1, 1, 1]
 
 
 def test_a_reply_that_was_lost_is_the_same_the_second_time(deployment: Any) -> None:

@@ -13,11 +13,9 @@ from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
-from starlette.responses import Response
 
 from belmont.federated.deployed.coordinator.waiting import Waiting
 from belmont.federated.deployed.http import BoundedClient, connect
-from belmont.federated.deployed.paths import FLEET_PULL, SEEN_HEADER, WAIT_HEADER
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.grid.deployed import DeployedGrid
 
@@ -103,71 +101,96 @@ def test_a_canary_of_what_flower_keeps_private() -> None:
     assert all(map(callable, (*named, RuntimeVersionHttpInterceptor)))
 
 
-class Slow:
-    """Stands for Flower's app: answers at once, and notes when it was asked."""
-
-    def __init__(self) -> None:
-        self.asked_at: list[float] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.asked_at.append(time.monotonic())
-        await Response("x")(scope, receive, send)
+NODE, RUN = ("node", 7), ("run", 9)
 
 
-def request_to(app: Any, path: str, headers: Any = None) -> Any:
-    async def asked() -> Any:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://here") as client:
-            return await client.post(path, headers=headers or {})
+async def still_there() -> Any:
+    """The ``receive`` of a peer that does not hang up."""
+    await asyncio.sleep(3600)
 
-    return asked()
+
+async def timed(wait: Any) -> tuple[Any, float]:
+    started = time.monotonic()
+    return await wait, time.monotonic() - started
 
 
 def test_a_pull_that_does_not_ask_to_wait_is_passed_on_at_once() -> None:
-    app = Slow()
-    answer = asyncio.run(request_to(Waiting(app), FLEET_PULL))
-    assert answer.status_code == 200 and SEEN_HEADER not in answer.headers and len(app.asked_at) == 1
+    seen, waited = asyncio.run(timed(Waiting().wait(NODE, b"", still_there)))
+    assert seen is not None and waited < 5
 
 
 def test_a_pull_waits_for_a_push_and_no_longer_than_it_asks() -> None:
-    app = Slow()
-    waiting = Waiting(app)
-
     async def story() -> tuple[float, float, int]:
-        first = await request_to(waiting, FLEET_PULL, {WAIT_HEADER: "5 0"})
-        seen = first.headers[SEEN_HEADER]
-        started = time.monotonic()
-        await request_to(waiting, FLEET_PULL, {WAIT_HEADER: f"0.3 {seen}"})
-        waited = time.monotonic() - started
-        started = time.monotonic()
-        pull = asyncio.create_task(request_to(waiting, FLEET_PULL, {WAIT_HEADER: f"20 {seen}"}))
+        waiting = Waiting()
+        seen = await waiting.wait(NODE, b"5 0", still_there)
+        _, in_vain = await timed(waiting.wait(NODE, f"0.3 {seen}".encode(), still_there))
+        pull = asyncio.create_task(timed(waiting.wait(NODE, f"20 {seen}".encode(), still_there)))
         await asyncio.sleep(0.2)
-        await request_to(waiting, "/v1/runtime/push-object")
-        answer = await pull
-        return waited, time.monotonic() - started, int(answer.headers[SEEN_HEADER]) - int(seen)
+        waiting.pushed({NODE})
+        now, woken = await pull
+        return in_vain, woken, now - seen
 
-    waited, woken, counted = asyncio.run(story())
-    assert 0.3 <= waited < 5 and woken < 10 and counted == 1
+    in_vain, woken, counted = asyncio.run(story())
+    assert 0.3 <= in_vain < 5 and woken < 10 and counted == 1
 
 
-def test_a_push_of_ones_own_kind_does_not_wake() -> None:
-    waiting = Waiting(Slow())
-
+def test_what_others_are_sent_wakes_nobody() -> None:
     async def story() -> float:
-        seen = (await request_to(waiting, FLEET_PULL, {WAIT_HEADER: "1 0"})).headers[SEEN_HEADER]
-        started = time.monotonic()
-        pull = asyncio.create_task(request_to(waiting, FLEET_PULL, {WAIT_HEADER: f"0.5 {seen}"}))
-        await request_to(waiting, "/v1/fleet/push-messages")
-        await pull
-        return time.monotonic() - started
+        waiting = Waiting()
+        seen = await waiting.wait(NODE, b"1 0", still_there)
+        pull = asyncio.create_task(timed(waiting.wait(NODE, f"0.5 {seen}".encode(), still_there)))
+        await asyncio.sleep(0.1)
+        waiting.pushed({RUN, ("node", 8), ("run", 7)})
+        return (await pull)[1]
 
     assert asyncio.run(story()) >= 0.5
 
 
+def test_a_newer_pull_ends_the_older_one_which_gets_nothing() -> None:
+    """Else a pull whose line was cut would be handed the message that the node waits for on its new connection."""
+
+    async def story() -> tuple[Any, Any]:
+        waiting = Waiting()
+        seen = await waiting.wait(NODE, b"1 0", still_there)
+        older = asyncio.create_task(waiting.wait(NODE, f"20 {seen}".encode(), still_there))
+        await asyncio.sleep(0.1)
+        newer = asyncio.create_task(waiting.wait(NODE, f"20 {seen}".encode(), still_there))
+        ended = await older
+        waiting.pushed({NODE})
+        return ended, await newer
+
+    older, newer = asyncio.run(story())
+    assert older is None and newer is not None
+
+
+def test_a_pull_whose_peer_hung_up_gets_nothing() -> None:
+    async def hung_up() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def story() -> Any:
+        waiting = Waiting()
+        seen = await waiting.wait(NODE, b"1 0", still_there)
+        return await timed(waiting.wait(NODE, f"20 {seen}".encode(), hung_up))
+
+    seen, waited = asyncio.run(story())
+    assert seen is None and waited < 10
+
+
+def test_nobody_waits_at_a_coordinator_that_ends() -> None:
+    async def story() -> float:
+        waiting = Waiting()
+        seen = await waiting.wait(NODE, b"1 0", still_there)
+        pull = asyncio.create_task(timed(waiting.wait(NODE, f"20 {seen}".encode(), still_there)))
+        await asyncio.sleep(0.1)
+        waiting.end()
+        return (await pull)[1]
+
+    assert asyncio.run(story()) < 10
+
+
 @pytest.mark.parametrize("header", ["", "x", "1", "1 2 3", "-1 0", "1e9 0", "99 " + "9" * 30, "nan 0"])
 def test_a_malformed_wait_is_no_wait(header: str) -> None:
-    started = time.monotonic()
-    assert asyncio.run(request_to(Waiting(Slow()), FLEET_PULL, {WAIT_HEADER: header})).status_code == 200
-    assert time.monotonic() - started < 10
+    assert asyncio.run(timed(Waiting().wait(NODE, header.encode(), still_there)))[1] < 10
 
 
 def test_an_answer_that_is_too_large_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,13 @@ from belmont.federated.deployed.paths import NODES, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import SignedRequests, signed_headers
 from belmont.federated.errors import CoordinatorError, NodeFault, RequestUnsigned
 
+INSTANCE = "5e" * 16
+
 
 def join_body(deployment: Any, i: int) -> bytes:
     key = base64.b64encode(public_node_key(deployment.keys[i])).decode()
-    return json.dumps({"dataset": deployment.scene.participants[i].hex(), "public_key": key}).encode()
+    dataset = deployment.scene.participants[i].hex()
+    return json.dumps({"dataset": dataset, "public_key": key, "instance": INSTANCE, "first": True}).encode()
 
 
 def post(deployment: Any, path: str, body: bytes, headers: Any) -> Any:
@@ -56,7 +59,7 @@ def test_a_node_key_that_the_chain_does_not_have_is_refused(coordinator: Any, tm
     membership = coordinator.membership(0)
     with pytest.raises(CoordinatorError, match="another node key"):
         dataset = coordinator.scene.participants[0]
-        join(membership.address, membership.authority, membership.account, membership.key, dataset)
+        join(membership.address, membership.authority, membership.account, membership.key, dataset, INSTANCE)
 
 
 def test_a_removed_member_is_refused_from_then_on(coordinator: Any) -> None:
@@ -124,7 +127,11 @@ def test_a_signature_of_somebody_else_is_refused(coordinator: Any) -> None:
     assert post(coordinator, NODES, body, headers).status_code == 401
 
 
-HEADERS = ("belmont-address", "belmont-time", "belmont-nonce", "belmont-signature")
+HEADERS = ("belmont-address", "belmont-time", "belmont-nonce", "belmont-digest", "belmont-signature")
+
+
+def everybody(address: Any) -> None:
+    """Nobody is unknown."""
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -133,29 +140,29 @@ def test_a_malformed_header_is_refused(name: str, value: str) -> None:
     account = Account.create()
     requests = SignedRequests("here:1")
     headers = signed_headers(account, "here:1", "POST", "/p", b"")
-    assert requests.signer(headers, "POST", "/p", b"") == account.address
+    assert requests.signed(headers, "POST", "/p", everybody).address == account.address
     headers = signed_headers(account, "here:1", "POST", "/p", b"")
     with pytest.raises(RequestUnsigned):
-        requests.signer(headers | {name: value}, "POST", "/p", b"")
+        requests.signed(headers | {name: value}, "POST", "/p", everybody)
 
 
 @pytest.mark.parametrize("seconds", [-61, 61])
 def test_a_request_of_another_time_is_refused(seconds: int) -> None:
     requests = SignedRequests("here:1", clock=lambda: time.time() + seconds)
     with pytest.raises(RequestUnsigned, match="another time"):
-        requests.signer(signed_headers(Account.create(), "here:1", "POST", "/p", b""), "POST", "/p", b"")
+        requests.signed(signed_headers(Account.create(), "here:1", "POST", "/p", b""), "POST", "/p", everybody)
 
 
 def test_a_request_from_before_the_coordinator_started_is_refused() -> None:
     headers = signed_headers(Account.create(), "here:1", "POST", "/p", b"")
     requests = SignedRequests("here:1", clock=lambda: time.time() + 5)
     with pytest.raises(RequestUnsigned, match="another time"):
-        requests.signer(headers, "POST", "/p", b"")
+        requests.signed(headers, "POST", "/p", everybody)
 
 
 def test_a_node_that_did_not_join_cannot_connect(coordinator: Any) -> None:
     membership = coordinator.membership(0)
-    fleet = Fleet(membership.address, membership.authority, membership.key, 7)
+    fleet = Fleet(membership.address, membership.authority, membership.key, 7, INSTANCE)
     with pytest.raises(CoordinatorError, match="connecting"), fleet:
         pytest.fail("it connected")
 
@@ -164,10 +171,18 @@ def test_another_certificate_authority_is_not_trusted(coordinator: Any) -> None:
     from belmont.federated.deployed.certificates import make_certificates
 
     membership, other = coordinator.membership(0), make_certificates(["127.0.0.1"]).authority
+    where = coordinator.scene.participants[0], INSTANCE
     with pytest.raises(CoordinatorError, match="cannot be reached"):
-        join(membership.address, other, membership.account, membership.key, coordinator.scene.participants[0])
+        join(membership.address, other, membership.account, membership.key, *where)
     with pytest.raises(CoordinatorError, match="no certificate"):
-        join(membership.address, b"nonsense", membership.account, membership.key, coordinator.scene.participants[0])
+        join(
+            membership.address,
+            b"nonsense",
+            membership.account,
+            membership.key,
+            coordinator.scene.participants[0],
+            INSTANCE,
+        )
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -132,6 +132,11 @@ class CoordinatorError(FederatedError):
         super().__init__(text)
         self.status = status
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same may go well later: it was not reached, failed, or had too much to do."""
+        return self.status is None or self.status in (408, 429) or self.status >= 500
+
 
 class RequestUnsigned(FederatedError):
     """A signed HTTP request that is not what it has to be (`belmont.federated.deployed.signed_requests`)."""

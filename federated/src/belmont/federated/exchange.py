@@ -5,12 +5,13 @@ Each message is signed by the account that the registry writes as, which is the 
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from belmont.federated.asked_by import Signing
-from belmont.federated.errors import FederatedError
+from belmont.federated.errors import CoordinatorError, FederatedError
 from belmont.federated.node.node import node_id_of
 from belmont.federated.outcome import HospitalOutcome, outcome_of
 from belmont.registry.errors import RegistryError
@@ -77,7 +78,8 @@ class Exchange:
         """Send one content to every participant, or to each its own; the replies, and one outcome each, in order.
 
         Whoever was away, or could not see the chain, is asked the same again until the patience is over: a node answers
-        the same request with the same bytes, and computes and charges it once.
+        the same request with the same bytes, and computes and charges it once. A coordinator that is away is waited
+        for in the same way; CoordinatorError once the patience is over, or if it refuses.
         """
         replies: dict[DatasetId, Message] = {}
         outcomes: dict[DatasetId, HospitalOutcome] = {}
@@ -87,15 +89,21 @@ class Exchange:
         contents = self._signing.signed(message_type, {each: contents[each] for each in everybody})
         waiting = everybody
         while waiting:
-            for dataset_id, reply, outcome in self._asked(message_type, n, contents, waiting):
-                outcomes[dataset_id] = outcome
-                if reply is not None and outcome.answered:
-                    replies[dataset_id] = reply
-            waiting = tuple(each for each in waiting if outcomes[each].may_pass)
+            try:
+                for dataset_id, reply, outcome in self._asked(message_type, n, contents, waiting):
+                    outcomes[dataset_id] = outcome
+                    if reply is not None and outcome.answered:
+                        replies[dataset_id] = reply
+                waiting = tuple(each for each in waiting if outcomes[each].may_pass)
+            except CoordinatorError as error:
+                if not error.may_pass or time.monotonic() + _AGAIN_SECONDS > deadline:
+                    raise
             if time.monotonic() + _AGAIN_SECONDS > deadline:
                 break
             if waiting:
                 time.sleep(_AGAIN_SECONDS)
+                with suppress(CoordinatorError):
+                    self._grid.get_node_ids()  # a grid looks again where its nodes are
         return replies, tuple(outcomes[each] for each in everybody)
 
     def _asked(

@@ -17,7 +17,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def down(options: argparse.Namespace) -> int:
     """End what was started, nodes first."""
-    from belmont.deployment.machine import Machine
+    import sys
 
-    Machine(options.home).down(lambda name: print(f"{name} ended"))
+    from belmont.deployment.lock import locked
+    from belmont.deployment.machine import Machine
+    from belmont.lab.home import Home
+
+    Home(options.home).read()  # a directory that is no consortium's is not made one
+    with locked(options.home, lambda state: print(state, file=sys.stderr, flush=True)):
+        Machine(options.home).down(lambda name: print(f"{name} ended"))
     return 0

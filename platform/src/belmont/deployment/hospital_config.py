@@ -15,6 +15,7 @@
 Paths are relative to the file.
 """
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +79,23 @@ class HospitalConfig:
         )
 
     def to_toml(self) -> str:
-        """The same as a file."""
-        weaker = ", ".join(f'"{each}"' for each in self.allow_weaker)
+        """The same as a file. Raises ConfigError for a path that no TOML can hold."""
+        weaker = ", ".join(_quoted(each) for each in self.allow_weaker)
         return (
-            f'home = "{self.home}"\nmember = "{self.member}"\nchain = "{self.chain}"\n\n'
-            f'[coordinator]\naddress = "{self.coordinator}"\nauthority = "{self.authority}"\n\n'
-            f'[isolation]\nmode = "{self.isolation}"\nallow_weaker = [{weaker}]\n'
+            f"home = {_quoted(self.home)}\nmember = {_quoted(self.member)}\nchain = {_quoted(self.chain)}\n\n"
+            f"[coordinator]\naddress = {_quoted(self.coordinator)}\nauthority = {_quoted(self.authority)}\n\n"
+            f"[isolation]\nmode = {_quoted(self.isolation)}\nallow_weaker = [{weaker}]\n"
         )
+
+
+def _quoted(value: object) -> str:
+    """A basic string of TOML, which is one of JSON but for DEL (toml.io/en/v1.0.0#string)."""
+    text = str(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{text!r} is not text: a configuration cannot name it") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _text(path: Path, section: dict[str, Any], name: str, default: str | None = None) -> str:

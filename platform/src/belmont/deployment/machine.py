@@ -5,6 +5,8 @@
 2. A process is started detached, logs to ``deployment/<name>.log``, and counts once it said on its standard output that
    it is ready. It is written down before that, so that ``down`` finds it whatever happens.
 3. ``down`` ends what ``up`` started, by number and start time, in the opposite order, and waits until it has ended.
+4. Whoever calls either holds the home (`lock`) from before this object is made until it is done with it: what it read
+   of what runs then stays true.
 """
 
 import json

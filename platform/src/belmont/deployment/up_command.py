@@ -30,8 +30,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def up(options: argparse.Namespace) -> int:
     """Make the consortium if there is none, and start what is not running."""
+    import json
     import sys
 
+    from belmont.deployment.lock import locked
     from belmont.deployment.machine import Machine
     from belmont.lab.consortium import Consortium
     from belmont.lab.home import Home
@@ -39,17 +41,18 @@ def up(options: argparse.Namespace) -> int:
 
     home = Home(options.home)
     named = {"hospitals": options.hospitals, "patients": options.patients, "seed": options.seed}
-    if not home.is_finished:
-        Consortium.local(**named, home=options.home).close()
-    elif any(value is not None for value in named.values()):
-        Consortium.refuse_other_sizes(home, **named)
-    machine = Machine(options.home)
-    with progress_bar("Starting processes", 2 + len(machine.hospitals)) as bar:
-        machine.up(lambda name: bar.advance(note=name), "in-process" if options.in_process else "isolated")
+    with locked(options.home, lambda state: print(state, file=sys.stderr, flush=True)):
+        if not home.is_finished:
+            Consortium.local(**named, home=options.home).close()
+        elif any(value is not None for value in named.values()):
+            Consortium.refuse_other_sizes(home, **named)
+        machine = Machine(options.home)
+        with progress_bar("Starting processes", 2 + len(machine.hospitals)) as bar:
+            machine.up(lambda name: bar.advance(note=name), "in-process" if options.in_process else "isolated")
     deployment = machine.deployment
     print(f"chain        {deployment.chain}")
     print(f"coordinator  {deployment.coordinator}, authority {deployment.authority}")
     print(f"hospitals    {len(machine.hospitals)} nodes: belmont status --home {options.home}")
-    print(f'notebook     consortium = Consortium.deployed("{options.home}")')
+    print(f"notebook     consortium = Consortium.deployed({json.dumps(str(options.home))})")
     sys.stdout.flush()
     return 0

@@ -30,13 +30,14 @@ from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_push_object_fn_protobuf,
 )
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
+from belmont.federated.deployed.http import WaitingPulls, bounded_client, connect, explained, read_json
 from belmont.federated.deployed.node_keys import public_node_key
 from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
-from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, NODES
+from belmont.federated.deployed.paths import INSTANCE_HEADER, MOST_WAIT_SECONDS, NODES
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES
@@ -46,12 +47,23 @@ _log = logging.getLogger(__name__)
 
 
 def join(
-    address: str, authority: bytes, account: LocalAccount, key: ec.EllipticCurvePrivateKey, dataset_id: DatasetId
+    address: str,
+    authority: bytes,
+    account: LocalAccount,
+    key: ec.EllipticCurvePrivateKey,
+    dataset_id: DatasetId,
+    instance: str,
+    first: bool = True,
 ) -> int:
-    """Tell the coordinator that this node serves a dataset; the Flower node id that it has there."""
+    """Tell the coordinator that this node serves a dataset; the Flower node id that it has there.
+
+    ``instance`` is this process, in 32 hex digits; ``first`` says that it joins for the first time, and so takes the
+    place of another process with the same key. Raises CoordinatorError, with status 409 where that one stays.
+    """
     public_key = base64.b64encode(public_node_key(key)).decode()
-    body = json.dumps({"dataset": dataset_id.hex(), "public_key": public_key}).encode()
-    with BoundedClient(verify=tls_context(authority), timeout=15, trust_env=False) as client:
+    content = {"dataset": dataset_id.hex(), "public_key": public_key, "instance": instance, "first": first}
+    body = json.dumps(content).encode()
+    with bounded_client(authority, 15) as client:
         headers = signed_headers(account, address, "POST", NODES, body)
         doing = f"joining {address}"
         response = explained(lambda: client.post(f"https://{address}{NODES}", content=body, headers=headers), doing)
@@ -64,16 +76,30 @@ def join(
         raise CoordinatorError(f"{doing}: the coordinator gave no node id") from error
 
 
+class _Instance:
+    """Interceptor: says which process asks."""
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        context.request.headers[INSTANCE_HEADER] = self._instance
+        return call_next(context)
+
+
 class Fleet:
     """One node's connection, as a context manager. Heartbeats go on by themselves while it is open."""
 
-    def __init__(self, address: str, authority: bytes, key: ec.EllipticCurvePrivateKey, node_id: int) -> None:
+    def __init__(
+        self, address: str, authority: bytes, key: ec.EllipticCurvePrivateKey, node_id: int, instance: str
+    ) -> None:
         self._node = Node(node_id=node_id)
         self._pulls = WaitingPulls()
         self._public_key = public_node_key(key)
         auth = NodeAuthHttpInterceptor(key, key.public_key())
-        self._client = connect(FleetHttpClient, address, authority, "SuperNode", self._pulls, auth)
-        self._beats = connect(FleetHttpClient, address, authority, "SuperNode", auth)
+        which = _Instance(instance)
+        self._client = connect(FleetHttpClient, address, authority, "SuperNode", self._pulls, auth, which)
+        self._beats = connect(FleetHttpClient, address, authority, "SuperNode", auth, which)
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import httpx
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClient, ProtobufRequestContext
 
+from belmont.federated.deployed.keepalive import KEEPALIVE_OPTIONS
 from belmont.federated.deployed.paths import FLEET_PULL, MOST_WAIT_SECONDS, RUNTIME_PULL, SEEN_HEADER, WAIT_HEADER
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.grid.records import MAX_MODEL_BYTES
@@ -32,8 +33,16 @@ def connect(kind: type[C], address: str, authority: bytes, component: str, *inte
         timeout=TIMEOUT_SECONDS,
     )
     client._client.close()
-    client._client = BoundedClient(verify=tls_context(authority), timeout=TIMEOUT_SECONDS, trust_env=False)
+    client._client = bounded_client(authority, TIMEOUT_SECONDS)
     return client
+
+
+def bounded_client(authority: bytes, timeout: float) -> "BoundedClient":
+    """A client that trusts ``authority`` (PEM), and notices within seconds that the line is cut (`keepalive`)."""
+    transport = httpx.HTTPTransport(
+        verify=tls_context(authority), trust_env=False, socket_options=KEEPALIVE_OPTIONS, retries=0
+    )
+    return BoundedClient(transport=transport, timeout=timeout, trust_env=False)
 
 
 def tls_context(authority: bytes) -> ssl.SSLContext:
@@ -93,12 +102,21 @@ def explained(call: Callable[[], T], doing: str) -> T:
         return call()
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
-        raise CoordinatorError(f"{doing}: the coordinator answered {status}", status) from error
+        raise CoordinatorError(f"{doing}: the coordinator answered {status}{_said(error.response)}", status) from error
     except httpx.HTTPError as error:
         kind = type(error).__name__
         raise CoordinatorError(f"{doing}: the coordinator cannot be reached ({kind}): is it running?") from error
     except (ValueError, TypeError, LookupError, RuntimeError, OverflowError) as error:  # what Flower's readers raise
         raise CoordinatorError(f"{doing}: the coordinator's answer cannot be read") from error
+
+
+def _said(response: httpx.Response) -> str:
+    """A coordinator's own words for why it refuses; nothing where there are none."""
+    try:
+        said = response.json()["error"]
+    except (ValueError, TypeError, LookupError):
+        return ""
+    return f": {said[:500]}" if isinstance(said, str) else ""
 
 
 def read_json(response: httpx.Response, doing: str) -> Mapping[str, Any]:

@@ -13,7 +13,11 @@ RUNS = "/belmont/runs"
 STATUS = "/belmont/status"
 
 FLEET_PULL = "/v1/fleet/pull-messages"
+FLEET_PUSH = "/v1/fleet/push-messages"
+FLEET_LEAVE = "/v1/fleet/deactivate-node"
 RUNTIME_PULL = "/v1/runtime/pull-messages"
+RUNTIME_PUSH = "/v1/runtime/push-messages"
+RUNTIME_END = "/v1/runtime/push-task-output"
 
 FLEET = frozenset(
     f"/v1/fleet/{name}"
@@ -50,3 +54,6 @@ WAIT_HEADER = "belmont-wait"
 SEEN_HEADER = "belmont-seen"
 """Of the answer to such a pull: what to send as ``seen`` the next time."""
 MOST_WAIT_SECONDS = 25.0
+
+INSTANCE_HEADER = "belmont-instance"
+"""Of a node's every request: which process it is, in 32 hex digits that it drew when it started."""

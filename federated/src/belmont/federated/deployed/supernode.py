@@ -4,13 +4,16 @@
    the coordinator says of a message counts for nothing. Nothing of Flower's own app runtime is used: no app is
    installed, no port opened, and no task can be acquired.
 2. A coordinator that is away, answers nonsense or restarts is met with patience: the node joins again, from 0.2 s to 10
-   s later, until it is told to stop.
-3. What was computed is sent again after a break in the connection, and not computed again. One reply that the
+   s later, until it is told to stop. So is one that answers pulls early and with nothing.
+3. Where another process joined with this node's key, this one says so and stands by: it joins again once the other is
+   gone. Which of the two ought to run is for people to say.
+4. What was computed is sent again after a break in the connection, and not computed again. One reply that the
    coordinator does not take keeps nobody else waiting: it is dropped, and whoever asks again is given the same bytes.
 """
 
 import logging
-import threading
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,14 +21,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from eth_account.signers.local import LocalAccount
 from flwr.app import Message
 
+from belmont.federated.deployed.backoff import EarlyAnswers, pauses
 from belmont.federated.deployed.fleet import Fleet, join
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.node.node import HospitalNode
 
-LONGEST_PAUSE_SECONDS = 10.0
+STAND_BY_SECONDS = 10.0
 MOST_ATTEMPTS = 5
 """At handing one reply to the coordinator."""
+
+_LOOK_SECONDS = 0.2
+_TAKEN = 409
+"""HTTP status: another process serves with this node's key."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,55 +66,73 @@ class SuperNode:
         self._membership = membership
         self._told = told
         self._idle_seconds = idle_seconds
-        self._stopped = threading.Event()
+        self._stopped = False
         self._unsent: Message | None = None
         self._attempts = 0
+        self._instance = secrets.token_hex(16)
+        self._joined_before = False
         self.is_idle = True
         """Whether nothing is lost by ending the process now."""
 
     def stop(self) -> None:
-        """End after the message at hand."""
-        self._stopped.set()
+        """End after the message at hand. Takes no lock: a signal's handler may call it."""
+        self._stopped = True
 
     def run(self) -> None:
         """Serve until stopped."""
-        pauses = _pauses()
-        while not self._stopped.is_set():
+        between = pauses()
+        while not self._stopped:
             try:
                 for _ in self._connected():
-                    pauses = _pauses()
+                    between = pauses()
             except CoordinatorError as error:
                 _log.warning("%s", error)
-                self._told(f"waiting for the coordinator: {error}")
-                self._stopped.wait(next(pauses))
+                if error.status == _TAKEN:  # 3
+                    self._told(f"standing by: {error}")
+                    self._pause(STAND_BY_SECONDS)
+                else:
+                    self._told(f"waiting for the coordinator: {error}")
+                    self._pause(next(between))
 
     def _connected(self) -> Iterator[None]:
         me = self._membership
-        node_id = join(me.address, me.authority, me.account, me.key, self._node.dataset_id)
+        dataset_id, first = self._node.dataset_id, not self._joined_before
+        node_id = join(me.address, me.authority, me.account, me.key, dataset_id, self._instance, first)
+        self._joined_before = True
         if node_id != self._node.node_id:
             self._unsent = None  # a coordinator that started again knows nothing of who asked
         self._node.node_id = node_id
-        with Fleet(me.address, me.authority, me.key, node_id) as fleet:
+        with Fleet(me.address, me.authority, me.key, node_id, self._instance) as fleet:
             self._told("serving")
-            while not self._stopped.is_set():
+            early = EarlyAnswers()
+            while not self._stopped or self._unsent is not None:
                 if self._unsent is not None:
                     self._send(fleet, self._unsent)
                     self._unsent = None
                     self.is_idle = True
+                    continue
+                asked_at = time.monotonic()
                 message = fleet.receive(self._idle_seconds)
                 yield
+                soon = message is None and time.monotonic() - asked_at < self._idle_seconds / 2
+                self._pause(early.pause(soon))  # 2
                 if message is not None:
                     self.is_idle = False
                     self._unsent = self._answer(fleet, message)
                 self.is_idle = self._unsent is None
 
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopped and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+
     def _send(self, fleet: Fleet, reply: Message) -> None:
-        """Rule 3: what the coordinator refuses is dropped (its run is over, say), what did not arrive is sent again."""
+        """Rule 4: what the coordinator refuses is dropped (its run is over, say), what did not arrive is sent again."""
         self._attempts += 1
         try:
             fleet.send(reply)
         except CoordinatorError as error:
-            if error.status is None and self._attempts < MOST_ATTEMPTS:
+            if error.may_pass and self._attempts < MOST_ATTEMPTS:
                 raise
             _log.warning("a reply is dropped: %s", error)
         self._attempts = 0
@@ -116,10 +142,3 @@ class SuperNode:
         if not self._node.has_bundle(run_id):
             self._node.deliver(run_id, fleet.bundle(run_id))
         return self._node.handle(message)
-
-
-def _pauses() -> Iterator[float]:
-    pause = 0.2
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

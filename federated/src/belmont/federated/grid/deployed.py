@@ -4,8 +4,12 @@ The run is started, and its task acquired, in one signed request (`belmont.feder
 From then on this is Flower's Runtime API, as Flower's own HttpGrid speaks it, with events in place of its three-second
 polls.
 
-A break in the connection is waited out. A coordinator that started again knows nothing of the run: it is started anew,
-and what was not answered is sent again, once the nodes are back; they answer the same request with the same bytes.
+1. A break in the connection is waited out for ``RECONNECT_SECONDS``, with pauses that double; whoever asks may have
+   more patience (`belmont.federated.exchange`), and finds the grid as it left it.
+2. A coordinator that started again knows nothing of the run: it is started anew, and what was not answered is sent
+   again, once the nodes are back; they answer the same request with the same bytes.
+3. A reply counts for the message that it answers only from the node that this message was for. In place of a node the
+   coordinator itself can only say that it is not there.
 """
 
 import threading
@@ -39,7 +43,8 @@ from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor
 from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
+from belmont.federated.deployed.backoff import EarlyAnswers, pauses
+from belmont.federated.deployed.http import WaitingPulls, bounded_client, connect, explained, read_json
 from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import signed_headers
@@ -48,9 +53,8 @@ from belmont.federated.grid.events import GridEvent
 from belmont.registry.types import DatasetId
 
 HEARTBEAT_SECONDS = 20.0
-RECONNECT_SECONDS = 60.0
-"""A coordinator that is away for longer ends the wait."""
-_PAUSE_SECONDS = 0.5
+RECONNECT_SECONDS = 10.0
+"""A coordinator that is away for longer is a CoordinatorError."""
 
 _LOST = (401, 403, 404)
 """What a coordinator says to a run that it does not know."""
@@ -77,7 +81,7 @@ class CoordinatorClient:
         return _nodes(self._ask(STATUS, b"", f"asking {self.address} for its nodes"))
 
     def _ask(self, path: str, body: bytes, doing: str) -> Mapping[str, object]:
-        with BoundedClient(verify=tls_context(self.authority), timeout=30, trust_env=False) as client:
+        with bounded_client(self.authority, 30) as client:
             headers = signed_headers(self._account, self.address, "POST", path, body)
             url = f"https://{self.address}{path}"
             return read_json(explained(lambda: client.post(url, content=body, headers=headers), doing), doing)
@@ -96,6 +100,12 @@ class DeployedGrid(Grid):
         self._node = Node(node_id=SUPERLINK_NODE_ID)
         self._ended = threading.Event()
         self._bundle = b""
+        self._is_lost = False
+        """Whether the coordinator knows nothing of the run any more (2)."""
+        self._sent_to: dict[str, int] = {}
+        """The node that each message was for."""
+        self._datasets: dict[int, DatasetId] = {}
+        """Of each node that ever was there."""
         self.node_ids: dict[DatasetId, int] = {}
         """Of each dataset whose node was there when the run started; changed in place when it is started anew."""
 
@@ -117,13 +127,14 @@ class DeployedGrid(Grid):
         self._pulls = WaitingPulls()  # a coordinator that started again counts from the beginning
         started = self._coordinator.start_run(bundle)
         self._bundle = bundle
-        self.node_ids.update(_nodes(started))
+        self._found(_nodes(started))
         token = RuntimeTokenHttpInterceptor(str(started.get("token", "")))
         where = self._coordinator.address, self._coordinator.authority, "flwr-serverapp"
         self._runtime = connect(RuntimeHttpClient, *where, self._pulls, token)
         self._beats = connect(RuntimeHttpClient, *where, token)
         answer = explained(lambda: self._api.PullTaskInput(PullTaskInputRequest()), "starting a run")
         self._run = run_from_proto(answer.run)
+        self._is_lost = False
         self._ended = threading.Event()
         beating = self._beats, self._ended
         threading.Thread(target=_beat, args=beating, daemon=True, name="run heartbeat").start()
@@ -146,8 +157,8 @@ class DeployedGrid(Grid):
         return make_message(metadata=metadata, content=content)
 
     def get_node_ids(self) -> Iterable[int]:
-        """The ids of the nodes that are there now."""
-        return list(self._coordinator.nodes().values())
+        """The ids of the nodes that are there now; ``node_ids`` has them from then on."""
+        return list(self._found(self._coordinator.nodes()).values())
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages; their new ids are for ``pull_messages``."""
@@ -173,6 +184,7 @@ class DeployedGrid(Grid):
             explained(push, "sending")
         except ObjectPushError as error:
             raise CoordinatorError("sending: the coordinator did not take a part of a message") from error
+        self._sent_to.update({each.metadata.message_id: each.metadata.dst_node_id for each in sent})
         return [message.metadata.message_id for message in sent]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -197,65 +209,67 @@ class DeployedGrid(Grid):
                     replies.append(reply)
                 return replies
             except _RunLost:
-                unanswered = self._anew(list(sent.values()), deadline)
+                unanswered, self._is_lost = list(sent.values()), True
         return replies
 
     def _sent(self, messages: list[Message], deadline: float) -> dict[str, Message]:
         """Sends messages, again where the coordinator was away; what was sent in the end, by id."""
-        lost_at = time.monotonic()
+        patience = _Patience(deadline)
         while True:
             try:
+                if self._is_lost:
+                    messages = self._anew(messages, deadline)
                 return dict(zip(self.push_messages(messages), messages, strict=True))
             except CoordinatorError as error:
-                if error.status in _LOST:
-                    messages = self._anew(messages, deadline)
-                elif time.monotonic() - lost_at > RECONNECT_SECONDS or time.perf_counter() > deadline:
+                self._is_lost = self._is_lost or error.status in _LOST
+                if not (error.may_pass or error.status in _LOST) or not patience.pause():
                     raise
-                time.sleep(_PAUSE_SECONDS)
 
     def _received(self, waiting: dict[str, Message], deadline: float) -> Iterator[Message]:
         """The replies to ``waiting``, which is left with what was not answered. Raises _RunLost."""
-        lost_at: float | None = None
+        patience, early = _Patience(deadline), EarlyAnswers()
         while waiting and (left := deadline - time.perf_counter()) > 0:
+            asked_at, seconds = time.perf_counter(), min(left, MOST_WAIT_SECONDS)
             try:
-                found = self._pull(list(waiting), min(left, MOST_WAIT_SECONDS))
-                lost_at = None
+                found = self._pull(list(waiting), seconds)
             except CoordinatorError as error:
                 if error.status in _LOST:
                     raise _RunLost from error
-                lost_at = lost_at or time.monotonic()
-                if time.monotonic() - lost_at > RECONNECT_SECONDS:
+                if not patience.pause():
                     raise
-                time.sleep(min(_PAUSE_SECONDS, left))
                 continue
+            patience = _Patience(deadline)
             for reply in found:
-                asked = waiting.pop(reply.metadata.reply_to_message_id, None)
-                if asked and reply.metadata.src_node_id in (asked.metadata.dst_node_id, SUPERLINK_NODE_ID):
+                if waiting.pop(reply.metadata.reply_to_message_id, None) is not None:
                     yield reply
+            soon = not found and time.perf_counter() - asked_at < seconds / 2
+            time.sleep(min(early.pause(soon), max(0.0, deadline - time.perf_counter())))
 
     def _anew(self, messages: list[Message], deadline: float) -> list[Message]:
-        """Starts the run again, waits for the nodes, and gives the same messages to them under their new ids."""
-        datasets = {node_id: dataset for dataset, node_id in self.node_ids.items()}
-        wanted = {datasets[m.metadata.dst_node_id] for m in messages if m.metadata.dst_node_id in datasets}
-        lost_at = time.monotonic()
-        while not wanted <= set(found := self._coordinator.nodes()):
-            if time.monotonic() - lost_at > RECONNECT_SECONDS or time.perf_counter() > deadline:
-                break
-            time.sleep(_PAUSE_SECONDS)
+        """Starts the run again, waits for the nodes, and gives the same messages to those that are there (2)."""
+        wanted = {self._datasets.get(each.metadata.dst_node_id) for each in messages} - {None}
         self._disconnect()
         self.deliver(self._bundle)
-        self.node_ids.update(found)
-        now = {old: self.node_ids[dataset] for old, dataset in datasets.items()}
+        patience = _Patience(deadline)
+        while not wanted <= set(there := self._coordinator.nodes()) and patience.pause():
+            continue
+        self._found(there)
         return [
             self.create_message(
                 message.content,
                 message.metadata.message_type,
-                now.get(message.metadata.dst_node_id, message.metadata.dst_node_id),
+                there[dataset],
                 message.metadata.group_id,
                 message.metadata.ttl,
             )
             for message in messages
+            if (dataset := self._datasets.get(message.metadata.dst_node_id)) in there
         ]
+
+    def _found(self, nodes: dict[DatasetId, int]) -> dict[DatasetId, int]:
+        self.node_ids.update(nodes)
+        self._datasets.update({node_id: dataset for dataset, node_id in nodes.items()})
+        return nodes
 
     def close(self) -> None:
         """End the run, and the connection."""
@@ -298,10 +312,33 @@ class DeployedGrid(Grid):
                 return message
 
             try:
-                replies.append(unwrapped(explained(fetched, "receiving")))
+                reply = unwrapped(explained(fetched, "receiving"))
             except ObjectPullError as error:
                 raise CoordinatorError("receiving: a part of a reply is missing") from error
+            if self._is_from_whom_it_should_be(reply):
+                replies.append(reply)
         return replies
+
+    def _is_from_whom_it_should_be(self, reply: Message) -> bool:
+        """Rule 3."""
+        asked = self._sent_to.get(reply.metadata.reply_to_message_id)
+        source = reply.metadata.src_node_id
+        return asked is not None and (source == asked or (source == SUPERLINK_NODE_ID and reply.has_error()))
+
+
+class _Patience:
+    """With a coordinator that is away, from now on."""
+
+    def __init__(self, deadline: float) -> None:
+        self._until = min(deadline, time.perf_counter() + RECONNECT_SECONDS)
+        self._pauses = pauses()
+
+    def pause(self) -> bool:
+        """Wait a while; False, and at once, where there is no time left."""
+        left = self._until - time.perf_counter()
+        if left > 0:
+            time.sleep(min(next(self._pauses), left))
+        return left > 0
 
 
 def _beat(client: RuntimeHttpClient, ended: threading.Event) -> None:

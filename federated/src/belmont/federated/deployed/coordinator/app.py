@@ -3,7 +3,6 @@
 ``isolation`` is ``process`` and nobody can acquire tasks, so the coordinator never runs anybody's code.
 """
 
-import json
 import secrets
 from typing import Any
 
@@ -13,10 +12,13 @@ from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from belmont.federated.deployed.coordinator.connections import Connections
+from belmont.federated.deployed.coordinator.guard import Guard
 from belmont.federated.deployed.coordinator.members import Members
-from belmont.federated.deployed.coordinator.waiting import Waiting
+from belmont.federated.deployed.coordinator.peers import Peers
+from belmont.federated.deployed.coordinator.refusals import Incoming, answer_json, drain
 from belmont.federated.deployed.paths import FLEET, NODES, RUNS, RUNTIME, STATUS
 from belmont.registry.protocol import Registry
 
@@ -31,8 +33,15 @@ class Coordinator:
     def __init__(self, registry: Registry, audience: str) -> None:
         flower = create_app(_flower_config(), SuperLinkLifespan)
         self._flower = flower
-        self._waiting: ASGIApp = Waiting(flower)
-        self._members = Members(registry, flower.state.linkstate_factory.state, audience).app
+        self.connections = Connections()
+        peers = Peers()
+        self._guard = Guard(flower, peers, self.connections)
+        state = flower.state.linkstate_factory.state
+        self._members = Members(registry, state, audience, peers, self.connections)
+
+    def end(self) -> None:
+        """Let go of whoever waits: the server is about to end."""
+        self._guard.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -40,11 +49,12 @@ class Coordinator:
         elif scope["type"] != "http":
             await send({"type": "websocket.close"})
         elif scope["path"] in (NODES, RUNS, STATUS):
-            await self._members(scope, receive, send)
+            await self._members.app(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] in FLEET | RUNTIME:
-            await self._waiting(scope, receive, send)
+            await self._guard(scope, Incoming(receive), send)
         else:
-            await _closed(send)
+            await drain(Incoming(receive))
+            await answer_json(send, 404, {"error": "not found"}, close=True)
 
 
 def _flower_config() -> SuperLinkLifespanConfig:
@@ -67,10 +77,3 @@ def _flower_config() -> SuperLinkLifespanConfig:
             "runtime_dependency_install": False,
         }
     )
-
-
-async def _closed(send: Send) -> None:
-    body = json.dumps({"error": "not found"}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,97 +1,103 @@
 """Pulls that wait for something to pull: an event in place of a poll.
 
 Flower's pulls answer at once, with nothing where there is nothing. One that carries ``WAIT_HEADER`` is kept back,
-before Flower sees it, until something was pushed that could be for whoever asks, or its seconds are over; then it is
-passed on unchanged. Whoever sends no such header gets Flower's own behaviour.
+before Flower sees it, until something was pushed for whoever asks, or its seconds are over; then it is passed on
+unchanged. Whoever sends no such header gets Flower's own behaviour.
 
-1. A count rises with every push that succeeded: one for what researchers push, one for what nodes push.
-2. A pull says which count it has seen; the answer says which count there was before Flower was asked, so that a push in
-   between is not missed.
-3. At most ``MOST_WAITING`` requests wait at a time; more are passed on at once.
+1. Each recipient, a node or a run, has a count that rises with every push to it that succeeded. What others are sent
+   wakes nobody.
+2. A pull says which count it has seen; an empty answer says which count there was before Flower was asked, so that a
+   push in between is not missed. One that gave something says 0: a node is given one message at a time.
+3. A recipient waits once. A newer pull ends the older one, which is answered with nothing, and whose peer, most likely
+   gone behind a cut line, gets no message that it would lose. Nor does one that hung up.
 """
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive
 
-from belmont.federated.deployed.paths import FLEET_PULL, MOST_WAIT_SECONDS, RUNTIME_PULL, SEEN_HEADER, WAIT_HEADER
+from belmont.federated.deployed.coordinator.peers import Recipient
+from belmont.federated.deployed.paths import MOST_WAIT_SECONDS
 
-MOST_WAITING = 1_000
 _WAIT = re.compile(rb"([0-9]{1,2}(?:\.[0-9]{1,3})?) ([0-9]{1,18})\Z")
 
 
 class _Count:
     def __init__(self) -> None:
         self.value = 1
+        self.pulls = 0
         self._changed = asyncio.Event()
 
     def rise(self) -> None:
         self.value += 1
+        self.wake()
+
+    def wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_past(self, seen: int, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(min(seconds, MOST_WAIT_SECONDS)):
-                while self.value <= seen:
-                    await self._changed.wait()
-        except TimeoutError:
-            return
+    async def changed(self) -> None:
+        await self._changed.wait()
 
 
 class Waiting:
-    """ASGI middleware around Flower's app."""
+    """Who waits for what at one coordinator. Everything here happens on the event loop's thread."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._waiting = 0
-        researchers, nodes = _Count(), _Count()
-        self._pulls = {FLEET_PULL: researchers, RUNTIME_PULL: nodes}
-        self._pushes = {
-            f"/v1/{api}/{name}": count
-            for api, count in (("runtime", researchers), ("fleet", nodes))
-            for name in ("push-messages", "push-object")
-        }
+    def __init__(self) -> None:
+        self._counts: dict[Recipient, _Count] = {}
+        self._is_over = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if path in self._pulls:
-            await self._pull(self._pulls[path], scope, receive, send)
-        elif path in self._pushes:
-            await self._push(self._pushes[path], scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    def pushed(self, recipients: Iterable[Recipient]) -> None:
+        """Something was pushed to these. Who never pulled has seen nothing, and need not be counted for."""
+        for each in recipients:
+            if each in self._counts:
+                self._counts[each].rise()
 
-    async def _pull(self, count: _Count, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = _WAIT.match(dict(scope["headers"]).get(WAIT_HEADER.encode(), b""))
-        if asked is None:
-            await self._app(scope, receive, send)
-            return
-        if self._waiting < MOST_WAITING:  # 3
-            self._waiting += 1
-            try:
-                await count.wait_past(int(asked[2]), float(asked[1]))
-            finally:
-                self._waiting -= 1
-        before = count.value  # 2
+    def forget(self, recipient: Recipient) -> None:
+        """A run is over."""
+        self._counts.pop(recipient, None)
 
-        async def send_with_count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (SEEN_HEADER.encode(), str(before).encode())]
-            await send(message)
+    def end(self) -> None:
+        """Nobody waits from now on: the coordinator ends."""
+        self._is_over = True
+        for each in self._counts.values():
+            each.wake()
 
-        await self._app(scope, receive, send_with_count)
+    async def wait(self, recipient: Recipient, asked: bytes, receive: Receive) -> int | None:
+        """Wait as ``asked`` (the header's value, or empty); the count to tell, or None for a pull that is answered with
+        nothing (3). ``receive`` has nothing left but the news that its peer hung up.
+        """
+        count = self._counts.setdefault(recipient, _Count())
+        count.pulls += 1
+        mine = count.pulls
+        count.wake()
+        wanted = _WAIT.match(asked)
+        if wanted is not None:
+            seen, seconds = int(wanted[2]), min(float(wanted[1]), MOST_WAIT_SECONDS)
 
-    async def _push(self, count: _Count, scope: Scope, receive: Receive, send: Send) -> None:
-        succeeded = False
+            async def until_something() -> None:
+                while count.value <= seen and count.pulls == mine and not self._is_over:
+                    await count.changed()
 
-        async def watch(message: Message) -> None:
-            nonlocal succeeded
-            if message["type"] == "http.response.start":
-                succeeded = message["status"] < 300
-            await send(message)
+            if not await _first(until_something, lambda: _hung_up(receive), seconds):
+                return None
+        return count.value if count.pulls == mine else None
 
-        await self._app(scope, receive, watch)
-        if succeeded:
-            count.rise()  # 1
+
+async def _first(wanted: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[None]], seconds: float) -> bool:
+    """Wait for the first of two, at most so long; False if it was the second."""
+    tasks = [asyncio.ensure_future(wanted()), asyncio.ensure_future(other())]
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return not tasks[1].done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
