@@ -1,13 +1,13 @@
-"""EVM code as Python functions, block by block, for calls that change nothing (`belmont.chain.quick_calls`).
+"""EVM code as Python functions, block by block, for calls of which nothing stays (`belmont.chain.quick_calls`).
 
 1. A block begins where it is jumped to, or where the one before it ends, and runs to its next jump or end. It becomes
    one function of the frame, its stack and its memory, which returns where the next block begins.
 2. Inside a block the stack is names: what is pushed, duplicated and swapped costs nothing when it runs. What stays is
    put on the frame's stack at the end.
-3. Gas is exact: the fixed costs of a stretch are taken at its beginning, and a stretch ends with `GAS` and with calls,
-   where it shows how much is left. Costs that depend on values are taken by the function that does the work.
-4. What is not known here, is a fault in the EVM, or would change anything, raises `NotQuick`: whoever runs the code
-   then has all of it run by py-evm from the beginning. So nothing here decides how an execution fails.
+3. Gas is exact: the fixed costs of a stretch are taken at its beginning, and a stretch ends with `GAS`, `SSTORE` and
+   calls, where it shows how much is left. Costs that depend on values are taken by the function that does the work.
+4. What is not known here, or is a fault in the EVM, raises `NotQuick`: whoever runs the code then has all of it run by
+   py-evm from the beginning. So nothing here decides how an execution fails.
 
 The source that is compiled holds numbers and the forms below, and nothing else of the code it comes from. Costs:
 Yellow Paper, appendix G, with EIP-2929, EIP-3855 and EIP-5656.
@@ -78,6 +78,7 @@ VALUES: Final[dict[int, tuple[int, str]]] = {
     0x51: (3, "f.load(M, {0})"),
     0x54: (0, "f.sload({0})"),
     0x59: (2, "len(M)"),
+    0x5C: (100, "f.tload({0})"),
     0xF1: (0, "f.call(M, {0}, {1}, {2}, {3}, {4}, {5}, {6})"),
     0xF4: (0, "f.delegate_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
     0xFA: (0, "f.static_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
@@ -89,9 +90,16 @@ EFFECTS: Final[dict[int, tuple[int, str]]] = {
     0x3E: (3, "f.copy_returned(M, {0}, {1}, {2})"),
     0x52: (3, "f.store(M, {0}, {1})"),
     0x53: (3, "f.store_byte(M, {0}, {1})"),
+    0x55: (0, "f.sstore({0}, {1})"),
+    0x5D: (100, "f.tstore({0}, {1})"),
     0x5E: (3, "f.move(M, {0}, {1}, {2})"),
+    0xA0: (375, "f.log(M, {0}, {1})"),
+    0xA1: (750, "f.log(M, {0}, {1}, {2})"),
+    0xA2: (1125, "f.log(M, {0}, {1}, {2}, {3})"),
+    0xA3: (1500, "f.log(M, {0}, {1}, {2}, {3}, {4})"),
+    0xA4: (1875, "f.log(M, {0}, {1}, {2}, {3}, {4}, {5})"),
 }
-_ENDS_STRETCH: Final = {_GAS, 0xF1, 0xF4, 0xFA}
+_ENDS_STRETCH: Final = {_GAS, 0x55, 0xF1, 0xF4, 0xFA}
 
 
 def signed(value: int) -> int:
@@ -195,7 +203,12 @@ class _Writer:
         elif operation in EFFECTS:
             cost, form = EFFECTS[operation]
             self._cost += cost
-            self._lines.append(self._filled(form))
+            effect = self._filled(form)
+            if operation in _ENDS_STRETCH:
+                self._end_stretch()
+            self._lines.append(effect)
+            if operation in _ENDS_STRETCH:
+                self._begin_stretch()
         else:
             return self._end(operation)
         return False
