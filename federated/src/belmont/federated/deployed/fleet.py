@@ -33,6 +33,7 @@ from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPu
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
 from belmont.federated.deployed.node_keys import public_node_key
 from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
@@ -108,10 +109,12 @@ class Fleet:
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
 
         def fetched() -> Message:
-            message = fetch(message_id, tree, pull)
-            self._client.ConfirmMessageReceived(
-                ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
-            )
+            came = carried(answer)
+            message = fetch(message_id, tree, or_pulled(came, pull))
+            if not names_of(tree) <= came.keys():
+                self._client.ConfirmMessageReceived(
+                    ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
+                )
             return message
 
         try:
@@ -140,6 +143,7 @@ class Fleet:
             message_object_trees=[tree],
             clientapp_runtime_list=[0.0],
         )
+        carry_if_small(request, objects)
 
         def sent() -> None:
             answer = self._client.PushMessages(request)

@@ -13,7 +13,9 @@ RUNS = "/belmont/runs"
 STATUS = "/belmont/status"
 
 FLEET_PULL = "/v1/fleet/pull-messages"
+FLEET_PUSH = "/v1/fleet/push-messages"
 RUNTIME_PULL = "/v1/runtime/pull-messages"
+RUNTIME_PUSH = "/v1/runtime/push-messages"
 
 FLEET = frozenset(
     f"/v1/fleet/{name}"

@@ -39,6 +39,7 @@ from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor
 from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 
+from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
 from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, RUNS, STATUS
@@ -163,6 +164,7 @@ class DeployedGrid(Grid):
             messages_list=[message_to_proto(remove_content_from_message(message)) for message in sent],
             message_object_trees=trees,
         )
+        carry_if_small(request, objects)
 
         def push() -> None:
             answer = self._api.PushMessages(request)
@@ -286,15 +288,17 @@ class DeployedGrid(Grid):
         answer = explained(lambda: self._api.PullMessages(PullAppMessagesRequest(message_ids=message_ids)), "receiving")
         run_id = self.run.run_id
         pull = make_pull_object_fn_protobuf(self._api.PullObject, self._node, run_id)
+        came = explained(lambda: carried(answer), "receiving")
         replies = []
         for envelope, tree in zip(answer.messages_list, answer.message_object_trees, strict=False):
             message_id = message_from_proto(envelope).metadata.message_id
 
             def fetched(message_id: str = message_id, tree: ObjectTree = tree) -> Message:
-                message = fetch(message_id, tree, pull)
-                self._api.ConfirmMessageReceived(
-                    ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
-                )
+                message = fetch(message_id, tree, or_pulled(came, pull))
+                if not names_of(tree) <= came.keys():
+                    self._api.ConfirmMessageReceived(
+                        ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
+                    )
                 return message
 
             try:

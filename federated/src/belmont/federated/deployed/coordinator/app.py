@@ -15,6 +15,7 @@ from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from belmont.federated.deployed.coordinator.handlers import Handlers
 from belmont.federated.deployed.coordinator.members import Members
 from belmont.federated.deployed.coordinator.waiting import Waiting
 from belmont.federated.deployed.paths import FLEET, NODES, RUNS, RUNTIME, STATUS
@@ -31,7 +32,7 @@ class Coordinator:
     def __init__(self, registry: Registry, audience: str) -> None:
         flower = create_app(_flower_config(), SuperLinkLifespan)
         self._flower = flower
-        self._waiting: ASGIApp = Waiting(flower)
+        self._waiting: ASGIApp = Waiting(Handlers(flower))
         self._members = Members(registry, flower.state.linkstate_factory.state, audience).app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
