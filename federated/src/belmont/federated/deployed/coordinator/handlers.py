@@ -21,7 +21,7 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from flwr.common.constant import SUPERLINK_NODE_ID
-from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree, PushObjectRequest
+from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 from flwr.proto.node_pb2 import Node
 from flwr.supercore.constant import TASK_TOKEN_HEADER
 from flwr.supercore.dependencies.task import authenticate_task
@@ -117,7 +117,7 @@ class Handlers:
         if brought:
             _store(path, message, answer, brought, node, args)
         if path in (FLEET_PULL, RUNTIME_PULL) and CARRY_HEADER in request.headers:
-            _take_along(path, answer, node, args)
+            _take_along(answer, state)
         return bytes(answer.SerializeToString())
 
 
@@ -146,23 +146,23 @@ def _store(
     answer.objects_to_push.extend(missing)
 
 
-def _take_along(path: str, answer: Any, node: Node | None, args: tuple[Any, ...]) -> None:
-    """Add the objects of the messages that are answered, where all of a message's are there and small."""
-    confirm = HANDLERS[path.replace("pull-messages", "confirm-message-received")]
-    state, left = args[0], MOST_CARRIED_BYTES
+def _take_along(answer: Any, state: Any) -> None:
+    """Add the objects of the messages that are answered, where all of a message's are there and small; the coordinator
+    keeps none of them.
+    """
+    left = MOST_CARRIED_BYTES
     known: dict[str, bytes] = {}
-    whole: list[tuple[str, int]] = []
+    whole: list[str] = []
     for envelope, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
-        run_id = envelope.metadata.run_id
-        found = _contents(state, run_id, tree, known)
+        found = _contents(state, envelope.metadata.run_id, tree, known)
         if found is None or not fits(found, left):
             continue
         left -= sum(map(len, found.values()))
         known |= found
-        whole.append((tree.object_id, run_id))
+        whole.append(tree.object_id)
     carry(answer, known)
-    for name, run_id in whole:
-        confirm(ConfirmMessageReceivedRequest(node=node, run_id=run_id, message_object_id=name), *args)
+    for name in whole:
+        state.object_store.delete(name)
 
 
 def _contents(state: Any, run_id: int, tree: ObjectTree, known: Mapping[str, bytes]) -> dict[str, bytes] | None:
