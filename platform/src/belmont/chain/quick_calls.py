@@ -145,7 +145,7 @@ class Frame:
         if self.gas < 0:
             raise NotQuick
 
-    def refuse(self) -> int:
+    def refuse(self, to: int) -> int:
         """A jump to where none may go."""
         raise NotQuick
 
