@@ -124,7 +124,7 @@ def test_programs_at_random_leave_what_py_evm_leaves(scene: Scene, helpers: list
 
     run()
     assert len(succeeded) == 120
-    assert sum(len(each.known) for each in both.known._known.values()) > 1_000, "nothing ran translated"
+    assert sum(len(each.known) for each in both.known._known.values()) > 500, "nothing ran translated"
     assert 30 < sum(succeeded) < 120, "too few succeed, or too few fail, to show anything"
 
 
