@@ -14,7 +14,6 @@ Flower sends a message as a tree of objects, each in a request of its own. Here 
 
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any
 
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
@@ -36,11 +35,10 @@ def carry(message: Message, objects: Mapping[str, bytes]) -> None:
         message.MergeFromString(_varint(FIELD << 3 | _LENGTH_DELIMITED) + _varint(len(held)) + held)
 
 
-def carry_if_small(message: Message, objects: Mapping[str, Any]) -> None:
-    """Add all of Flower's objects, by name, to a push, where they are small enough together (2)."""
-    contents = {name: each.deflate() for name, each in objects.items()}
-    if fits(contents):
-        carry(message, contents)
+def carry_if_small(message: Message, objects: Mapping[str, bytes]) -> None:
+    """Add objects to a push, where they are small enough together (2)."""
+    if fits(objects):
+        carry(message, objects)
 
 
 def carried(message: Message) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
 from belmont.federated.deployed.node_keys import public_node_key
-from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.objects import fetch, name_messages, push_missing, unwrapped, wrapped
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, NODES
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError
@@ -135,12 +135,12 @@ class Fleet:
         """Hand a reply to the coordinator."""
         reply = wrapped(reply)
         run_id = reply.metadata.run_id
-        tree, objects = name_message(reply)
+        trees, objects = name_messages([reply])
         envelope = remove_content_from_message(reply) if reply.has_content() else reply
         request = PushMessagesRequest(
             node=self._node,
             messages_list=[message_to_proto(envelope)],
-            message_object_trees=[tree],
+            message_object_trees=trees,
             clientapp_runtime_list=[0.0],
         )
         carry_if_small(request, objects)

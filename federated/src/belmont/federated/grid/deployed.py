@@ -41,7 +41,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 
 from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import BoundedClient, WaitingPulls, connect, explained, read_json, tls_context
-from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.objects import fetch, name_messages, push_missing, unwrapped, wrapped_all
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError, FederatedError
@@ -152,14 +152,10 @@ class DeployedGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages; their new ids are for ``pull_messages``."""
-        sent = [wrapped(message) for message in messages]
+        sent = wrapped_all(list(messages))
         if not sent:
             return []
-        trees, objects = [], {}
-        for message in sent:
-            tree, own = name_message(message)
-            trees.append(tree)
-            objects.update(own)
+        trees, objects = name_messages(sent)
         request = PushAppMessagesRequest(
             messages_list=[message_to_proto(remove_content_from_message(message)) for message in sent],
             message_object_trees=trees,
