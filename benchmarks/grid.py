@@ -5,8 +5,8 @@
 
 plain       numpy in one loop, design matrices made once: the limit
 grid        Flower messages through the in-process grid, nodes that only run the study's code
-gated       the same with gate and ledger (fsync), registry in memory
-chain       the same with the registry on a chain of its own process: each round is opened, read 12 times and recorded
+gated       the same with gate and ledger, registry in memory; such a ledger is not waited for on the disk
+chain       the same with the registry on a chain of its own process: each round is opened, read 8 times and recorded
 ray         Flower's Ray simulation of the same computation, in a process of its own; starting it is not counted
 
 Medians; ``times_plain`` is the ratio to plain numpy. With the extra ``bench``, linear algebra has one thread for each
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,10 @@ def gated(rounds: int, made: Parties) -> list[float]:
 
 def ray(patients: int, rounds: int) -> dict[str, Any]:
     """Flower's simulation in a child process; what it could not do is said in ``skipped``."""
+    if find_spec("ray") is None:
+        return {"skipped": "Ray is not installed: pip install -c constraints.txt -e '.[bench]'"}
     command = [sys.executable, "-m", "benchmarks.ray_simulation", str(patients), str(rounds)]
+    paths = [str(Path(__file__).parent.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     started = time.perf_counter()
     try:
         done = subprocess.run(
@@ -142,13 +146,14 @@ def ray(patients: int, rounds: int) -> dict[str, Any]:
             text=True,
             timeout=RAY_LIMIT_SECONDS,
             check=False,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
         return {"skipped": f"not done after {RAY_LIMIT_SECONDS} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or not lines[-1].startswith("{"):
-        return {"skipped": (done.stderr.strip().splitlines() or ["no output"])[-1][:300]}
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        return {"skipped": " ".join(said[-5:])[-500:] or "no output"}
     result: dict[str, Any] = json.loads(lines[-1])
     return result | {"whole_seconds": round(time.perf_counter() - started, 1)}
 

@@ -5,6 +5,7 @@ Programs at random, and the forms that are hard to get right one by one; each ru
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ BINARY = [
     0x1C,
     0x1D,
 ]
-OTHERS = [0x05, 0x07, 0x31, 0x40, 0x41, 0x44, 0x47, 0x48, 0x5C, 0x1E, 0xF0, 0xA0]
+OTHERS = [0x05, 0x07, 0x31, 0x40, 0x41, 0x44, 0x47, 0x48, 0x49, 0x1E, 0xF0, 0xF5, 0xFF]
 """Not known to quick calls."""
 
 
@@ -130,7 +131,7 @@ OTHERS = [0x05, 0x07, 0x31, 0x40, 0x41, 0x44, 0x47, 0x48, 0x5C, 0x1E, 0xF0, 0xA0
 def steps(draw: Any) -> bytes:
     """A step of a program, which mostly leaves the stack higher than it found it."""
     small = st.sampled_from([0, 1, 5, 31, 32, 60, 200])
-    match draw(st.integers(0, 12)):
+    match draw(st.integers(0, 15)):
         case 0 | 1:
             return push(draw(WORDS))
         case 2 | 3:
@@ -138,7 +139,7 @@ def steps(draw: Any) -> bytes:
         case 4:
             return bytes([draw(st.sampled_from([0x80, 0x81, 0x83, 0x8F, 0x90, 0x91, 0x94, 0x15, 0x19]))])
         case 5:
-            return push(draw(small)) + bytes([draw(st.sampled_from([0x51, 0x35, 0x54]))])
+            return push(draw(small)) + bytes([draw(st.sampled_from([0x51, 0x35, 0x54, 0x5C]))])
         case 6:
             return push(draw(WORDS)) + push(draw(small)) + bytes([draw(st.sampled_from([0x52, 0x53]))])
         case 7:
@@ -151,7 +152,13 @@ def steps(draw: Any) -> bytes:
             return bytes([draw(st.sampled_from(names))])
         case 10:
             return push(draw(WORDS)) + push(draw(WORDS)) + push(draw(WORDS)) + bytes([draw(st.sampled_from([8, 9]))])
-        case 11:
+        case 11 | 12:
+            slot, value = draw(st.sampled_from([0, 1, 2, 3, 5])), draw(st.sampled_from([0, 1, 7, 2**255]))
+            return push(value) + push(slot) + bytes([draw(st.sampled_from([0x55, 0x55, 0x5D]))])
+        case 13:
+            topics = draw(st.integers(0, 4))
+            return push(9) * topics + push(draw(small)) + push(draw(small)) + bytes([0xA0 + topics])
+        case 14:
             return b"CALL" + bytes([draw(st.integers(0, 9)), draw(st.integers(0, 2)), draw(st.integers(0, 90))])
         case _:
             return b"JUMP" + bytes([draw(st.integers(0, 2))])
@@ -216,9 +223,9 @@ def test_what_it_does_not_know_is_left_to_py_evm(scene: Scene, operation: int) -
     assert not scene.agree(Call(to=address))
 
 
-def test_reverts_faults_writes_and_value_are_left_to_py_evm(scene: Scene, helpers: list[bytes]) -> None:
-    _, _, reverts, fails, writes = helpers
-    for address in (reverts, fails, writes, (4).to_bytes(20, "big"), bytes(20)):
+def test_reverts_faults_and_precompiles_are_left_to_py_evm(scene: Scene, helpers: list[bytes]) -> None:
+    _, _, reverts, fails, _ = helpers
+    for address in (reverts, fails, (4).to_bytes(20, "big"), bytes(20)):
         assert not scene.agree(Call(to=address))
     faults = {
         "a stack that is empty": b"\x50",
@@ -240,6 +247,87 @@ def test_gas_that_is_not_enough_is_left_to_py_evm_and_enough_is_exact(scene: Sce
     assert scene.agree(Call(to=address, gas=spent + 3_000))
     answered = {scene.agree(Call(to=address, gas=spent - less)) for less in range(1, 400, 13)}
     assert answered == {False}
+
+
+WRITTEN = [0, 1, 7, 2**255]
+
+
+@pytest.mark.parametrize("before", [0, 7])
+def test_every_order_of_three_writes_to_one_slot_costs_and_gives_back_what_it_should(scene: Scene, before: int) -> None:
+    """EIP-2200 and EIP-3529 tell apart what was there, what is there and what is written."""
+    slot = {0: 3, 7: 0}[before]
+    orders = [(a, b, c) for a in WRITTEN for b in WRITTEN for c in WRITTEN]
+    codes = [returning(b"".join(push(v) + push(slot) + b"\x55" for v in each) + b"\x5f" * 2) for each in orders]
+    for start in range(0, len(codes), 16):
+        for address in scene.deploy(*codes[start : start + 16]):
+            assert scene.agree(Call(to=address))
+
+
+CALL, DELEGATE, STATIC = 0xF1, 0xF4, 0xFA
+
+
+def calling(kind: int, address: bytes) -> bytes:
+    """A call with neither data nor value, all gas, and nothing taken of its output; leaves whether it succeeded."""
+    value = b"\x5f" if kind == CALL else b""
+    return b"\x5f" * 4 + value + push(int.from_bytes(address, "big")) + b"\x5a" + bytes([kind])
+
+
+def words(output: bytes) -> list[int]:
+    return [int.from_bytes(output[at : at + WORD], "big") for at in range(0, len(output), WORD)]
+
+
+def test_writes_are_seen_by_the_call_itself_and_by_nobody_else(scene: Scene) -> None:
+    # Adds one to transient slot 0 and to slot 0, which holds 7, and gives both.
+    (counts,) = scene.deploy(bytes.fromhex("60015f5c01805f5d5f5260015f5401805f5560205260405ff3"))
+    header = scene.engine.head.header
+    for _ in range(2):
+        assert scene.agree(Call(to=counts))
+        assert words(execute(scene.engine, header, Call(to=counts)).output) == [1, 8]
+    twice = (
+        calling(CALL, counts) + b"\x50" + calling(CALL, counts) + push(64) + b"\x5f\x5f\x3e" + push(64) + b"\x5f\xf3"
+    )
+    (address,) = scene.deploy(twice)
+    assert scene.agree(Call(to=address))
+    assert words(execute(scene.engine, scene.engine.head.header, Call(to=address)).output) == [2, 9]
+
+
+@pytest.mark.parametrize("change", ["5f5f55", "5f5f5d", "5f5fa0", "5f5f5fa1"])
+def test_a_change_inside_a_call_that_only_reads_is_left_to_py_evm(scene: Scene, change: str) -> None:
+    (inner,) = scene.deploy(bytes.fromhex(change))
+    (through,) = scene.deploy(calling(DELEGATE, inner) + b"\x50")
+    tells = b"\x5f\x52" + push(WORD) + b"\x5f\xf3"
+    for target in (inner, through):
+        assert scene.agree(Call(to=target))
+        (static,) = scene.deploy(calling(STATIC, target) + tells)
+        assert not scene.agree(Call(to=static))
+    (static,) = scene.deploy(calling(STATIC, inner) + tells)
+    assert words(execute(scene.engine, scene.engine.head.header, Call(to=static)).output) == [0]
+
+
+def test_a_write_with_the_stipend_left_is_left_to_py_evm(scene: Scene) -> None:
+    """EIP-2200: with 2,300 gas or less nothing is written, whatever it would cost."""
+    (address,) = scene.deploy(push(7) + b"\x5f\x55")
+    before = 21_000 + 5
+    assert not scene.agree(Call(to=address, gas=before + 2_300))
+    assert scene.agree(Call(to=address, gas=before + 2_301))
+
+
+def test_an_estimate_is_a_limit_with_which_the_transaction_is_included(scene: Scene, sign: Any) -> None:
+    """Also where gas is given back only after it was needed."""
+    clears = b"".join(b"\x5f" + push(slot) + b"\x55" for slot in SLOTS)
+    sets = b"".join(push(9) + push(slot, 2) + b"\x55" for slot in range(300, 310))
+    for address in scene.deploy(clears, sets + b"\x5f\x5f\xa0"):
+        owner = Account.from_key(secrets.token_bytes(32))
+        call = Call(sender=bytes.fromhex(owner.address[2:]), to=address)
+        gas, result = calls.estimate_gas(scene.engine, scene.engine.head.header, call)
+        assert scene.quick(call) is not None
+        raw = sign(owner, to=address, gas=gas)
+        transaction = admit(raw, 1337, BLOCK_GAS_SPENDABLE)
+        scene.engine.seal([transaction])
+        row = scene.engine.store.transaction_by_hash(transaction.hash)
+        receipt = json.loads(row.receipt)  # type: ignore[union-attr]
+        assert receipt["status"] == "0x1"
+        assert int(receipt["gasUsed"], 16) == result.gas_used <= gas
 
 
 def test_a_block_of_code_longer_than_is_taken_at_once(scene: Scene) -> None:

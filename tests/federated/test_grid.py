@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+from hypothesis.extra.numpy import arrays as arrays_of
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.grid.in_process import InProcessGrid
+from belmont.federated.grid.records import write_arrays
 
 
 class Echo:
@@ -124,3 +129,17 @@ def test_the_private_functions_of_flower_that_belmont_rests_on_are_still_there()
     assert list(inspect.signature(build_fab_from_disk).parameters) == ["app"]
     assert flatten_dict({"a": {"b": 1}}) == {"a.b": 1}
     assert Run.create_empty(5).run_id == 5
+
+
+@given(
+    st.sampled_from(["<f4", "<f8"]).flatmap(
+        lambda kind: arrays_of(np.dtype(kind), array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
+    ),
+    st.booleans(),
+)
+def test_an_array_is_written_as_numpy_and_flower_write_it(array, transposed):
+    given_array = array.T if transposed else array
+    written, flowers = write_arrays({"a": given_array})["a"], Array(np.ascontiguousarray(given_array))
+    assert (written.dtype, written.shape, written.stype) == (flowers.dtype, tuple(flowers.shape), flowers.stype)
+    assert written.data == flowers.data
+    np.testing.assert_array_equal(written.numpy(), np.ascontiguousarray(given_array))

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from belmont.federated.errors import LedgerError
 from belmont.federated.gate.ledger import Ledger, Prepared, forget_results
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
 DATASET = DatasetId(b"\1" * 32)
@@ -226,6 +227,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from belmont.federated.gate.ledger import Ledger, Prepared, forget_results
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import DatasetId, PermitId, UseKind
 ledger = Ledger(Path(sys.argv[1]), "consortium", DatasetId(b"\\1" * 32))
 n = 0
@@ -349,3 +351,23 @@ class LedgerModel(RuleBasedStateMachine):
 
 LedgerModel.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 TestLedgerModel = LedgerModel.TestCase
+
+
+def durability(ledger):
+    return ledger._db.execute("PRAGMA synchronous").fetchone()[0]
+
+
+OFF, FULL = 0, 2
+
+
+def test_an_entry_is_on_disk_before_anything_is_computed_unless_the_ledger_is_told_to_be_short_lived(tmp_path):
+    paths = (tmp_path / name for name in ("usual", "short-lived"))
+    for path, given, expected in zip(paths, ({}, {"is_lasting": False}), (FULL, OFF), strict=True):
+        ledger = Ledger(path, "eip155:1:0xA", DATASET, **given)
+        assert durability(ledger) == expected
+        ledger.close()
+
+
+def test_only_a_registry_in_this_process_memory_makes_a_nodes_ledger_short_lived(study):
+    expected = OFF if isinstance(study.registry, SimulatedRegistry) else FULL
+    assert {durability(node.ledger) for node in study.nodes} == {expected}

@@ -1,10 +1,12 @@
 """Training from the researcher's side: what it learns, what it shows, and what it notices."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from belmont.federated.errors import FederatedError
-from belmont.federated.hashes import code_hash, config_hash, model_hash
+from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
 from belmont.federated.models.combine import Update, federated_averaging, weighted_metrics
 from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton, risk
 from belmont.federated.models.training import Training
@@ -183,3 +185,20 @@ def test_missing_values_become_the_reference_value_with_an_indicator(tables):
     assert (data.design[missing, 1] == 0).all() and (data.design[:, 2] == missing).all()
     with pytest.raises(FederatedError, match="no column"):
         design(tables[0], ("shoe size",), OUTCOME)
+
+
+def test_a_hash_is_over_the_documented_bytes_and_leaves_the_arrays_where_they_are():
+    """Written out once more, for arrays of every layout."""
+    values = np.arange(36.0).reshape(6, 6)
+    arrays = {"a": values[::2, ::3], "ü": np.asfortranarray(values.astype(np.float32))}
+    arrays |= {"": np.zeros((0, 2)), "0": np.array(7.0)}
+    encoded = len(arrays).to_bytes(4)
+    for name, array in arrays.items():
+        kind = {8: b"<f8", 4: b"<f4"}[array.itemsize]
+        sizes = b"".join(size.to_bytes(8) for size in array.shape)
+        encoded += len(name.encode()).to_bytes(4) + name.encode() + kind + array.ndim.to_bytes(1) + sizes
+        encoded += array.tobytes("C")
+    assert model_hash(arrays) == hashlib.sha256(b"belmont/model/1\0" + encoded).digest()
+    metrics = b'{"loss":0.5,"num-examples":3}'
+    expected = hashlib.sha256(b"belmont/update/1\0" + encoded + metrics).digest()
+    assert update_hash(arrays, {"num-examples": 3, "loss": 0.5}) == expected

@@ -5,6 +5,7 @@ import pytest
 
 from belmont.ehr.coded import CodedTable
 from belmont.federated.errors import RoundRefused
+from belmont.federated.grid.records import read_arrays
 from belmont.federated.hashes import code_hash, config_hash
 from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton
 from belmont.federated.models.training import Training
@@ -121,3 +122,37 @@ def train(message, context):
 def test_code_that_goes_on_after_it_asked_for_too_few_rows_releases_nothing(scene, one_round, app_builder):
     few = rare(scene.consortium.tables[0], "hba1c", [5])
     assert refused_at_hospital_0(scene, lambda: one_round(few, bundle=app_builder(STUBBORN)))
+
+
+KEPT = """
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from belmont.federated.node.data import training_data
+app = ClientApp()
+runs = []
+@app.train()
+def train(message, context):
+    runs.append(1)
+    data = training_data(context, ("age",), "cvd_event")
+    try:
+        data.design[0, 0] = 5.0
+    except ValueError:
+        runs.append(1)
+    arrays = ArrayRecord({"sum": Array(data.design.sum(axis=0)), "runs": Array(np.array([len(runs)], float))})
+    content = RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": len(data.outcome)})})
+    return Message(content, reply_to=message)
+"""
+
+
+def test_a_study_changes_neither_the_rows_nor_its_own_modules_for_the_next_round(scene, app_builder):
+    """What was made of the rows, and of the code, is kept between rounds; neither shows it."""
+    scene.bundle = app_builder(KEPT)
+    permit = scene.issue()
+    answers = []
+    for n in (1, 2, 3):
+        scene.open_round(permit, n)
+        answers.append(read_arrays(scene.send_round(permit, n).content["arrays"]))
+    for answer in answers:
+        assert answer["runs"] == [2.0], "the rows can be written to, or the modules are those of another round"
+        np.testing.assert_array_equal(answer["sum"], answers[0]["sum"])

@@ -1,4 +1,4 @@
-"""Every view function of every contract, in the state of a consortium: quick calls and py-evm agree on it."""
+"""Views of every contract and writes of members, in the state of a consortium: quick calls and py-evm agree on them."""
 
 from itertools import product
 from types import SimpleNamespace
@@ -10,13 +10,13 @@ from tests.registry.conftest import world
 
 from belmont.chain import calls
 from belmont.chain.calls import Call, execute
-from belmont.chain.engine import Engine
+from belmont.chain.engine import BLOCK_GAS_SPENDABLE, Engine
 from belmont.chain.limits import TimeLimit
 from belmont.chain.process import ChainProcess
-from belmont.chain.transactions import intrinsic_gas
+from belmont.chain.transactions import admit, intrinsic_gas
 from belmont.registry.contract_set import NAMES, contract
 from belmont.registry.founding import found
-from belmont.registry.types import UseKind
+from belmont.registry.types import MicroRho, UseKind
 
 HASH = b"\x11" * 32
 VIEWS = [
@@ -30,18 +30,23 @@ READ_BY_A_NODE = {
     ("Studies", "dataUser"), ("Datasets", "dataset"), ("Datasets", "conditions"), ("Datasets", "version"),
     ("Consents", "root"), ("Permits", "permit"), ("Permits", "covered"), ("Members", "member"),
 }  # fmt: skip
+WRITTEN_IN_A_ROUND = {("Uses", "openRound"), ("Uses", "recordUse"), ("Uses", "closeRound")}
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory, founders, accounts, shelf):
-    """A consortium with datasets, a permit and an open round, on the engine itself."""
+    """A consortium with datasets, a permit and a round that was answered, on the engine itself."""
     directory = tmp_path_factory.mktemp("quick reads")
     with ChainProcess.start(directory) as process:
         registry = found(process.url, "Consortium", founders)
         its = world(registry, accounts, lambda: registry.head().timestamp, lambda seconds: None, shelf)
-        datasets = its.datasets()
+        datasets = its.datasets(proven=True)
         permit = its.permit(datasets)
         registry.as_(its.data_user).open_round(permit, 1, HASH, datasets)
+        for holder, dataset in zip(its.holders, datasets, strict=True):
+            root = registry.consents.root(dataset)
+            registry.as_(holder).record_use(permit, UseKind.ROUND, 1, dataset, HASH, MicroRho(1), 1, root)
+        registry.as_(its.data_user).close_round(permit, 1)
     engine = Engine.open(directory)
     yield SimpleNamespace(engine=engine, registry=registry, datasets=datasets, permit=permit, founders=founders)
     engine.close()
@@ -75,6 +80,28 @@ def test_a_view_gives_what_py_evm_gives(stage, view, monkeypatch):
             patch.setattr(calls, "quick", lambda *_: None)
             assert execute(engine, header, call) == quick
     assert answered or view not in READ_BY_A_NODE
+
+
+def test_what_members_wrote_costs_what_py_evm_says(stage, monkeypatch):
+    engine, answered = stage.engine, set()
+    named = {f.selector: (name, f.name) for name in NAMES for f in contract(name).interface.functions.values()}
+    for number in range(1, engine.head.number + 1):
+        before = engine.header(number - 1)
+        for row in engine.store.transactions(engine.store.needed_block(number)):
+            transaction = admit(row.raw, engine.chain_id, BLOCK_GAS_SPENDABLE)
+            if not transaction.to:
+                continue
+            call = Call(transaction.sender, transaction.to, transaction.data, 0, BLOCK_GAS_SPENDABLE)
+            run = engine.run(before, TimeLimit(5))
+            quick = calls.quick(run, call.sender, call.to, call.data, call.gas - intrinsic_gas(call.data))
+            result = execute(engine, before, call)
+            with monkeypatch.context() as patch:
+                patch.setattr(calls, "quick", lambda *_: None)
+                assert execute(engine, before, call) == result
+            assert result.success
+            if quick is not None:
+                answered.add(named.get(call.data[:4]))
+    assert answered >= WRITTEN_IN_A_ROUND
 
 
 def test_what_a_node_reads_is_there(stage):

@@ -18,7 +18,7 @@ from belmont.federated.deployed.coordinator import guard, peers
 from belmont.federated.deployed.fleet import Fleet, join
 from belmont.federated.deployed.http import explained
 from belmont.federated.deployed.node_keys import new_node_key, node_key_hash, public_node_key, read_node_key
-from belmont.federated.deployed.objects import name_message, push_missing, wrapped
+from belmont.federated.deployed.objects import name_messages, push_missing, wrapped
 from belmont.federated.deployed.supernode import SuperNode
 from belmont.federated.errors import REFUSED, CoordinatorError, Refusal
 from belmont.federated.grid.deployed import DeployedGrid
@@ -53,11 +53,11 @@ def refusal(run_id: int, source: int, replied_to: str, destination: int = SUPERL
 
 def pushed(fleet: Fleet, message: Message) -> None:
     """Send a message as it is: what the library's own ``send`` would not."""
-    tree, objects = name_message(wrapped(message))
+    trees, objects = name_messages([wrapped(message)])
     request = PushMessagesRequest(
         node=fleet._node,
         messages_list=[message_to_proto(message)],
-        message_object_trees=[tree],
+        message_object_trees=trees,
         clientapp_runtime_list=[0.0],
     )
     answer = explained(lambda: fleet._client.PushMessages(request), "answering")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from belmont.federated.deployed import objects
-from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.objects import fetch, name_messages, push_missing, unwrapped, wrapped
 from belmont.federated.errors import CoordinatorError
 
 
@@ -24,7 +24,7 @@ def a_message(size: int = 4) -> Message:
 
 
 def stored(message: Message) -> tuple[str, ObjectTree, dict[str, bytes]]:
-    tree, found = name_message(message)
+    (tree,), found = name_messages([message])
     contents: dict[str, bytes] = {}
     push_missing(found, list(found), contents.__setitem__)
     return message.metadata.message_id, tree, contents
@@ -100,7 +100,7 @@ def test_a_part_that_never_arrives_ends_the_wait(monkeypatch: pytest.MonkeyPatch
 
 
 def test_names_that_are_not_ours_are_not_sent() -> None:
-    _, found = name_message(a_message())
+    _, found = name_messages([a_message()])
     sent: dict[str, Any] = {}
     push_missing(found, ["0" * 64, *found, next(iter(found))], sent.__setitem__)
     assert set(sent) == set(found)

@@ -55,12 +55,12 @@ def config_hash(config: RunConfig) -> bytes:
 
 def model_hash(arrays: Arrays) -> bytes:
     """Hash of named arrays, in their order: the model that a round starts from."""
-    return _labelled(b"belmont/model/1", _encode_arrays(arrays))
+    return _labelled(b"belmont/model/1", *_encoded(arrays))
 
 
 def update_hash(arrays: Arrays, metrics: Mapping[str, float]) -> bytes:
     """Hash of what a node releases after a round."""
-    return _labelled(b"belmont/update/1", _encode_arrays(arrays) + canonical_json(dict(metrics)))
+    return _labelled(b"belmont/update/1", *_encoded(arrays), canonical_json(dict(metrics)))
 
 
 def answer_hash(signed_answer: bytes) -> bytes:
@@ -82,24 +82,27 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-def _labelled(label: bytes, data: bytes) -> bytes:
-    return hashlib.sha256(label + b"\0" + data).digest()
+def _labelled(label: bytes, *parts: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(label + b"\0")
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
-def _encode_arrays(arrays: Arrays) -> bytes:
-    parts = [len(arrays).to_bytes(4)]
+def _encoded(arrays: Arrays) -> list[bytes | memoryview]:
+    """The encoding in parts, of which an array's body is the array's own memory: nothing large is copied."""
+    parts: list[bytes | memoryview] = [len(arrays).to_bytes(4)]
     for name, array in arrays.items():
         if array.dtype not in (np.float64, np.float32):
             raise FederatedError(f"array {name!r}: only float64 and float32 are allowed, not {array.dtype}")
         encoded_name = name.encode()
         kind = array.dtype.newbyteorder("<")
-        body = np.ascontiguousarray(array, dtype=kind).tobytes()
         parts += [
             len(encoded_name).to_bytes(4),
             encoded_name,
             kind.str.encode("ascii"),
             array.ndim.to_bytes(1),
             *(size.to_bytes(8) for size in array.shape),
-            body,
+            np.ascontiguousarray(array, dtype=kind).reshape(-1).view(np.uint8).data,
         ]
-    return b"".join(parts)
+    return parts

@@ -1,7 +1,8 @@
 """Execution without inclusion: `eth_call` and `eth_estimateGas`.
 
-A call at block N runs in the state after N and in N's own context (number, timestamp), as geth does. Most calls only
-read and succeed: `belmont.chain.quick_calls` answers these, with what py-evm would give. All others are py-evm's.
+A call at block N runs in the state after N and in N's own context (number, timestamp), as geth does. Most calls
+succeed: `belmont.chain.quick_calls` answers these, with what py-evm would give. All others are py-evm's, and with them
+every reason for which a call fails.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ def execute(engine: Engine, header: Any, call: Call, limit: TimeLimit | None = N
         answer = quick(run, call.sender, call.to, call.data, given)
         if answer is not None:
             output, left = answer
-            spent = max(call.gas - left, needed)
-            return CallResult(True, False, output, spent, spent, "")
+            spent = call.gas - left
+            used = max(spent - min(run.refund, spent // 5), needed)
+            return CallResult(True, False, output, used, max(spent, needed), "")
     state = engine.state(header)
     state.limit = limit
     unsigned = PragueTransactionBuilder.create_unsigned_transaction(

@@ -38,6 +38,7 @@ from eth_utils.exceptions import ValidationError
 
 from belmont.chain import documents
 from belmont.chain.errors import ChainDamaged, ChainDirectoryError
+from belmont.chain.frames import KnownCode
 from belmont.chain.limits import LOGS_MAX, TRANSACTION_SECONDS_MAX, ExecutionStopped, TimeLimit, Unlimited
 from belmont.chain.log_blocks import LogBlocks
 from belmont.chain.quick_calls import Run, TranslatedCode
@@ -104,6 +105,7 @@ class Engine:
         self.log_blocks = LogBlocks(store)
         self.reads = StateReads(store)
         self._codes = TranslatedCode()
+        self._known_code = KnownCode(self.reads)
         self._sealing = threading.Lock()
 
     @classmethod
@@ -186,6 +188,7 @@ class Engine:
         )
         nodes = StateNodes(self.store)
         vm = EmbeddedVM(header, VmChainDatabase(self.store, nodes), self.context, ConsensusContext(nodes))
+        vm.state.use(self._known_code)
         empty_block = Block(header=header, transactions=[], uncles=[], withdrawals=[])
         vm.block_preprocessing(empty_block)
         outcomes: dict[bytes, Outcome] = {}
@@ -263,7 +266,9 @@ class Engine:
         """py-evm's state after the block of `header`, in that block's own context; writes to it go nowhere."""
         nodes = StateNodes(self.store)
         previous = EmbeddedVM.get_prev_hashes(header.parent_hash, VmChainDatabase(self.store, nodes))
-        return EmbeddedVM.build_state(nodes, header, self.context, previous or ())
+        state = EmbeddedVM.build_state(nodes, header, self.context, previous or ())
+        state.use(self._known_code)
+        return state
 
     def run(self, header: Any, limit: TimeLimit) -> Run:
         """What a quick call in the state after the block of `header` runs on (`belmont.chain.quick_calls`)."""

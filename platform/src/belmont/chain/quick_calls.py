@@ -1,12 +1,15 @@
-"""`eth_call` for what contracts are mostly called for: reading, answered by translated code and direct reads.
+"""`eth_call` and `eth_estimateGas` for what contracts are mostly asked, by translated code and direct reads.
 
 1. What comes out is what py-evm gives, to the byte and to the gas (tests hold the two together), or nothing: then
    `quick` returns None, and py-evm runs the call from the beginning.
-2. Only success is answered. Reverts, faults, precompiles (but SHA-256 and identity), value, creations, writes, logs,
-   delegated code (EIP-7702) and everything rare is py-evm's.
+2. Only success is answered. Reverts, faults, precompiles (but SHA-256 and identity), value, creations, delegated code
+   (EIP-7702) and everything rare is py-evm's. A frame that fails ends it all, so nothing is ever rolled back.
 3. State is read by its roots (`belmont.chain.state_reads`), so a call sees one block and nothing of another one.
-4. Nothing is written, and nothing is remembered between calls but translated code, by the code's own hash.
+4. What a call writes is in its `Run`, which it alone reads, and which goes away with it. Nothing is remembered between
+   calls but translated code, by the code's own hash.
 5. The time limit of `belmont.chain.limits` holds: the clock is read before every block of code.
+
+Costs of storage: EIP-2200, EIP-2929 and EIP-3529; of transient storage EIP-1153.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from belmont.chain.limits import TimeLimit
+from belmont.chain.limits import LOGS_MAX, TimeLimit
 from belmont.chain.state_reads import NOBODY, Account, StateReads
 from belmont.chain.translation import ENDED, STACK_AT_BLOCK_MAX, NotQuick, Translated
 
@@ -29,6 +32,7 @@ BLOCKS_MAX: Final = 8_000
 """Translated at one time, all codes together."""
 DELEGATED: Final = b"\xef\x01\x00"
 COLD_ACCOUNT, COLD_SLOT, WARM = 2600, 2100, 100
+SLOT_SET, SLOT_RESET, SLOT_CLEARED, STORE_GAS_LEAST = 20_000, 2_900, 4_800, 2_300
 _ADDRESS: Final = (1 << 160) - 1
 
 
@@ -57,7 +61,7 @@ class TranslatedCode:
 
 
 class Run:
-    """One call: which state it reads, in which block, and what it has touched."""
+    """One call: which state it reads, in which block, what it has touched, and what it wrote (4)."""
 
     def __init__(self, reads: StateReads, codes: TranslatedCode, header: Any, chain_id: int, limit: TimeLimit) -> None:
         self.reads, self.codes, self.limit = reads, codes, limit
@@ -67,6 +71,9 @@ class Run:
         self.accounts: dict[int, Account | None] = {}
         self.warm_accounts: set[int] = set()
         self.warm_slots: set[tuple[int, int]] = set()
+        self.written: dict[tuple[int, int], int] = {}
+        self.transient: dict[tuple[int, int], int] = {}
+        self.refund = self.logs = 0
 
     def account(self, address: int) -> Account | None:
         """An account that is none of those with rules of their own (2)."""
@@ -101,13 +108,22 @@ class Frame:
         "returned",
         "root",
         "run",
+        "static",
     )
 
     def __init__(
-        self, run: Run, translated: Translated, address: int, caller: int, data: bytes, gas: int, depth: int
+        self,
+        run: Run,
+        translated: Translated,
+        address: int,
+        caller: int,
+        data: bytes,
+        gas: int,
+        depth: int,
+        static: bool,
     ) -> None:
         self.run, self._translated, self.address, self.caller = run, translated, address, caller
-        self.code, self.data, self.gas, self.depth = translated.code, data, gas, depth
+        self.code, self.data, self.gas, self.depth, self.static = translated.code, data, gas, depth, static
         self.root = (run.account(address) or NOBODY).storage_root
         self.returned = self.output = b""
 
@@ -129,7 +145,7 @@ class Frame:
         if self.gas < 0:
             raise NotQuick
 
-    def refuse(self) -> int:
+    def refuse(self, to: int) -> int:
         """A jump to where none may go."""
         raise NotQuick
 
@@ -197,10 +213,57 @@ class Frame:
         key = (self.address, slot)
         if key in self.run.warm_slots:
             self.take(WARM)
+            if key in self.run.written:
+                return self.run.written[key]
         else:
             self.run.warm_slots.add(key)
             self.take(COLD_SLOT)
         return self.run.reads.slot(self.root, slot)
+
+    def sstore(self, slot: int, value: int) -> None:
+        self._change()
+        run, key = self.run, (self.address, slot)
+        if self.gas <= STORE_GAS_LEAST:
+            raise NotQuick
+        if key not in run.warm_slots:
+            run.warm_slots.add(key)
+            self.take(COLD_SLOT)
+        before = run.reads.slot(self.root, slot)
+        now = run.written.get(key, before)
+        if now == value:
+            self.take(WARM)
+        elif now == before:
+            self.take(SLOT_RESET if before else SLOT_SET)
+            run.refund += SLOT_CLEARED if before and not value else 0
+        else:
+            self.take(WARM)
+            if before:
+                run.refund += SLOT_CLEARED * (int(not value) - int(not now))
+            if value == before:
+                run.refund += (SLOT_RESET if before else SLOT_SET) - WARM
+        run.written[key] = value
+
+    def tload(self, slot: int) -> int:
+        return self.run.transient.get((self.address, slot), 0)
+
+    def tstore(self, slot: int, value: int) -> None:
+        self._change()
+        self.run.transient[(self.address, slot)] = value
+
+    def log(self, memory: bytearray, at: int, size: int, *topics: int) -> None:
+        """Nobody sees it, but it costs; its topics are paid for already."""
+        self._change()
+        self.take(8 * size)
+        if size:
+            self.reach(memory, at + size)
+        self.run.logs += 1
+        if self.run.logs >= LOGS_MAX:
+            raise NotQuick
+
+    def _change(self) -> None:
+        """Nothing changes in a call that may only read."""
+        if self.static:
+            raise NotQuick
 
     def code_size(self, address: int) -> int:
         address &= _ADDRESS
@@ -230,14 +293,15 @@ class Frame:
     def call(self, memory: bytearray, gas: int, to: int, value: int, *places: int) -> int:
         if value:
             raise NotQuick
-        return self.static_call(memory, gas, to, *places)
+        to &= _ADDRESS
+        return self._call(memory, gas, to, to, self.address, self.static, *places)
 
     def static_call(self, memory: bytearray, gas: int, to: int, *places: int) -> int:
         to &= _ADDRESS
-        return self._call(memory, gas, to, to, self.address, *places)
+        return self._call(memory, gas, to, to, self.address, True, *places)
 
     def delegate_call(self, memory: bytearray, gas: int, to: int, *places: int) -> int:
-        return self._call(memory, gas, to & _ADDRESS, self.address, self.caller, *places)
+        return self._call(memory, gas, to & _ADDRESS, self.address, self.caller, self.static, *places)
 
     def _call(
         self,
@@ -246,6 +310,7 @@ class Frame:
         code_of: int,
         address: int,
         caller: int,
+        static: bool,
         start: int,
         size: int,
         to: int,
@@ -268,7 +333,7 @@ class Frame:
             self.gas -= spent
             self.returned = function(data)
         else:
-            inner = Frame(self.run, self.run.code(code_of), address, caller, data, given, self.depth + 1)
+            inner = Frame(self.run, self.run.code(code_of), address, caller, data, given, self.depth + 1, static)
             inner.execute()
             self.gas += inner.gas - given
             self.returned = inner.output
@@ -281,12 +346,13 @@ class Frame:
 def quick(run: Run, sender: bytes, to: bytes, data: bytes, gas: int) -> tuple[bytes, int] | None:
     """The output of a call without value and the gas that is left of `gas`; None where py-evm has to run it.
 
-    Raises `TimeIsOver`, and `ChainDamaged` where a part of the state is missing.
+    What it wrote, and the gas that is given back for that, are in `run` then. Raises `TimeIsOver`, and `ChainDamaged`
+    where a part of the state is missing.
     """
     run.sender, target = int.from_bytes(sender, "big"), int.from_bytes(to, "big")
     run.warm_accounts |= {run.sender, target}
     try:
-        frame = Frame(run, run.code(target), target, run.sender, data, gas, 0)
+        frame = Frame(run, run.code(target), target, run.sender, data, gas, 0, False)
         frame.execute()
     except (NotQuick, IndexError):  # IndexError: the stack holds less than an operation takes
         return None

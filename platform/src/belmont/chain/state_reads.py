@@ -65,6 +65,10 @@ class StateReads:
             return 0
         return encoded[0] if len(encoded) == 1 else int.from_bytes(encoded[1:], "big")
 
+    def encoded_slot(self, storage_root: bytes, slot: bytes) -> bytes:
+        """What the storage with this root, which is not empty, has under a slot of 32 bytes; nothing for no value."""
+        return self._get(storage_root, self.hash(slot)) or b""
+
     def code(self, code_hash: bytes) -> bytes:
         """Code by its hash."""
         return b"" if code_hash == EMPTY_SHA3 else self._node_bytes(code_hash)

@@ -1,13 +1,13 @@
-"""EVM code as Python functions, block by block, for calls that change nothing (`belmont.chain.quick_calls`).
+"""EVM code as Python functions, block by block, for calls of which nothing stays (`belmont.chain.quick_calls`).
 
 1. A block begins where it is jumped to, or where the one before it ends, and runs to its next jump or end. It becomes
    one function of the frame, its stack and its memory, which returns where the next block begins.
 2. Inside a block the stack is names: what is pushed, duplicated and swapped costs nothing when it runs. What stays is
    put on the frame's stack at the end.
-3. Gas is exact: the fixed costs of a stretch are taken at its beginning, and a stretch ends with `GAS` and with calls,
-   where it shows how much is left. Costs that depend on values are taken by the function that does the work.
-4. What is not known here, is a fault in the EVM, or would change anything, raises `NotQuick`: whoever runs the code
-   then has all of it run by py-evm from the beginning. So nothing here decides how an execution fails.
+3. Gas is exact: the fixed costs of a stretch are taken at its beginning, and a stretch ends with `GAS`, `SSTORE` and
+   calls, where it shows how much is left. Costs that depend on values are taken by the function that does the work.
+4. What is not known here, or is a fault in the EVM, raises `NotQuick`: whoever runs the code then has all of it run by
+   py-evm from the beginning. So nothing here decides how an execution fails.
 
 The source that is compiled holds numbers and the forms below, and nothing else of the code it comes from. Costs:
 Yellow Paper, appendix G, with EIP-2929, EIP-3855 and EIP-5656.
@@ -15,7 +15,8 @@ Yellow Paper, appendix G, with EIP-2929, EIP-3855 and EIP-5656.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 BLOCK_OPS_MAX: Final = 256
@@ -78,6 +79,8 @@ VALUES: Final[dict[int, tuple[int, str]]] = {
     0x51: (3, "f.load(M, {0})"),
     0x54: (0, "f.sload({0})"),
     0x59: (2, "len(M)"),
+    0x5A: (2, "f.gas"),
+    0x5C: (100, "f.tload({0})"),
     0xF1: (0, "f.call(M, {0}, {1}, {2}, {3}, {4}, {5}, {6})"),
     0xF4: (0, "f.delegate_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
     0xFA: (0, "f.static_call(M, {0}, {1}, {2}, {3}, {4}, {5})"),
@@ -89,9 +92,23 @@ EFFECTS: Final[dict[int, tuple[int, str]]] = {
     0x3E: (3, "f.copy_returned(M, {0}, {1}, {2})"),
     0x52: (3, "f.store(M, {0}, {1})"),
     0x53: (3, "f.store_byte(M, {0}, {1})"),
+    0x55: (0, "f.sstore({0}, {1})"),
+    0x5D: (100, "f.tstore({0}, {1})"),
     0x5E: (3, "f.move(M, {0}, {1}, {2})"),
+    0xA0: (375, "f.log(M, {0}, {1})"),
+    0xA1: (750, "f.log(M, {0}, {1}, {2})"),
+    0xA2: (1125, "f.log(M, {0}, {1}, {2}, {3})"),
+    0xA3: (1500, "f.log(M, {0}, {1}, {2}, {3}, {4})"),
+    0xA4: (1875, "f.log(M, {0}, {1}, {2}, {3}, {4}, {5})"),
 }
-_ENDS_STRETCH: Final = {_GAS, 0xF1, 0xF4, 0xFA}
+_ENDS_STRETCH: Final = {_GAS, 0x55, 0xF1, 0xF4, 0xFA}
+# What touches stack and memory only, and what was given to the frame; nothing of the state, and no gas that is left.
+_PURE_VALUES: Final = {
+    operation: cost_and_form
+    for operation, cost_and_form in VALUES.items()
+    if operation <= 0x20 or operation in (0x33, 0x35, 0x36, 0x38, 0x3D, 0x51)
+} | {0x34: (2, "f.value"), 0x59: (2, "f.memory_size()")}
+_PURE_EFFECTS: Final = {operation: EFFECTS[operation] for operation in (0x37, 0x39, 0x3E, 0x52, 0x53, 0x5E)}
 
 
 def signed(value: int) -> int:
@@ -108,6 +125,14 @@ def sign_extended(place: int, value: int) -> int:
     return low if not low >> (bits - 1) else low | (WORD ^ ((1 << bits) - 1))
 
 
+_NAMES: Final[dict[str, Any]] = {
+    "WORD": WORD,
+    "number": int.from_bytes,
+    "signed": signed,
+    "sign_extended": sign_extended,
+}
+
+
 class Translated:
     """One contract's code, of which blocks are translated as they are reached."""
 
@@ -120,21 +145,54 @@ class Translated:
         """The block that begins at a place where execution can be."""
         found = self.blocks.get(at)
         if found is None:
-            names: dict[str, Any] = {
-                "WORD": WORD,
-                "NotQuick": NotQuick,
-                "allowed": self._allowed,
-                "number": int.from_bytes,
-                "signed": signed,
-                "sign_extended": sign_extended,
-            }
+            names = _NAMES | {"NotQuick": NotQuick, "allowed": self._allowed}
             exec(compile(_Writer(self.code, at, self._allowed).source(), "<evm>", "exec"), names)  # noqa: S102
             found = self.blocks[at] = names["block"]
         return found
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Code of a stretch that touches only stack and memory, and what it takes: gas, values on the stack, room on it."""
+
+    run: Block
+    gas: int
+    needs: int
+    room: int
+
+
+class Stretches:
+    """One contract's code, of which such stretches are translated as they are reached, for py-evm's own frames.
+
+    A stretch ends before the first operation that is none of them. Nothing in it can fail once its gas and its stack
+    are known to suffice, but a jump (`f.refuse`) and memory that is too dear, which ends the frame without gas whatever
+    comes before it.
+    """
+
+    def __init__(self, code: bytes) -> None:
+        self.code = code
+        self.known: dict[int, Stretch | None] = {}
+        self.executions = 0
+        self._allowed = _allowed(code)
+
+    def stretch(self, at: int) -> Stretch | None:
+        """The stretch that begins at a place; None where there is none."""
+        writer = _StretchWriter(self.code, at, self._allowed)
+        source = writer.source()
+        found = None
+        if writer.operations:
+            names = _NAMES | {"allowed": self._allowed}
+            exec(compile(source, "<evm>", "exec"), names)  # noqa: S102
+            found = Stretch(names["block"], writer.gas, writer.needs, writer.room)
+        self.known[at] = found
+        return found
+
+
 class _Writer:
     """Writes one block."""
+
+    values: Mapping[int, tuple[int, str]] = VALUES
+    effects: Mapping[int, tuple[int, str]] = EFFECTS
 
     def __init__(self, code: bytes, at: int, allowed: bytes) -> None:
         self._code, self._at, self._allowed = code, at, allowed
@@ -183,8 +241,8 @@ class _Writer:
         elif operation == _PC:
             self._stack.append(str(at))
             self._cost += 2
-        elif operation in VALUES or operation == _GAS:
-            cost, form = VALUES.get(operation, (2, "f.gas"))
+        elif operation in self.values:
+            cost, form = self.values[operation]
             self._cost += cost
             value = self._filled(form)
             if operation in _ENDS_STRETCH:
@@ -192,10 +250,15 @@ class _Writer:
             self._push(value)
             if operation in _ENDS_STRETCH:
                 self._begin_stretch()
-        elif operation in EFFECTS:
-            cost, form = EFFECTS[operation]
+        elif operation in self.effects:
+            cost, form = self.effects[operation]
             self._cost += cost
-            self._lines.append(self._filled(form))
+            effect = self._filled(form)
+            if operation in _ENDS_STRETCH:
+                self._end_stretch()
+            self._lines.append(effect)
+            if operation in _ENDS_STRETCH:
+                self._begin_stretch()
         else:
             return self._end(operation)
         return False
@@ -224,8 +287,8 @@ class _Writer:
     def _checked(self, to: str) -> str:
         """Where a jump goes, once it is known to be allowed to go there."""
         if to.isdecimal():
-            return to if int(to) < len(self._allowed) and self._allowed[int(to)] else "f.refuse()"
-        return f"{to} if {to} < {len(self._allowed)} and allowed[{to}] else f.refuse()"
+            return to if int(to) < len(self._allowed) and self._allowed[int(to)] else f"f.refuse({to})"
+        return f"{to} if {to} < {len(self._allowed)} and allowed[{to}] else f.refuse({to})"
 
     def _put_back(self) -> None:
         if self._stack:
@@ -263,6 +326,39 @@ class _Writer:
         """The fixed costs of a stretch, at its beginning (3)."""
         taken = [f"f.gas -= {self._cost}", "if f.gas < 0: raise NotQuick"] if self._cost else ["pass", "pass"]
         self._lines[self._stretch : self._stretch + 2] = taken
+
+
+class _StretchWriter(_Writer):
+    """Writes one stretch."""
+
+    values = _PURE_VALUES
+    effects = _PURE_EFFECTS
+
+    def __init__(self, code: bytes, at: int, allowed: bytes) -> None:
+        super().__init__(code, at, allowed)
+        self.operations = self.gas = self.needs = self.room = 0
+
+    def _write(self, operation: int) -> bool:
+        ends = super()._write(operation)
+        self.room = max(self.room, len(self._stack) - self.needs)
+        self.operations += 1
+        return ends
+
+    def _end(self, operation: int) -> bool:
+        if operation in (_JUMP, _JUMPI):
+            return super()._end(operation)
+        self._leave(str(self._at - 1))
+        self.operations -= 1
+        return True
+
+    def _need(self, count: int) -> None:
+        self.needs += max(0, count - len(self._stack))
+        super()._need(count)
+
+    def _end_stretch(self) -> None:
+        """Who runs it takes the gas."""
+        self.gas += self._cost
+        self._lines[self._stretch : self._stretch + 2] = ["pass", "pass"]
 
 
 def _allowed(code: bytes) -> bytes:

@@ -13,6 +13,8 @@
 7. An execution ends at its state's time limit, and steps that would take too long are refused: both raise
    `ExecutionStopped`, which ends the execution without a result and is no outcome in the EVM (`belmont.chain.limits`).
 8. No proof of work or stake: the one sequencer's order is final. `prevrandao` is zero; contracts must not use it.
+9. Between operations that touch the state, frames run translated (`belmont.chain.frames`), with the same results, gas
+   and state.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from eth.vm.forks.prague.constants import DELEGATION_DESIGNATION_PREFIX
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth_utils.exceptions import ValidationError
 
+from belmont.chain import frames
 from belmont.chain.limits import LOGS_MAX, TimeLimit, TooCostly, Unlimited, bounded_precompiles
 from belmont.chain.precompiles import NATIVE_PRECOMPILES
 
@@ -42,6 +45,26 @@ class EmbeddedComputation(PragueComputation):  # type: ignore[misc]
         **bounded_precompiles(PragueComputation.get_precompiles()),
         **NATIVE_PRECOMPILES,
     }
+
+    @classmethod
+    def apply_computation(
+        cls, state: Any, message: Any, transaction_context: Any, parent_computation: Any = None
+    ) -> Any:
+        """Run one frame (change 9)."""
+        known = state.known_code
+        if known is None or message.is_create or message.code_address in cls._precompiles:
+            stretches = None
+        else:
+            stretches = known.of(message.code)
+        if stretches is None:
+            return super().apply_computation(state, message, transaction_context, parent_computation)
+        with cls(state, message, transaction_context) as computation:
+            if computation.is_origin_computation:
+                computation.contracts_created = []
+            if parent_computation is not None:
+                computation.contracts_created = parent_computation.contracts_created
+            frames.run(computation, stretches)
+        return computation
 
     def consume_gas(self, amount: int, reason: str) -> None:
         """Every opcode passes here; a clock reading is a twentieth of its cost."""
@@ -66,11 +89,17 @@ class EmbeddedTransactionExecutor(PragueTransactionExecutor):  # type: ignore[mi
 
 
 class EmbeddedState(PragueState):  # type: ignore[misc]
-    """Prague's state with changes 3, 6 and 7. `limit` is set before each execution that has one."""
+    """Prague's state with changes 3, 6, 7 and 9. `limit` is set before each execution that has one."""
 
+    account_db_class = frames.EmbeddedAccountDB
     computation_class = EmbeddedComputation
+    known_code: frames.KnownCode | None = None
     limit: TimeLimit = Unlimited()
     transaction_executor_class = EmbeddedTransactionExecutor
+
+    def use(self, known_code: frames.KnownCode) -> None:
+        """Run what is known translated, from now on (change 9)."""
+        self.known_code = self._account_db.known_code = known_code
 
     def set_system_contracts(self) -> None:
         """They are in the genesis state (change 6)."""

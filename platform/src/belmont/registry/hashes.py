@@ -3,6 +3,7 @@ of queries and reasons SHA-256)."""
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -17,6 +18,12 @@ def dataset_id(holder: Address, name: str) -> DatasetId:
 
 def participants_hash(participants: Sequence[DatasetId]) -> bytes:
     """Which datasets take part, and in which order: ``keccak256(abi_encode(participants))`` as ``bytes32[]``."""
+    return _participants_hash(tuple(participants))
+
+
+@lru_cache(maxsize=64)
+def _participants_hash(participants: tuple[DatasetId, ...]) -> bytes:
+    """Kept, because every round of a study asks it again, several times at each hospital."""
     return bytes(keccak(encode(["bytes32[]"], [list(participants)])))
 
 

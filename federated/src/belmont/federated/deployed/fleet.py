@@ -34,9 +34,10 @@ from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import WaitingPulls, bounded_client, connect, explained, read_json
 from belmont.federated.deployed.node_keys import public_node_key
-from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.objects import fetch, name_messages, push_missing, unwrapped, wrapped
 from belmont.federated.deployed.paths import INSTANCE_HEADER, MOST_WAIT_SECONDS, NODES
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError
@@ -134,10 +135,12 @@ class Fleet:
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
 
         def fetched() -> Message:
-            message = fetch(message_id, tree, pull)
-            self._client.ConfirmMessageReceived(
-                ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
-            )
+            came = carried(answer)
+            message = fetch(message_id, tree, or_pulled(came, pull))
+            if not names_of(tree) <= came.keys():
+                self._client.ConfirmMessageReceived(
+                    ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
+                )
             return message
 
         try:
@@ -158,14 +161,15 @@ class Fleet:
         """Hand a reply to the coordinator."""
         reply = wrapped(reply)
         run_id = reply.metadata.run_id
-        tree, objects = name_message(reply)
+        trees, objects = name_messages([reply])
         envelope = remove_content_from_message(reply) if reply.has_content() else reply
         request = PushMessagesRequest(
             node=self._node,
             messages_list=[message_to_proto(envelope)],
-            message_object_trees=[tree],
+            message_object_trees=trees,
             clientapp_runtime_list=[0.0],
         )
+        carry_if_small(request, objects)
 
         def sent() -> None:
             answer = self._client.PushMessages(request)

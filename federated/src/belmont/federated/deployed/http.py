@@ -11,6 +11,7 @@ import httpx
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClient, ProtobufRequestContext
 
+from belmont.federated.deployed.carried import CARRY_HEADER
 from belmont.federated.deployed.keepalive import KEEPALIVE_OPTIONS
 from belmont.federated.deployed.paths import FLEET_PULL, MOST_WAIT_SECONDS, RUNTIME_PULL, SEEN_HEADER, WAIT_HEADER
 from belmont.federated.errors import CoordinatorError
@@ -78,7 +79,7 @@ class BoundedClient(httpx.Client):
 
 
 class WaitingPulls:
-    """Interceptor: a pull is answered once there may be something to pull."""
+    """Interceptor: a pull is answered once there may be something to pull, with small objects (`carried`)."""
 
     def __init__(self) -> None:
         self.seconds = MOST_WAIT_SECONDS
@@ -88,6 +89,7 @@ class WaitingPulls:
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         if context.request.url.path not in (FLEET_PULL, RUNTIME_PULL):
             return call_next(context)
+        context.request.headers[CARRY_HEADER] = "1"
         context.request.headers[WAIT_HEADER] = f"{max(0.0, min(self.seconds, 25.0)):.3f} {self._seen}"
         response = call_next(context)
         seen = response.headers.get(SEEN_HEADER, "")

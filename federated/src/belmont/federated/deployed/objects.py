@@ -8,8 +8,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.app.message.message import make_message
@@ -36,10 +35,22 @@ _KINDS = (b"Message", b"RecordDict", b"ConfigRecord")
 
 def wrapped(message: Message) -> Message:
     """The same message with its records in one (5); an error as it is."""
-    if message.has_error():
-        return message
-    packed = ConfigRecord({_PACKED: pack_records(message.content)})
-    return make_message(metadata=message.metadata, content=RecordDict({_PACKED: packed}))
+    return wrapped_all([message])[0]
+
+
+def wrapped_all(messages: Sequence[Message]) -> list[Message]:
+    """Each message ``wrapped``; what several of them hold is packed once."""
+    packed: dict[int, RecordDict] = {}
+    made = []
+    for message in messages:
+        if message.has_error():
+            made.append(message)
+            continue
+        content = message.content
+        if id(content) not in packed:
+            packed[id(content)] = RecordDict({_PACKED: ConfigRecord({_PACKED: pack_records(content)})})
+        made.append(make_message(metadata=message.metadata, content=packed[id(content)]))
+    return made
 
 
 def unwrapped(message: Message) -> Message:
@@ -73,7 +84,7 @@ def fetch(message_id: str, tree: ObjectTree, pull: Callable[[str], bytes]) -> Me
             raise CoordinatorError(f"a message is larger than {MAX_MESSAGE_BYTES} bytes")
         if get_object_id(content) != name:
             raise CoordinatorError("an object of a message is not what its name says")
-        if content.split(b" ", 1)[0] not in _KINDS:
+        if content[: max(0, content.find(b" "))] not in _KINDS:
             raise CoordinatorError("a message has an object of a kind that Belmont's have not")
     try:
         message = inflate_object_from_contents(message_id, contents)
@@ -85,18 +96,25 @@ def fetch(message_id: str, tree: ObjectTree, pull: Callable[[str], bytes]) -> Me
     return message
 
 
-def name_message(message: Message) -> tuple[ObjectTree, dict[str, Any]]:
-    """Gives a message its name, and its tree and objects."""
-    message.metadata.__dict__["_message_id"] = message.object_id
-    with no_object_id_recompute():
-        return get_object_tree(message), dict(get_all_nested_objects(message))
+def name_messages(messages: Sequence[Message]) -> tuple[list[ObjectTree], dict[str, bytes]]:
+    """Gives each message its name; the messages' trees, and the objects of all by name."""
+    trees: list[ObjectTree] = []
+    contents: dict[str, bytes] = {}
+    with no_object_id_recompute():  # what several hold is hashed once
+        for message in messages:
+            message.metadata.__dict__["_message_id"] = message.object_id
+            trees.append(get_object_tree(message))
+            for name, each in get_all_nested_objects(message).items():
+                if name not in contents:
+                    contents[name] = each.deflate()
+    return trees, contents
 
 
-def push_missing(objects: dict[str, Any], missing: Iterable[str], push: Callable[[str, bytes], None]) -> None:
+def push_missing(contents: Mapping[str, bytes], missing: Iterable[str], push: Callable[[str, bytes], None]) -> None:
     """Sends the objects that the coordinator does not have; names that are not ours are left out."""
     for name in dict.fromkeys(missing):
-        if name in objects:
-            push(name, objects[name].deflate())
+        if name in contents:
+            push(name, contents[name])
 
 
 def _fetched(name: str, pull: Callable[[str], bytes], deadline: float) -> bytes:

@@ -137,8 +137,15 @@ class SuperNode:
             _log.warning("a reply is dropped: %s", error)
         self._attempts = 0
 
-    def _answer(self, fleet: Fleet, message: Message) -> Message:
+    def _answer(self, fleet: Fleet, message: Message) -> Message | None:
+        """The reply; None to a message of a run whose bundle the coordinator does not give, since it is over, say."""
         run_id = message.metadata.run_id
         if not self._node.has_bundle(run_id):
-            self._node.deliver(run_id, fleet.bundle(run_id))
+            try:
+                self._node.deliver(run_id, fleet.bundle(run_id))
+            except CoordinatorError as error:
+                if error.status is None:
+                    raise
+                _log.warning("a message is dropped: %s", error)
+                return None
         return self._node.handle(message)

@@ -17,12 +17,15 @@ from belmont.federated.grid.records import read_arrays, read_metrics, write_arra
 from belmont.federated.hashes import Arrays, code_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
-from belmont.federated.node.data import NODE_CONFIG_KEY, offered
+from belmont.federated.node.data import NODE_CONFIG_KEY, TrainingData, offered
 
 
-def compute(task: Task) -> Computed:
-    """Run a task in this very process. Never raises for what the code does, not even for an exit that it asks for."""
-    with offered(task.table, task.min_cohort, task.smallest_cell) as (ticket, offer):
+def compute(task: Task, made: dict[object, TrainingData | None] | None = None) -> Computed:
+    """Run a task in this very process. Never raises for what the code does, not even for an exit that it asks for.
+
+    ``made`` is what was made of the same table before (`belmont.federated.node.data`).
+    """
+    with offered(task.table, task.min_cohort, task.smallest_cell, made) as (ticket, offer):
         outcome: Computed
         try:
             if code_hash(task.bundle) != task.code_hash:  # 1

@@ -36,7 +36,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from belmont.federated.errors import LedgerError, NodeFault, Refusal
 from belmont.federated.gate.ledger import Ledger
@@ -245,32 +245,37 @@ def chain_read() -> Iterator[None]:
 
 def request_hash(request: Request) -> bytes:
     """SHA-256 of what was asked, without what the node itself chose to answer it: rows, version and consents."""
-    asked = json.loads(_written(request))
+    asked = _plain(request)
     for name in _CHOSEN:
         del asked[name]
     return hashlib.sha256(b"belmont/request/1\0" + canonical_json(asked)).digest()
 
 
 _CHOSEN = ("cohort_rows", "version", "consent_root", "consented_until", "left_out", "rho")
+_FIELDS = tuple(field.name for field in fields(Request))
 
 
 def _written(request: Request) -> str:
+    return canonical_json(_plain(request)).decode()
+
+
+def _plain(request: Request) -> dict[str, object]:
     def plain(value: object) -> object:
         if isinstance(value, bytes):
             return value.hex()
         return [plain(each) for each in value] if isinstance(value, tuple) else value
 
-    return canonical_json({name: plain(value) for name, value in asdict(request).items()}).decode()
+    return {name: plain(getattr(request, name)) for name in _FIELDS}
 
 
 def _read(text: str) -> Request:
     """What ``_written`` wrote. Raises LedgerError for anything else."""
     try:
-        fields = json.loads(text)
+        found = json.loads(text)
         for name in ("dataset_id", "code_hash", "config_hash", "subject_hash", "consent_root"):
-            fields[name] = bytes.fromhex(fields[name])
-        fields["participants"] = tuple(DatasetId(bytes.fromhex(each)) for each in fields["participants"])
-        return Request(**fields | {"kind": UseKind(fields["kind"])})
+            found[name] = bytes.fromhex(found[name])
+        found["participants"] = tuple(DatasetId(bytes.fromhex(each)) for each in found["participants"])
+        return Request(**found | {"kind": UseKind(found["kind"])})
     except (ValueError, TypeError, KeyError) as error:
         raise LedgerError("the ledger's entry cannot be read") from error
 

@@ -1,7 +1,9 @@
 """A node's own record of what it served: durable before anything is computed.
 
 1. A (permit, kind, n) is admitted once, and so is a message: both are keys of one table.
-2. An entry is on disk (``synchronous=FULL``) before the node computes. After a crash the entry is still there.
+2. An entry is on disk (``synchronous=FULL``) before the node computes. After a crash the entry is still there. Only a
+   ledger that is told to be as short-lived as its consortium leaves the writing to the operating system: it survives
+   the process, not the machine.
 3. A round that was admitted may be taken up again, by the same request to another process of this node, while no result
    was prepared: nothing has left then. ``MOST_ATTEMPTS`` times in all, since whether it ends is a bit of its own. A
    query is not: it leaves traces elsewhere before its answer is prepared.
@@ -71,9 +73,12 @@ class Prepared:
 
 
 class Ledger:
-    """The ledger of one node. Safe for several threads, and for a second process on the same file."""
+    """The ledger of one node. Safe for several threads, and for a second process on the same file.
 
-    def __init__(self, path: Path, registry_name: str, dataset_id: DatasetId) -> None:
+    ``is_lasting`` is False where the registry itself is in this process' memory, and for nothing else (2).
+    """
+
+    def __init__(self, path: Path, registry_name: str, dataset_id: DatasetId, *, is_lasting: bool = True) -> None:
         self._lock = threading.Lock()
         self._process = secrets.token_hex(16)
         try:
@@ -82,7 +87,7 @@ class Ledger:
                 raise LedgerError(f"{path} can be read by others: chmod 600 it")  # 6
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'OFF'}")
             self._db.execute("PRAGMA secure_delete=ON")
             self._open(path)
             self._claim(path, registry_name, dataset_id)

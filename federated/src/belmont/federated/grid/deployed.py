@@ -44,8 +44,9 @@ from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from belmont.federated.deployed.backoff import EarlyAnswers, pauses
+from belmont.federated.deployed.carried import carried, carry_if_small, names_of, or_pulled
 from belmont.federated.deployed.http import WaitingPulls, bounded_client, connect, explained, read_json
-from belmont.federated.deployed.objects import fetch, name_message, push_missing, unwrapped, wrapped
+from belmont.federated.deployed.objects import fetch, name_messages, push_missing, unwrapped, wrapped_all
 from belmont.federated.deployed.paths import MOST_WAIT_SECONDS, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import signed_headers
 from belmont.federated.errors import CoordinatorError, FederatedError
@@ -162,18 +163,15 @@ class DeployedGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages; their new ids are for ``pull_messages``."""
-        sent = [wrapped(message) for message in messages]
+        sent = wrapped_all(list(messages))
         if not sent:
             return []
-        trees, objects = [], {}
-        for message in sent:
-            tree, own = name_message(message)
-            trees.append(tree)
-            objects.update(own)
+        trees, objects = name_messages(sent)
         request = PushAppMessagesRequest(
             messages_list=[message_to_proto(remove_content_from_message(message)) for message in sent],
             message_object_trees=trees,
         )
+        carry_if_small(request, objects)
 
         def push() -> None:
             answer = self._api.PushMessages(request)
@@ -300,15 +298,17 @@ class DeployedGrid(Grid):
         answer = explained(lambda: self._api.PullMessages(PullAppMessagesRequest(message_ids=message_ids)), "receiving")
         run_id = self.run.run_id
         pull = make_pull_object_fn_protobuf(self._api.PullObject, self._node, run_id)
+        came = explained(lambda: carried(answer), "receiving")
         replies = []
         for envelope, tree in zip(answer.messages_list, answer.message_object_trees, strict=False):
             message_id = message_from_proto(envelope).metadata.message_id
 
             def fetched(message_id: str = message_id, tree: ObjectTree = tree) -> Message:
-                message = fetch(message_id, tree, pull)
-                self._api.ConfirmMessageReceived(
-                    ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
-                )
+                message = fetch(message_id, tree, or_pulled(came, pull))
+                if not names_of(tree) <= came.keys():
+                    self._api.ConfirmMessageReceived(
+                        ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message_id)
+                    )
                 return message
 
             try:

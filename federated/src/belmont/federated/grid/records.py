@@ -6,15 +6,19 @@ NumPy writes it, and takes the bytes only if they are exactly what it announces 
 C order, bounded size, finite).
 """
 
+import io
 import math
 import re
+from collections.abc import Iterable
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
@@ -37,7 +41,7 @@ def copy_records(content: RecordDict) -> RecordDict:
     out = RecordDict()
     for name, record in content.items():
         if isinstance(record, ArrayRecord):
-            out[name] = ArrayRecord({key: _copy_array(array) for key, array in record.items()})
+            out[name] = _record((key, _copy_array(array)) for key, array in record.items())
         elif isinstance(record, MetricRecord):
             out[name] = MetricRecord(deepcopy(dict(record)))
         elif isinstance(record, ConfigRecord):
@@ -79,8 +83,8 @@ def read_arrays(record: ArrayRecord, max_bytes: int = MAX_MODEL_BYTES, *, finite
 
 
 def write_arrays(arrays: Arrays) -> ArrayRecord:
-    """The record of named arrays, in their order."""
-    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in arrays.items()})
+    """The record of named arrays, in their order, in NumPy's format: the bytes that ``np.save`` writes."""
+    return _record((name, _write_array(np.ascontiguousarray(array))) for name, array in arrays.items())
 
 
 def read_metrics(record: MetricRecord) -> dict[str, float]:
@@ -93,6 +97,25 @@ def read_metrics(record: MetricRecord) -> dict[str, float]:
             raise FederatedError(f"metric {name[:_NAME_CHARS]!r} has to be one finite number")
         metrics[name] = value
     return metrics
+
+
+def _record(arrays: Iterable[tuple[str, Array]]) -> ArrayRecord:
+    """Of arrays that nobody else holds: Flower's own constructor copies each once more."""
+    record = ArrayRecord()
+    for name, array in arrays:
+        record[name] = array
+    return record
+
+
+def _write_array(array: NDArray[Any]) -> Array:
+    return Array(str(array.dtype), array.shape, "numpy.ndarray", _header(array.dtype.str, array.shape) + array.data)
+
+
+@lru_cache(maxsize=256)
+def _header(kind: str, shape: tuple[int, ...]) -> bytes:
+    written = io.BytesIO()
+    npy.write_array_header_1_0(written, {"descr": kind, "fortran_order": False, "shape": shape})
+    return written.getvalue()
 
 
 def _copy_array(array: Array) -> Array:

@@ -23,6 +23,8 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -48,13 +50,30 @@ def build_bundle(folder: Path) -> bytes:
         raise BundleError(f"{folder} is not a Flower app: {error}") from error
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What never changes about a bundle. Each load gives every module a new namespace, and runs its code anew."""
+
+    digest: str
+    files: Mapping[str, bytes]
+    client_app: tuple[str, str]
+    code: dict[str, CodeType]
+    """Of each file that was loaded, compiled."""
+
+
+@lru_cache(maxsize=4)
+def _opened(bundle: bytes) -> _Opened:
+    files = read_bundle(bundle)
+    return _Opened(hashlib.sha256(bundle).hexdigest(), files, _client_app_reference(files), {})
+
+
 class LoadedApp:
     """A ClientApp in a namespace of its own; use as a context manager, so that its modules go away afterwards."""
 
     def __init__(self, bundle: bytes) -> None:
-        files = read_bundle(bundle)
-        module_name, attribute = _client_app_reference(files)
-        self._modules = _BundleModules(hashlib.sha256(bundle).hexdigest(), files)
+        opened = _opened(bundle)
+        module_name, attribute = opened.client_app
+        self._modules = _BundleModules(opened)
         try:
             app = getattr(self._modules.load(module_name), attribute, None)
         except BaseException:
@@ -123,9 +142,10 @@ def _client_app_reference(files: Mapping[str, bytes]) -> tuple[str, str]:
 class _BundleModules:
     """The modules of one bundle, loaded once, each from the bundle's bytes."""
 
-    def __init__(self, digest: str, files: Mapping[str, bytes]) -> None:
-        self._prefix = f"belmont_bundle_{digest}_{next(_load_numbers)}"
-        self._files = files
+    def __init__(self, opened: _Opened) -> None:
+        files = opened.files
+        self._prefix = f"belmont_bundle_{opened.digest}_{next(_load_numbers)}"
+        self._files, self._compiled = files, opened.code
         self._loaded: dict[str, ModuleType] = {}
         self._own = {name.split("/")[0].removesuffix(".py") for name in files if name.endswith(".py")}
         self._builtins = dict(vars(builtins)) | {"__import__": self._import}
@@ -168,10 +188,12 @@ class _BundleModules:
         path = name.replace(".", "/")
         for file, is_package in ((f"{path}/__init__.py", True), (f"{path}.py", False)):
             if file in self._files:
-                try:
-                    return compile(self._files[file], f"<bundle>/{file}", "exec", dont_inherit=True), is_package
-                except (SyntaxError, ValueError) as error:
-                    raise BundleError(f"{file} of the bundle does not compile") from error
+                if file not in self._compiled:
+                    try:
+                        self._compiled[file] = compile(self._files[file], f"<bundle>/{file}", "exec", dont_inherit=True)
+                    except (SyntaxError, ValueError) as error:
+                        raise BundleError(f"{file} of the bundle does not compile") from error
+                return self._compiled[file], is_package
         if any(file.startswith(f"{path}/") for file in self._files):
             return None, True
         raise ModuleNotFoundError(f"the bundle has no module {name!r}", name=name)

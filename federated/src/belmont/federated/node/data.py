@@ -26,7 +26,7 @@ rows it was given; the code is approved for that by its hash, and sees every row
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Context
@@ -48,6 +48,8 @@ class Offer:
     smallest_cell: int = SMALLEST_CELL
     too_small: bool = False
     """Whether rows were asked for that are too few."""
+    made: dict[object, "TrainingData | None"] = field(default_factory=dict)
+    """What was made of this table before, by what was asked; None where it was too small."""
 
 
 _offers: dict[str, Offer] = {}
@@ -55,7 +57,7 @@ _offers: dict[str, Offer] = {}
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Standardised rows: ``design`` of shape (rows, columns), ``outcome`` of shape (rows,)."""
+    """Standardised rows: ``design`` of shape (rows, columns), ``outcome`` of shape (rows,); read-only."""
 
     design: NDArray[np.float64]
     outcome: NDArray[np.float64]
@@ -73,11 +75,19 @@ def training_data(
     offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
     if offer is None:
         raise FederatedError("no data are offered to this run: only a hospital's node can offer them")
-    _refuse_unknown(offer.table, (*features, *missing_indicators, outcome))
-    if _too_small(offer, features, outcome):
+    asked = tuple(features), outcome, tuple(missing_indicators), offer.min_cohort, offer.smallest_cell
+    if asked not in offer.made:
+        _refuse_unknown(offer.table, (*features, *missing_indicators, outcome))
+        is_refused = _too_small(offer, features, outcome)
+        offer.made.clear()
+        offer.made[asked] = (
+            None if is_refused else design(offer.table, features, outcome, missing_indicators, offer.smallest_cell)
+        )
+    made = offer.made[asked]
+    if made is None:
         offer.too_small = True
         raise FederatedError("too few rows for the permit's safeguards")
-    return design(offer.table, features, outcome, missing_indicators, offer.smallest_cell)
+    return made
 
 
 def design(
@@ -104,14 +114,25 @@ def design(
         parts.append(missing.astype(np.float64) if missing.sum() >= smallest_cell else np.zeros(len(missing)))
     names = ("intercept", *features, *(f"{name} missing" for name in missing_indicators))
     labels = np.asarray(table.values(outcome), np.float64)[has_outcome]
-    return TrainingData(np.column_stack(parts), labels, names)
+    made = TrainingData(np.column_stack(parts), labels, names)
+    for array in (made.design, made.outcome):
+        array.setflags(write=False)
+    return made
 
 
 @contextmanager
-def offered(table: NodeTable, min_cohort: int = 1, smallest_cell: int = SMALLEST_CELL) -> Iterator[tuple[str, Offer]]:
-    """Offer a table to the code that runs inside the block; yields the ticket for ``node_config``, and the offer."""
+def offered(
+    table: NodeTable,
+    min_cohort: int = 1,
+    smallest_cell: int = SMALLEST_CELL,
+    made: dict[object, TrainingData | None] | None = None,
+) -> Iterator[tuple[str, Offer]]:
+    """Offer a table to the code that runs inside the block; yields the ticket for ``node_config``, and the offer.
+
+    ``made`` is what was made of this very table before, where the caller keeps that.
+    """
     ticket = secrets.token_hex(16)
-    _offers[ticket] = Offer(table, min_cohort, smallest_cell)
+    _offers[ticket] = Offer(table, min_cohort, smallest_cell, made={} if made is None else made)
     try:
         yield ticket, _offers[ticket]
     finally:

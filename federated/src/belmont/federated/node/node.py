@@ -49,6 +49,7 @@ from belmont.federated.query.pair_proof import PairProof, prove_pair
 from belmont.registry.consents.register import ConsentRegister
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
+from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import DatasetId, PermitId
 from belmont.zk.budget import OpeningBudget
 
@@ -99,7 +100,8 @@ class HospitalNode:
         self.dataset_id = dataset_id
         self.node_id = node_id_of(dataset_id)
         """That messages are addressed to; a coordinator gives another (`belmont.federated.deployed`)."""
-        self._ledger = Ledger(ledger_path, registry.identity, dataset_id)
+        is_lasting = not isinstance(registry, SimulatedRegistry)  # that one ends with this process
+        self._ledger = Ledger(ledger_path, registry.identity, dataset_id, is_lasting=is_lasting)
         self._bundles: OrderedDict[int, bytes] = OrderedDict()
         gate = Gate(registry, self._ledger, clock)
         with ExitStack() as opened:

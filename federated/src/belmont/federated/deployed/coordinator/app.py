@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from belmont.federated.deployed.coordinator.connections import Connections
 from belmont.federated.deployed.coordinator.guard import Guard
+from belmont.federated.deployed.coordinator.handlers import Handlers
 from belmont.federated.deployed.coordinator.members import Members
 from belmont.federated.deployed.coordinator.peers import Peers
 from belmont.federated.deployed.coordinator.refusals import Incoming, answer_json, drain
@@ -35,7 +36,7 @@ class Coordinator:
         self._flower = flower
         self.connections = Connections()
         peers = Peers()
-        self._guard = Guard(flower, peers, self.connections)
+        self._guard = Guard(Handlers(flower), peers, self.connections)
         state = flower.state.linkstate_factory.state
         self._members = Members(registry, state, audience, peers, self.connections)
 
