@@ -70,9 +70,7 @@ class Colluders:
         own = replace(own, public=replace(own.public, key=multiplied(honest[0].key)))
         dealt.append(seal(self.context, own, scene.consortium.mask_keys[3], keys))
         self.publics = [*honest, own.public]
-        self.packages = [
-            [dealt[j][scene.participants[i]] for j in range(4) if j != i] for i in range(4)
-        ]
+        self.packages = [[dealt[j][scene.participants[i]] for j in range(4) if j != i] for i in range(4)]
         self.transcript = transcript_of(self.context, self.publics)
         self.layout_hash = self.bounds.layout_hash(self.secure.layout)
 
@@ -98,9 +96,7 @@ class Colluders:
         self.recorded = vector.recorded_hash(self.context)
         mine = scene.registry.as_(scene.consortium.hospitals[3])
         root = scene.registry.view(scene.permit, scene.participants[3], UseKind.ROUND, 1).dataset.consent_root
-        mine.record_use(
-            scene.permit, UseKind.ROUND, 1, scene.participants[3], self.recorded, MicroRho(0), 1, root
-        )
+        mine.record_use(scene.permit, UseKind.ROUND, 1, scene.participants[3], self.recorded, MicroRho(0), 1, root)
         return values
 
     def seeds(self) -> list[bytes]:
@@ -118,7 +114,7 @@ class Colluders:
     def account(self) -> MaskAccount:
         """A signed account of hospital 3 with points of no meaning."""
         points = write_points(reference_string().lagrange[: self.shape.chunks])
-        account = MaskAccount(self.scene.participants[3], dict.fromkeys(self.scene.participants[:3], points))
+        account = MaskAccount(self.scene.participants[3], dict.fromkeys(self.scene.participants[:3], points), bytes(64))
         return account.signed(self.scene.consortium.hospitals[3], self.context, self.recorded)
 
     def settled(self, i: int) -> Any:
@@ -158,9 +154,7 @@ def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_tha
         return
     proofs = [PairProof.from_bytes(reply.content["pair"]["proof"]) for reply in replies]
     context, shape = colluders.context, colluders.shape
-    with_three = check_pair(
-        proofs[0], colluders.publics[0].key, colluders.publics[3].key, pair_context(context, 0, 3)
-    )
+    with_three = check_pair(proofs[0], colluders.publics[0].key, colluders.publics[3].key, pair_context(context, 0, 3))
     secrets_of_0 = {1: divided(proofs[1]), 2: divided(proofs[2]), 3: with_three}
     read = SCALARS.from_bytes(values[0])
     SCALARS.add_stream(read, self_stream(context, colluders.transcript, colluders.layout_hash, 0, seeds[0]), -1)

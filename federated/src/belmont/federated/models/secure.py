@@ -109,10 +109,7 @@ class SecureRounds:
             {},
         )
         check_updates(record, context)  # 5
-        updates = None
-        if self._bounds is not None:
-            updates = [(each.proof, hashlib.sha256(each.values).digest()) for each in delivered.values()]
-        packages = self.packages(claim)
+        updates, packages = self._updates(record), self.packages(claim)
         asked = {each: after_content(claim, self._config, packages[each], updates) for each in inside}
         answers, outcomes = self._exchange.ask(UNMASK, claim.n, asked, inside)
         if len(answers) < context.threshold:
@@ -126,6 +123,12 @@ class SecureRounds:
         if self._secure.private:
             metrics = {ROWS_METRIC: float(self._registered_rows(claim, opened.sum.recorded))}  # 7
         return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
+
+    def _updates(self, record: RoundRecord) -> list[tuple[bytes, bytes]] | None:
+        """What hospitals verify of each other's updates."""
+        if self._bounds is None:
+            return None
+        return [(each.proof, hashlib.sha256(each.values).digest()) for each in record.delivered.values()]
 
     def _verdict(self, claim: Claim, record: RoundRecord) -> Verdict:
         """Whom the hospitals' accounts of their masks name (5)."""
@@ -149,7 +152,8 @@ class SecureRounds:
                 account = accounts[peer]
                 if account is None:
                     continue
-                asked = after_content(claim, self._config, packages[own], account=(peer, account.to_bytes()))
+                signed = peer, account.to_bytes()
+                asked = after_content(claim, self._config, packages[own], self._updates(record), signed)
                 answer, _ = self._exchange.ask(SETTLE, claim.n, {own: asked}, (own,))
                 if own in answer:
                     with suppress(FederatedError):
