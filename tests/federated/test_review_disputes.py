@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from tests.federated.test_bounded_rounds import FEATURES, claim_of, lie, made_bounded, other_vector
+from tests.federated.test_bounded_rounds import claim_of, lie, made_bounded, other_vector
 from tests.federated.test_secure_rounds import ask, refusal, training
 
 from belmont.federated.bounded import proved
-from belmont.federated.bounded.account import MaskAccount, grown_mask
+from belmont.federated.bounded.account import MaskAccount
 from belmont.federated.bounded.blame import pair_context
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import RoundRefuted
+from belmont.federated.exchange import Exchange
 from belmont.federated.node import secure as node_secure
 from belmont.federated.node.requests import ACCOUNT, DEAL, SETTLE, UNMASK, after_content, deal_content, round_content
 from belmont.federated.query import pair_proof as pairs
@@ -31,7 +32,6 @@ from belmont.federated.secagg.setup import Kind, deal_secrets, public_part, seal
 from belmont.registry.reasons import Reason
 from belmont.registry.types import MicroRho, UseKind
 from belmont.zk.bounded.encoding import write_points
-from belmont.zk.bounded.shape import Shape
 from belmont.zk.field import ORDER, N
 from belmont.zk.srs import reference_string
 
@@ -163,3 +163,19 @@ def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_tha
         SCALARS.add_stream(read, stream, -pair_sign(0, other))
     opened = shape.unpack([[int(x) for x in read[:4032]]])[: len(seen[bounded.participants[0]])]
     assert not np.array_equal(opened, seen[bounded.participants[0]]), "hospital 0's update was read"
+
+
+def test_a_liar_that_replaces_its_keys_before_the_dispute_has_nobody_else_named(bounded: Any, monkeypatch: Any) -> None:
+    lie(bounded.nodes[2], other_vector)
+    asked = Exchange.ask
+
+    def ask_later(self: Any, message_type: str, *rest: Any) -> Any:
+        if message_type == ACCOUNT:
+            new = X25519PrivateKey.generate().public_key().public_bytes_raw()
+            bounded.registry.as_(bounded.consortium.hospitals[2]).replace_keys(new, bytes(32))
+        return asked(self, message_type, *rest)
+
+    monkeypatch.setattr(Exchange, "ask", ask_later)
+    with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
+        training(bounded, grid).round()
+    assert caught.value.verdict.liars == {bounded.participants[2]}
