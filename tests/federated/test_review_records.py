@@ -54,7 +54,7 @@ def test_a_hospital_that_records_another_hash_than_its_vectors_is_named_and_not_
     masked = Lying.masked
 
     def twice(self: Any, *rest: Any) -> Any:
-        reply, hashed = masked(self, *rest)
+        reply, _ = masked(self, *rest)
         return reply, bytes(32)[:-1] + b"\1"
 
     kind.masked = twice
