@@ -179,3 +179,63 @@ def test_a_liar_that_replaces_its_keys_before_the_dispute_has_nobody_else_named(
     with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
         training(bounded, grid).round()
     assert caught.value.verdict.liars == {bounded.participants[2]}
+
+
+def test_a_liar_that_withdraws_before_the_dispute_has_nobody_else_named(bounded: Any, monkeypatch: Any) -> None:
+    """Hospitals would refuse their accounts, since the permit no longer covers every participant."""
+    lie(bounded.nodes[2], other_vector)
+    asked = Exchange.ask
+
+    def ask_later(self: Any, message_type: str, *rest: Any) -> Any:
+        if message_type == ACCOUNT:
+            bounded.registry.as_(bounded.consortium.hospitals[2]).withdraw(bounded.permit, bounded.participants[2])
+        return asked(self, message_type, *rest)
+
+    monkeypatch.setattr(Exchange, "ask", ask_later)
+    with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
+        training(bounded, grid).round()
+    assert caught.value.verdict.liars == {bounded.participants[2]}
+
+
+def test_a_liar_is_named_also_where_another_account_does_not_come(bounded: Any, monkeypatch: Any) -> None:
+    """A coordinator that drops an honest hospital's account would hide who lied."""
+    lie(bounded.nodes[2], other_vector)
+    asked = Exchange.ask
+
+    def dropping(self: Any, message_type: str, *rest: Any) -> Any:
+        replies, outcomes = asked(self, message_type, *rest)
+        if message_type == ACCOUNT:
+            del replies[bounded.participants[0]]
+        return replies, outcomes
+
+    monkeypatch.setattr(Exchange, "ask", dropping)
+    with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
+        training(bounded, grid).round()
+    assert bounded.participants[2] in caught.value.verdict.liars
+
+
+def test_a_pairs_secret_is_not_shown_where_two_hospitals_were_shown_two_setups(bounded: Any) -> None:
+    """Their accounts differ, and neither lies: hospital 3 dealt hospital 1 another public part."""
+    claim, context = claim_of(bounded), Context(bounded.registry.identity, bounded.permit, 1, bounded.participants, 3)
+    keys = [each.public_key().public_bytes_raw() for each in bounded.consortium.mask_keys]
+    dealt = []
+    for i in range(3):
+        packages = ask(bounded, i, DEAL, deal_content(claim, 1)).content["packages"]["packages"]
+        dealt.append(dict(zip([each for each in claim.participants if each != claim.participants[i]], packages)))
+    faces = [
+        seal(context, deal_secrets(context, claim.participants[3], root), bounded.consortium.mask_keys[3], keys)
+        for root in (ROOT, b"\1" * 32)
+    ]
+    dealt.append(faces[0] | {claim.participants[1]: faces[1][claim.participants[1]]})
+    packages = [[dealt[j][claim.participants[i]] for j in range(4) if j != i] for i in range(4)]
+    bounded.open_round(bounded.permit)
+    updates = []
+    for i in range(3):
+        content = round_content(claim, bounded.config, bounded.model, packages[i])
+        masked = ask(bounded, i, "train", content).content["masked"]
+        updates.append((masked["proof"], hashlib.sha256(masked["values"]).digest()))
+    bounded.by_researcher.close_round(bounded.permit, 1)
+    account = ask(bounded, 1, ACCOUNT, after_content(claim, bounded.config, packages[1])).content["account"]["account"]
+    for given in (updates, None):
+        content = after_content(claim, bounded.config, packages[0], given, (claim.participants[1], account))
+        assert ask(bounded, 0, SETTLE, content).has_error()

@@ -110,11 +110,11 @@ def judge(
             }
         except SecAggError as error:
             name(dataset_id, str(error))
-    judged = [each for each in opened.recorded if each in masks]
-    if len(judged) < len(opened.recorded):
-        return Verdict(tuple(findings))
-    found = find([MaskedUpdate(updates[each], tuple(opened.stripped[each])) for each in judged], masks)
+    # Whoever gave an account is judged by it, also where others gave none: that one is lost must not hide a liar.
+    found = find([MaskedUpdate(updates[each], tuple(opened.stripped[each])) for each in opened.recorded], masks)
     for each in found.unfit:  # 2
+        if each not in masks:
+            continue
         name(DatasetId(each), "what it delivered is not the update that it committed to, under the masks that it says")
     disputes = [(DatasetId(one), DatasetId(other)) for one, other in found.disputes]
     if pair_proofs is None:

@@ -6,7 +6,8 @@
 3. Only where a peer signed another mask for their pair does it prove the pair's secret: the peer knows that secret, and
    said so itself by then. It has to prove that it knows the key that it dealt, or the secret could be one with somebody
    else; and every recorded vector has to be of this hospital's own setup (1), or two honest ones differ without a lie.
-4. All of it for a round that this hospital answered and that is final; the gate decides each time.
+4. All of it for a round that this hospital answered and that is final. The gate decides each time until its shares
+   left; after that, accounts are given whatever became of permit and consents.
 """
 
 import hashlib

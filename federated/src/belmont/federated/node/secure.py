@@ -155,17 +155,27 @@ class SecureRounds:
         self.ledger.keep_released_for(claim.permit_id, claim.n, names)
         return RecordDict({"shares": ConfigRecord({"shares": shares.to_bytes()})})
 
-    def answered(self, asked: AfterMessage) -> Answered:
+    def disputed(self, asked: AfterMessage) -> Answered:
+        """The same where the sum is disputed. Raises Refusal.
+
+        Once its shares left, a hospital accounts for its masks whatever became of the permit: they say nothing of its
+        records, and a liar that withdrew its dataset would have those named who may not answer."""
+        released = self.ledger.released_for(asked.claim.permit_id, asked.claim.n)
+        return self.answered(asked, anew=released is None)
+
+    def answered(self, asked: AfterMessage, *, anew: bool = True) -> Answered:
         """A round that this hospital answered, as the chain has it now; whatever is asked of it may leave. Raises
         Refusal.
 
         Packages are opened by the keys that the chain had when this hospital masked by them: whoever replaces its
         key afterwards would stop the sum, and have others named who could not give an account of their masks."""
         claim = asked.claim
-        keys = self.ledger.mask_keys(claim.permit_id, claim.n) or mask_keys_of(self.registry, claim.participants)
+        keys = self.ledger.mask_keys(claim.permit_id, claim.n)
+        if keys is None or len(keys) != len(claim.participants):
+            keys = mask_keys_of(self.registry, claim.participants)
         joined = self._joined(claim, asked.packages, keys)
         which = Asked(claim.permit_id, self.dataset_id, UseKind.ROUND, claim.n)
-        state = self.gate.unmask(which, claim.participants)
+        state = self.gate.unmask(which, claim.participants, anew=anew)
         if self.ledger.transcript(claim.permit_id, claim.n) != joined.transcript:
             raise Refusal(Reason.REQUEST_MALFORMED, "these are not the packages that this hospital masked by")
         if config_hash(asked.config) != self._permit(claim.permit_id).terms.config_hash:
