@@ -221,7 +221,9 @@ def test_a_pairs_secret_is_not_shown_where_two_hospitals_were_shown_two_setups(b
     dealt = []
     for i in range(3):
         packages = ask(bounded, i, DEAL, deal_content(claim, 1)).content["packages"]["packages"]
-        dealt.append(dict(zip([each for each in claim.participants if each != claim.participants[i]], packages)))
+        dealt.append(
+            dict(zip([each for each in claim.participants if each != claim.participants[i]], packages, strict=True))
+        )
     faces = [
         seal(context, deal_secrets(context, claim.participants[3], root), bounded.consortium.mask_keys[3], keys)
         for root in (ROOT, b"\1" * 32)
