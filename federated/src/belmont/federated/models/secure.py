@@ -216,7 +216,7 @@ class SecureRounds:
         except SecAggError as error:
             raise PackageRefused(dealer, str(error)) from error
         if len(publics) > 1:
-            raise PackageRefused(dealer, "it shows the other hospitals different public parts")
+            raise PackageRefused(dealer, "those that came from it show the other hospitals different public parts")
 
     def _publics(self, context: Context) -> list[PublicPart]:
         """Every participant's public part, from the first package that it dealt."""
