@@ -59,7 +59,7 @@ def verify(options: argparse.Namespace) -> int:
         "in the sum": ", ".join(inside),
         "left out": ", ".join(_name(registry, each) for each in record.participants if each not in opened.sum.recorded)
         or "nobody",
-        "rows": int(metrics["num-examples"]),
+        "rows": int(metrics["num-examples"]) if "num-examples" in metrics else "not in a private sum",
         "numbers": len(opened.total),
         "every update": "not bounded"
         if bounds is None

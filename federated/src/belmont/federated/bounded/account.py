@@ -4,17 +4,21 @@
 2. Signed by the data holder's account over EIP-712 typed data that name the consortium, the sum's whole context, the
    dataset and the hash of the vector that it recorded: an account counts for its own vector only.
 3. One encoding.
+4. It proves that its hospital knows the mask key that it dealt. A peer shows their pair's secret for it, which the
+   hospital knows anyway only then: a multiple of a third hospital's key would make it the secret with that one.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account import Account as EthAccount
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
 
-from belmont.federated.errors import SecAggError
+from belmont.federated.errors import QueryError, SecAggError
+from belmont.federated.query.pair_proof import KNOWLEDGE_BYTES, check_knowledge, prove_knowledge
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, scalars
 from belmont.federated.secagg.masking import pair_stream
@@ -43,15 +47,17 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class MaskAccount:
-    """``points`` are the encoded commitments to its mask with each other recorded hospital, in order."""
+    """``points`` are the encoded commitments to its mask with each other recorded hospital, in order; ``knowledge``
+    proves its mask key (4)."""
 
     dataset_id: DatasetId
     points: Mapping[DatasetId, bytes]
+    knowledge: bytes
     signature: bytes = b""
 
     def content(self) -> bytes:
-        """What is signed: each other dataset, then its points with their length (3)."""
-        return b"".join(each + len(data).to_bytes(4) + data for each, data in self.points.items())
+        """What is signed: the proof of its key, then each other dataset, then its points with their length (3)."""
+        return self.knowledge + b"".join(each + len(data).to_bytes(4) + data for each, data in self.points.items())
 
     def to_bytes(self) -> bytes:
         """Signature, then content."""
@@ -63,15 +69,16 @@ class MaskAccount:
     ) -> "MaskAccount":
         """Read one that speaks of exactly these others. Raises SecAggError."""
         size = shape.chunks * COMPRESSED_BYTES
-        if len(data) != SIGNATURE_BYTES + len(others) * (32 + 4 + size):
+        start = SIGNATURE_BYTES + KNOWLEDGE_BYTES
+        if len(data) != start + len(others) * (32 + 4 + size):
             raise SecAggError("an account of masks has another length")
-        points, at = {}, SIGNATURE_BYTES
+        points, at = {}, start
         for other in others:
             if data[at : at + 36] != other + size.to_bytes(4):
                 raise SecAggError("an account of masks speaks of others")
             points[other] = data[at + 36 : at + 36 + size]
             at += 36 + size
-        return cls(dataset_id, points, data[:SIGNATURE_BYTES])
+        return cls(dataset_id, points, data[SIGNATURE_BYTES:start], data[:SIGNATURE_BYTES])
 
     def signed(self, account: LocalAccount, context: Context, recorded: bytes) -> "MaskAccount":
         """The same with the account's signature (2)."""
@@ -90,6 +97,13 @@ class MaskAccount:
             return read_points(shape, self.points[other])
         except (ProofMalformed, KeyError) as error:
             raise SecAggError("an account's commitments cannot be read") from error
+
+    def check_key(self, context: Context, key: bytes) -> None:
+        """Raise SecAggError unless this proves that its hospital knows the mask key that it dealt (4)."""
+        try:
+            check_knowledge(self.knowledge, key, _knowledge_context(context, context.position(self.dataset_id)))
+        except QueryError as error:
+            raise SecAggError(f"its account does not prove its mask key: {error}") from error
 
     def _message(self, context: Context, recorded: bytes) -> SignableMessage:
         values = {
@@ -117,7 +131,13 @@ def account_of(joined: Joined, layout_hash: bytes, shape: Shape, others: tuple[D
         secret = joined.pair_secrets[other]
         mask = grown_mask(context, joined.transcript, layout_hash, shape, own, other, secret)
         points[other_id] = write_points(commit_elements(shape, mask))
-    return MaskAccount(context.participants[own], points)
+    key = X25519PrivateKey.from_private_bytes(joined.key)
+    knowledge = prove_knowledge(key, _knowledge_context(context, own))
+    return MaskAccount(context.participants[own], points, knowledge)
+
+
+def _knowledge_context(context: Context, position: int) -> bytes:
+    return context.info(b"mask-key-known", position)
 
 
 def grown_mask(

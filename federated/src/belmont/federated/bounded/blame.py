@@ -2,7 +2,8 @@
 
 `belmont.zk.bounded.dispute` has the argument; here it is held against the chain and the hospitals' signatures.
 
-1. A hospital is named whose account of its masks is missing, not signed for the vector that it recorded, or no points.
+1. A hospital is named whose account of its masks is missing, not signed for the vector that it recorded, or no points,
+   or which does not prove in it that it knows the mask key that it dealt.
 2. A hospital whose recorded vector is not its committed update under the masks of its account is named.
 3. Where two accounts differ about a pair's mask, both prove the pair's secret over the keys that they dealt, to which
    every recorded vector is bound (`belmont.federated.query.pair_proof`). Who does not is named, and who said another
@@ -92,6 +93,7 @@ def judge(
         dataset = registry.dataset(dataset_id)
         findings.append(Finding(dataset_id, dataset_id.hex()[:12] if dataset is None else dataset.name, why))
 
+    keys = [each.key for each in record.public_parts()]
     masks: dict[bytes, dict[bytes, tuple[G1, ...]]] = {}
     for dataset_id in opened.recorded:
         account = accounts.get(dataset_id)
@@ -102,21 +104,21 @@ def judge(
             name(dataset_id, "its account of its masks is not signed by it for the vector that it recorded")
             continue
         try:
+            account.check_key(context, keys[context.position(dataset_id)])
             masks[dataset_id] = {
                 other: account.commitments(other, shape) for other in opened.recorded if other != dataset_id
             }
         except SecAggError as error:
             name(dataset_id, str(error))
-    judged = [each for each in opened.recorded if each in masks]
-    if len(judged) < len(opened.recorded):
-        return Verdict(tuple(findings))
-    found = find([MaskedUpdate(updates[each], tuple(opened.stripped[each])) for each in judged], masks)
+    # Whoever gave an account is judged by it, also where others gave none: that one is lost must not hide a liar.
+    found = find([MaskedUpdate(updates[each], tuple(opened.stripped[each])) for each in opened.recorded], masks)
     for each in found.unfit:  # 2
+        if each not in masks:
+            continue
         name(DatasetId(each), "what it delivered is not the update that it committed to, under the masks that it says")
     disputes = [(DatasetId(one), DatasetId(other)) for one, other in found.disputes]
     if pair_proofs is None:
         return Verdict(tuple(findings), tuple(disputes))
-    keys = [each.key for each in record.public_parts()]
     layout_hash = bounds.layout_hash(record.secure.layout)
     for pair in disputes:  # 3
         for own_id, peer_id in (pair, pair[::-1]):

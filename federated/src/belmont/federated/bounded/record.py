@@ -4,7 +4,9 @@
     opened = open_round(record, registry)          # computes the total again; raises what is wrong, and with whom
 
 1. The configuration is the one that the permit was approved with, and the participants are those of the opened round.
-2. Whose vectors are in the sum is the chain's: final, and each the one that its hospital recorded.
+2. Whose vectors are in the sum is the chain's: final, and each the one that its hospital recorded, proof and all. That
+   is looked at first, so that what somebody changed on its way is never held against a hospital; then that it has the
+   configuration's form, so that no hospital is measured by what another sent.
 3. Masks are taken off as `belmont.federated.secagg.opening` does; who dealt or released wrongly is named.
 4. Where updates are bounded, each comes with its proof, the proofs are what the hospitals recorded, and the total is
    the sum of what they commit to. So nobody changed, left out or added anything, whoever carried it.
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 
 from belmont.federated.bounded.proved import check_update, statement_of
 from belmont.federated.bounded.settings import UpdateBounds, read_bounds
-from belmont.federated.errors import FederatedError, RoundRefuted, SecAggError
+from belmont.federated.errors import FederatedError, RoundRefuted, SecAggError, VectorRejected
 from belmont.federated.hashes import RunConfig, canonical_json, config_hash
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, WORDS
@@ -34,6 +36,7 @@ from belmont.federated.secagg.opening import OpenedSum, open_sum
 from belmont.federated.secagg.release import Shares
 from belmont.federated.secagg.settings import SecureSum, read_secure_sum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, transcript_of
+from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import participants_hash
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, PermitId, UseKind
@@ -41,6 +44,7 @@ from belmont.zk.bounded.proof import UpdateCommitment
 from belmont.zk.bounded.sums import add_updates
 from belmont.zk.bounded.sums import open_sum as open_committed
 from belmont.zk.errors import UpdateRefuted
+from belmont.zk.field import N
 
 MAX_RECORD_BYTES = 1024 * 1024 * 1024
 _FORMAT = "belmont-secure-round/1"
@@ -84,6 +88,12 @@ class RoundRecord:
 
     def context(self, registry: Registry) -> Context:
         """What the sum is bound to; the threshold is the permit's. Raises FederatedError."""
+        try:
+            return self._context(registry)
+        except RegistryArgumentError as error:
+            raise FederatedError(f"no chain has a round like this: {error}") from error
+
+    def _context(self, registry: Registry) -> Context:
         permit = registry.permit(self.permit_id)
         if permit is None or self.consortium != registry.identity:
             raise FederatedError("the chain has no such permit: this record is of another consortium")
@@ -151,7 +161,7 @@ class RoundRecord:
             )
             if found.to_bytes() != data:
                 raise ValueError("not canonical")
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
             raise FederatedError("this is no record of a secure round") from error
         return found
 
@@ -184,6 +194,7 @@ def recorded_hashes(registry: Registry, permit_id: PermitId, n: int) -> dict[Dat
 
 def open_round(record: RoundRecord, registry: Registry) -> OpenedRound:
     """The total of a round, checked in every part. Raises FederatedError; RoundRefuted where a hospital lied."""
+    check_vectors(record, registry)
     updates = check_updates(record, record.context(registry))
     opened = unmasked(record, registry)
     if record.bounds is None:
@@ -204,8 +215,32 @@ def unmasked(record: RoundRecord, registry: Registry) -> OpenedSum:
         raise SecAggError("this round is not closed: more hospitals may follow")  # 2
     group = WORDS if record.bounds is None else SCALARS
     vectors = {each: record.vector(each) for each in record.delivered if each in recorded}
-    shares = {each: Shares.from_bytes(context, each, data) for each, data in record.shares.items()}
+    shares = {each: _shares(context, each, data) for each, data in record.shares.items()}
     return open_sum(context, record.public_parts(), recorded, vectors, shares, group)
+
+
+def check_vectors(record: RoundRecord, registry: Registry) -> None:
+    """Raise VectorRejected unless each recorded hospital's vector and proof are there, the ones that it recorded, under
+    one setup, and of the configuration's form (2). SecAggError for vectors or shares of others."""
+    context, recorded = record.context(registry), recorded_hashes(registry, record.permit_id, record.n)
+    if not set(record.delivered) | set(record.shares) <= set(recorded):
+        raise SecAggError("there is a vector, or there are shares, of a hospital that recorded nothing in this round")
+    layout, bounds = record.secure.layout, record.bounds
+    layout_hash, size = layout.hash, layout.size
+    if bounds is not None:
+        shape = statement_of(bounds, context, layout, context.participants[0]).shape
+        layout_hash, size = bounds.layout_hash(layout), shape.chunks * N
+    found = transcript(record, context)
+    for each in (each for each in context.participants if each in recorded):
+        if each not in record.delivered:
+            raise VectorRejected(each, "it is recorded and has not come")
+        vector = record.vector(each)
+        if vector.recorded_hash(context) != recorded[each]:
+            raise VectorRejected(each, "it is not the one that the hospital recorded")
+        if vector.transcript != found:
+            raise VectorRejected(each, "the hospital was shown other setup packages than these")
+        if (vector.layout_hash, len(vector.values)) != (layout_hash, size):
+            raise VectorRejected(each, "it has another layout than the configuration's")
 
 
 def check_updates(record: RoundRecord, context: Context) -> dict[DatasetId, UpdateCommitment]:
@@ -223,6 +258,14 @@ def check_updates(record: RoundRecord, context: Context) -> dict[DatasetId, Upda
 def transcript(record: RoundRecord, context: Context) -> bytes:
     """The hash of all public parts."""
     return transcript_of(context, record.public_parts())
+
+
+def _shares(context: Context, dataset_id: DatasetId, data: bytes) -> Shares:
+    """What a hospital released; what is no shares at all was not dealt to it either, and names it like wrong ones."""
+    try:
+        return Shares.from_bytes(context, dataset_id, data)
+    except SecAggError:
+        return Shares(dataset_id, (), ())
 
 
 def _text(data: bytes) -> str:

@@ -170,11 +170,11 @@ class Gate:
             self._ledger.release(asked.permit_id, asked.kind, asked.n, kept.result_hash, _head(view), now)
         return kept.reply
 
-    def unmask(self, asked: Asked, participants: tuple[DatasetId, ...]) -> RoundState:
+    def unmask(self, asked: Asked, participants: tuple[DatasetId, ...], *, anew: bool = True) -> RoundState:
         """Who recorded a vector in a round that this node answered, if its shares may leave now. Raises Refusal.
 
         Decides once more, for what this node's vector was computed for (11): a permit revoked since, or a consent taken
-        back, and the sum stays closed.
+        back, and the sum stays closed. Not if ``anew`` is false: for what says nothing of records once shares left.
         """
         computed_for = self._ledger.released(asked.permit_id, asked.kind, asked.n)
         if computed_for is None:
@@ -185,7 +185,8 @@ class Gate:
         view = self._view(asked)
         if not view.recorded:
             raise Refusal(Reason.ROUND_NOT_FINAL, "the chain has no vector of this hospital in this round")
-        self._decide(request, _before_record(request, view), int(self._clock()))
+        if anew:
+            self._decide(request, _before_record(request, view), int(self._clock()))
         with chain_read():
             state = self._registry.round_state(asked.permit_id, asked.n)
         if state.head.number < _head(view):

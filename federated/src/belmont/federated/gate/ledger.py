@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS masked (
     permit_id INTEGER NOT NULL, n INTEGER NOT NULL, transcript BLOB NOT NULL, released_for TEXT,
     PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mask_keys (
+    permit_id INTEGER NOT NULL, n INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (permit_id, n)
+) WITHOUT ROWID;
 """
 
 
@@ -208,9 +211,15 @@ class Ledger:
             self._db.execute("INSERT OR IGNORE INTO roots VALUES (?,?)", (permit_id, secrets.token_bytes(32)))
         return bytes(self._rows("SELECT root FROM roots WHERE permit_id=?", permit_id)[0][0])
 
-    def keep_transcript(self, permit_id: PermitId, n: int, transcript: bytes) -> None:
-        """Keep what a round's vector was masked by; the newest, where a round was taken up again."""
+    def keep_transcript(self, permit_id: PermitId, n: int, transcript: bytes, keys: Sequence[bytes]) -> None:
+        """Keep what a round's vector was masked by, and by which keys of the participants its packages opened; the
+        newest, where a round was taken up again."""
         with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO mask_keys SELECT ?1,?2,?3 WHERE NOT EXISTS "
+                "(SELECT 1 FROM masked WHERE permit_id=?1 AND n=?2 AND released_for IS NOT NULL)",
+                (permit_id, n, b"".join(keys)),
+            )
             self._db.execute(
                 "INSERT INTO masked VALUES (?,?,?,NULL) ON CONFLICT (permit_id, n) "
                 "DO UPDATE SET transcript=excluded.transcript WHERE released_for IS NULL",
@@ -221,6 +230,11 @@ class Ledger:
         """What a round's vector was masked by; None if none was."""
         rows = self._rows("SELECT transcript FROM masked WHERE permit_id=? AND n=?", permit_id, n)
         return bytes(rows[0][0]) if rows else None
+
+    def mask_keys(self, permit_id: PermitId, n: int) -> list[bytes] | None:
+        """The keys by which a round's packages opened, one for each participant; None if none are kept."""
+        rows = self._rows("SELECT keys FROM mask_keys WHERE permit_id=? AND n=?", permit_id, n)
+        return [bytes(rows[0][0][at : at + 32]) for at in range(0, len(rows[0][0]), 32)] if rows else None
 
     def released_for(self, permit_id: PermitId, n: int) -> list[str] | None:
         """The hospitals for which shares of a round were released, in hexadecimal; None if none were."""

@@ -25,12 +25,20 @@ from belmont.federated.bounded.record import (
     Delivered,
     RoundRecord,
     check_updates,
+    check_vectors,
     open_round,
     recorded_hashes,
     unmasked,
 )
 from belmont.federated.bounded.settings import read_bounds
-from belmont.federated.errors import FederatedError, RoundRefused, RoundRefuted, SecAggError, VectorRejected
+from belmont.federated.errors import (
+    FederatedError,
+    PackageRefused,
+    RoundRefused,
+    RoundRefuted,
+    SecAggError,
+    VectorRejected,
+)
 from belmont.federated.exchange import Exchange
 from belmont.federated.hashes import RunConfig
 from belmont.federated.models.combine import ROWS_METRIC, Update
@@ -94,7 +102,7 @@ class SecureRounds:
             again, _ = self._exchange.ask("train", claim.n, contents, missing)
             replies = replies | again
         inside = tuple(each for each in claim.participants if each in recorded)
-        delivered = {each: _delivered(replies[each]) for each in inside if each in replies}
+        delivered = {each: _delivered(each, replies[each]) for each in inside if each in replies}
         for each in inside:
             if each not in delivered:
                 raise VectorRejected(each, "it is recorded and has not come")
@@ -108,16 +116,14 @@ class SecureRounds:
             delivered,
             {},
         )
+        check_vectors(record, registry)  # 2
         check_updates(record, context)  # 5
-        updates = None
-        if self._bounds is not None:
-            updates = [(each.proof, hashlib.sha256(each.values).digest()) for each in delivered.values()]
-        packages = self.packages(claim)
+        updates, packages = self._updates(record), self.packages(claim)
         asked = {each: after_content(claim, self._config, packages[each], updates) for each in inside}
         answers, outcomes = self._exchange.ask(UNMASK, claim.n, asked, inside)
         if len(answers) < context.threshold:
             raise RoundRefused(claim.n, outcomes)
-        record = replace(record, shares={each: _bytes_of(answer, "shares") for each, answer in answers.items()})
+        record = replace(record, shares={each: _shares(answer) for each, answer in answers.items()})
         try:
             opened = open_round(record, registry)
         except RoundRefuted as error:
@@ -126,6 +132,12 @@ class SecureRounds:
         if self._secure.private:
             metrics = {ROWS_METRIC: float(self._registered_rows(claim, opened.sum.recorded))}  # 7
         return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
+
+    def _updates(self, record: RoundRecord) -> list[tuple[bytes, bytes]] | None:
+        """What hospitals verify of each other's updates."""
+        if self._bounds is None:
+            return None
+        return [(each.proof, hashlib.sha256(each.values).digest()) for each in record.delivered.values()]
 
     def _verdict(self, claim: Claim, record: RoundRecord) -> Verdict:
         """Whom the hospitals' accounts of their masks name (5)."""
@@ -149,7 +161,8 @@ class SecureRounds:
                 account = accounts[peer]
                 if account is None:
                     continue
-                asked = after_content(claim, self._config, packages[own], account=(peer, account.to_bytes()))
+                signed = peer, account.to_bytes()
+                asked = after_content(claim, self._config, packages[own], self._updates(record), signed)
                 answer, _ = self._exchange.ask(SETTLE, claim.n, {own: asked}, (own,))
                 if own in answer:
                     with suppress(FederatedError):
@@ -180,16 +193,30 @@ class SecureRounds:
         if not all(outcome.answered for outcome in outcomes):
             raise RoundRefused(claim.n, outcomes)
         others = len(claim.participants) - 1
-        for n in range(claim.n, claim.n + count):
-            self._dealt[n] = {each: {} for each in claim.participants}
+        dealt: dict[int, dict[DatasetId, dict[DatasetId, bytes]]] = {
+            n: {each: {} for each in claim.participants} for n in range(claim.n, claim.n + count)
+        }
         for dealer in claim.participants:
             packages = _bytes_list(replies[dealer].content, "packages")
             if len(packages) != count * others:
-                raise SecAggError("a hospital did not deal one package for each other participant and round")
+                raise PackageRefused(dealer, "it did not deal one for each other participant and round")
             holders = [each for each in claim.participants if each != dealer]
             for k in range(count):
-                for holder, package in zip(holders, packages[k * others : (k + 1) * others], strict=True):
-                    self._dealt[claim.n + k][holder][dealer] = package
+                given = packages[k * others : (k + 1) * others]
+                self._check_one_setup(replace(claim, n=claim.n + k), dealer, given)
+                for holder, package in zip(holders, given, strict=True):
+                    dealt[claim.n + k][holder][dealer] = package
+        self._dealt |= dealt
+
+    def _check_one_setup(self, claim: Claim, dealer: DatasetId, packages: list[bytes]) -> None:
+        """Whoever shows two hospitals two public parts is named now: later, they would seem to be those who differ."""
+        context = self._context(claim)
+        try:
+            publics = {public_part(context, each).to_bytes() for each in packages}
+        except SecAggError as error:
+            raise PackageRefused(dealer, str(error)) from error
+        if len(publics) > 1:
+            raise PackageRefused(dealer, "those that came from it show the other hospitals different public parts")
 
     def _publics(self, context: Context) -> list[PublicPart]:
         """Every participant's public part, from the first package that it dealt."""
@@ -206,15 +233,23 @@ class SecureRounds:
         return Context(exchange.registry.identity, claim.permit_id, claim.n, claim.participants, threshold)
 
 
-def _delivered(reply: Message) -> Delivered:
+def _delivered(dataset_id: DatasetId, reply: Message) -> Delivered:
     record = reply.content.get("masked")
     if not isinstance(record, ConfigRecord) or set(record) != {"transcript", "layout", "values", "proof"}:
-        raise FederatedError("a hospital answered without a masked vector")
+        raise VectorRejected(dataset_id, "the hospital answered without one")
     found = [record[name] for name in ("transcript", "layout", "values", "proof")]
     parts = [each for each in found if isinstance(each, bytes)]
     if len(parts) != len(found):
-        raise FederatedError("a hospital's masked vector is not made of bytes")
+        raise VectorRejected(dataset_id, "it is not made of bytes")
     return Delivered(*parts)
+
+
+def _shares(reply: Message) -> bytes:
+    """What a hospital released; nothing where it answered something else, which counts as wrong shares."""
+    try:
+        return _bytes_of(reply, "shares")
+    except FederatedError:
+        return b""
 
 
 def _bytes_of(reply: Message, name: str, key: str = "") -> bytes:

@@ -4,8 +4,10 @@
    from the chain and the approved configuration, and it is the one whose hash that hospital recorded with its vector.
 2. Where the total is refuted, this hospital commits to its pair masks and signs that. They tell nothing of its update.
 3. Only where a peer signed another mask for their pair does it prove the pair's secret: the peer knows that secret, and
-   said so itself by then.
-4. All of it for a round that this hospital answered and that is final; the gate decides each time.
+   said so itself by then. It has to prove that it knows the key that it dealt, or the secret could be one with somebody
+   else; and every recorded vector has to be of this hospital's own setup (1), or two honest ones differ without a lie.
+4. All of it for a round that this hospital answered and that is final. The gate decides each time until its shares
+   left; after that, accounts are given whatever became of permit and consents.
 """
 
 import hashlib
@@ -100,9 +102,11 @@ class Disputes:
             raise Refusal(Reason.REQUEST_MALFORMED, "there is no account of another recorded hospital")
         peer, data = asked.account
         joined = answered.joined
+        other = joined.context.position(peer)
         recorded = [each for each in joined.context.participants if each in answered.state.recorded]
         try:
             account = MaskAccount.from_bytes(peer, tuple(each for each in recorded if each != peer), shape, data)
+            account.check_key(joined.context, joined.keys[other])
         except SecAggError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         with chain_read():
@@ -111,7 +115,7 @@ class Disputes:
             raise Refusal(Reason.REQUEST_MALFORMED, "this account is not signed by the hospital that it is of")
         if account.points[self.dataset_id] == own_account.points[peer]:
             raise Refusal(Reason.REQUEST_MALFORMED, "both hospitals say the same of their pair: nothing is disputed")
-        other = joined.context.position(peer)
+        check_updates(answered, self.dataset_id, asked.updates)
         key = X25519PrivateKey.from_private_bytes(joined.key)
         proof = prove_pair(key, joined.keys[other], pair_context(joined.context, joined.position, other))
         return RecordDict({"pair": ConfigRecord({"proof": proof.to_bytes()})})

@@ -119,7 +119,7 @@ class HospitalNode:
         self._data_user_only = DataUserOnly(registry, dataset_id)
         bundle = self._bundles.get
         self._secure = SecureRounds(gate, registry, self._ledger, dataset_id, mask_private_key)
-        self._disputes = Disputes(registry, dataset_id, account, self._secure.answered)
+        self._disputes = Disputes(registry, dataset_id, account, self._secure.disputed)
         self._rounds = RoundServer(
             gate, dataset_id, self.node_id, self._versions, bundle, smallest_cell, runner, self._secure
         )

@@ -16,8 +16,8 @@ Before a round whose sum is secure (``train.deal``): ``use`` as above, and
 After it (``train.unmask``; ``train.account`` and ``train.settle`` where its total is refuted): ``use``, ``config`` and
 ``packages`` as above, and
 
-    updates ConfigRecord   for unmask, where updates are bounded; by recorded hospital in order: proofs, and hashes of
-                           masked values
+    updates ConfigRecord   for unmask and settle, where updates are bounded; by recorded hospital in order: proofs, and
+                           hashes of masked values
     account ConfigRecord   for settle. peer: whose; account: what it said of its masks
 
 A query (Flower message type ``query``): ``use`` as above, and

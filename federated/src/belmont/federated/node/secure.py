@@ -84,24 +84,28 @@ class SecureRounds:
 
     def joined(self, claim: Claim, packages: tuple[bytes, ...], noise: PrivacySettings | None = None) -> Joined:
         """What the participants set up for this round. Raises Refusal that names whose package cannot be used."""
+        keys = mask_keys_of(self.registry, claim.participants)
+        joined = self._joined(claim, packages, keys)
+        if noise is not None:
+            check_hospitals(noise, self._permit(claim.permit_id), joined)
+        return joined
+
+    def _joined(self, claim: Claim, packages: tuple[bytes, ...], keys: list[bytes]) -> Joined:
         permit = self._permit(claim.permit_id)
         others = [each for each in claim.participants if each != self.dataset_id]
         if len(packages) != len(others):
             raise Refusal(Reason.REQUEST_MALFORMED, "there is not one package from each other participant")
         try:
-            joined = join(
+            return join(
                 self._context(claim, claim.n, permit),
                 self.dataset_id,
                 self.ledger.root(claim.permit_id),
                 self.mask_private_key,
-                mask_keys_of(self.registry, claim.participants),
+                keys,
                 dict(zip(others, packages, strict=True)),
             )
         except (PackageRefused, SecAggError) as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
-        if noise is not None:
-            check_hospitals(noise, permit, joined)
-        return joined
 
     def masked(
         self,
@@ -123,7 +127,7 @@ class SecureRounds:
         except FederatedError as error:
             _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
             raise AppFailed from None
-        self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript)
+        self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript, joined.static_keys)
         return masked_content(found, proof), found.recorded_hash(context)
 
     def _masked(
@@ -151,13 +155,27 @@ class SecureRounds:
         self.ledger.keep_released_for(claim.permit_id, claim.n, names)
         return RecordDict({"shares": ConfigRecord({"shares": shares.to_bytes()})})
 
-    def answered(self, asked: AfterMessage) -> Answered:
+    def disputed(self, asked: AfterMessage) -> Answered:
+        """The same where the sum is disputed. Raises Refusal.
+
+        Once its shares left, a hospital accounts for its masks whatever became of the permit: they say nothing of its
+        records, and a liar that withdrew its dataset would have those named who may not answer."""
+        released = self.ledger.released_for(asked.claim.permit_id, asked.claim.n)
+        return self.answered(asked, anew=released is None)
+
+    def answered(self, asked: AfterMessage, *, anew: bool = True) -> Answered:
         """A round that this hospital answered, as the chain has it now; whatever is asked of it may leave. Raises
-        Refusal."""
+        Refusal.
+
+        Packages are opened by the keys that the chain had when this hospital masked by them: whoever replaces its
+        key afterwards would stop the sum, and have others named who could not give an account of their masks."""
         claim = asked.claim
-        joined = self.joined(claim, asked.packages)
+        keys = self.ledger.mask_keys(claim.permit_id, claim.n)
+        if keys is None or len(keys) != len(claim.participants):
+            keys = mask_keys_of(self.registry, claim.participants)
+        joined = self._joined(claim, asked.packages, keys)
         which = Asked(claim.permit_id, self.dataset_id, UseKind.ROUND, claim.n)
-        state = self.gate.unmask(which, claim.participants)
+        state = self.gate.unmask(which, claim.participants, anew=anew)
         if self.ledger.transcript(claim.permit_id, claim.n) != joined.transcript:
             raise Refusal(Reason.REQUEST_MALFORMED, "these are not the packages that this hospital masked by")
         if config_hash(asked.config) != self._permit(claim.permit_id).terms.config_hash:

@@ -27,7 +27,9 @@ P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 PROOF_BYTES = 96
+KNOWLEDGE_BYTES = 64
 _LABEL = b"belmont/pair-proof/1"
+_KNOWLEDGE_LABEL = b"belmont/mask-key-known/1"
 Point: TypeAlias = tuple[int, int, int, int]
 """Extended coordinates X, Y, Z, T of -x^2 + y^2 = 1 + d x^2 y^2."""
 _NEUTRAL: Point = (0, 1, 1, 0)
@@ -73,15 +75,37 @@ def check_key(public_key: bytes) -> None:
         raise QueryError("an X25519 key of small order")
 
 
+def prove_knowledge(private_key: X25519PrivateKey, context: bytes) -> bytes:
+    """Proof for ``context`` that whoever made it knows this key (Schnorr, CRYPTO 1989), 64 bytes.
+
+    Whoever shows a pair's secret because the peer knows it anyway needs this of the peer first: its key could be a
+    multiple of a third one's, and the secret with it gives the secret with that one.
+    """
+    own = private_key.public_key().public_bytes_raw()
+    eighth, nonce = _scalar(private_key) * pow(8, -1, L) % L, secrets.randbelow(L)
+    challenge = _knowledge_challenge(own, context, _times(8 * nonce % L, _generator()))
+    return challenge.to_bytes(32) + ((nonce + challenge * eighth) % L).to_bytes(32)
+
+
+def check_knowledge(proof: bytes, own: bytes, context: bytes) -> None:
+    """Raise QueryError unless whoever made this proof for ``context`` knows the private key of ``own``."""
+    if len(proof) != KNOWLEDGE_BYTES:
+        raise QueryError(f"a proof of a mask key is {KNOWLEDGE_BYTES} bytes")
+    challenge, response = int.from_bytes(proof[:32]), int.from_bytes(proof[32:])
+    if not (0 <= challenge < L and 0 <= response < L):
+        raise QueryError("the proof of a mask key has a number out of range")
+    lifted = _lift(own)
+    if _affine(_times(L, lifted)) != (0, 1) or _affine(lifted) == (0, 1):
+        raise QueryError("the proof of a mask key is over a point outside the subgroup")
+    first = _plus(_times(8 * response % L, _generator()), _times(L - challenge, lifted))
+    if _knowledge_challenge(own, context, first) != challenge:
+        raise QueryError("the proof of a mask key does not hold")
+
+
 def prove_pair(private_key: X25519PrivateKey, peer: bytes, context: bytes) -> PairProof:
     """The shared secret with ``peer``, proved for ``context`` (what the dispute is about)."""
-    raw = bytearray(private_key.private_bytes_raw())
-    raw[0] &= 248
-    raw[31] = raw[31] & 127 | 64
     own = private_key.public_key().public_bytes_raw()
-    a, lifted, base = int.from_bytes(raw, "little"), _lift(own), _times(8, _lift(peer))
-    if _affine(_times(a, _generator())) != _affine(lifted):
-        a = -a
+    a, base = _scalar(private_key), _times(8, _lift(peer))
     # K = a·B = (a / 8)·(8·B); modulo L, since 8·B is in the subgroup.
     eighth = a * pow(8, -1, L) % L
     shared = _compress(_times(eighth, base))
@@ -106,6 +130,21 @@ def check_pair(proof: PairProof, own: bytes, peer: bytes, context: bytes) -> byt
     if _challenge(own, peer, proof.shared, context, first, second) != proof.challenge:
         raise QueryError("the pair proof does not hold")
     return proof.secret
+
+
+def _scalar(private_key: X25519PrivateKey) -> int:
+    """The clamped scalar, with the sign that gives the lifted public key."""
+    raw = bytearray(private_key.private_bytes_raw())
+    raw[0] &= 248
+    raw[31] = raw[31] & 127 | 64
+    a = int.from_bytes(raw, "little")
+    own = _lift(private_key.public_key().public_bytes_raw())
+    return a if _affine(_times(a, _generator())) == _affine(own) else -a
+
+
+def _knowledge_challenge(own: bytes, context: bytes, first: Point) -> int:
+    parts = (own, hashlib.sha256(context).digest(), _compress(first))
+    return int.from_bytes(hashlib.sha512(_KNOWLEDGE_LABEL + b"".join(parts)).digest(), "little") % L
 
 
 def _challenge(own: bytes, peer: bytes, shared: bytes, context: bytes, first: Point, second: Point) -> int:

@@ -109,6 +109,8 @@ class Joined:
     """X25519(s, S) with each other participant; empty at its own place."""
     held: Mapping[Kind, tuple[bytes, ...]]
     """Its share of each participant's secrets, its own too."""
+    static_keys: tuple[bytes, ...] = ()
+    """The keys on chain by which the packages opened."""
 
     def __repr__(self) -> str:
         return "Joined(not shown)"
@@ -243,6 +245,7 @@ def join(
         tuple(public.key for public in publics),
         tuple(pair_secrets),
         {kind: tuple(each) for kind, each in held.items()},
+        tuple(public_keys),
     )
 
 
