@@ -16,7 +16,7 @@ from belmont.federated.query.blame import _is_usable, investigate
 from belmont.federated.query.case import Case, Place
 from belmont.federated.query.disclosure import masked_openings
 from belmont.federated.query.masks import NO_SEEDS, MaskContext, PairSeeds, seeds_with_all
-from belmont.federated.query.pair_proof import P, PairProof, check_pair, prove_pair
+from belmont.federated.query.pair_proof import P, PairProof, check_pair, prove_knowledge, prove_pair
 from belmont.federated.query.question import between, count, mean
 from belmont.registry.types import Address
 from belmont.zk.curve import GENERATOR
@@ -72,15 +72,21 @@ def refuted(scene, key, layout, query=None, error=TotalRefuted):
     return permit, query
 
 
+def key_proofs(scene, case):
+    """Every hospital proves that it knows its mask key."""
+    return {d: node.prove_mask_key(case.context) for d, node in zip(scene.participants, scene.nodes, strict=True)}
+
+
 def proofs(scene, case, disputes):
-    """Each end of each pair proves what it shares with the other."""
+    """Each end of each pair proves what it shares with the other, which proved its key."""
+    known = key_proofs(scene, case)
     made = {}
     for pair in disputes:
         for own, peer in (pair, pair[::-1]):
             node = scene.nodes[scene.participants.index(own)]
             other = scene.participants.index(peer)
             mask_key = scene.consortium.mask_keys[other].public_key().public_bytes_raw()
-            made[own, peer] = node.prove_pair(case.context, other, mask_key)
+            made[own, peer] = node.prove_pair(case.context, other, mask_key, known[peer])
     return made
 
 
@@ -273,25 +279,39 @@ class TestAPairThatSignedDifferentSeeds:
     def test_the_pairs_proofs_name_the_liar(self, disputed, layout):
         scene, case, shown = disputed
         disputes = investigate(case, scene.registry, layout, shown).disputes
-        verdict = investigate(case, scene.registry, layout, shown, proofs(scene, case, disputes))
+        made = proofs(scene, case, disputes)
+        verdict = investigate(case, scene.registry, layout, shown, made, key_proofs(scene, case))
         assert places(verdict, scene) == {(2, Place.MASK)}
 
     def test_who_proves_nothing_is_named(self, disputed, layout):
         scene, case, shown = disputed
         made = proofs(scene, case, investigate(case, scene.registry, layout, shown).disputes)
         del made[scene.participants[2], scene.participants[0]]
-        assert places(investigate(case, scene.registry, layout, shown, made), scene) == {(2, Place.MASK)}
+        known = key_proofs(scene, case)
+        assert places(investigate(case, scene.registry, layout, shown, made, known), scene) == {(2, Place.MASK)}
+
+    def test_who_does_not_prove_its_key_is_named_and_nobody_proves_a_secret_with_it(self, disputed, layout):
+        scene, case, shown = disputed
+        known, liar, other = key_proofs(scene, case), scene.participants[2], scene.participants[0]
+        forged = prove_knowledge(X25519PrivateKey.generate(), case.context.key_info(2))
+        mask_key = scene.consortium.mask_keys[2].public_key().public_bytes_raw()
+        for without in (b"", known[other], forged, known[liar][:-1], bytes(64)):
+            made = {each: proof for each, proof in known.items() if each != liar} | {liar: without}
+            assert places(investigate(case, scene.registry, layout, shown, {}, made), scene) == {(2, Place.MASK)}
+            with pytest.raises(QueryError):
+                scene.nodes[0].prove_pair(case.context, 2, mask_key, without)
 
     def test_a_proof_with_another_key_or_for_another_query_is_none(self, disputed, layout):
         scene, case, shown = disputed
         disputes = investigate(case, scene.registry, layout, shown).disputes
-        peer = scene.consortium.mask_keys[0].public_key().public_bytes_raw()
+        peer, known = scene.consortium.mask_keys[0].public_key().public_bytes_raw(), key_proofs(scene, case)
+        elsewhere = replace(case.context, n=9)
         for forged in (
             prove_pair(X25519PrivateKey.generate(), peer, b""),
-            scene.nodes[2].prove_pair(replace(case.context, n=9), 0, peer),
+            scene.nodes[2].prove_pair(elsewhere, 0, peer, scene.nodes[0].prove_mask_key(elsewhere)),
         ):
             made = proofs(scene, case, disputes) | {(scene.participants[2], scene.participants[0]): forged}
-            assert places(investigate(case, scene.registry, layout, shown, made), scene) == {(2, Place.MASK)}
+            assert places(investigate(case, scene.registry, layout, shown, made, known), scene) == {(2, Place.MASK)}
 
 
 TWIST = next(u.to_bytes(32, "little") for u in range(2, 99) if not _is_usable(u.to_bytes(32, "little")))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.federated.privacy.scenes import STEPS, made_private
 from tests.federated.privacy.scenes import training as private_training
 from tests.federated.test_secure_rounds import PURPOSE, ask, plain_model, refusal, training
@@ -453,3 +455,33 @@ def test_an_update_with_noise_is_proved_to_be_bounded_as_it_leaves(scene: Any) -
     opened = open_round(result.record, scene.registry)
     assert len(opened.updates) == 4
     assert np.abs(opened.total).max() <= 4 * bounds.bound
+
+
+def test_noise_that_passes_the_bound_ends_no_round_and_every_round_is_charged(scene: Any) -> None:
+    """Whether a noisy vector is within a tight bound depends on data: a round that failed there would tell for free."""
+    made_private(scene)
+    sigma = 2.0 * (10**6 / (2 * STEPS.noise.rho_per_round)) ** 0.5
+    bounds, _ = UpdateBounds.of(0.7 * sigma, fraction_bits=STEPS.noise.fraction_bits)
+    scene.config = logistic_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
+    scene.permit = scene.issue(rho_per_dataset=10**8)
+    with closing(scene.grid()) as grid:
+        results = list(private_training(scene, grid).rounds(2))
+    assert all(
+        scene.registry.rho_spent(scene.permit, each) == 2 * STEPS.noise.rho_per_round for each in scene.participants
+    )
+    assert len(results) == 2
+
+
+@given(
+    st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=40),
+    st.integers(1, 2**31 - 1),
+    st.one_of(st.none(), st.integers(1, 2**62)),
+)
+def test_the_nearest_vector_is_within_the_bounds_and_one_within_is_its_own_nearest(
+    numbers: list[int], bound: int, squares: int | None
+) -> None:
+    found = UpdateBounds(bound, squares).nearest(np.array(numbers, np.int64)).tolist()
+    assert all(abs(x) <= bound for x in found)
+    assert squares is None or sum(x * x for x in found) <= squares
+    assert all(x * y >= 0 and abs(x) <= abs(y) for x, y in zip(found, numbers, strict=True))
+    assert UpdateBounds(bound, squares).nearest(np.array(found, np.int64)).tolist() == found

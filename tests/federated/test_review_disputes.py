@@ -16,12 +16,13 @@ from belmont.federated.bounded import proved
 from belmont.federated.bounded.account import MaskAccount
 from belmont.federated.bounded.blame import pair_context
 from belmont.federated.bounded.settings import read_bounds
-from belmont.federated.errors import RoundRefuted
+from belmont.federated.errors import QueryError, RoundRefuted
 from belmont.federated.exchange import Exchange
 from belmont.federated.node import secure as node_secure
 from belmont.federated.node.requests import ACCOUNT, DEAL, SETTLE, UNMASK, after_content, deal_content, round_content
 from belmont.federated.query import pair_proof as pairs
-from belmont.federated.query.pair_proof import PairProof, check_pair
+from belmont.federated.query.masks import HASH_LABEL, MaskContext
+from belmont.federated.query.pair_proof import PairProof, check_pair, prove_pair
 from belmont.federated.secagg import sharing
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, scalars
@@ -241,3 +242,17 @@ def test_a_pairs_secret_is_not_shown_where_two_hospitals_were_shown_two_setups(b
     for given in (updates, None):
         content = after_content(claim, bounded.config, packages[0], given, (claim.participants[1], account))
         assert ask(bounded, 0, SETTLE, content).has_error()
+
+
+def test_a_mask_key_on_chain_that_is_a_multiple_of_anothers_gives_no_secret_of_two_others(scene: Any) -> None:
+    """Hospital 3 puts a multiple of hospital 0's static key on chain, and lies in a query, so that hospital 1 would
+    prove their pair's secret to the board: divided, it is the static secret of hospitals 0 and 1."""
+    keys = [each.public_key().public_bytes_raw() for each in scene.consortium.mask_keys]
+    twisted = multiplied(keys[0])
+    scene.registry.as_(scene.consortium.hospitals[3]).replace_keys(twisted, bytes(32))
+    context = MaskContext(scene.registry.identity, 1, 1, bytes(32), scene.participants)
+    unprotected = prove_pair(scene.consortium.mask_keys[1], twisted, context.info(1, 3, HASH_LABEL))
+    assert divided(unprotected) == scene.consortium.mask_keys[1].exchange(scene.consortium.mask_keys[0].public_key())
+    for knowledge in (scene.nodes[3].prove_mask_key(context), scene.nodes[0].prove_mask_key(context), b""):
+        with pytest.raises(QueryError):
+            scene.nodes[1].prove_pair(context, 3, twisted, knowledge)

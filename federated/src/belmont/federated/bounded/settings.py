@@ -8,12 +8,16 @@
    scaled. What is weighted by rows is bounded after that.
 3. Squares without a bound are refused (docs/bounded_updates.md, "Which bound", has what each is good for).
 4. A hospital whose update is larger sends nothing. Nothing is clipped: the study's code does that, or noise settings.
+   Only with noise in it is a vector brought within the bounds.
 """
 
 import hashlib
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import RunConfig
@@ -64,6 +68,18 @@ class UpdateBounds:
         if self.squares is not None:
             config[SQUARES_KEY] = self.squares
         return config
+
+    def nearest(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A vector within the bounds, in the same direction where only the squares are too many.
+
+        For vectors with noise: what is done to them afterwards costs no privacy, and a round that failed there would
+        tell something of the noisy numbers for nothing. Without noise it would change a result, and is not done (4).
+        """
+        found = np.clip(vector, -self.bound, self.bound)
+        while self.squares is not None and (total := sum(x * x for x in found.tolist())) > self.squares:
+            factor = math.sqrt(self.squares / total) * (1 - 2**-40)
+            found = np.trunc(found.astype(np.longdouble) * factor).astype(np.int64)
+        return found
 
     def layout_hash(self, layout: Layout) -> bytes:
         """What masks are derived with: hospitals that bound otherwise have unrelated ones."""

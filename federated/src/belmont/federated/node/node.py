@@ -45,7 +45,7 @@ from belmont.federated.node.versions import NewestVersion, OpenVersion
 from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.query.disclosure import Disclosure
 from belmont.federated.query.masks import HASH_LABEL, MaskContext
-from belmont.federated.query.pair_proof import PairProof, prove_pair
+from belmont.federated.query.pair_proof import PairProof, check_knowledge, prove_knowledge, prove_pair
 from belmont.registry.consents.register import ConsentRegister
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
@@ -179,8 +179,17 @@ class HospitalNode:
         """
         return self._disclosures.of(permit_id, n)
 
-    def prove_pair(self, context: MaskContext, peer: int, peer_key: bytes) -> PairProof:
-        """Proof of the secret shared with one peer, for the board, where both signed different seeds for their pair."""
+    def prove_mask_key(self, context: MaskContext) -> bytes:
+        """Proof that this hospital knows the mask key that the chain has of it: in a dispute, its peer asks for it."""
+        return prove_knowledge(self._mask_private_key, context.key_info(context.participants.index(self.dataset_id)))
+
+    def prove_pair(self, context: MaskContext, peer: int, peer_key: bytes, knowledge: bytes) -> PairProof:
+        """Proof of the secret shared with one peer, for the board, where both signed different seeds for their pair.
+
+        ``knowledge`` is the peer's own ``prove_mask_key``. Without it the peer's key could be a multiple of a third
+        hospital's, and the proof would tell the secret with that one. Raises QueryError.
+        """
+        check_knowledge(knowledge, peer_key, context.key_info(peer))
         position = context.participants.index(self.dataset_id)
         low, high = min(position, peer), max(position, peer)
         return prove_pair(self._mask_private_key, peer_key, context.info(low, high, HASH_LABEL))

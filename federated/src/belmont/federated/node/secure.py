@@ -117,13 +117,14 @@ class SecureRounds:
     ) -> tuple[RecordDict, bytes]:
         """The reply of a round, and the hash that the chain records."""
         context = joined.context
-        root = self.ledger.root(context.permit_id)
+        root, bounds = self.ledger.root(context.permit_id), read_bounds(config)
         try:
             if noisy is None:
                 vector = secure.encode(answer.arrays, answer.metrics, len(context.participants))
             else:
                 vector = noisy.vector(answer.arrays)
-            found, proof = self._masked(read_bounds(config), secure.layout, joined, vector, root)
+                vector = vector if bounds is None else bounds.nearest(vector)
+            found, proof = self._masked(bounds, secure.layout, joined, vector, root)
         except FederatedError as error:
             _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
             raise AppFailed from None

@@ -10,9 +10,11 @@ disclosure. So the board computes each answer again. In this order, for each hos
 5. X is that opening, masked with those seeds;
 6. the ciphertext is that of those totals, masked with those seeds, under that encryption randomness.
 
-7. Where the two ends of a pair signed different hashes, each proves to the board what their X25519 keys on chain give
-   (`pair_proof`). Whoever cannot, or signed another seed than that, is named. Over a key on chain that no proof could
-   be made for (X25519 takes keys of the curve's twist), its owner alone is: no honest node answers a query with one.
+7. Where the two ends of a pair signed different hashes, each first proves that it knows its key on chain, and whoever
+   does not is named; then each proves to the board what their two keys give (`pair_proof`), which a hospital does only
+   against the other's first proof. Whoever cannot, or signed another seed than that, is named. Over a key on chain that
+   no proof could be made for (X25519 takes keys of the curve's twist), its owner alone is: no honest node answers a
+   query with one.
 
 A hospital that did what the protocol says passes 1 to 7 whatever the others do, so it is never named. If nobody is
 named, the answers add up to the disclosed totals, and whoever claims another total lies. Opening pi alone finds nobody:
@@ -32,7 +34,7 @@ from belmont.federated.query.checks import NO_EVIDENCE, CheckedAnswer, check_ans
 from belmont.federated.query.columns import Columns
 from belmont.federated.query.disclosure import Disclosure, masked_cells, masked_openings
 from belmont.federated.query.masks import HASH_LABEL, NO_SEEDS, SEED_BYTES, seeds_hash, seeds_of_shared
-from belmont.federated.query.pair_proof import PairProof, check_key, check_pair
+from belmont.federated.query.pair_proof import PairProof, check_key, check_knowledge, check_pair
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, UseKind
 from belmont.zk.totals import total_holds
@@ -80,11 +82,12 @@ def investigate(
     columns: Columns | None,
     disclosures: Mapping[DatasetId, Disclosure | None],
     pair_proofs: Mapping[tuple[DatasetId, DatasetId], PairProof] | None = None,
+    key_proofs: Mapping[DatasetId, bytes] | None = None,
 ) -> Verdict:
     """Find who lied. Raises QueryError if the case is not what the chain has: then the case itself is false.
 
-    ``pair_proofs`` maps (prover, peer) to a proof; None says that nobody was asked yet, and pairs that need them come
-    back as ``disputes``.
+    ``pair_proofs`` maps (prover, peer) to a proof, ``key_proofs`` each end of a pair to the proof of its key; None says
+    that nobody was asked yet, and pairs that need them come back as ``disputes``.
     """
     _check_case(case, registry)
     uses = recorded_uses(registry, case)
@@ -123,7 +126,7 @@ def investigate(
         if pair_proofs is None:
             disputes.append((case.participants[pair[0]], case.participants[pair[1]]))
         else:
-            findings += _of_pair(case, registry, pair, pair_proofs)
+            findings += _of_pair(case, registry, pair, pair_proofs, key_proofs or {})
     whole = len(totals) == len(case.participants) and len({len(each) for each in totals}) == 1 and not findings
     total = tuple(sum(column) for column in zip(*totals, strict=True)) if whole else None
     return Verdict(tuple(findings), tuple(disputes), total)
@@ -201,12 +204,17 @@ def _of_pair(
     registry: Registry,
     pair: tuple[int, int],
     proofs: Mapping[tuple[DatasetId, DatasetId], PairProof],
+    key_proofs: Mapping[DatasetId, bytes],
 ) -> list[Finding]:
     keys = {position: _mask_key(registry, case.participants[position]) for position in pair}
     unusable = [position for position, key in keys.items() if not _is_usable(key)]
     if unusable:  # an honest node answers no query with such a key in it, so nobody else is to blame
         why = "its mask key on chain is none that a secret could be proved over"
         return [_finding(case, registry, position, why) for position in unusable]
+    unknown = [position for position in pair if not _is_known(case, position, keys[position], key_proofs)]
+    if unknown:  # nobody has to show its secret with one of these
+        why = "it did not prove that it knows its mask key on chain"
+        return [_finding(case, registry, position, why) for position in unknown]
     found = []
     for position, other in (pair, pair[::-1]):
         own, peer = case.participants[position], case.participants[other]
@@ -235,6 +243,14 @@ def _finding(case: Case, registry: Registry, position: int, why: str) -> Finding
 def _is_usable(key: bytes) -> bool:
     try:
         check_key(key)
+    except QueryError:
+        return False
+    return True
+
+
+def _is_known(case: Case, position: int, key: bytes, key_proofs: Mapping[DatasetId, bytes]) -> bool:
+    try:
+        check_knowledge(key_proofs.get(case.participants[position], b""), key, case.context.key_info(position))
     except QueryError:
         return False
     return True

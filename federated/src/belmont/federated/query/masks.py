@@ -36,6 +36,7 @@ from belmont.zk.field import ORDER
 LABEL = b"belmont/query-mask/1"
 OPENING_LABEL = b"belmont/opening-mask/1"
 HASH_LABEL = b"belmont/query-seeds/1"
+KEY_LABEL = b"belmont/query-key/1"
 SEED_BYTES = 32
 _CELL_BYTES = 16
 _SCALAR_BYTES = 64
@@ -52,6 +53,10 @@ class MaskContext:
     query_hash: bytes
     participants: tuple[DatasetId, ...]
     attempt: int = 1
+
+    def key_info(self, position: int) -> bytes:
+        """What a participant proves its mask key for, before a peer proves their pair's secret."""
+        return self.info(position, position, KEY_LABEL)
 
     def info(self, low: int, high: int, label: bytes = LABEL) -> bytes:
         """HKDF's info for the pair at these positions: every field has a fixed or stated length."""
