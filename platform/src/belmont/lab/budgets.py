@@ -76,5 +76,6 @@ def affordable(
     enough = f"{rounds} round{'' if rounds == 1 else 's'}"
     raise LabError(
         f"{cost} {count * model.rho_per_round:,} micro-rho of each dataset, and {who} {have} {least:,} left, for "
-        f"{enough}: nothing was opened; permit.amend(rho_per_dataset=...) asks for more, up to what the dataset has itself"
+        f"{enough}: nothing was opened; permit.amend(rho_per_dataset=...) asks for more, up to what the dataset has "
+        "itself"
     )

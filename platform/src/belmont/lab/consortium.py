@@ -364,7 +364,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     def _where(self) -> str:
         if self._deployment is not None:
             ended = self._deployment.ended
-            note = f"; {' and '.join(ended)} {_do(ended)} not run" if ended else ""
+            note = f"; {' and '.join(ended)} {_do(ended)} not run here" if ended else ""
             return f"in processes of their own, over coordinator {self._deployment.coordinator}{note}"
         return "in this process, shared with the study's code: for development and synthetic data"
 
