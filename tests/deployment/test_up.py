@@ -31,6 +31,10 @@ def kill(home: Path, name: str) -> None:
     deployment = Deployment.read(home)
     assert deployment is not None
     os.kill(deployment.processes[name].pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while name not in deployment.ended:  # a signal is on its way when kill returns
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_everything_that_was_started_is_connected(up: Path, states: Callable[[], dict[str, str]]) -> None:

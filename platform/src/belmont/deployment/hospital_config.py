@@ -68,6 +68,7 @@ class HospitalConfig:
         if not isinstance(weaker, list) or not all(isinstance(each, str) for each in weaker):
             raise ConfigError(f"{path}: allow_weaker has to be a list of names")
         folder = path.resolve().parent
+        member, chain = _text(path, content, "member"), _text(path, content, "chain")
         address = _text(path, coordinator, "address", where="coordinator")
         if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
             raise ConfigError(
@@ -75,8 +76,8 @@ class HospitalConfig:
             )
         return cls(
             folder / _text(path, content, "home", "."),
-            _text(path, content, "member"),
-            _text(path, content, "chain"),
+            member,
+            chain,
             address,
             folder / _text(path, coordinator, "authority", where="coordinator"),
             mode,

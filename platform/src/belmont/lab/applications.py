@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from belmont.ehr.errors import DictionaryError
 from belmont.lab import protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
@@ -135,14 +136,16 @@ def refuse_unknown_columns(host: Host, model: "Model") -> None:
     """Raises ``LabError`` where the shipped study names a column that the dictionary here does not have."""
     from belmont.lab.models import LogisticModel
 
-    if host.home is None or not host.hospitals or not isinstance(model, LogisticModel):
+    if not isinstance(model, LogisticModel):
         return
-    known = [column.name for column in host.dictionary]
+    try:
+        dictionary = host.dictionary
+    except (LabError, DictionaryError):
+        return  # the hospitals have theirs
+    known = [column.name for column in dictionary]
     unknown = [each for each in (*model.features, model.outcome, *model.missing_indicators) if each not in known]
     if unknown:
-        raise LabError(
-            f"dictionary {host.dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}"
-        )
+        raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
 
 
 def answer_mode(model: "Model") -> AnswerMode:
