@@ -50,6 +50,9 @@ class Echo:
     """A study whose code answers the model as it came: what is measured is the way there and back."""
 
     parameters: int
+    private: None = None
+    plan: None = None
+    rho_per_round: int = 0
 
     @property
     def bundle(self) -> bytes:

@@ -38,10 +38,12 @@ def test_a_configuration_reads_back_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "member"),
+        ("", "member is missing"),
+        (GOOD.replace(":9443", ""), "it has a port"),
+        (GOOD.replace('authority = "authority.pem"', ""), r"\[coordinator\] authority is missing"),
         ("x", "no TOML"),
         (GOOD.replace("member", "members"), "knows no 'members'"),
-        (GOOD.replace('"hospital-1"', "7"), "member has to be a text"),
+        (GOOD.replace('"hospital-1"', "7"), "member is 7"),
         (GOOD.replace("address", "adress"), "knows no 'adress'"),
         ("coordinator = 7\n" + GOOD.split("[")[0], "has to be a section"),
         (GOOD + '[isolation]\nmode = "none"\n', "mode is 'none'"),

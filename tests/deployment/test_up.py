@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from belmont.lab import Consortium
-from belmont.lab.errors import HomeError
+from belmont.lab import Consortium, LogisticModel
+from belmont.lab.errors import HomeError, LabError
+from belmont.lab.home import Home
 from belmont.lab.running import Deployment, Started, started
 from belmont.registry.types import UseKind
 
@@ -28,6 +31,10 @@ def kill(home: Path, name: str) -> None:
     deployment = Deployment.read(home)
     assert deployment is not None
     os.kill(deployment.processes[name].pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while name not in deployment.ended:  # a signal is on its way when kill returns
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_everything_that_was_started_is_connected(up: Path, states: Callable[[], dict[str, str]]) -> None:
@@ -50,6 +57,38 @@ def test_what_was_killed_is_seen_and_started_again(
         deadline = time.monotonic() + 60
         while states() != ALL:
             assert time.monotonic() < deadline
+
+
+def test_a_notebook_connects_while_a_hospital_is_away_and_says_so_but_not_without_coordinator(
+    up: Path, belmont: Any
+) -> None:
+    kill(up, "hospital-3")
+    with Consortium.deployed(up) as consortium:
+        assert "hospital-3 does not run" in repr(consortium) and "hospital-3 does not run" in consortium._repr_html_()
+    kill(up, "coordinator")
+    with pytest.raises(HomeError, match=r"^coordinator of .* does not run: belmont up"):
+        Consortium.deployed(up)
+    assert belmont("up", "--home", str(up)).returncode == 0
+
+
+def test_a_researcher_elsewhere_trains_with_its_own_key_over_the_coordinators_address(up: Path, tmp_path: Path) -> None:
+    running = Deployment.read(up)
+    assert running is not None
+    with Consortium.deployed(up) as consortium:
+        study = consortium.propose("From elsewhere", model=LogisticModel.default(secure=True), rounds=1, queries=0)
+        permit = study.vote(*consortium.board).accept(*consortium.hospitals).permit()
+    record = Home(up).read()
+    mine = tuple(person for person in record.people if person.slug == "researcher")
+    shutil.copytree(up / "members" / "researcher", tmp_path / "members" / "researcher")
+    Home(tmp_path).finish(replace(record, people=mine, synthetic=None))
+    there = {"coordinator": running.coordinator, "authority": running.authority}
+    with Consortium.connect(running.chain, tmp_path, **there) as elsewhere:  # type: ignore[arg-type]
+        assert elsewhere.hospitals == [] and "over coordinator" in repr(elsewhere)
+        assert elsewhere.permit(permit.id).train(model=LogisticModel.default(secure=True)).history["rows"].sum() > 0
+    with pytest.raises(LabError, match="give both, or neither"):
+        Consortium.connect(running.chain, tmp_path, coordinator=running.coordinator)
+    with pytest.raises(LabError, match="is no file"):
+        Consortium.connect(running.chain, tmp_path, coordinator=running.coordinator, authority=tmp_path / "none.pem")
 
 
 def test_other_sizes_than_those_that_are_there_are_refused(up: Path, belmont: Any) -> None:

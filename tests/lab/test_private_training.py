@@ -1,8 +1,12 @@
 """Training with noise in a notebook: what it costs is shown, and what cannot be paid for is not opened."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from belmont.federated.errors import RoundRefused
+from belmont.federated.errors import PrivacyError, RoundRefused
 from belmont.lab import Consortium, count
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticModel
@@ -56,8 +60,13 @@ def test_where_the_budget_is_gone_no_round_is_opened_and_what_is_left_is_said(co
 def test_a_permit_for_noise_refuses_the_same_study_without(consortium: Consortium) -> None:
     exact = LogisticModel.default()
     permit = permit_for(consortium, rho_per_dataset=10)
-    with pytest.raises(RoundRefused, match="CONFIG_MISMATCH"):
+    with pytest.raises(LabError, match="other configuration than this model's"):
         permit.train(rounds=1, model=exact)
+    assert permit.record.rounds_opened == 0, "what hospitals would refuse uses no round up"
+    with pytest.raises(LabError, match="queries are exact"):
+        permit.query(count())
+    with pytest.raises(RoundRefused, match="CONFIG_MISMATCH"):
+        permit.train(rounds=1, model=exact, check=False)
     assert [use for use in permit.uses()["n"]] == []
 
 
@@ -68,7 +77,7 @@ def test_noise_does_not_go_with_queries_or_with_fewer_hospitals_than_it_is_for(c
         consortium.propose("With two", model=MODEL, min_hospitals=2)
     assert consortium.propose("Exact").record.terms.queries == 2
     permit = permit_for(consortium)
-    with pytest.raises(LabError, match="0 of 0 queries"):
+    with pytest.raises(LabError, match="queries are exact"):
         permit.query(count())
 
 
@@ -80,3 +89,30 @@ def test_an_amendment_to_a_model_with_noise_asks_for_noise(consortium: Consortiu
     assert amendment.record.terms.answer_mode is AnswerMode.PRIVATE
     changes = amendment.differences()
     assert "totals with noise" in changes["amendment"].tolist()
+
+
+def test_the_record_of_a_round_with_noise_verifies_and_says_what_it_cost(
+    consortium: Consortium, tmp_path: Path
+) -> None:
+    training = permit_for(consortium).train(rounds=1, model=MODEL)
+    path = tmp_path / "round-1.json"
+    path.write_bytes(training.record(1).to_bytes())
+    words = [str(path), "--url", consortium.url, "--members", consortium.registry.addresses["Members"]]
+    done = subprocess.run([sys.executable, "-m", "belmont.cli", "verify-round", *words], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("ACCEPTED"), done.stderr
+    assert f"rows           {training.rounds[0].rows}" in done.stdout
+    assert f"{MODEL.rho_per_round:,} micro-rho" in done.stdout
+
+
+@pytest.mark.parametrize("epsilon", [0, -1, float("nan"), float("inf"), "5"])
+def test_an_epsilon_that_is_none_is_refused_by_its_name(epsilon: float) -> None:
+    with pytest.raises(PrivacyError, match="epsilon is"):
+        LogisticModel.default().with_noise(epsilon=epsilon, rounds=3)
+
+
+def test_numbers_of_rounds_and_epsilons_that_lead_nowhere_are_refused() -> None:
+    for rounds in (0, 2.5):
+        with pytest.raises(PrivacyError, match="rounds is"):
+            LogisticModel.default().with_noise(epsilon=5, rounds=rounds)  # type: ignore[arg-type]
+    with pytest.raises(PrivacyError, match="fewer rounds, or a larger epsilon"):
+        LogisticModel.default().with_noise(epsilon=1e-6, rounds=3)

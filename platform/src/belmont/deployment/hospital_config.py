@@ -68,12 +68,18 @@ class HospitalConfig:
         if not isinstance(weaker, list) or not all(isinstance(each, str) for each in weaker):
             raise ConfigError(f"{path}: allow_weaker has to be a list of names")
         folder = path.resolve().parent
+        member, chain = _text(path, content, "member"), _text(path, content, "chain")
+        address = _text(path, coordinator, "address", where="coordinator")
+        if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
+            raise ConfigError(
+                f"{path}: [coordinator] address is {address!r}; it has a port, as coordinator.example:9443"
+            )
         return cls(
             folder / _text(path, content, "home", "."),
-            _text(path, content, "member"),
-            _text(path, content, "chain"),
-            _text(path, coordinator, "address"),
-            folder / _text(path, coordinator, "authority"),
+            member,
+            chain,
+            address,
+            folder / _text(path, coordinator, "authority", where="coordinator"),
             mode,
             tuple(weaker),
         )
@@ -98,8 +104,10 @@ def _quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _text(path: Path, section: dict[str, Any], name: str, default: str | None = None) -> str:
+def _text(path: Path, section: dict[str, Any], name: str, default: str | None = None, where: str = "") -> str:
     value = section.get(name, default)
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{path}: {name} has to be a text that is not empty")
+        full = f"[{where}] {name}" if where else name
+        wrong = "is missing" if value is None else f"is {value!r}"
+        raise ConfigError(f"{path}: {full} {wrong}: it has to be a text that is not empty")
     return value

@@ -24,10 +24,9 @@ from typing import Any
 from belmont.deployment.errors import NotRunning
 from belmont.deployment.hospital_config import HospitalConfig
 from belmont.lab.home import Home
-from belmont.lab.running import FOLDER, Deployment, Started, started
+from belmont.lab.running import CHAIN, COORDINATOR, FOLDER, Deployment, Started, started
 from belmont.registry.types import Role
 
-CHAIN, COORDINATOR = "chain", "coordinator"
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 _LOG_TAIL_CHARACTERS = 2_000

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_pem_x509_certificates
 
 from belmont.deployment.errors import ConfigError, DeploymentError
 from belmont.deployment.hospital_config import HospitalConfig
@@ -68,6 +69,17 @@ def register_key(consortium: Consortium, hospital: Hospital, *, replace: bool) -
     return key
 
 
+def authority_of(config: HospitalConfig) -> bytes:
+    """The certificate of the coordinator's authority. Raises ConfigError for a file that has none."""
+    try:
+        content = config.authority.read_bytes()
+        load_pem_x509_certificates(content)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it holds no certificate in PEM"
+        raise ConfigError(f"{config.authority}, the coordinator's authority, cannot be read: {why}") from error
+    return content
+
+
 def runner_of(config: HospitalConfig) -> AppRunner:
     """What runs the studies' code (2). Raises NotIsolated where this machine cannot give what is asked."""
     if config.isolation == "in-process":
@@ -87,7 +99,7 @@ def serve(config: HospitalConfig, told: Callable[[str], None], started: Callable
     with consortium:
         refuse_destroyed(consortium.registry, hospital)
         key = register_key(consortium, hospital, replace=False)
-        authority = config.authority.read_bytes()
+        authority = authority_of(config)
         membership = Membership(config.coordinator, authority, hospital.identity.account, key)
         node = open_node(consortium.home_here, hospital, consortium.registry, runner_of(config))
         with closing(node):

@@ -13,7 +13,13 @@ hospital.toml:
   chain = "http://127.0.0.1:8545"
   [coordinator]
   address = "coordinator.example:9443"
-  authority = "authority.pem"
+  authority = "authority.pem"    # the coordinator's, as its operator gave it
+  [isolation]                    # optional
+  mode = "isolated"              # "in-process": the study's code runs inside the node, for synthetic data only
+  allow_weaker = []              # what may be missing here, of "landlock", "other-user", "seccomp"
+
+Paths are relative to the file. home also needs consortium.json. belmont up writes one such file for each hospital, as
+deployment/hospital-1.toml.
 
 Standard output gets one line of JSON once the node serves; standard error is its log.
 """
@@ -50,11 +56,13 @@ def _serve(options: argparse.Namespace) -> int:
 
     config = HospitalConfig.read(options.config)
     log_to_stderr()
-    announced = False
+    announced, before = False, ""
 
     def told(state: str) -> None:
-        nonlocal announced
-        print(f"{config.member}: {state}", file=sys.stderr, flush=True)
+        nonlocal announced, before
+        if state != before:
+            print(f"{config.member}: {state}", file=sys.stderr, flush=True)
+        before = state
         if state == "serving" and not announced:
             announced = True
             print(json.dumps({"member": config.member, "state": state}), flush=True)

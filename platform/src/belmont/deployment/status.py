@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from belmont.deployment.errors import NotRunning
-from belmont.deployment.machine import CHAIN, COORDINATOR, Machine
+from belmont.deployment.machine import Machine
 from belmont.federated.errors import FederatedError
 from belmont.federated.grid.deployed import CoordinatorClient
 from belmont.identity.keys import Identity
 from belmont.lab.home import Home
-from belmont.lab.running import memory_mb
+from belmont.lab.running import CHAIN, COORDINATOR, memory_mb
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
@@ -33,7 +33,7 @@ def status_of(home: Path) -> dict[str, Any]:
         if runs and name in machine.hospitals:
             state = "connected" if name in online else "not connected"
         pid = process.pid if process else 0
-        memory = memory_mb(pid) if runs else 0.0
+        memory = round(memory_mb(pid), 1) if runs else 0.0
         rows.append({"name": name, "state": state, "pid": pid, "memory_mb": memory, "log": str(machine.log(name))})
     return {"chain": deployment.chain, "coordinator": deployment.coordinator, "block": block, "processes": rows}
 

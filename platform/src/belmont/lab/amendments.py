@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from belmont.lab import cards
 from belmont.lab.errors import LabError
+from belmont.lab.people import Hospital, dataset_ids
 from belmont.registry.duo import Declaration
 from belmont.registry.types import (
     AnswerMode,
@@ -30,7 +31,7 @@ def amended(
     *,
     reason: str,
     title: str | None = None,
-    datasets: Sequence[DatasetId] | None = None,
+    datasets: Sequence[DatasetId | Hospital] | None = None,
     model: "Model | None" = None,
     rounds: int | None = None,
     queries: int | None = None,
@@ -50,7 +51,7 @@ def amended(
     terms = permit.terms
     given: dict[str, object] = {
         "title": title,
-        "datasets": None if datasets is None else tuple(datasets),
+        "datasets": None if datasets is None else dataset_ids(datasets),
         "code_hash": model.code_hash if model else None,
         "config_hash": model.config_hash if model else None,
         "answer_mode": answer_mode(model) if model else None,

@@ -4,8 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from belmont.ehr.errors import DictionaryError
+from belmont.lab import protection
 from belmont.lab.errors import LabError
+from belmont.lab.hopeless import refuse_few_for_sums
 from belmont.lab.host import Host
+from belmont.lab.people import Hospital, dataset_ids
 from belmont.lab.permit import Permit
 from belmont.lab.study import Study
 from belmont.registry.duo.intended_use import SILENT, Declaration
@@ -38,7 +42,7 @@ class Applications:
         self: Host,
         title: str,
         *,
-        datasets: Sequence[DatasetId] | None = None,
+        datasets: Sequence[DatasetId | Hospital] | None = None,
         model: "Model | None" = None,
         rounds: int = 10,
         queries: int | None = None,
@@ -52,11 +56,12 @@ class Applications:
     ) -> Study:
         """Apply for a permit, as this machine's data user. Nothing can run before the board and the holders agree.
 
-        ``datasets`` is every registered one that was not destroyed, unless named. ``model`` fixes the code and
-        configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares what datasets'
-        conditions ask for (docs/duo.md). With a model that has noise the permit admits nothing without it: there are no
-        queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named. Otherwise there are two
-        queries unless named, answers are exact totals, and nothing is charged. Raises ``RegistryRefused``.
+        ``datasets`` is every registered one that was not destroyed, unless named, by id or by hospital. ``model`` fixes
+        the code and configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares
+        what datasets' conditions ask for (docs/duo.md). With a model that has noise the permit admits nothing without
+        it: there are no queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named. Otherwise
+        there are two queries unless named, answers are exact totals, and nothing is charged. Raises ``LabError`` for
+        what no node could compute, and ``RegistryRefused``.
         """
         from belmont.lab.models import LogisticModel
 
@@ -71,7 +76,10 @@ class Applications:
             raise LabError(f"min_hospitals is {min_hospitals}, and the model's noise is for {least} hospitals at least")
         if rho_per_dataset is None:
             rho_per_dataset = rounds * approved_model.rho_per_round
-        chosen = tuple(datasets) if datasets is not None else _existing(self)
+        chosen = dataset_ids(datasets) if datasets is not None else _existing(self)
+        if rounds:
+            refuse_few_for_sums(approved_model, len(chosen))
+            refuse_unknown_columns(self, approved_model)
         if queries and min(min_hospitals, len(chosen)) < TOTAL_HOSPITALS_MIN:
             raise LabError(
                 f"min_hospitals is {min_hospitals} and datasets are {len(chosen)}: every query needs "
@@ -95,6 +103,8 @@ class Applications:
             intended_use=intended_use,
         )
         study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
+        self.models[PermitId(study_id)] = approved_model
+        protection.keep(self.home, approved_model.config)
         return Study(self.whole, study_id)
 
     def study(self: Host, number: int) -> Study:
@@ -120,6 +130,22 @@ class Applications:
         ]  # fmt: skip
         columns = ["study", "title", "amends", "status", "for", "against"]
         return pd.DataFrame(rows, columns=columns).set_index("study")
+
+
+def refuse_unknown_columns(host: Host, model: "Model") -> None:
+    """Raises ``LabError`` where the shipped study names a column that the dictionary here does not have."""
+    from belmont.lab.models import LogisticModel
+
+    if not isinstance(model, LogisticModel):
+        return
+    try:
+        dictionary = host.dictionary
+    except (LabError, DictionaryError):
+        return  # the hospitals have theirs
+    known = [column.name for column in dictionary]
+    unknown = [each for each in (*model.features, model.outcome, *model.missing_indicators) if each not in known]
+    if unknown:
+        raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
 
 
 def answer_mode(model: "Model") -> AnswerMode:

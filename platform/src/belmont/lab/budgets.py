@@ -71,7 +71,11 @@ def affordable(
         return min(rounds, count)
     least = min(each.rho for each in left)
     who = ", ".join(names.get(each.dataset_id, each.dataset_id.hex()[:12]) for each in left if each.rho == least)
+    have = "have" if sum(each.rho == least for each in left) > 1 else "has"
+    cost = f"{count} rounds cost" if count > 1 else "1 round costs"
+    enough = f"{rounds} round{'' if rounds == 1 else 's'}"
     raise LabError(
-        f"{count} rounds cost {count * model.rho_per_round:,} micro-rho, and {who} has {least:,} left, for {rounds} "
-        "rounds: nothing was opened; permit.amend(rho_per_dataset=...) asks for more, up to what the dataset has itself"
+        f"{cost} {count * model.rho_per_round:,} micro-rho of each dataset, and {who} {have} {least:,} left, for "
+        f"{enough}: nothing was opened; permit.amend(rho_per_dataset=...) asks for more, up to what the dataset has "
+        "itself"
     )

@@ -23,19 +23,20 @@ from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
 from belmont.lab.retention import Keeping
-from belmont.lab.running import Deployment
+from belmont.lab.running import CHAIN, COORDINATOR, Deployment
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import Address, DatasetId, Role
+from belmont.registry.types import Address, DatasetId, PermitId, Role
 
 if TYPE_CHECKING:
     from belmont.federated.grid.deployed import DeployedGrid
     from belmont.federated.grid.in_process import InProcessGrid
     from belmont.federated.node.node import HospitalNode
+    from belmont.lab.models import Model
 
 DEPLOYED_TIMEOUT_SECONDS = 30.0
 DEPLOYED_PATIENCE_SECONDS = 300.0
@@ -63,6 +64,8 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         """For one answer of one hospital; None waits for as long as it takes."""
         self.patience_seconds = 0.0
         """For asking again whoever was away, or could not see the chain."""
+        self.models: dict[PermitId, Model] = {}
+        """What was applied with over this object: a permit has the number of its study."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
         self._source = record.synthetic if record else None
@@ -113,30 +116,57 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         return consortium
 
     @classmethod
-    def connect(cls, url: str, home: Path | str | None = None, members_address: Address | None = None) -> "Consortium":
+    def connect(
+        cls,
+        url: str,
+        home: Path | str | None = None,
+        members_address: Address | None = None,
+        *,
+        coordinator: str | None = None,
+        authority: Path | str | None = None,
+    ) -> "Consortium":
         """The consortium on the chain at ``url``, whose contracts are compared with our own sources first.
 
         ``home`` is the directory that holds the keys, vaults and nodes that this machine has; without it everything
         can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain;
-        a home names its own.
+        a home names its own. With ``coordinator``, as in ``coordinator.example:9443``, hospitals' nodes are reached
+        over it, and it has to have a certificate of ``authority``, a file in PEM. Raises ``LabError`` for one of the
+        two without the other.
         """
+        if (coordinator is None) != (authority is None):
+            raise LabError(
+                "a coordinator is reached by its address and the file of its authority: give both, or neither"
+            )
         place = Home(Path(home).expanduser()) if home else None
         registry = ChainRegistry.connect(url, place.read().members_address if place else members_address)
-        return cls(registry, url, place)
+        consortium = cls(registry, url, place)
+        if coordinator is not None and authority is not None:
+            file = Path(authority).expanduser()
+            if not file.is_file():
+                raise LabError(f"{file} is no file: authority is the coordinator's authority.pem")
+            consortium._reach(Deployment(url, coordinator, file, {}))
+        return consortium
 
     @classmethod
     def deployed(cls, home: Path | str) -> "Consortium":
         """The consortium that ``belmont up`` runs from ``home``: its hospitals' nodes are processes,
-        reached over its coordinator. Raises ``HomeError`` where it does not run.
+        reached over its coordinator. Raises ``HomeError`` where chain or coordinator does not run; a hospital's node
+        that does not is shown, and waited for by what asks it.
         """
         place = Home(Path(home).expanduser())
         running = Deployment.read(place.path)
-        if running is None or not all(each.runs for each in running.processes.values()):
-            raise HomeError(f"{place.path} does not run, or not all of it: belmont up --home {place.path} starts it")
+        needed = (CHAIN, COORDINATOR)
+        away = [each for each in needed if running is None or each not in running.processes or each in running.ended]
+        if running is None or away:
+            which = " and ".join(away)
+            raise HomeError(f"{which} of {place.path} {_do(away)} not run: belmont up --home {place.path} starts it")
         consortium = cls.connect(running.chain, place.path)
-        consortium._deployment = running
-        consortium.timeout_seconds, consortium.patience_seconds = DEPLOYED_TIMEOUT_SECONDS, DEPLOYED_PATIENCE_SECONDS
+        consortium._reach(running)
         return consortium
+
+    def _reach(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self.timeout_seconds, self.patience_seconds = DEPLOYED_TIMEOUT_SECONDS, DEPLOYED_PATIENCE_SECONDS
 
     @staticmethod
     def refuse_other_sizes(home: Home, **named: int | None) -> None:
@@ -333,7 +363,9 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
     @property
     def _where(self) -> str:
         if self._deployment is not None:
-            return f"in processes of their own, over coordinator {self._deployment.coordinator}"
+            ended = self._deployment.ended
+            note = f"; {' and '.join(ended)} {_do(ended)} not run here" if ended else ""
+            return f"in processes of their own, over coordinator {self._deployment.coordinator}{note}"
         return "in this process, shared with the study's code: for development and synthetic data"
 
     def __repr__(self) -> str:
@@ -362,3 +394,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         }
         table = cards.table(["member", "roles", "address", "status"], rows)
         return cards.card(self.name, cards.facts(facts), table, mark=cards.badge("connected", cards.GOOD))
+
+
+def _do(names: list[str]) -> str:
+    return "do" if len(names) > 1 else "does"

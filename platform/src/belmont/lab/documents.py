@@ -5,9 +5,12 @@ The name is a CID (``belmont.vault.cid``); the SHA-256 in it is what ``note_hash
 document did not hand it over, there is only the hash.
 """
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
+from belmont.federated.errors import FederatedError
+from belmont.federated.hashes import config_hash
 from belmont.identity.errors import KeyFileExists
 from belmont.identity.secret_file import create_secret_file
 from belmont.lab.errors import LabError
@@ -58,6 +61,26 @@ def reason_for(home: Home | None, study_id: StudyId) -> str | None:
     return path.read_text(encoding="utf-8") if path is not None and path.is_file() else None
 
 
+def keep_configuration(home: Home | None, hashed: bytes, content: bytes) -> None:
+    """The text of a run configuration whose hash is on chain, by that hash, which is not one of the bytes alone."""
+    if home is not None:
+        path = _configuration(home, hashed)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_bytes(content)
+
+
+def configuration_for(home: Home | None, hashed: bytes) -> dict[str, str | int | float | bool] | None:
+    """What `keep_configuration` kept; None where it is not here, or was changed."""
+    path = _configuration(home, hashed) if home else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        return content if isinstance(content, dict) and config_hash(content) == hashed else None
+    except (ValueError, RecursionError, FederatedError):
+        return None
+
+
 def read_document(given: bytes | Path | str) -> bytes:
     """The bytes of what somebody names: bytes, or a file's path. Raises ``LabError``."""
     if isinstance(given, bytes):
@@ -70,6 +93,10 @@ def read_document(given: bytes | Path | str) -> bytes:
     if not content:
         raise LabError("the documents are empty: give what the members are to read before they vote")
     return content
+
+
+def _configuration(home: Home, hashed: bytes) -> Path:
+    return home.path / FOLDER / f"configuration-{hashed.hex()}.json"
 
 
 def _path(home: Home, cid: Cid) -> Path:

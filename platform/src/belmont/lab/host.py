@@ -6,10 +6,11 @@ from belmont.ehr.dictionary import Dictionary
 from belmont.lab.home import Home
 from belmont.lab.people import Actor, Hospital
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.types import DatasetId
+from belmont.registry.types import DatasetId, PermitId
 
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
+    from belmont.lab.models import Model
 
 
 class Host(Protocol):
@@ -17,6 +18,7 @@ class Host(Protocol):
 
     url: str
     home: Home | None
+    models: "dict[PermitId, Model]"
 
     @property
     def registry(self) -> ChainRegistry: ...

@@ -46,13 +46,37 @@ class LogisticModel:
     private: PrivateSteps | None = None
     """Noise that each hospital adds to such sums, if any (docs/differential_privacy.md). The permit binds it."""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.features, str) or isinstance(self.missing_indicators, str):
+            raise LabError("features and missing_indicators are lists of columns: ('age',) and not 'age'")
+        if self.largest is not None:
+            self._refuse_bound(self.largest)
+
+    def _refuse_bound(self, largest: object) -> None:
+        most = 2.0 ** (31 if self.private is None else 31 - self.private.noise.fraction_bits)
+        if isinstance(largest, bool) or not isinstance(largest, int | float) or not 0 < largest < most:
+            why = "" if self.private is None else ", with the fraction bits of this noise"
+            raise LabError(f"largest is {largest!r}: give a number above 0 and below {most:,.0f}{why}")
+
+    def __repr__(self) -> str:
+        parts = [f"{self.outcome!r} on {len(self.features)} features"]
+        if self.secure or self.largest is not None or self.private is not None:
+            parts.append("secure sums")
+        if self.largest is not None:
+            parts.append(f"numbers up to {self.largest:,g}")
+        if self.private is not None:
+            parts.append(f"noise for {self.rho_per_round:,} micro-rho a round")
+        return f"LogisticModel({', '.join(parts)})"
+
     @staticmethod
-    def default(dictionary: Dictionary | None = None) -> "LogisticModel":
+    def default(
+        dictionary: Dictionary | None = None, *, secure: bool = False, largest: float | None = None
+    ) -> "LogisticModel":
         """Every feature that the dictionary names, for the outcome that it names."""
         book = dictionary or Dictionary.builtin()
         if book.outcome is None:
             raise LabError(f"dictionary {book.name} names no outcome: give model=LogisticModel(features, outcome)")
-        return LogisticModel(book.features, book.outcome)
+        return LogisticModel(book.features, book.outcome, secure=secure, largest=largest)
 
     def with_noise(self, *, epsilon: float, rounds: int, **choices: Any) -> "LogisticModel":
         """The same model with noise, so that ``rounds`` rounds together come to ``epsilon`` at most for each dataset.

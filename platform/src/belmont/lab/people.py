@@ -1,5 +1,6 @@
 """The people and institutions whose keys are on this machine, as a notebook names them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,11 @@ class Hospital(Actor):
     def _facts(self) -> dict[str, object]:
         dataset = {"dataset": self.dataset_name, "rows": f"{self.rows:,}", "dataset id": cards.short(self.dataset_id)}
         return super()._facts() | dataset
+
+
+def dataset_ids(given: "Sequence[DatasetId | Hospital]") -> tuple[DatasetId, ...]:
+    """Datasets that are named by their ids or by their hospitals."""
+    return tuple(each.dataset_id if isinstance(each, Hospital) else each for each in given)
 
 
 def refuse_others(kind: type[Actor], given: tuple[object, ...], example: str) -> None:

@@ -5,15 +5,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from belmont.federated.accounting.epsilon import DELTA
+from belmont.federated.errors import RoundRefused
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
-from belmont.lab import budgets, cards, documents
+from belmont.lab import budgets, cards, documents, protection
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
-from belmont.lab.hopeless import refuse_hopeless
+from belmont.lab.hopeless import refuse_hopeless, refuse_hopeless_training
 from belmont.lab.models import LogisticModel, Model
-from belmont.lab.people import Actor, Hospital, refuse_others
+from belmont.lab.people import Actor, Hospital, dataset_ids, refuse_others
 from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
 from belmont.registry.errors import RegistryError
@@ -21,6 +22,8 @@ from belmont.registry.types import DatasetId, PermitId, PermitStatus, StudyId
 from belmont.registry.types import Permit as PermitRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from belmont.lab.consortium import Consortium
@@ -88,6 +91,10 @@ class Permit:
         terms = amended(self.record, reason=reason, **changes)
         writes = self.consortium.registry.as_(self.consortium.researcher.identity.account)
         study = Study(self.consortium, writes.propose_amendment(self.id, terms))
+        model = changes.get("model") or self.consortium.models.get(self.id)
+        if model is not None:
+            self.consortium.models[PermitId(study.id)] = model
+            protection.keep(self.consortium.home, model.config)
         documents.keep_reason(self.consortium.home, study.id, reason)
         return study
 
@@ -99,24 +106,29 @@ class Permit:
         *,
         model: Model | None = None,
         start: TrainingResult | None = None,
-        datasets: tuple[DatasetId, ...] | None = None,
+        datasets: "Sequence[DatasetId | Hospital] | None" = None,
         delta: float = DELTA,
+        check: bool = True,
     ) -> TrainingResult:
         """Runs the next rounds, by default all that are left; each hospital checks each of them.
 
-        ``model`` is what was applied with, by default the shipped logistic regression on every feature. ``start``
-        continues from an earlier result. Raises ``RoundRefused`` with each hospital's own reason; the rounds before it
-        are in ``last_training``, as they are after an interrupt. Asks the nodes even when no round is left, so that
-        the refusal is theirs; but where the privacy budget is gone, opens nothing and raises ``LabError``. Epsilon is
-        shown at ``delta``.
+        ``model`` is what was applied with: the one given to this consortium object's ``propose``, unless named, or else
+        the shipped logistic regression on every feature. ``start`` continues from an earlier result. Raises
+        ``RoundRefused`` with each hospital's own reason; the rounds before it are in ``last_training``, as they are
+        after an interrupt. A round that was opened is used, also where the nodes refuse it. So what is plain beforehand
+        raises ``LabError``, and opens nothing: another model than the permit's, too few hospitals for a secure sum
+        (``check=False`` asks the nodes anyway), a privacy budget that is gone. Where no round is left the nodes are
+        asked, so that the refusal is theirs. Epsilon is shown at ``delta``.
         """
         record = self.record
-        chosen = model or LogisticModel.default()
-        participants = datasets or record.covered
+        chosen = model or self.consortium.models.get(self.id) or LogisticModel.default()
+        participants = dataset_ids(datasets) if datasets else record.covered
         left = record.terms.rounds - record.rounds_opened
         if rounds is not None and (type(rounds) is not int or rounds < 1 or rounds > max(left, 1)):
             raise LabError(f"rounds is {rounds!r}: this permit has {left} left, and a call trains at least one")
         count = max(left, 1) if rounds is None else rounds
+        if check and self.status == "active":
+            refuse_hopeless_training(record, chosen, participants)
         registry, names = self.consortium.registry, self.consortium.dataset_names
         count = budgets.affordable(registry, record, participants, names, chosen, count, all_of_them=rounds is not None)
         earlier = start.rounds if start else []
@@ -137,8 +149,17 @@ class Permit:
                 delta=delta,
             )
             with watched(training.rounds(count), count, earlier) as results:
-                for finished in results:
-                    result.rounds.append(finished)
+                try:
+                    for finished in results:
+                        result.rounds.append(finished)
+                except RoundRefused as refused:
+                    if chosen.largest is not None and any(each.status == "failed" for each in refused.hospitals):
+                        refused.add_note(
+                            f"largest is {chosen.largest:,g}: a hospital with a larger number in its sums sends "
+                            "nothing, and that reads as code that failed. Such sums grow with a hospital's rows: apply "
+                            "with a few times those of the largest hospital."
+                        )
+                    raise
         return result
 
     def query(self, question: Question, *, check: bool = True) -> Answer:
@@ -255,6 +276,7 @@ class Permit:
             "datasets": ", ".join(names[d] for d in record.covered),
             "withdrawn": ", ".join(names[d] for d in record.withdrawn) or "none",
             "safeguards": f"at least {terms.min_hospitals} hospitals, {terms.min_cohort} patients at each",
+            "updates": protection.sentence_for(self.consortium.home, terms.config_hash),
             "privacy budget": budgets.card(terms),
             "code": cards.short(terms.code_hash),
             "configuration": cards.short(terms.config_hash),

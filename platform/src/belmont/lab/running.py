@@ -16,6 +16,7 @@ from belmont.lab.errors import HomeError
 FORMAT = 1
 FOLDER = "deployment"
 FILE = "deployment.json"
+CHAIN, COORDINATOR = "chain", "coordinator"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Deployment:
     coordinator: str
     authority: Path
     processes: Mapping[str, Started]
+
+    @property
+    def ended(self) -> list[str]:
+        """Who was started here and does not run now."""
+        return [name for name, process in self.processes.items() if not process.runs]
 
     @classmethod
     def read(cls, home: Path) -> "Deployment | None":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from belmont.lab import budgets, cards, documents
+from belmont.lab import budgets, cards, documents, protection
 from belmont.lab.amendments import differences, side_by_side
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor, Hospital, refuse_others
@@ -148,6 +148,7 @@ class Study:
             "asks for": f"{terms.rounds} rounds, {terms.queries} queries, {terms.duration_seconds // 86400} days",
             "answers": "exact totals" if terms.answer_mode is AnswerMode.EXACT else "totals with noise",
             "safeguards": f"at least {terms.min_hospitals} hospitals, {terms.min_cohort} patients at each",
+            "updates": protection.sentence_for(self._consortium.home, terms.config_hash),
             "privacy budget": budgets.card(terms),
             "code": cards.short(terms.code_hash),
             "configuration": cards.short(terms.config_hash),

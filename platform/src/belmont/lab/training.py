@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.models.training import RoundResult
-from belmont.lab import cards, plots
+from belmont.lab import cards, plots, protection
 from belmont.lab.errors import NotYet
 from belmont.lab.metrics import roc_curve
 from belmont.lab.models import Model
@@ -49,17 +49,22 @@ class TrainingResult:
             if self._yardstick:
                 row["auc"] = self._yardstick.auc(self.model, result.model)
             records.append(row)
-        return pd.DataFrame(records).set_index("round")
+        return pd.DataFrame(records or {"round": [], "rows": []}).set_index("round")
 
     def record(self, n: int) -> RoundRecord:
         """Round ``n`` as anybody can check it, with ``belmont verify-round``; ``to_bytes()`` is its file.
 
         Raises ``NotYet`` for a round that is not among these, or whose sum is not secure.
         """
-        for each in self.rounds:
-            if each.n == n and each.record is not None:
-                return each.record
-        raise NotYet(f"there is no record of a round {n}: only rounds with secure=True have one")
+        found = next((each for each in self.rounds if each.n == n), None)
+        if found is None:
+            ran = ", ".join(str(each.n) for each in self.rounds) or "none"
+            raise NotYet(f"there is no record of a round {n}: the rounds here are {ran}")
+        if found.record is None:
+            raise NotYet(
+                f"there is no record of round {n}: only secure sums have one (secure=True, largest=, or noise)"
+            )
+        return found.record
 
     @property
     def auc(self) -> float:
@@ -118,11 +123,14 @@ class TrainingResult:
     def __repr__(self) -> str:
         privacy = self.rounds[-1].privacy if self.rounds else None
         spent = f", epsilon {privacy.epsilon:.3g}" if privacy else ""
-        return f"TrainingResult({len(self.rounds)} rounds of {type(self.model).__name__}{spent})"
+        count = f"{len(self.rounds)} round{'' if len(self.rounds) == 1 else 's'}"
+        return f"TrainingResult({count} of {type(self.model).__name__}{spent})"
 
     def _repr_html_(self) -> str:
         rows = [round_row(result) for result in self.rounds]
-        return cards.card(f"Training: {len(self.rounds)} rounds", cards.table(ROUND_COLUMNS, rows))
+        count = f"{len(self.rounds)} round{'' if len(self.rounds) == 1 else 's'}"
+        updates = cards.facts({"updates": protection.sentence(self.model.config)})
+        return cards.card(f"Training: {count}", updates, cards.table(ROUND_COLUMNS, rows))
 
     @property
     def epsilon(self) -> float | None:

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from belmont.federated.bounded.record import RoundRecord
     from belmont.registry.protocol import Registry
     from belmont.registry.types import DatasetId
 
@@ -15,7 +18,8 @@ EXAMPLES = """examples:
 The record comes from whoever trained: Path("round-3.json").write_bytes(result.record(3).to_bytes()). Compared with the
 chain: configuration, participants, whose vectors are in the sum, and the hash of each. Where the configuration bounds
 updates, each is proved to be within the bound, and the total is the sum of exactly these. Not shown: that an update was
-computed from records. Exit status 1: refused, with whom it was if that is known.
+computed from records, or that noise was added. Rows are what the hospitals say; with noise, what the chain has.
+Exit status 1: refused, with whom it was if that is known. The chain of belmont up: belmont status says its address.
 """
 
 
@@ -35,7 +39,9 @@ def verify(options: argparse.Namespace) -> int:
 
     from belmont.federated.bounded.record import MAX_RECORD_BYTES, RoundRecord, open_round
     from belmont.federated.errors import FederatedError
+    from belmont.federated.node.noise import read_noise
     from belmont.lab.errors import LabError
+    from belmont.lab.protection import bound_text
     from belmont.registry.chain_registry import ChainRegistry
 
     if not options.record.is_file():
@@ -48,6 +54,7 @@ def verify(options: argparse.Namespace) -> int:
         record = RoundRecord.from_bytes(content)
         opened = open_round(record, registry)
         _, metrics = record.secure.decode(opened.total)
+        noise = read_noise(record.config, record.secure)
     except FederatedError as refused:
         print(json.dumps({"accepted": False, "why": str(refused)}) if options.json else f"REFUSED  {refused}")
         return 1
@@ -59,12 +66,12 @@ def verify(options: argparse.Namespace) -> int:
         "in the sum": ", ".join(inside),
         "left out": ", ".join(_name(registry, each) for each in record.participants if each not in opened.sum.recorded)
         or "nobody",
-        "rows": int(metrics["num-examples"]) if "num-examples" in metrics else "not in a private sum",
+        "rows": int(metrics.get("num-examples", 0)) or _rows(registry, record, opened.sum.recorded),
         "numbers": len(opened.total),
-        "every update": "not bounded"
-        if bounds is None
-        else f"proved: at most {bounds.bound} / 2^{record.secure.fraction_bits} each"
-        + ("" if bounds.squares is None else f", squares at most {bounds.squares}"),
+        "every update": "not bounded" if bounds is None else f"proved: {bound_text(record.secure, bounds)}",
+        "noise": "none: the total is exact"
+        if noise is None
+        else f"each hospital's is to cost {noise.rho_per_round:,} micro-rho; that it was added is not proved",
         "milliseconds": round(1000 * (time.perf_counter() - started)),
     }
     if options.json:
@@ -74,6 +81,18 @@ def verify(options: argparse.Namespace) -> int:
     for name, value in facts.items():
         print(f"  {name:14} {value}")
     return 0
+
+
+def _rows(registry: "Registry", record: "RoundRecord", recorded: "Sequence[DatasetId]") -> int:
+    """Of the versions in the sum, by the chain: with noise, no hospital says how many rows it took."""
+    from belmont.registry.types import UseKind
+
+    rows = 0
+    for use in registry.uses(record.permit_id):
+        if (use.kind, use.n) == (UseKind.ROUND, record.n) and use.dataset_id in recorded:
+            version = registry.version(use.dataset_id, use.version)
+            rows += 0 if version is None else version.rows
+    return rows
 
 
 def _name(registry: "Registry", dataset_id: "DatasetId") -> str:

@@ -106,6 +106,12 @@ def explained(call: Callable[[], T], doing: str) -> T:
         status = error.response.status_code
         raise CoordinatorError(f"{doing}: the coordinator answered {status}{_said(error.response)}", status) from error
     except httpx.HTTPError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "not verified"
+            raise CoordinatorError(
+                f"{doing}: the coordinator's certificate is refused ({why}): is the address one that it names, and "
+                "the authority's file the coordinator's?"
+            ) from error
         kind = type(error).__name__
         raise CoordinatorError(f"{doing}: the coordinator cannot be reached ({kind}): is it running?") from error
     except (ValueError, TypeError, LookupError, RuntimeError, OverflowError) as error:  # what Flower's readers raise

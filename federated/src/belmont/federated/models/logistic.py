@@ -93,13 +93,16 @@ class PrivateSteps:
             plan = plan_release(settings(rho), cells)
             return epsilon_of(MicroRho(plan.rho * rounds), delta, plan, rounds) <= epsilon
 
-        if rounds < 1:
-            raise PrivacyError("steps are at least one")
+        if not isinstance(epsilon, int | float) or not 0 < epsilon < math.inf:
+            raise PrivacyError(f"epsilon is {epsilon!r}: give a number above 0")
+        if type(rounds) is not int or rounds < 1:
+            raise PrivacyError(f"rounds is {rounds!r}: give a whole number of at least 1")
         # The bound for any zCDP is quick, and never below the tighter one.
         rho = _last(lambda rho: zcdp_epsilon(MicroRho(rho * rounds), delta) <= epsilon, 0, MOST_RHO + 1)
         rho = _last(fits, rho, min(2 * rho, MOST_RHO) + 1, close=rho >> 10)
         if rho == 0:
-            raise PrivacyError(f"{rounds} rounds cost more than epsilon {epsilon} at delta {delta}")
+            wanted = f"{rounds} rounds cost more than epsilon {epsilon} at delta {delta}"
+            raise PrivacyError(f"{wanted}: take fewer rounds, or a larger epsilon")
         return PrivateSteps(settings(rho), step, momentum)
 
 
