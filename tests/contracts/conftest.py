@@ -331,7 +331,7 @@ AREA_WRITES = {
 """What the areas of a registry write; what the model has nothing of (code, signatures for a chain) is left out."""
 AREAS = {"rules", "consents", "identities", "relay", "credits"}
 PUBLIC = {each for each in vars(ChainRegistry) if not each.startswith("_")}
-WRITES = {each for each in PUBLIC if hasattr(Registry, each)} - {"as_", "address", *AREAS}
+WRITES = {each for each in PUBLIC if hasattr(Registry, each)} - {"as_", "address", "signer", *AREAS}
 
 
 def model_of(registry: ChainRegistry, shelf: Any, now: int) -> SimulatedRegistry:
