@@ -182,7 +182,9 @@ def test_a_configuration_reads_back_whatever_its_paths_have_in_them(
     tmp_path_factory: pytest.TempPathFactory, home: str, member: str, chain: str, address: str, weaker: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("config").resolve()
-    config = HospitalConfig(folder / home, member, chain, address, folder / f"{home}.pem", "isolated", tuple(weaker))
+    config = HospitalConfig(
+        folder / home, member, chain, f"{address}:1", folder / f"{home}.pem", "isolated", tuple(weaker)
+    )
     path = folder / "hospital.toml"
     path.write_text(config.to_toml(), encoding="utf-8", newline="")
     assert HospitalConfig.read(path) == config
@@ -190,7 +192,7 @@ def test_a_configuration_reads_back_whatever_its_paths_have_in_them(
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", 'x"\nmember = "hospital-2', "\x7f", "\\u0041"])
 def test_a_path_says_nothing_else_than_a_path(tmp_path: Path, name: str) -> None:
-    config = HospitalConfig(tmp_path / name, "hospital-1", "c", "a", tmp_path / "x.pem", "isolated", ())
+    config = HospitalConfig(tmp_path / name, "hospital-1", "c", "a:1", tmp_path / "x.pem", "isolated", ())
     path = tmp_path / "hospital.toml"
     path.write_text(config.to_toml(), encoding="utf-8", newline="")
     assert HospitalConfig.read(path) == config

@@ -293,7 +293,7 @@ class TestDisputes:
             return values, honest.proof
 
         lie(refuted.nodes[1], elsewhere)
-        self._account_with(refuted.nodes[1], refuted, 3, twisted)
+        self._account_with(monkeypatch, refuted.nodes[1], refuted, 3, twisted)
         with closing(refuted.grid()) as grid, pytest.raises(RoundRefuted) as caught:
             training(refuted, grid).round()
         assert caught.value.verdict.liars == {refuted.participants[1]}
@@ -336,7 +336,7 @@ class TestDisputes:
         assert refusal(settle((two, bytes(changed)))) is Reason.REQUEST_MALFORMED
 
     @staticmethod
-    def _account_with(node: HospitalNode, scene: Any, other: int, shift: int) -> None:
+    def _account_with(monkeypatch: Any, node: HospitalNode, scene: Any, other: int, shift: int) -> None:
         """Let a node commit to its pair's mask with ``other``, and ``shift`` more in the first element."""
         from belmont.federated.node import bounded as module
         from belmont.zk.bounded.encoding import read_points, write_points
@@ -355,7 +355,7 @@ class TestDisputes:
             points[0] = multiply_sum([points[0], extra], [1, 1])
             return replace(found, points=dict(found.points) | {peer: write_points(points)})
 
-        pytest.MonkeyPatch().setattr(module, "account_of", account_of)
+        monkeypatch.setattr(module, "account_of", account_of)
 
 
 def _refuses(asked: Any) -> Any:
