@@ -28,6 +28,8 @@ from belmont.federated.errors import CoordinatorError
 from belmont.federated.node.node import HospitalNode
 
 STAND_BY_SECONDS = 10.0
+FETCHED_SECONDS = 2.0
+"""Within which a reply is fetched by whoever waits for it."""
 MOST_ATTEMPTS = 5
 """At handing one reply to the coordinator."""
 
@@ -69,6 +71,7 @@ class SuperNode:
         self._stopped = False
         self._unsent: Message | None = None
         self._attempts = 0
+        self._sent_at = -FETCHED_SECONDS
         self._instance = secrets.token_hex(16)
         self._joined_before = False
         self.is_idle = True
@@ -120,6 +123,8 @@ class SuperNode:
                     self.is_idle = False
                     self._unsent = self._answer(fleet, message)
                 self.is_idle = self._unsent is None
+            # Flower gives nobody a reply of a node that has left: the last one is fetched first.
+            time.sleep(max(0.0, self._sent_at + FETCHED_SECONDS - time.monotonic()))
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -131,6 +136,7 @@ class SuperNode:
         self._attempts += 1
         try:
             fleet.send(reply)
+            self._sent_at = time.monotonic()
         except CoordinatorError as error:
             if error.may_pass and self._attempts < MOST_ATTEMPTS:
                 raise
