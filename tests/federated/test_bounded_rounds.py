@@ -27,6 +27,7 @@ from belmont.federated.errors import (
 )
 from belmont.federated.models.logistic import logistic_bundle, logistic_config
 from belmont.federated.models.training import Training
+from belmont.federated.node import bounded as module
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.requests import ACCOUNT, SETTLE, UNMASK, Claim, after_content
 from belmont.federated.node.secure import SecureRounds
@@ -34,9 +35,12 @@ from belmont.federated.secagg.groups import scalars
 from belmont.federated.secagg.masking import mask_scalars
 from belmont.registry.reasons import Reason
 from belmont.registry.types import UseKind
+from belmont.zk.bounded.encoding import read_points, write_points
 from belmont.zk.bounded.proof import prove_update
 from belmont.zk.bounded.update import commit_vector
+from belmont.zk.curve import multiply_sum
 from belmont.zk.field import ORDER
+from belmont.zk.srs import reference_string
 
 FEATURES = ("age", "hba1c", "systolic")
 BOUNDS = UpdateBounds(2**31 - 1)
@@ -279,12 +283,7 @@ def test_bounds_need_a_secure_sum() -> None:
 class TestDisputes:
     """Both ends of a pair say something else of their mask: one of them lies, and which is proved."""
 
-    @pytest.fixture
-    def refuted(self, bounded: Any) -> Any:
-        """Hospital 1 masks towards hospital 3 with what is not their mask, and gives an account of that."""
-        return bounded
-
-    def test_who_says_another_mask_than_the_pairs_is_named(self, refuted: Any, monkeypatch: Any) -> None:
+    def test_who_says_another_mask_than_the_pairs_is_named(self, bounded: Any, monkeypatch: Any) -> None:
         twisted = 5
 
         def elsewhere(statement: Any, vector: Any, honest: Any) -> Any:
@@ -292,44 +291,44 @@ class TestDisputes:
             values[0] = (values[0] + twisted) % ORDER
             return values, honest.proof
 
-        lie(refuted.nodes[1], elsewhere)
-        self._account_with(monkeypatch, refuted.nodes[1], refuted, 3, twisted)
-        with closing(refuted.grid()) as grid, pytest.raises(RoundRefuted) as caught:
-            training(refuted, grid).round()
-        assert caught.value.verdict.liars == {refuted.participants[1]}
+        lie(bounded.nodes[1], elsewhere)
+        self._account_with(monkeypatch, bounded.nodes[1], bounded, 3, twisted)
+        with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
+            training(bounded, grid).round()
+        assert caught.value.verdict.liars == {bounded.participants[1]}
 
-    def test_a_hospital_that_gives_no_account_is_named(self, refuted: Any) -> None:
-        lie(refuted.nodes[1], other_vector)
-        node = refuted.nodes[1]
+    def test_a_hospital_that_gives_no_account_is_named(self, bounded: Any) -> None:
+        lie(bounded.nodes[1], other_vector)
+        node = bounded.nodes[1]
         object.__setattr__(node._disputes, "answered", _refuses)
-        with closing(refuted.grid()) as grid, pytest.raises(RoundRefuted, match="no account") as caught:
-            training(refuted, grid).round()
-        assert caught.value.verdict.liars == {refuted.participants[1]}
+        with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted, match="no account") as caught:
+            training(bounded, grid).round()
+        assert caught.value.verdict.liars == {bounded.participants[1]}
 
-    def test_an_account_that_another_signed_names_its_hospital(self, refuted: Any) -> None:
-        lie(refuted.nodes[1], other_vector)
-        node = refuted.nodes[1]
-        object.__setattr__(node._disputes, "account", refuted.consortium.hospitals[0])
-        with closing(refuted.grid()) as grid, pytest.raises(RoundRefuted, match="not signed by it") as caught:
-            training(refuted, grid).round()
-        assert caught.value.verdict.liars == {refuted.participants[1]}
+    def test_an_account_that_another_signed_names_its_hospital(self, bounded: Any) -> None:
+        lie(bounded.nodes[1], other_vector)
+        node = bounded.nodes[1]
+        object.__setattr__(node._disputes, "account", bounded.consortium.hospitals[0])
+        with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted, match="not signed by it") as caught:
+            training(bounded, grid).round()
+        assert caught.value.verdict.liars == {bounded.participants[1]}
 
-    def test_a_pairs_secret_is_shown_only_where_a_peer_signed_another_mask(self, refuted: Any) -> None:
-        with closing(refuted.grid()) as grid:
-            trained = training(refuted, grid)
+    def test_a_pairs_secret_is_shown_only_where_a_peer_signed_another_mask(self, bounded: Any) -> None:
+        with closing(bounded.grid()) as grid:
+            trained = training(bounded, grid)
             trained.round()
-            packages = trained._secure.packages(claim_of(refuted))
+            packages = trained._secure.packages(claim_of(bounded))
         given = {}
-        for i, each in enumerate(refuted.participants):
-            content = after_content(claim_of(refuted), refuted.config, packages[each])
-            given[each] = ask(refuted, i, ACCOUNT, content).content["account"]["account"]
-        one, two = refuted.participants[:2]
+        for i, each in enumerate(bounded.participants):
+            content = after_content(claim_of(bounded), bounded.config, packages[each])
+            given[each] = ask(bounded, i, ACCOUNT, content).content["account"]["account"]
+        one, two = bounded.participants[:2]
 
         def settle(account: tuple[Any, bytes] | None) -> Any:
-            content = after_content(claim_of(refuted), refuted.config, packages[one], account=account)
-            return ask(refuted, 0, SETTLE, content)
+            content = after_content(claim_of(bounded), bounded.config, packages[one], account=account)
+            return ask(bounded, 0, SETTLE, content)
 
-        for forged in (None, (two, given[two]), (one, given[one]), (two, given[refuted.participants[2]]), (two, b"")):
+        for forged in (None, (two, given[two]), (one, given[one]), (two, given[bounded.participants[2]]), (two, b"")):
             assert refusal(settle(forged)) is Reason.REQUEST_MALFORMED
         changed = bytearray(given[two])
         changed[120] ^= 1
@@ -338,11 +337,6 @@ class TestDisputes:
     @staticmethod
     def _account_with(monkeypatch: Any, node: HospitalNode, scene: Any, other: int, shift: int) -> None:
         """Let a node commit to its pair's mask with ``other``, and ``shift`` more in the first element."""
-        from belmont.federated.node import bounded as module
-        from belmont.zk.bounded.encoding import read_points, write_points
-        from belmont.zk.curve import multiply_sum
-        from belmont.zk.srs import reference_string
-
         honest = module.account_of
         liar, peer = node.dataset_id, scene.participants[other]
 

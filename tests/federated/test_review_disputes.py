@@ -18,6 +18,7 @@ from belmont.federated.bounded.blame import pair_context
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import QueryError, RoundRefuted
 from belmont.federated.exchange import Exchange
+from belmont.federated.gate.ledger import Ledger
 from belmont.federated.node import secure as node_secure
 from belmont.federated.node.requests import ACCOUNT, DEAL, SETTLE, UNMASK, after_content, deal_content, round_content
 from belmont.federated.query import pair_proof as pairs
@@ -166,36 +167,49 @@ def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_tha
     assert not np.array_equal(opened, seen[bounded.participants[0]]), "hospital 0's update was read"
 
 
-def test_a_liar_that_replaces_its_keys_before_the_dispute_has_nobody_else_named(bounded: Any, monkeypatch: Any) -> None:
-    lie(bounded.nodes[2], other_vector)
-    asked = Exchange.ask
-
-    def ask_later(self: Any, message_type: str, *rest: Any) -> Any:
-        if message_type == ACCOUNT:
-            new = X25519PrivateKey.generate().public_key().public_bytes_raw()
-            bounded.registry.as_(bounded.consortium.hospitals[2]).replace_keys(new, bytes(32))
-        return asked(self, message_type, *rest)
-
-    monkeypatch.setattr(Exchange, "ask", ask_later)
-    with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
-        training(bounded, grid).round()
-    assert caught.value.verdict.liars == {bounded.participants[2]}
+def replace_keys(scene: Any) -> None:
+    """Packages of before would not open by its key of now."""
+    new = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    scene.registry.as_(scene.consortium.hospitals[2]).replace_keys(new, bytes(32))
 
 
-def test_a_liar_that_withdraws_before_the_dispute_has_nobody_else_named(bounded: Any, monkeypatch: Any) -> None:
+def withdraw(scene: Any) -> None:
     """Hospitals would refuse their accounts, since the permit no longer covers every participant."""
-    lie(bounded.nodes[2], other_vector)
+    scene.registry.as_(scene.consortium.hospitals[2]).withdraw(scene.permit, scene.participants[2])
+
+
+def liars_after(scene: Any, monkeypatch: Any, escape: Any) -> Any:
+    """Who is named where hospital 2 lies, and changes the chain before accounts are asked for."""
+    lie(scene.nodes[2], other_vector)
     asked = Exchange.ask
 
     def ask_later(self: Any, message_type: str, *rest: Any) -> Any:
         if message_type == ACCOUNT:
-            bounded.registry.as_(bounded.consortium.hospitals[2]).withdraw(bounded.permit, bounded.participants[2])
+            escape(scene)
         return asked(self, message_type, *rest)
 
     monkeypatch.setattr(Exchange, "ask", ask_later)
-    with closing(bounded.grid()) as grid, pytest.raises(RoundRefuted) as caught:
-        training(bounded, grid).round()
-    assert caught.value.verdict.liars == {bounded.participants[2]}
+    with closing(scene.grid()) as grid, pytest.raises(RoundRefuted) as caught:
+        training(scene, grid).round()
+    return caught.value.verdict.liars
+
+
+@pytest.mark.parametrize("escape", [replace_keys, withdraw])
+def test_a_liar_that_changes_the_chain_has_others_named_where_nodes_go_by_the_chain_of_then(
+    bounded: Any, monkeypatch: Any, escape: Any
+) -> None:
+    """The unprotected form: packages open by the keys of now, and the permit is decided on anew."""
+    monkeypatch.setattr(Ledger, "mask_keys", lambda self, permit_id, n: None)
+    for node in bounded.nodes:
+        object.__setattr__(node._disputes, "answered", node._secure.answered)
+    assert liars_after(bounded, monkeypatch, escape) - {bounded.participants[2]}
+
+
+@pytest.mark.parametrize("escape", [replace_keys, withdraw])
+def test_a_liar_that_changes_the_chain_before_the_dispute_has_nobody_else_named(
+    bounded: Any, monkeypatch: Any, escape: Any
+) -> None:
+    assert liars_after(bounded, monkeypatch, escape) == {bounded.participants[2]}
 
 
 def test_a_liar_is_named_also_where_another_account_does_not_come(bounded: Any, monkeypatch: Any) -> None:

@@ -73,7 +73,8 @@ def test_a_coordinator_that_ends_and_starts_again_is_waited_for(deployment: Any)
     assert rounds_charged(scene, permit) == [2, 2, 2, 2]
 
 
-def test_a_chain_that_is_away_for_a_while_is_waited_for(deployment: Any) -> None:
+@pytest.mark.parametrize("restarts", [False, True], ids=["chain alone", "coordinator starts again"])
+def test_a_chain_that_is_away_for_a_while_is_waited_for(deployment: Any, restarts: bool) -> None:
     scene = deployment.scene
     permit = scene.issue()
     with closing(deployment.grid()) as grid:
@@ -81,10 +82,12 @@ def test_a_chain_that_is_away_for_a_while_is_waited_for(deployment: Any) -> None
         trained.round()
         scene.open_round(permit, n=2, model=trained.model)
         scene.registry.set_reachable(False)
-        back = later(2, lambda: scene.registry.set_reachable(True))
-        content = trained._exchange.ask("train", 2, content_of(scene, permit, trained))[1]
+        if restarts:
+            deployment.restart_coordinator()
+        back = later(3 if restarts else 2, lambda: scene.registry.set_reachable(True))
+        outcomes = trained._exchange.ask("train", 2, content_of(scene, permit, trained))[1]
         back.join()
-    assert all(hospital.answered for hospital in content)
+    assert all(hospital.answered for hospital in outcomes)
     assert rounds_charged(scene, permit) == [2, 2, 2, 2]
 
 
@@ -144,22 +147,6 @@ def test_a_node_that_was_not_there_when_the_run_started_is_found_once_it_is(depl
         back.join()
     assert all(hospital.answered for hospital in result.hospitals)
     assert rounds_charged(scene, permit) == [1, 1, 1, 1]
-
-
-def test_a_coordinator_that_starts_again_while_the_chain_is_away_is_waited_for(deployment: Any) -> None:
-    scene = deployment.scene
-    permit = scene.issue()
-    with closing(deployment.grid()) as grid:
-        trained = patient_training(scene, grid, permit)
-        trained.round()
-        scene.open_round(permit, n=2, model=trained.model)
-        scene.registry.set_reachable(False)
-        deployment.restart_coordinator()
-        back = later(3, lambda: scene.registry.set_reachable(True))
-        outcomes = trained._exchange.ask("train", 2, content_of(scene, permit, trained))[1]
-        back.join()
-    assert all(hospital.answered for hospital in outcomes)
-    assert rounds_charged(scene, permit) == [2, 2, 2, 2]
 
 
 def test_a_node_that_is_told_to_end_while_it_computes_hands_over_its_answer_first(

@@ -17,11 +17,10 @@ import struct
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from eth_account.messages import encode_typed_data
-from eth_utils.crypto import keccak
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.typed_data import digest_of, sign
 from belmont.registry.identities.recovery import signer_of
 from belmont.registry.protocol import Registry
 from belmont.registry.types import Address, DatasetId
@@ -29,7 +28,7 @@ from belmont.registry.types import Address, DatasetId
 ASKED_BY = "asked-by"
 SIGNATURE_BYTES = 65
 _SIGNATURE = "signature"
-_DOMAIN = {"name": "Belmont request to a hospital", "version": "1"}
+_DOMAIN = "Belmont request to a hospital"
 _TYPES = {
     "Request": [
         {"name": "consortium", "type": "string"},
@@ -64,8 +63,7 @@ class Signing:
         for dataset_id, content in contents.items():
             hashed = _content_hash({name: known[id(record)] for name, record in content.items()})
             digest = request_digest(self._consortium, dataset_id, message_type, hashed)
-            signature = bytes(self._signer.unsafe_sign_hash(digest).signature)
-            found[dataset_id] = with_signature(content, signature)
+            found[dataset_id] = with_signature(content, sign(self._signer, digest))
         return found
 
 
@@ -100,8 +98,7 @@ def request_digest(consortium: str, dataset_id: DatasetId, message_type: str, co
         "messageType": message_type,
         "content": content_hash,
     }
-    typed = encode_typed_data(_DOMAIN, _TYPES, values)
-    return bytes(keccak(b"\x19" + typed.version + typed.header + typed.body))
+    return digest_of(_DOMAIN, _TYPES, values)
 
 
 def record_hash(record: object) -> bytes:

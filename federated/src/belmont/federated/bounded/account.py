@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from eth_account import Account as EthAccount
-from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from belmont.federated.errors import QueryError, SecAggError
@@ -23,6 +21,8 @@ from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, scalars
 from belmont.federated.secagg.masking import pair_stream
 from belmont.federated.secagg.setup import Joined
+from belmont.federated.typed_data import digest_of, sign
+from belmont.registry.identities.recovery import signer_of
 from belmont.registry.protocol import Registry
 from belmont.registry.types import Address, DatasetId
 from belmont.zk.bounded.dispute import commit_elements
@@ -33,7 +33,7 @@ from belmont.zk.errors import ProofMalformed
 from belmont.zk.field import N
 
 SIGNATURE_BYTES = 65
-_DOMAIN = {"name": "Belmont bounded update", "version": "1"}
+_DOMAIN = "Belmont bounded update"
 _TYPES = {
     "Account": [
         {"name": "consortium", "type": "string"},
@@ -82,14 +82,11 @@ class MaskAccount:
 
     def signed(self, account: LocalAccount, context: Context, recorded: bytes) -> "MaskAccount":
         """The same with the account's signature (2)."""
-        return replace(self, signature=bytes(account.sign_message(self._message(context, recorded)).signature))
+        return replace(self, signature=sign(account, self._digest(context, recorded)))
 
     def signer(self, context: Context, recorded: bytes) -> Address | None:
         """Whose signature this is; None if it is nobody's."""
-        try:
-            return Address(str(EthAccount.recover_message(self._message(context, recorded), signature=self.signature)))
-        except Exception:  # eth-account raises several kinds for bytes that are no signature
-            return None
+        return signer_of(self._digest(context, recorded), self.signature)
 
     def commitments(self, other: DatasetId, shape: Shape) -> tuple[G1, ...]:
         """The points of one pair. Raises SecAggError for what are none."""
@@ -105,7 +102,7 @@ class MaskAccount:
         except QueryError as error:
             raise SecAggError(f"its account does not prove its mask key: {error}") from error
 
-    def _message(self, context: Context, recorded: bytes) -> SignableMessage:
+    def _digest(self, context: Context, recorded: bytes) -> bytes:
         values = {
             "consortium": context.consortium,
             "context": context.digest,
@@ -113,7 +110,7 @@ class MaskAccount:
             "recorded": recorded,
             "content": hashlib.sha256(self.content()).digest(),
         }
-        return encode_typed_data(_DOMAIN, _TYPES, values)
+        return digest_of(_DOMAIN, _TYPES, values)
 
 
 def is_signed(registry: Registry, account: MaskAccount, context: Context, recorded: bytes) -> bool:

@@ -192,10 +192,23 @@ def recorded_hashes(registry: Registry, permit_id: PermitId, n: int) -> dict[Dat
     return found
 
 
-def open_round(record: RoundRecord, registry: Registry) -> OpenedRound:
-    """The total of a round, checked in every part. Raises FederatedError; RoundRefuted where a hospital lied."""
+Updates = Mapping[DatasetId, UpdateCommitment]
+"""What hospitals are bound to by proofs that were verified; nothing where updates are not bounded."""
+
+
+def check_delivered(record: RoundRecord, registry: Registry) -> Updates:
+    """All that can be checked before shares are there (2, 4). Raises FederatedError, which names whose fault it is."""
     check_vectors(record, registry)
-    updates = check_updates(record, record.context(registry))
+    return check_updates(record, record.context(registry))
+
+
+def open_round(record: RoundRecord, registry: Registry, updates: Updates | None = None) -> OpenedRound:
+    """The total of a round, checked in every part. Raises FederatedError; RoundRefuted where a hospital lied.
+
+    ``updates`` are what ``check_delivered`` gave of the same vectors and proofs, where the caller did that before.
+    """
+    if updates is None:
+        updates = check_delivered(record, registry)
     opened = unmasked(record, registry)
     if record.bounds is None:
         return OpenedRound(opened.total, opened, ())

@@ -24,8 +24,8 @@ from belmont.federated.bounded.blame import Verdict, judge
 from belmont.federated.bounded.record import (
     Delivered,
     RoundRecord,
+    check_delivered,
     check_updates,
-    check_vectors,
     open_round,
     recorded_hashes,
     unmasked,
@@ -116,16 +116,15 @@ class SecureRounds:
             delivered,
             {},
         )
-        check_vectors(record, registry)  # 2
-        check_updates(record, context)  # 5
-        updates, packages = self._updates(record), self.packages(claim)
-        asked = {each: after_content(claim, self._config, packages[each], updates) for each in inside}
+        updates = check_delivered(record, registry)  # 2, 5
+        proofs, packages = self._proofs(record), self.packages(claim)
+        asked = {each: after_content(claim, self._config, packages[each], proofs) for each in inside}
         answers, outcomes = self._exchange.ask(UNMASK, claim.n, asked, inside)
         if len(answers) < context.threshold:
             raise RoundRefused(claim.n, outcomes)
         record = replace(record, shares={each: _shares(answer) for each, answer in answers.items()})
         try:
-            opened = open_round(record, registry)
+            opened = open_round(record, registry, updates)
         except RoundRefuted as error:
             raise RoundRefuted(claim.n, error.why, record, self._verdict(claim, record)) from error
         arrays, metrics = self._secure.decode(opened.total)
@@ -133,7 +132,7 @@ class SecureRounds:
             metrics = {ROWS_METRIC: float(self._registered_rows(claim, opened.sum.recorded))}  # 7
         return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
 
-    def _updates(self, record: RoundRecord) -> list[tuple[bytes, bytes]] | None:
+    def _proofs(self, record: RoundRecord) -> list[tuple[bytes, bytes]] | None:
         """What hospitals verify of each other's updates."""
         if self._bounds is None:
             return None
@@ -162,7 +161,7 @@ class SecureRounds:
                 if account is None:
                     continue
                 signed = peer, account.to_bytes()
-                asked = after_content(claim, self._config, packages[own], self._updates(record), signed)
+                asked = after_content(claim, self._config, packages[own], self._proofs(record), signed)
                 answer, _ = self._exchange.ask(SETTLE, claim.n, {own: asked}, (own,))
                 if own in answer:
                     with suppress(FederatedError):

@@ -12,8 +12,6 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from flwr.app import ConfigRecord, RecordDict
 
@@ -22,6 +20,8 @@ from belmont.federated.hashes import answer_hash
 from belmont.federated.query.bfv import MAX_CIPHERTEXT_BYTES
 from belmont.federated.query.evidence import MAX_EVIDENCE_BYTES
 from belmont.federated.query.masks import MaskContext
+from belmont.federated.typed_data import digest_of, sign
+from belmont.registry.identities.recovery import signer_of
 from belmont.registry.types import Address, DatasetId
 from belmont.zk.curve import COMPRESSED_BYTES, G1, is_infinity, parse_compressed
 from belmont.zk.errors import ZkError
@@ -30,7 +30,7 @@ SIGNATURE_BYTES = 65
 HASH_BYTES = 32
 MAX_CELLS = 8_192
 _FIELDS = ("ciphertext", "version", "evidence", "openings", "seed-hashes", "signature")
-_DOMAIN = {"name": "Belmont encrypted query", "version": "1"}
+_DOMAIN = "Belmont encrypted query"
 _TYPES = {
     "Answer": [
         {"name": "consortium", "type": "string"},
@@ -74,16 +74,11 @@ class SignedAnswer:
 
     def signed(self, account: LocalAccount, context: MaskContext, dataset_id: DatasetId) -> "SignedAnswer":
         """The same answer with the account's signature."""
-        signature = account.sign_message(_message(self, context, dataset_id)).signature
-        return replace(self, signature=bytes(signature))
+        return replace(self, signature=sign(account, _digest(self, context, dataset_id)))
 
     def signer(self, context: MaskContext, dataset_id: DatasetId) -> Address | None:
         """Whose signature this is for that query and dataset; None if it is nobody's."""
-        try:
-            found = Account.recover_message(_message(self, context, dataset_id), signature=self.signature)
-        except Exception:  # eth-account raises several kinds for bytes that are no signature
-            return None
-        return Address(str(found))
+        return signer_of(_digest(self, context, dataset_id), self.signature)
 
     def masked_openings(self, cells: int) -> list[G1]:
         """X for each cell. Raises QueryError unless there are as many, each a point of the subgroup."""
@@ -135,7 +130,7 @@ class SignedAnswer:
         )
 
 
-def _message(answer: SignedAnswer, context: MaskContext, dataset_id: DatasetId) -> SignableMessage:
+def _digest(answer: SignedAnswer, context: MaskContext, dataset_id: DatasetId) -> bytes:
     values = {
         "consortium": context.consortium,
         "permit": context.permit_id,
@@ -144,7 +139,7 @@ def _message(answer: SignedAnswer, context: MaskContext, dataset_id: DatasetId) 
         "dataset": bytes(dataset_id),
         "content": hashlib.sha256(answer.content()).digest(),
     }
-    return encode_typed_data(_DOMAIN, _TYPES, values)
+    return digest_of(_DOMAIN, _TYPES, values)
 
 
 def _read(answer: Any, name: str, most: int) -> bytes:
