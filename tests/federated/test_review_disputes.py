@@ -136,9 +136,8 @@ def divided(proof: PairProof) -> bytes:
     return pairs._u_of(pairs._times(pow(FACTOR, -1, pairs.L), point)).to_bytes(32, "little")
 
 
-def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_that_hospital(
-    bounded: Any, monkeypatch: Any
-) -> None:
+def played(bounded: Any, monkeypatch: Any) -> tuple[Colluders, list[bytes], Any]:
+    """The colluders' round up to the dispute: masked vectors, and what hospital 0's update was."""
     seen: dict[Any, Any] = {}
     honest = node_secure.prove
 
@@ -148,12 +147,17 @@ def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_tha
 
     monkeypatch.setattr(node_secure, "prove", prove)
     colluders = Colluders(bounded)
-    values = colluders.record_all()
+    return colluders, colluders.record_all(), seen[bounded.participants[0]]
+
+
+def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_reads_it_where_keys_are_not_proved(
+    bounded: Any, monkeypatch: Any
+) -> None:
+    """The unprotected form: a pair's secret is proved to whoever signed another mask."""
+    monkeypatch.setattr(MaskAccount, "check_key", lambda self, context, key: None)
+    colluders, values, update = played(bounded, monkeypatch)
     seeds = colluders.seeds()
     replies = [colluders.settled(i) for i in range(3)]
-    if not all(reply.has_content() for reply in replies):
-        assert all(refusal(reply) is Reason.REQUEST_MALFORMED for reply in replies)
-        return
     proofs = [PairProof.from_bytes(reply.content["pair"]["proof"]) for reply in replies]
     context, shape = colluders.context, colluders.shape
     with_three = check_pair(proofs[0], colluders.publics[0].key, colluders.publics[3].key, pair_context(context, 0, 3))
@@ -163,8 +167,16 @@ def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_does_not_read_tha
     for other, shared in secrets_of_0.items():
         stream = pair_stream(context, colluders.transcript, colluders.layout_hash, 0, other, shared)
         SCALARS.add_stream(read, stream, -pair_sign(0, other))
-    opened = shape.unpack([[int(x) for x in read[:4032]]])[: len(seen[bounded.participants[0]])]
-    assert not np.array_equal(opened, seen[bounded.participants[0]]), "hospital 0's update was read"
+    opened = shape.unpack([[int(x) for x in read[:4032]]])[: len(update)]
+    assert np.array_equal(opened, update), "the attack does not work where nothing stops it"
+
+
+def test_a_peer_that_deals_a_multiple_of_another_hospitals_key_is_shown_no_secret(
+    bounded: Any, monkeypatch: Any
+) -> None:
+    colluders, _, _ = played(bounded, monkeypatch)
+    colluders.seeds()
+    assert all(refusal(colluders.settled(i)) is Reason.REQUEST_MALFORMED for i in range(3))
 
 
 def replace_keys(scene: Any) -> None:
