@@ -3,8 +3,8 @@
 1. Gain is that of Chen and Guestrin (KDD 2016), equation 7, without their gamma:
    GL^2 / (HL + l2) + GR^2 / (HR + l2) - G^2 / (H + l2), halved.
 2. An ordered feature is cut between two bins; bin 0, the missing values, is tried on either side (their algorithm 3).
-   Where nobody in the node lacks the value, the larger side is the default. A column of two values that is never missing
-   has bins 0 and 1, and splits between them.
+   Where nobody in the node lacks the value, the larger side is the default. A column of two values that is never
+   missing has bins 0 and 1, and splits between them.
 3. A categorical feature's bins are sorted by G / (H + l2) and cut once: of all subsets, the best is among these
    (Fisher, J Am Stat Assoc 53:789, 1958, for squared loss and l2 = 0). Missing is a category; one that does not occur
    in the node goes to the larger side.
@@ -98,11 +98,10 @@ def best_split(histogram: Floats, bins: Bins, features: Sequence[int], rules: Ru
         return None
     at = int(np.argmax(gains >= best * (1 - CLOSE)))  # 4
     gain, sums = float(gains[at]), left[at]
-    for feature, candidates in found:
-        if at < len(candidates.sums):
-            break
-        at -= len(candidates.sums)
-    goes_left = candidates.left[at].copy()
+    ends = np.cumsum([len(candidates.sums) for _, candidates in found])
+    place = int(np.searchsorted(ends, at, side="right"))
+    feature, candidates = found[place]
+    goes_left = candidates.left[at - int(ends[place])].copy()
     start = bins.starts[feature]
     empty = histogram[start : start + bins.sizes[feature], 0] < 0.5
     larger_is_left = bool(2 * sums[0] >= total[0])

@@ -2,25 +2,24 @@
 
 Chen and Guestrin, "XGBoost" (KDD 2016), and Ke et al., "LightGBM" (NeurIPS 2017), grow trees from sums of gradients and
 Hessians by node, feature and bin. Hospitals' sums add up to those of the pooled rows, and bins are cut at codes that
-the configuration names, alike at every hospital. So federated trees are the pooled ones: the same splits, and leaf values
-to what fixed-point sums round (`secagg.encoding`, 2^-33 for each hospital and sum).
+the configuration names, alike at every hospital. So federated trees are the pooled ones: the same splits, and leaf
+values to what fixed-point sums round (`secagg.encoding`, 2^-33 for each hospital and sum).
 
-1. **One round a level**: ``trees / trees_a_step * max_depth`` rounds at most. A level of leaves needs none, since the sums
-   of a split's two sides are known when it is chosen. A step whose trees cannot be split further ends early.
+1. **One round a level**: ``trees / parallel * max_depth`` rounds at most. The level of leaves needs none, since the
+   sums of a split's two sides are known when it is chosen. A step whose trees cannot be split further ends early.
    Subtracting siblings (LightGBM) would halve what is sent, and save no round.
 2. **No round for the start.** The first is asked of a model that predicts 0. From counts and gradients follow the
    outcome's mean and, with it, the sums at a model that predicts the mean: all rows have the same prediction.
 3. **Trees side by side** save rounds: with ``parallel`` = m, m trees are grown on the same gradients, each on features
-   drawn by ``seed`` (``max_features``), and each moves the prediction by 1/m (boosted forests; Breiman 2001, section 1).
+   drawn by ``seed`` (``max_features``), and each moves the prediction by 1/m of a step: a small forest is boosted.
    With softmax one tree of each class is always grown side by side (Friedman 2001, algorithm 6).
 4. **Training goes on from the arrays alone**: finished trees, the trees being grown, and where they are.
 5. Rows are never drawn: each random subset would be one more question on nearly the same patients.
-6. With noise these sums are refused: each row's part would be an array of nodes x bins, and its norm grows with the
-   features (docs/models of trees: `private_refusal`).
+6. With noise there is no tree of more than one level (`belmont.federated.models.tree_noise` says why).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -161,7 +160,7 @@ def grow(plan: TreePlan) -> Combine:
 
     def combine(model: Arrays, updates: Sequence[Update]) -> Arrays:
         histogram = _total(plan, updates)
-        grown = {name: np.array(array, np.float64) for name, array in model.items()}
+        grown: Arrays = {name: np.array(array, np.float64) for name, array in model.items()}
         first, level = at(model)
         if first >= len(grown["feature"]):
             raise FederatedError("all trees are grown: nothing is left to do")
@@ -174,7 +173,7 @@ def grow(plan: TreePlan) -> Combine:
             is_split |= _grow_level(plan, grown, first + slot, level, histogram[slot])
         is_done = not is_split or level + 1 == plan.max_depth  # 1
         grown["at"] = np.array([first + plan.step, 0.0] if is_done else [first, level + 1.0])
-        return dict(grown)
+        return grown
 
     return combine
 
@@ -208,7 +207,7 @@ def node_of(model: Arrays, tree: int, bins: NDArray[np.int64]) -> NDArray[np.int
 
 
 def scores(model: Arrays, bins: NDArray[np.int64], trees: int | None = None) -> Floats:
-    """Log-odds, or predicted values, of shape (rows, classes), by the complete trees, or the first ``trees`` of them."""
+    """Log-odds or values, of shape (rows, classes), by the complete trees or the first ``trees`` of them."""
     classes = len(model["base"])
     found = np.tile(np.asarray(model["base"], np.float64), (len(bins), 1))
     complete = min(at(model)[0], len(model["feature"]))
@@ -244,10 +243,10 @@ def _base(plan: TreePlan, roots: Floats) -> Floats:
     if plan.loss == "logistic":
         if not 0 < counts[0] < rows[0]:
             raise FederatedError("all patients have the same outcome: there is nothing to tell apart")
-        return np.log(share / (1 - share))
+        return np.asarray(np.log(share / (1 - share)))
     if counts.min() < 1:
         raise FederatedError(f"no patient has outcome {int(np.argmin(counts))}: give fewer classes")
-    return np.log(share)
+    return np.asarray(np.log(share))
 
 
 def _moved(plan: TreePlan, roots: Floats, base: Floats) -> Floats:
@@ -292,7 +291,7 @@ def _packed(left: NDArray[np.bool_], words: int) -> Floats:
     """Sides of bins as numbers of ``WORD_BITS`` bits, the lowest bin first."""
     padded = np.zeros(words * WORD_BITS, bool)
     padded[: len(left)] = left
-    return (padded.reshape(words, WORD_BITS) * 2.0 ** np.arange(WORD_BITS)).sum(axis=1)
+    return np.asarray((padded.reshape(words, WORD_BITS) * 2.0 ** np.arange(WORD_BITS)).sum(axis=1))
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:

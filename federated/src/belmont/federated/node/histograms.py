@@ -9,18 +9,21 @@ A study's code that grows trees asks for them here (`tree_histograms`); ``k`` is
 2. A split sends a whole group to one side, that of the bin where it counts. So each node has no row of this hospital,
    or at least ``k``, whatever the split.
 3. Two siblings have the same groups, each of at least ``k`` rows or none in either, and each is made of whole groups of
-   their parent. So the sums of parent and siblings may be subtracted from each other: along a feature that again gives
-   sums over no row or at least ``k``. Groups made for each node alone do not stand that
-   (tests/federated/models/test_tree_histograms.py).
+   their parent. So along a feature a tree's sums may be added and subtracted, level from level: what follows is again
+   of no row or at least ``k``, for who knows no more than these sums. Groups made for each node alone do not stand
+   that (tests/federated/models/test_tree_histograms.py).
 4. With ``k`` = 1 a row counts at its own bin, and the sums are exact.
 
-What is not held back: a sum over ``k`` rows that all have one outcome; differences between trees, whose nodes differ by
-a few patients; and sums weighted by a model that was made to single somebody out, since the Hessian of a row whose
-prediction is certain is 0. Against those stands noise, which these sums have none of.
+What is not held back: a sum over ``k`` rows that all have one outcome; differences between features or trees, whose
+nodes differ by a few patients; what follows for who knows otherwise that nobody is in some part of a node; and sums
+weighted by a model that was made to single somebody out, since the Hessian of a row whose prediction is certain is 0.
+Only totals over hospitals are read, so a reader has to know the other hospitals' part as well. Against the rest stands
+noise, of which these sums have none.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from flwr.app import Context
@@ -80,9 +83,7 @@ def guarded_histograms(
     cells = 2 ** len(levels) * starts[-1]
     places = (node[:, None] * starts[-1] + coded).ravel()
     columns = [None, *statistics[inside].T]
-    sums = [
-        np.bincount(places, None if column is None else np.repeat(column, features), cells) for column in columns
-    ]
+    sums = [np.bincount(places, None if column is None else np.repeat(column, features), cells) for column in columns]
     return np.stack(sums, axis=1).astype(np.float64).reshape(2 ** len(levels), int(starts[-1]), len(columns))
 
 
@@ -114,16 +115,14 @@ def _is_enough(part: NDArray[np.int64], k: int) -> bool:
     return bool(part.any() and ((part == 0) | (part >= k)).all())
 
 
-def _grouped(
-    coded: Bins, node: Bins, side: Bins, nodes: int, starts: NDArray[np.int64], k: int
-) -> NDArray[np.int64]:
+def _grouped(coded: Bins, node: Bins, side: Bins, nodes: int, starts: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """Each row's bins (already behind each other) as they count in the children of its node."""
     total = int(starts[-1])
     places = ((2 * node + side)[:, None] * total + coded).ravel()
     counts = np.bincount(places, minlength=2 * nodes * total).reshape(nodes, 2, total)
     where = np.tile(np.arange(total), (nodes, 1))
     for parent in np.flatnonzero(counts.any(axis=(1, 2))):
-        for start, end in zip(starts[:-1], starts[1:], strict=True):
+        for start, end in pairwise(starts):
             where[parent, start:end] = start + groups(counts[parent, :, start:end], k)
     return np.asarray(where[node[:, None], coded], np.int64)
 

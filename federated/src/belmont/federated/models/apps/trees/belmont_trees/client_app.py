@@ -1,4 +1,4 @@
-"""What one round of growing boosted trees needs of one hospital: sums of gradients and Hessians by node, feature and bin.
+"""What a round of growing boosted trees needs of one hospital: sums of gradients and Hessians by node, feature and bin.
 
 Added over hospitals these are the sums over the pooled rows, and everything else of a tree follows from them
 (Chen and Guestrin, KDD 2016, sections 2.2 and 3.2), so that the federated trees are the pooled ones. The hospital's
@@ -6,6 +6,10 @@ own rules about small cells are in `belmont.federated.node.histograms`, which ad
 
 The model is all trees so far, as arrays of (trees, nodes): children of node i are 2i + 1 and 2i + 2. ``at`` is the
 first tree being grown and the level that is asked for; the trees of one step are grown side by side.
+
+Where the configuration asks for noise by row, the model is a base and a step function of each feature, and the answer
+is each row's own gradient and Hessian in its bins, computed from that row and the model alone, so that the hospital can
+cut each, add them up and add noise (docs/differential_privacy.md). It has no metrics.
 """
 
 import numpy as np
@@ -21,7 +25,10 @@ app = ClientApp()
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Answer with ``histogram`` (nodes of the widest level, bins, 2 or 3): rows, gradient and, but for squared loss,
-    Hessian; the number of rows, and the mean loss of the trees that are complete."""
+    Hessian; the number of rows, and the mean loss of the trees that are complete.
+
+    By row: with ``histogram`` (rows, bins, 2): gradient and Hessian.
+    """
     config = context.run_config
     model = {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
     names = tuple(name for name in str(config["features"]).split(",") if name)
@@ -31,6 +38,13 @@ def train(message: Message, context: Context) -> Message:
     coded = zip(data.codes.T, cuts, strict=True)
     bins = np.column_stack([np.where(codes > 0, 1 + np.searchsorted(each, codes), 0) for codes, each in coded])
     sizes = [len(each) + 2 for each in cuts]
+    if config.get("belmont-clipping") == "example":
+        at = bins + np.cumsum([0, *sizes[:-1]])
+        score = model["base"] + model["shape"][at].sum(axis=1, keepdims=True)
+        derivatives, _ = _derivatives("logistic", score, data.outcome)
+        by_row = np.zeros((len(at), sum(sizes), 2), np.float32)
+        by_row[np.arange(len(at))[:, None], at] = np.hstack(derivatives)[:, None, :]
+        return _reply(message, by_row, {})
     words = model["left"].astype(np.int64)[..., None] >> np.arange(32)
     left = (words & 1).astype(bool).reshape(*model["left"].shape[:2], -1)
     feature = model["feature"].astype(np.int64)
@@ -45,34 +59,39 @@ def train(message: Message, context: Context) -> Message:
             goes_left = left[tree, node, bins[np.arange(len(bins)), at]]
             node = np.where(at >= 0, 2 * node + 2 - goes_left, node)
         score[:, tree % classes] += model["value"][tree, node]
-    gradient, hessian, loss = _derivatives(str(config["loss"]), score, data.outcome)
+    derivatives, loss = _derivatives(str(config["loss"]), score, data.outcome)
 
     levels = [slice(2**d - 1, 2 ** (d + 1) - 1) for d in range(depth)]
     step = int(config["trees-a-step"])
     width = 2 ** (int(config["depth"]) - 1)
-    histogram = np.zeros((step, width, sum(sizes), 2 if hessian is None else 3))
+    histogram = np.zeros((step, width, sum(sizes), 1 + len(derivatives)))
     for slot, tree in enumerate(range(first, min(first + step, len(feature)))):
         splits = [Level(feature[tree, level], left[tree, level]) for level in levels]
-        own = tree % classes
-        columns = [gradient[:, own]] if hessian is None else [gradient[:, own], hessian[:, own]]
-        histogram[slot, : 2**depth] = tree_histograms(context, bins, sizes, splits, np.column_stack(columns))
-    arrays = ArrayRecord({"histogram": Array(histogram.reshape(step * width, *histogram.shape[2:]))})
-    metrics = MetricRecord({"num-examples": len(bins), "loss": loss})
-    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
+        own = np.column_stack([each[:, tree % classes] for each in derivatives])
+        histogram[slot, : 2**depth] = tree_histograms(context, bins, sizes, splits, own)
+    flat = histogram.reshape(step * width, *histogram.shape[2:])
+    return _reply(message, flat, {"num-examples": len(bins), "loss": loss})
 
 
-def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
-    """First and second derivative of each row's loss by its scores, (rows, classes), and the mean loss.
+def _reply(message: Message, histogram: np.ndarray, metrics: dict[str, float]) -> Message:
+    arrays = ArrayRecord({"histogram": Array(histogram)})
+    return Message(RecordDict({"arrays": arrays, "metrics": MetricRecord(dict(metrics))}), reply_to=message)
 
-    Of squared loss the second is 1 throughout: None. Of softmax it is the diagonal alone, as usual in boosting.
+
+def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], float]:
+    """First and second derivative of each row's loss by its scores, (rows, classes) each, and the mean loss.
+
+    Of squared loss the second is 1 throughout, and left out. Of softmax it is the diagonal alone, as usual in boosting.
     """
     if loss == "squared":
-        return score - y[:, None], None, float(np.mean((score[:, 0] - y) ** 2) / 2)
+        return [score - y[:, None]], float(np.mean((score[:, 0] - y) ** 2) / 2)
+    if not np.isin(y, np.arange(max(score.shape[1], 2))).all():
+        raise ValueError("the outcome is 0, 1, ... up to one less than the number of classes")
     if loss == "logistic":
         risk = 0.5 * (1.0 + np.tanh(0.5 * score))
         mean = float(np.mean(np.logaddexp(0.0, score[:, 0]) - y * score[:, 0]))
-        return risk - y[:, None], risk * (1.0 - risk), mean
+        return [risk - y[:, None], risk * (1.0 - risk)], mean
     is_class = y[:, None] == np.arange(score.shape[1])
     total = np.logaddexp.reduce(score, axis=1, keepdims=True)
     risk = np.exp(score - total)
-    return risk - is_class, risk * (1.0 - risk), float(np.mean(total[:, 0] - score[is_class]))
+    return [risk - is_class, risk * (1.0 - risk)], float(np.mean(total[:, 0] - score[is_class]))
