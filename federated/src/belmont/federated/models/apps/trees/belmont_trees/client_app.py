@@ -32,7 +32,7 @@ def train(message: Message, context: Context) -> Message:
     config = context.run_config
     model = {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
     names = tuple(name for name in str(config["features"]).split(",") if name)
-    data = coded_data(context, names, str(config["outcome"]), keep=(float(config["holdout"]), 1.0))
+    data = coded_data(context, names, str(config["outcome"]), keep=(float(config.get("holdout", 0.0)), 1.0))
     cuts = [[int(cut) for cut in each.split(",") if cut] for each in str(config["cuts"]).split(";")]
     # Bin 0 is code 0 (missing); bin b holds the codes above cut b - 1 up to cut b.
     coded = zip(data.codes.T, cuts, strict=True)
