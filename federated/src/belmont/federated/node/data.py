@@ -55,14 +55,6 @@ class Offer:
 _offers: dict[str, Offer] = {}
 
 
-def smallest_cell(context: Context) -> int:
-    """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
-    offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
-    if offer is None:
-        raise FederatedError("no data are offered to this run: only a hospital's node can offer them")
-    return offer.smallest_cell
-
-
 @dataclass(frozen=True)
 class TrainingData:
     """Standardised rows: ``design`` of shape (rows, columns), ``outcome`` of shape (rows,); read-only."""
