@@ -222,3 +222,20 @@ def test_the_dictionary_cuts_where_its_reference_values_say():
 def test_scores_of_no_tree_are_the_start(fitted, fresh):
     bins = fitted.plan_.binned(fitted.codes_of(fresh))
     assert np.unique(scores(fitted.arrays_, bins, 0)).size == 1
+
+
+def test_patients_who_were_kept_apart_are_in_no_tree_and_tell_how_good_they_are(tables):
+    from belmont.federated.models.rehearsal import Rehearsal
+
+    model = HistGradientBoostingClassifier(FEATURES, OUTCOME, trees=5, holdout=0.25)
+    run = Rehearsal(model.bundle, model.config, model.initial(), model.combine(), tables)
+    rows = sum(table.rows for table in tables)
+    for _ in range(model.rounds):
+        trained = run.round().rows
+    assert 0.7 * rows < trained < 0.8 * rows
+    (found,) = run.evaluate()
+    counts, risks = found.arrays["counts"], found.arrays["risks"]
+    assert counts[0].sum() + counts[1].sum() == rows and counts[1].sum() == trained
+    by_risk = counts[0].sum(axis=1)
+    assert risks[0].sum() == pytest.approx((by_risk * (np.arange(100) + 0.5) / 100).sum(), rel=0.05)
+    assert risks[0].sum() == pytest.approx(counts[0, :, 1].sum(), rel=0.15)

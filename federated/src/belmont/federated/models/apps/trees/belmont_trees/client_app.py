@@ -12,10 +12,13 @@ is each row's own gradient and Hessian in its bins, computed from that row and t
 cut each, add them up and add noise (docs/differential_privacy.md). It has no metrics.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from belmont.federated.evaluation.hospital import evaluated_codes
 from belmont.federated.node.data import coded_data
 from belmont.federated.node.histograms import Level, tree_histograms
 
@@ -29,41 +32,20 @@ def train(message: Message, context: Context) -> Message:
 
     By row: with ``histogram`` (rows, bins, 2): gradient and Hessian.
     """
-    config = context.run_config
-    model = {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
-    names = tuple(name for name in str(config["features"]).split(",") if name)
-    data = coded_data(context, names, str(config["outcome"]), keep=(float(config.get("holdout", 0.0)), 1.0))
-    cuts = [[int(cut) for cut in each.split(",") if cut] for each in str(config["cuts"]).split(";")]
-    # Bin 0 is code 0 (missing); bin b holds the codes above cut b - 1 up to cut b.
-    coded = zip(data.codes.T, cuts, strict=True)
-    bins = np.column_stack([np.where(codes > 0, 1 + np.searchsorted(each, codes), 0) for codes, each in coded])
-    sizes = [len(each) + 2 for each in cuts]
+    config, model = context.run_config, _model(message)
+    keep = (float(config.get("holdout", 0.0)), 1.0)
+    data = coded_data(context, _names(config["features"]), str(config["outcome"]), keep=keep)
+    bins, sizes = _bins(config, data.codes)
+    derivatives, loss = _derivatives(str(config["loss"]), _scores(config, model, bins, sizes), data.outcome)
     if config.get("belmont-clipping") == "example":
-        at = bins + np.cumsum([0, *sizes[:-1]])
-        score = model["base"] + model["shape"][at].sum(axis=1, keepdims=True)
-        derivatives, _ = _derivatives("logistic", score, data.outcome)
-        by_row = np.zeros((len(at), sum(sizes), 2), np.float32)
-        by_row[np.arange(len(at))[:, None], at] = np.hstack(derivatives)[:, None, :]
+        by_row = np.zeros((len(bins), sum(sizes), 2), np.float32)
+        by_row[np.arange(len(bins))[:, None], bins + _starts(sizes)] = np.hstack(derivatives)[:, None, :]
         return _reply(message, by_row, {})
-    words = model["left"].astype(np.int64)[..., None] >> np.arange(32)
-    left = (words & 1).astype(bool).reshape(*model["left"].shape[:2], -1)
-    feature = model["feature"].astype(np.int64)
 
     first, depth = (int(each) for each in model["at"])
-    score = np.tile(model["base"], (len(bins), 1))
-    classes = score.shape[1]
-    for tree in range(first):
-        node = np.zeros(len(bins), np.int64)
-        for _ in range(int(config["depth"])):
-            at = feature[tree, node]
-            goes_left = left[tree, node, bins[np.arange(len(bins)), at]]
-            node = np.where(at >= 0, 2 * node + 2 - goes_left, node)
-        score[:, tree % classes] += model["value"][tree, node]
-    derivatives, loss = _derivatives(str(config["loss"]), score, data.outcome)
-
+    feature, left, classes = model["feature"].astype(np.int64), _left(model), len(model["base"])
     levels = [slice(2**d - 1, 2 ** (d + 1) - 1) for d in range(depth)]
-    step = int(config["trees-a-step"])
-    width = 2 ** (int(config["depth"]) - 1)
+    step, width = int(config["trees-a-step"]), 2 ** (int(config["depth"]) - 1)
     histogram = np.zeros((step, width, sum(sizes), 1 + len(derivatives)))
     for slot, tree in enumerate(range(first, min(first + step, len(feature)))):
         splits = [Level(feature[tree, level], left[tree, level]) for level in levels]
@@ -73,9 +55,52 @@ def train(message: Message, context: Context) -> Message:
     return _reply(message, flat, {"num-examples": len(bins), "loss": loss})
 
 
-def _reply(message: Message, histogram: np.ndarray, metrics: dict[str, float]) -> Message:
-    arrays = ArrayRecord({"histogram": Array(histogram)})
-    return Message(RecordDict({"arrays": arrays, "metrics": MetricRecord(dict(metrics))}), reply_to=message)
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
+    config, model = context.run_config, _model(message)
+
+    def predict(codes: np.ndarray) -> np.ndarray:
+        score = _scores(config, model, *_bins(config, codes))[:, 0]
+        return score if config["loss"] == "squared" else 0.5 * (1.0 + np.tanh(0.5 * score))
+
+    return evaluated_codes(message, context, predict)
+
+
+def _bins(config: Mapping[str, object], codes: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Each row's bins, and how many each feature has: bin 0 is code 0 (missing), bin b the codes above cut b - 1 up to
+    cut b."""
+    cuts = [[int(cut) for cut in each.split(",") if cut] for each in str(config["cuts"]).split(";")]
+    columns = [np.where(own > 0, 1 + np.searchsorted(each, own), 0) for own, each in zip(codes.T, cuts, strict=True)]
+    return np.column_stack(columns), [len(each) + 2 for each in cuts]
+
+
+def _starts(sizes: list[int]) -> np.ndarray:
+    """Where each feature's bins begin."""
+    return np.cumsum([0, *sizes[:-1]])
+
+
+def _left(model: dict[str, np.ndarray]) -> np.ndarray:
+    """Whether a bin goes left, (trees, nodes, bins): 32 bins a number."""
+    bits = (model["left"].astype(np.int64)[..., None] >> np.arange(32)) & 1
+    return bits.astype(bool).reshape(*model["left"].shape[:2], -1)
+
+
+def _scores(
+    config: Mapping[str, object], model: dict[str, np.ndarray], bins: np.ndarray, sizes: list[int]
+) -> np.ndarray:
+    """By the complete trees, (rows, classes): log-odds, or values."""
+    if "shape" in model:
+        return model["base"] + model["shape"][bins + _starts(sizes)].sum(axis=1, keepdims=True)
+    feature, left, rows = model["feature"].astype(np.int64), _left(model), np.arange(len(bins))
+    score = np.tile(model["base"], (len(bins), 1))
+    for tree in range(int(model["at"][0])):
+        node = np.zeros(len(bins), np.int64)
+        for _ in range(int(str(config["depth"]))):
+            at = feature[tree, node]
+            node = np.where(at >= 0, 2 * node + 2 - left[tree, node, bins[rows, at]], node)
+        score[:, tree % score.shape[1]] += model["value"][tree, node]
+    return score
 
 
 def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], float]:
@@ -95,3 +120,16 @@ def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> tuple[list[np.n
     total = np.logaddexp.reduce(score, axis=1, keepdims=True)
     risk = np.exp(score - total)
     return [risk - is_class, risk * (1.0 - risk)], float(np.mean(total[:, 0] - score[is_class]))
+
+
+def _model(message: Message) -> dict[str, np.ndarray]:
+    return {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
+
+
+def _reply(message: Message, histogram: np.ndarray, metrics: dict[str, float]) -> Message:
+    arrays = ArrayRecord({"histogram": Array(histogram)})
+    return Message(RecordDict({"arrays": arrays, "metrics": MetricRecord(dict(metrics))}), reply_to=message)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(name for name in str(value).split(",") if name)
