@@ -83,7 +83,7 @@ def _starts(sizes: list[int]) -> np.ndarray:
 def _left(model: dict[str, np.ndarray]) -> np.ndarray:
     """Whether a bin goes left, (trees, nodes, bins): 32 bins a number."""
     bits = (model["left"].astype(np.int64)[..., None] >> np.arange(32)) & 1
-    return bits.astype(bool).reshape(*model["left"].shape[:2], -1)
+    return np.asarray(bits.astype(bool).reshape(*model["left"].shape[:2], -1))
 
 
 def _scores(
@@ -91,7 +91,7 @@ def _scores(
 ) -> np.ndarray:
     """By the complete trees, (rows, classes): log-odds, or values."""
     if "shape" in model:
-        return model["base"] + model["shape"][bins + _starts(sizes)].sum(axis=1, keepdims=True)
+        return np.asarray(model["base"] + model["shape"][bins + _starts(sizes)].sum(axis=1, keepdims=True))
     feature, left, rows = model["feature"].astype(np.int64), _left(model), np.arange(len(bins))
     score = np.tile(model["base"], (len(bins), 1))
     for tree in range(int(model["at"][0])):
