@@ -23,12 +23,8 @@ def permit_for(consortium: Consortium, model: StudyModel, rounds: int = 12, quer
 
 @pytest.fixture(scope="module")
 def pooled(consortium: Consortium) -> Any:
-    return merged(
-        [
-            stored_rows(consortium.home_here, h.slug, consortium.registry, h.dataset_id).table
-            for h in consortium.hospitals
-        ]
-    )
+    home, registry = consortium.home_here, consortium.registry
+    return merged([stored_rows(home, h.slug, registry, h.dataset_id).table for h in consortium.hospitals])
 
 
 def test_fit_runs_gated_secure_rounds_until_nothing_moves_and_gives_the_pooled_fit(
