@@ -1,7 +1,8 @@
 """A profile: what a hospital published of one version of its dataset, as one signed document.
 
 1. It has one encoding: JSON with sorted keys, no spaces, ASCII, and a line's end. What is not exactly that is refused,
-   and so are unknown fields, fields given twice, and whatever is larger than `MAX_BYTES`.
+   and so are unknown fields, fields given twice, and whatever is larger than `MAX_BYTES` or nested deeper than a
+   profile is. (Libraries here raise Python's recursion limit, with which ``json`` ends the process.)
 2. It says itself how much noise its cells have. The charge is computed again from that and from the number of tables:
    a profile cannot claim a smaller one. That the noise was drawn, nobody can see.
 3. It is signed over EIP-712 typed data that name the consortium, the dataset, the version and the SHA-256 of all the
@@ -32,6 +33,7 @@ FORMAT: Final = "belmont-profile/1"
 MAX_BYTES: Final = 1 << 20
 SIGNATURE_BYTES: Final = 65
 MOST_COUNT: Final = 2**53
+MOST_DEPTH: Final = 5
 MOST_SIGMAS: Final = 40
 """Noise is beyond so many sigma with probability below e^-800."""
 _DOMAIN: Final = "Belmont dataset profile"
@@ -172,6 +174,8 @@ class SignedProfile:
         """Raises ProfileRefused for anything that `to_bytes` would not have written (1)."""
         if len(content) > MAX_BYTES:
             raise ProfileRefused(f"a profile has at most {MAX_BYTES >> 20} MiB")
+        if _depth(content) > MOST_DEPTH:
+            raise ProfileRefused("this is no profile: it is nested deeper than one")
         try:
             fields = json.loads(content.decode("ascii"))
             if type(fields) is not dict or set(fields) != _FIELDS or fields["format"] != FORMAT:
@@ -201,6 +205,13 @@ def drawn(
     about = consortium, dataset_id, version, dictionary_hash
     plan, (rows, *counts) = choices.plan, released
     return Profile(*about, replace(choices, rho=plan.rho), plan.sigma, spent, int(rows[0]), tuple(counts))
+
+
+def _depth(content: bytes) -> int:
+    """How deep brackets are nested; those within text count too, and no text of a profile has any."""
+    found = np.frombuffer(content, np.uint8)
+    opened = np.isin(found, tuple(b"[{")).astype(np.int64) - np.isin(found, tuple(b"]}"))
+    return int(np.cumsum(opened).max(initial=0))
 
 
 def _spoken(groups: Groups) -> dict[str, Any]:

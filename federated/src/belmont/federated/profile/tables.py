@@ -122,10 +122,10 @@ class Choices:
 
     @cached_property
     def hash(self) -> bytes:
-        """What the same choices have in common: SHA-256 of them."""
+        """What the same choices have in common, noise of the same sigma included: SHA-256 of them."""
         groups = [[each.column, list(each.starts), each.width] for each in self.columns]
         outcome = None if self.outcome is None else [self.outcome.column, list(self.outcome.starts), self.outcome.width]
-        content = canonical_json({"columns": groups, "outcome": outcome, "rho": self.rho})
+        content = canonical_json({"columns": groups, "outcome": outcome, "sigma": self.plan.sigma.as_integer_ratio()})
         return hashlib.sha256(b"belmont/profile/choices/1\0" + content).digest()
 
     def count(self, table: NodeTable) -> tuple[Counts, ...]:

@@ -23,7 +23,7 @@ from belmont.federated.query.question import Condition
 from belmont.lab import cards
 from belmont.lab.questions import Allowed, Question, count
 from belmont.lab.twin.grouping import within
-from belmont.lab.twin.marginals import Floats, Marginals, estimated, redrawn
+from belmont.lab.twin.marginals import Floats, Marginals, redrawn
 from belmont.lab.twin.profile import DatasetProfile
 from belmont.registry.types import MicroRho
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 1000
+MOST_DRAWN = 10_000_000
+"""Cells of one hospital's draws: of a profile of very many cells there are fewer draws."""
 LEVEL = 95
 YES, LIKELY, UNCERTAIN, NO, UNKNOWN = "yes", "likely", "uncertain", "no", "not published"
 _COLOURS = {YES: cards.GOOD, LIKELY: cards.GOOD, UNCERTAIN: cards.WAITING, NO: cards.BAD, UNKNOWN: cards.NEUTRAL}
@@ -125,12 +127,14 @@ def feasible(
     question = count(**where)
     conditions = question.query(profiles[0].dictionary).where
     hospitals, draws = [], []
+    count_of_draws = min(DRAWS, *(MOST_DRAWN // profile.signed.profile.choices.cells for profile in profiles))
     for place, profile in enumerate(profiles):
-        found, drawn = _of_hospital(profile, conditions, min_cohort, seed=place)
+        redraws = redrawn(profile.signed.profile, count_of_draws, seed=place)
+        found, drawn = _of_hospital(profile, conditions, min_cohort, redraws)
         hospitals.append(found)
         draws.append(drawn)
     known = [k for k, each in enumerate(hospitals) if each.estimate is not None]
-    total = sum((draws[k] for k in known), np.zeros((3, DRAWS)))
+    total = sum((draws[k] for k in known), np.zeros((3, count_of_draws)))
     reached = [sum(each.enough in answers for each in hospitals) for answers in ((YES,), (YES, LIKELY))]
     possible = sum(each.enough != NO for each in hospitals)
     met = {
@@ -154,15 +158,15 @@ def feasible(
 
 
 def _of_hospital(
-    profile: DatasetProfile, conditions: Sequence[Condition], min_cohort: int, seed: int
+    profile: DatasetProfile, conditions: Sequence[Condition], min_cohort: int, redraws: Marginals
 ) -> tuple[HospitalFeasibility, Floats]:
     """What is found, and the lower bound, estimate and upper bound of each draw, shape (3, draws)."""
-    signed, dataset = profile.signed.profile, profile.dataset
+    dataset = profile.dataset
     published = set(profile.published)
     unpublished = tuple(each.column for each in conditions if each.column not in published)
     known = [each for each in conditions if each.column in published]
-    point = _counts(profile, known, estimated(signed), any_open=bool(unpublished))
-    draws = _counts(profile, known, redrawn(signed, DRAWS, seed), any_open=bool(unpublished))
+    point = _counts(profile, known, profile.marginals, any_open=bool(unpublished))
+    draws = _counts(profile, known, redraws, any_open=bool(unpublished))
     bounds = _range(draws[0], draws[2])
     interval = None if unpublished else _range(draws[1], draws[1])
     if bounds[0] >= min_cohort:
