@@ -95,9 +95,7 @@ def _content(host: Host, which: Which) -> bytes:
         path = host.home_here.profile(DatasetId(which))
         if not path.is_file():
             name = host.dataset_names.get(DatasetId(which), which.hex()[:12])
-            raise LabError(
-                f"no profile of {name} is in this directory: ask its hospital, which publishes one if it will"
-            )
+            raise LabError(f"no profile of {name} is in this directory: its hospital publishes one if it will")
         return read(path)
     if not isinstance(which, Path | str):
         raise LabError("name a hospital, a dataset, or the file that a hospital sent")
