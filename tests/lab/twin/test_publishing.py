@@ -238,7 +238,8 @@ def test_nothing_is_published_of_what_no_use_is_permitted_of(bare: Bare) -> None
 
 
 def test_a_hospital_publishes_and_a_researcher_draws_and_counts(clinic: Consortium, tmp_path: Path) -> None:
-    first, second, _ = clinic.hospitals
+    first, second, third = clinic.hospitals
+    third.withdraw_profile()
     profile = first.publish_profile(["age", "sex", "smoking"], epsilon=1, with_outcome=True)
     second.publish_profile(["age", "smoking"], epsilon=2)
     assert profile.published == ("age", "sex", "smoking", "cvd_event") and profile.epsilon <= 1
