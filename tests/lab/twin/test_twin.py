@@ -14,6 +14,7 @@ from belmont.ehr.csv_ingest import read_csv
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import DictionaryError
 from belmont.federated.errors import PrivacyError, ProfileRefused
+from belmont.lab import LogisticRegression
 from belmont.lab.errors import LabError
 from belmont.lab.twin.grouping import group_labels, groups_of, reference, refuse_other_columns, within
 from belmont.lab.twin.marginals import consistent, project
@@ -219,6 +220,18 @@ def test_several_hospitals_have_their_own_marginals_and_no_pseudonym_twice():
     assert abs(first.rows - 20) <= 2 and twin.rows == 80 == len(twin.frame) and twin.table.rows == 80
     assert first.values("age").mean() > 75 and second.values("age").mean() < 50
     assert twin.hospitals == ("Hospital 1", "Hospital 2") and "Twin(80 synthetic rows of 2 hospitals" in repr(twin)
+
+
+def test_a_studys_code_is_rehearsed_on_twins_and_finds_what_was_published_with_the_outcome():
+    profiles = [
+        profile_of(random_table(2000, seed, **related(2000)), Wanted(FEATURES, 2, with_outcome=True), number=seed)
+        for seed in (1, 2, 3)
+    ]
+    twin = make_twin(profiles, None, 0)
+    model = LogisticRegression(features=("smoking", "age"), outcome="cvd_event").fit(twin.tables())
+    smoking, age = model.coef_.ravel()
+    assert smoking > 1 and abs(age) < 0.3
+    assert model.predict_proba(twin.frame.dropna()).min() >= 0
 
 
 @pytest.mark.parametrize(

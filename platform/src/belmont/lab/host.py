@@ -11,7 +11,7 @@ from belmont.registry.types import DatasetId, PermitId
 
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
     from belmont.lab.twin.profile import DatasetProfile
     from belmont.lab.twin.shelf import Which
 
@@ -21,7 +21,7 @@ class Host(Protocol):
 
     url: str
     home: Home | None
-    models: "dict[PermitId, Model]"
+    models: "dict[PermitId, StudyModel]"
 
     @property
     def registry(self) -> ChainRegistry: ...
