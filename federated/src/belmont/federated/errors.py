@@ -13,6 +13,9 @@
     ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
     ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
     │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
+    ├── ProfileError       a dataset's profile cannot be made or kept: nothing is published
+    │   ├── ProfileRefused what was read is no profile, or not what it says of itself
+    │   └── PublicationsSpent  another publication would pass the dataset's cap
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -148,6 +151,18 @@ class PrivacyError(FederatedError):
 
 class SettingsRefused(PrivacyError):
     """A configuration's privacy settings are missing in part, unknown, of a wrong type, or out of range."""
+
+
+class ProfileError(FederatedError):
+    """A dataset's profile cannot be made or kept; nothing is published."""
+
+
+class ProfileRefused(ProfileError):
+    """What was read is no profile in its one encoding, or not what it says of itself."""
+
+
+class PublicationsSpent(ProfileError):
+    """Another publication would pass what may ever be published of the dataset."""
 
 
 class QueryError(FederatedError):

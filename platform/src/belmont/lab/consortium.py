@@ -29,6 +29,7 @@ from belmont.lab.running import CHAIN, COORDINATOR, Deployment
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
+from belmont.lab.twin.shelf import Profiles
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
@@ -46,7 +47,7 @@ DEPLOYED_TIMEOUT_SECONDS = 30.0
 DEPLOYED_PATIENCE_SECONDS = 300.0
 
 
-class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying):
+class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying, Profiles):
     """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
     call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
 
