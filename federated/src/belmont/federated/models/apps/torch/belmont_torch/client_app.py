@@ -12,25 +12,27 @@
 5. Where the configuration asks for noise by row, the answer is each row's own gradient at x, from that row and the
    model alone, so that the hospital can cut each, add them up and add noise. It has no metrics. The module is in
    evaluation mode then: a dropout mask would differ with the row's place among the others.
-6. Chance (dropout, the order of rows) comes from the configuration's seed and the round's number. One thread.
+6. Chance (dropout, the order of rows) comes from the configuration's seed and the round's number. With one thread a
+   processor's sums are taken in one order (PyTorch's switch for deterministic algorithms takes seconds to turn).
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from belmont_torch.model import build
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import Module
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from belmont.federated.node.data import training_data
+from belmont_torch.model import build
 
 Config: TypeAlias = dict[str, bool | float | int | str]
 Tensors: TypeAlias = dict[str, Tensor]
@@ -41,18 +43,17 @@ app = ClientApp()
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
-    """Answer with the state's arrays, and with control variates ``gradient/...``; metrics are the rows, the mean loss at
-    x, and ``diverged``. By row: with each parameter's gradients, of shape (rows, *parameter).
+    """Answer with the state's arrays, and with control variates ``gradient/...``; metrics are the rows, the mean loss
+    at x, and ``diverged``. By row: with each parameter's gradients, of shape (rows, *parameter).
     """
     config, sent, n = context.run_config, message.content.array_records["arrays"], int(message.metadata.group_id)
     with _alone(np.random.SeedSequence([int(config["seed"]), n]).generate_state(1, np.uint64)[0]):
         here = _Hospital.of(context)
         x = _state(here.module, sent)
         if config.get("belmont-clipping") == "example":  # 5
-            return Message(
-                RecordDict({"arrays": _record("", here.row_gradients(x)), "metrics": MetricRecord()}), reply_to=message
-            )
-        correction = own = {name: torch.zeros_like(w) for name, w in x.items()}
+            by_row = _record("", here.row_gradients(x))
+            return Message(RecordDict({"arrays": by_row, "metrics": MetricRecord()}), reply_to=message)
+        correction, own = _zeros(x), _zeros(x)
         if config["control-variates"]:  # 3
             before = here.gradient(_state(here.module, sent, "previous/"))
             for name, control in _state(here.module, sent, "control/").items():
@@ -62,7 +63,7 @@ def train(message: Message, context: Context) -> Message:
         local = here.steps(x, correction, n)
         is_fine = loss < LARGEST and all(bool((w.abs() < LARGEST).all()) for w in (*local.values(), *own.values()))
     if not is_fine:  # 4
-        loss, local, own = 0.0, x, {name: torch.zeros_like(w) for name, w in x.items()}
+        loss, local, own = 0.0, x, _zeros(x)
     arrays = _record("", local)
     if config["control-variates"]:
         arrays.update(_record("gradient/", own))
@@ -107,10 +108,9 @@ class _Hospital:
         """Of the mean loss over all rows, with the penalty, at a state (2)."""
         self.module.load_state_dict(state, strict=False)
         self.module.eval()
-        found = {name: torch.zeros_like(w) for name, w in state.items()}
-        return found | self._gradient(slice(None))
+        return _zeros(state) | self._gradient(slice(None))
 
-    def _gradient(self, chosen: "slice | np.ndarray[tuple[int], np.dtype[np.int64]]") -> Tensors:
+    def _gradient(self, chosen: NDArray[Any] | slice) -> Tensors:
         self.module.zero_grad()
         if len(self.rows):
             self.losses(self.module(self.rows[chosen]), self.target[chosen]).mean().backward()
@@ -158,17 +158,15 @@ class _Hospital:
 
 @contextmanager
 def _alone(seed: int) -> Iterator[None]:
-    """One thread, deterministic algorithms and this seed, all put back as they were (6)."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    """One thread and this seed, and afterwards what was before (6)."""
+    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
         torch.manual_seed(int(seed))
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic)
 
 
 def _state(module: Module, sent: ArrayRecord, prefix: str = "") -> Tensors:
@@ -177,18 +175,23 @@ def _state(module: Module, sent: ArrayRecord, prefix: str = "") -> Tensors:
     return {name: torch.tensor(sent[f"{prefix}{name}"].numpy()).reshape(each.shape) for name, each in own.items()}
 
 
+def _zeros(state: Tensors) -> Tensors:
+    return {name: torch.zeros_like(w) for name, w in state.items()}
+
+
 def _record(prefix: str, tensors: Tensors) -> ArrayRecord:
     found = {name: np.ascontiguousarray(each.detach().numpy(), np.float32) for name, each in tensors.items()}
     return ArrayRecord({f"{prefix}{name}": Array(each) for name, each in found.items()})
 
 
-def _target(outcome: "np.ndarray[tuple[int], np.dtype[np.float64]]", config: Config) -> np.ndarray:
+def _target(outcome: NDArray[Any], config: Config) -> NDArray[Any]:
     if config["loss"] == "squared":
-        return ((outcome - float(config["outcome-center"])) / float(config["outcome-scale"]))[:, None]
-    is_class = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
+        z: NDArray[Any] = (outcome - float(config["outcome-center"])) / float(config["outcome-scale"])
+        return z[:, None]
+    is_class: NDArray[Any] = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
     if not is_class.any(axis=1).all():
         raise ValueError("an outcome is none of the configuration's classes")
-    return (is_class[:, 1:] if config["loss"] == "logistic" else is_class).astype(np.float64)
+    return is_class[:, 1:] if config["loss"] == "logistic" else is_class
 
 
 def _parts(value: object) -> tuple[str, ...]:
