@@ -47,6 +47,6 @@ def gradient_steps(step: float, momentum: float, penalties: Mapping[str, NDArray
             velocity = velocity + penalties[name] * w
             velocities[kept] = velocity.astype(array.dtype)
             parameters[name] = (w - step * velocity).astype(array.dtype)
-        return parameters | velocities
+        return {**model, **parameters, **velocities}
 
     return combine

@@ -5,6 +5,7 @@
    works on a secure sum (`SecureSum(weighted=True)`: one update, which is the mean) as on single updates.
 2. Whatever a strategy remembers from round to round is part of the model's arrays, named ``state/parameter``, so that
    training goes on from arrays alone and the hash that opens a round covers all of it. A parameter's name has no ``/``.
+   `REFERENCES`, by which hospitals standardise their rows, travels along and is never changed.
 3. What changes at the hospital is in the approved configuration (``config``); the rest is the researcher's business.
 4. An update that reports ``diverged`` rows stops training with what to change; the model is as it was.
 5. Numbers are computed in float64 and kept in the parameter's own kind.
@@ -28,6 +29,7 @@ from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
 
 STATE_MARK = "/"
+REFERENCES = "references"
 GRADIENT = "gradient"
 """State and answer of SCAFFOLD: ``gradient/parameter``."""
 DIVERGED = "diverged"
@@ -40,8 +42,8 @@ _Floats: TypeAlias = dict[str, NDArray[np.float64]]
 
 
 def parameters_of(model: Arrays) -> Arrays:
-    """The arrays that are no strategy's state (2)."""
-    return {name: array for name, array in model.items() if STATE_MARK not in name}
+    """The arrays that are trained: no strategy's state, and no references (2)."""
+    return {name: array for name, array in model.items() if STATE_MARK not in name and name != REFERENCES}
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ class Strategy(ABC):
 
         Raises FederatedError for a parameter's name that a state could have.
         """
-        marked = [name for name in parameters if STATE_MARK in name]
+        marked = [name for name in parameters if STATE_MARK in name or name == REFERENCES]
         if marked:
-            raise FederatedError(f"parameter {marked[0]!r}: a name with {STATE_MARK!r} is a strategy's own")
+            raise FederatedError(f"a parameter cannot be called {marked[0]!r}: the name means something else")
         return parameters | {
             f"{state}{STATE_MARK}{name}": self._start(state, array)
             for state in self._states()
@@ -81,7 +83,8 @@ class Strategy(ABC):
             states: dict[str, _Floats] = {state: self._read(model, state, parameters) for state in self._states()}
             after, kept = self._next(x, mean, states)
             flat = {f"{state}{STATE_MARK}{name}": a for state, each in kept.items() for name, a in each.items()}
-            return {name: _like(array, (after | flat)[name]) for name, array in self._ordered(model).items()}
+            moved = after | flat
+            return {name: _like(array, moved[name]) if name in moved else array for name, array in model.items()}
 
         return step
 
@@ -91,11 +94,6 @@ class Strategy(ABC):
 
     def _start(self, state: str, parameter: NDArray[np.floating]) -> NDArray[np.floating]:
         return np.zeros_like(parameter)
-
-    def _ordered(self, model: Arrays) -> Arrays:
-        """Parameters first, then states: whatever order the model came in, so that rounds hash alike."""
-        names = list(parameters_of(model))
-        return {name: model[name] for name in (*names, *(f"{s}{STATE_MARK}{n}" for s in self._states() for n in names))}
 
     def _read(self, model: Arrays, state: str, parameters: Arrays) -> _Floats:
         found: _Floats = {}
