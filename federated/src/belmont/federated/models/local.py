@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
-from belmont.federated.models.logistic import PrivateSteps
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import DIVERGED, Strategy, check_number
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
 
@@ -114,9 +114,9 @@ def rounds_config(
     return target.config() | said
 
 
-def rounds_sums(parameters: Arrays, strategy: Strategy) -> SecureSum:
+def rounds_sums(parameters: Arrays, strategy: Strategy, fraction_bits: int = FRACTION_BITS) -> SecureSum:
     """What a round's sum is made of, without noise (2)."""
-    return SecureSum(strategy.summed(parameters), ("loss", DIVERGED), True, FRACTION_BITS)
+    return SecureSum(strategy.summed(parameters), ("loss", DIVERGED), True, fraction_bits)
 
 
 def with_columns(

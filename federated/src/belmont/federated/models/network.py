@@ -27,6 +27,7 @@ from belmont.federated.models.apps.network.belmont_network import layers as rule
 from belmont.federated.models.combine import Combine
 from belmont.federated.models.gradient import gradient_steps, with_velocity
 from belmont.federated.models.local import (
+    FRACTION_BITS,
     LocalTraining,
     Target,
     private_sums,
@@ -34,7 +35,7 @@ from belmont.federated.models.local import (
     rounds_sums,
     with_columns,
 )
-from belmont.federated.models.logistic import PrivateSteps
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.secagg.settings import SecureSum
 
@@ -81,10 +82,16 @@ def network_settings(
     return form | rounds_config(network.target, local, strategy, private)
 
 
-def network_sums(network: Network, strategy: Strategy, private: PrivateSteps | None = None) -> SecureSum:
-    """What a round's sum is made of."""
+def network_sums(
+    network: Network,
+    strategy: Strategy,
+    private: PrivateSteps | None = None,
+    *,
+    fraction_bits: int = FRACTION_BITS,
+) -> SecureSum:
+    """What a round's sum is made of; with noise in the fraction bits of that."""
     blank: Arrays = {name: np.zeros(shape) for name, shape in network.shapes.items()}
-    return rounds_sums(blank, strategy) if private is None else private_sums(blank, private)
+    return rounds_sums(blank, strategy, fraction_bits) if private is None else private_sums(blank, private)
 
 
 def network_config(

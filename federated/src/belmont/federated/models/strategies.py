@@ -312,6 +312,13 @@ def refuse_diverged(updates: Sequence[Update], mean: _Floats) -> None:
         raise Diverged(share)
 
 
+def mean_loss(updates: Sequence[Update]) -> float:
+    """The mean over all rows of what hospitals report as ``loss``. Raises FederatedError where one does not."""
+    if any("loss" not in update.metrics for update in updates):
+        raise FederatedError("an update reports no loss")
+    return sum(update.metrics["loss"] * update.rows for update in updates) / sum(update.rows for update in updates)
+
+
 def _like(array: NDArray[np.floating], values: NDArray[np.float64]) -> "NDArray[np.float64] | NDArray[np.float32]":
     return values.astype(np.float32) if array.dtype == np.float32 else values  # 5
 

@@ -17,7 +17,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +30,8 @@ from belmont.federated.errors import BundleError, FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine
 from belmont.federated.models.gradient import gradient_steps, with_velocity
-from belmont.federated.models.local import LocalTraining, Target, private_sums, rounds_sums
-from belmont.federated.models.logistic import PrivateSteps
+from belmont.federated.models.local import FRACTION_BITS, LocalTraining, Target, private_sums, rounds_sums
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.secagg.settings import SecureSum
@@ -68,6 +68,7 @@ def module_source(module: "Path | str | Callable[[], Any]") -> str:
     return text
 
 
+@lru_cache(maxsize=4)
 def torch_bundle(source: str) -> bytes:
     """The Flower App Bundle of the shipped app with this ``model.py`` (1). Raises BundleError."""
     shipped = resources.files("belmont.federated.models") / "apps" / "torch"
@@ -122,10 +123,12 @@ class TorchNetwork:
         state = self.module.state_dict()
         return {name: np.atleast_1d(each.numpy().copy()) for name, each in state.items() if each.is_floating_point()}
 
-    def sums(self, strategy: Strategy, private: PrivateSteps | None = None) -> SecureSum:
-        """What a round's sum is made of. Raises FederatedError (3)."""
+    def sums(
+        self, strategy: Strategy, private: PrivateSteps | None = None, *, fraction_bits: int = FRACTION_BITS
+    ) -> SecureSum:
+        """What a round's sum is made of; with noise in the fraction bits of that. Raises FederatedError (3)."""
         if private is None:
-            return rounds_sums(self.parameters, strategy)
+            return rounds_sums(self.parameters, strategy, fraction_bits)
         others = set(self.parameters) - {name for name, _ in self.module.named_parameters()}
         if others:
             raise FederatedError(

@@ -21,8 +21,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from belmont.federated.evaluation.hospital import evaluated
 from belmont.federated.node.data import training_data
-from belmont_network.layers import Floats, forward, gradients, losses, row_gradients
+from belmont_network.layers import Floats, forward, gradients, losses, predictions, row_gradients
 
 Config: TypeAlias = dict[str, bool | float | int | str]
 LARGEST = 1e4
@@ -36,7 +37,7 @@ def train(message: Message, context: Context) -> Message:
     """
     config, sent = context.run_config, message.content.array_records["arrays"]
     x = _layers(sent, "", config)
-    here = _Hospital.of(context, x[0].dtype)
+    here = _Hospital.of(context, _references(sent), x[0].dtype)
     if config.get("belmont-clipping") == "example":  # 5
         by_row = row_gradients(here.rows, here.target, x, here.activation, here.loss)
         return Message(RecordDict({"arrays": _named("", by_row), "metrics": MetricRecord()}), reply_to=message)
@@ -59,6 +60,21 @@ def train(message: Message, context: Context) -> Message:
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
+    config, sent = context.run_config, message.content.array_records["arrays"]
+    if config["loss"] == "softmax":
+        raise ValueError("an evaluation is of two classes or a number")
+    x, (center, scale) = _layers(sent, "", config), _unit(config)
+
+    def predict(design: Floats) -> Floats:
+        z = forward(design.astype(x[0].dtype), x, str(config["activation"]))[-1]
+        return np.asarray(predictions(z, str(config["loss"]))[:, 0] * scale + center, np.float64)
+
+    return evaluated(message, context, predict, references=_references(sent))
+
+
 @dataclass(frozen=True)
 class _Hospital:
     """Rows (n, 1 + features), what the last layer is to give for each (n, outputs), and how to train."""
@@ -68,10 +84,11 @@ class _Hospital:
     config: Config
 
     @classmethod
-    def of(cls, context: Context, kind: "np.dtype[np.floating]") -> "_Hospital":
+    def of(cls, context: Context, references: Floats | None, kind: "np.dtype[np.floating]") -> "_Hospital":
         config = context.run_config
         names = _parts(config["features"]), str(config["outcome"]), _parts(config["missing-indicators"])
-        data = training_data(context, *names)
+        keep = (float(config.get("holdout", 0.0)), 1.0)
+        data = training_data(context, *names, keep=keep, references=references)
         return cls(data.design.astype(kind), _target(data.outcome, config).astype(kind), config)
 
     @property
@@ -111,11 +128,21 @@ class _Hospital:
 
 def _target(outcome: Floats, config: Config) -> Floats:
     if config["loss"] == "squared":
-        return ((outcome - float(config["outcome-center"])) / float(config["outcome-scale"]))[:, None]
+        center, scale = _unit(config)
+        return ((outcome - center) / scale)[:, None]
     is_class = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
     if not is_class.any(axis=1).all():
         raise ValueError("an outcome is none of the configuration's classes")
     return (is_class[:, 1:] if config["loss"] == "logistic" else is_class).astype(np.float64)
+
+
+def _unit(config: Config) -> tuple[float, float]:
+    """Center and scale of what is predicted: a probability has none."""
+    return float(config.get("outcome-center", 0.0)), float(config.get("outcome-scale", 1.0))
+
+
+def _references(sent: ArrayRecord) -> Floats | None:
+    return sent["references"].numpy() if "references" in sent else None
 
 
 def _layers(sent: ArrayRecord, prefix: str, config: Config) -> list[Floats]:

@@ -31,6 +31,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import Module
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from belmont.federated.evaluation.hospital import evaluated
 from belmont.federated.node.data import training_data
 from belmont_torch.model import build
 
@@ -48,7 +49,7 @@ def train(message: Message, context: Context) -> Message:
     """
     config, sent, n = context.run_config, message.content.array_records["arrays"], int(message.metadata.group_id)
     with _alone(np.random.SeedSequence([int(config["seed"]), n]).generate_state(1, np.uint64)[0]):
-        here = _Hospital.of(context)
+        here = _Hospital.of(context, _references(sent))
         x = _state(here.module, sent)
         if config.get("belmont-clipping") == "example":  # 5
             by_row = _record("", here.row_gradients(x))
@@ -71,6 +72,25 @@ def train(message: Message, context: Context) -> Message:
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
+    config, sent = context.run_config, message.content.array_records["arrays"]
+    if config["loss"] == "softmax":
+        raise ValueError("an evaluation is of two classes or a number")
+    with _alone(int(config["seed"])):
+        module, (center, scale) = build().float(), _unit(config)
+        module.load_state_dict(_state(module, sent), strict=False)
+        module.eval()
+
+        def predict(design: NDArray[Any]) -> NDArray[Any]:
+            with torch.no_grad():
+                z = module(torch.from_numpy(design[:, 1:].astype(np.float32))).reshape(len(design)).double()
+                return np.asarray((z.sigmoid() if config["loss"] == "logistic" else z * scale + center).numpy())
+
+        return evaluated(message, context, predict, references=_references(sent))
+
+
 @dataclass(frozen=True)
 class _Hospital:
     """The module, rows (n, features), what it is to give for each (n, outputs), and how to train."""
@@ -81,10 +101,11 @@ class _Hospital:
     config: Config
 
     @classmethod
-    def of(cls, context: Context) -> "_Hospital":
+    def of(cls, context: Context, references: NDArray[Any] | None) -> "_Hospital":
         config = context.run_config
         names = _parts(config["features"]), str(config["outcome"]), _parts(config["missing-indicators"])
-        data = training_data(context, *names)
+        keep = (float(config.get("holdout", 0.0)), 1.0)
+        data = training_data(context, *names, keep=keep, references=references)
         rows = torch.from_numpy(data.design[:, 1:].astype(np.float32))
         target = torch.from_numpy(_target(data.outcome, config).astype(np.float32))
         return cls(build().float(), rows, target, config)
@@ -186,12 +207,20 @@ def _record(prefix: str, tensors: Tensors) -> ArrayRecord:
 
 def _target(outcome: NDArray[Any], config: Config) -> NDArray[Any]:
     if config["loss"] == "squared":
-        z: NDArray[Any] = (outcome - float(config["outcome-center"])) / float(config["outcome-scale"])
-        return z[:, None]
+        center, scale = _unit(config)
+        return ((outcome - center) / scale)[:, None]
     is_class: NDArray[Any] = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
     if not is_class.any(axis=1).all():
         raise ValueError("an outcome is none of the configuration's classes")
     return is_class[:, 1:] if config["loss"] == "logistic" else is_class
+
+
+def _unit(config: Config) -> tuple[float, float]:
+    return float(config.get("outcome-center", 0.0)), float(config.get("outcome-scale", 1.0))
+
+
+def _references(sent: ArrayRecord) -> NDArray[Any] | None:
+    return sent["references"].numpy() if "references" in sent else None
 
 
 def _parts(value: object) -> tuple[str, ...]:
