@@ -2,8 +2,6 @@
 
 import itertools
 from dataclasses import replace
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.federated.models.study_rounds import FEATURES, OUTCOME, answer, drawn, rounds, table
 
 from belmont.federated.errors import Diverged, FederatedError
+from belmont.federated.evaluation.layout import evaluation_config
+from belmont.federated.executor.parcel import ArrayTable
 from belmont.federated.executor.protocol import Answer, Failed, TooSmall
 from belmont.federated.models.apps.network.belmont_network import layers as rule
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.combine import Update
 from belmont.federated.models.local import LocalTraining, Target
 from belmont.federated.models.network import (
     Network,
@@ -24,10 +26,10 @@ from belmont.federated.models.network import (
     network_config,
     network_outputs,
 )
+from belmont.federated.models.rehearsal import Rehearsal
 from belmont.federated.models.strategies import FedAdam, FedAvg, FedAvgM, FedProx, FedYogi, Scaffold, parameters_of
-from belmont.federated.node.bundle import build_bundle
 
-BUNDLE = build_bundle(Path(str(resources.files("belmont.federated.models") / "apps" / "network")))
+BUNDLE = shipped_bundle("network")
 CLASSES = Target("softmax", (0.0, 1.0, 2.0))
 NUMBERS = Target("squared")
 FORMS = [
@@ -360,6 +362,73 @@ def test_an_outcome_that_is_no_class_fails_at_the_hospital():
     assert isinstance(answer(BUNDLE, config, model, 1, table(x, np.arange(len(x)) % 3)), Failed)
 
 
+def evaluated(bundle, config, model, combine, shown, kind):
+    """What an evaluation of hospitals says of everybody, and what the model says of them here."""
+    made = drawn(2)
+    config = config | evaluation_config(kind, 0.25)
+    rehearsal = Rehearsal(bundle, config, model, combine, [table(*each) for each in made])
+    rehearsal.round()
+    sums = [update.arrays for update in rehearsal.evaluate()]
+    x, y = (np.concatenate(each) for each in zip(*made, strict=True))
+    return sums, shown(np.column_stack([np.ones(len(x)), x]), rehearsal.model), y
+
+
+def test_an_evaluation_sums_what_the_model_says_of_patients_who_were_kept_apart_and_of_the_others():
+    network = Network(3, (6,))
+    config, model, combine = studied(network, LocalTraining(1, 16), FedAvg())
+    sums, found, y = evaluated(BUNDLE, config, model, combine, lambda *each: network_outputs(network, *each), "risk")
+    counts = sum(each["counts"] for each in sums)
+    assert counts.sum() == len(y) and counts[..., 1].sum() == y.sum() and 20 < counts[0].sum() < 90
+    assert sum(each["risks"].sum() for each in sums) == pytest.approx(found[:, 1].sum())
+    network = Network(3, (6,), target=Target("squared", center=0.5, scale=2.0))
+    config, model, combine = studied(network, LocalTraining(1, 16), FedAvg())
+    sums, found, y = evaluated(BUNDLE, config, model, combine, lambda *each: network_outputs(network, *each), "value")
+    moments = sum(each["moments"].sum(axis=0) for each in sums)
+    np.testing.assert_allclose(moments, [len(y), y.sum(), found.sum(), y @ y, found @ found, y @ found])
+    config, model, _ = studied(Network(3, (), target=CLASSES), LocalTraining(1, 16), FedAvg())
+    with pytest.raises(FederatedError, match="code failed"):
+        evaluated(BUNDLE, config, model, FedAvg().combine(), lambda *_: None, "risk")
+
+
+def test_patients_who_are_kept_apart_are_not_trained_on():
+    config, model, _ = studied(Network(3, ()), LocalTraining(1, 16), FedAvg())
+    (x, y), *_ = drawn(2)
+    fractions = np.linspace(0.0, 1.0, len(x), endpoint=False)
+    kept = answer(BUNDLE, config | evaluation_config("risk", 0.3), model, 1, table(x, y), fractions=fractions)
+    alone = answer(BUNDLE, config, model, 1, table(x[fractions >= 0.3], y[fractions >= 0.3]))
+    assert kept.metrics == alone.metrics
+    np.testing.assert_array_equal(kept.arrays["layer-1"], alone.arrays["layer-1"])
+
+
+def test_references_that_come_with_the_model_standardise_the_rows():
+    config, model, combine = studied(Network(3, ()), LocalTraining(1, 16), FedAdam())
+    (x, y), *_ = drawn(2)
+    references = np.array([[0.0, 0.5, 2.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.5]])
+    found = answer(BUNDLE, config, model | {"references": references}, 1, table(x, y))
+    scaled = answer(BUNDLE, config, model, 1, table((x - references[:, 1]) / references[:, 2], y))
+    np.testing.assert_allclose(found.arrays["layer-1"], scaled.arrays["layer-1"], atol=1e-12)
+    after = combine(model | {"references": references}, [_update(found)])
+    assert np.array_equal(after["references"], references)
+
+
+def test_a_hospital_without_a_category_trains_with_the_others():
+    draw, network = np.random.default_rng(4), Network(2, (4,))
+    local, strategy = LocalTraining(2, 16, 0.1), FedAvg()
+    config = network_config(("smoking=current", "smoking=never"), OUTCOME, (), network, local, strategy, secure=True)
+    tables = []
+    for levels in ((1, 2), (1,), (2,)):
+        codes = draw.choice(levels, 80).astype(np.uint16)
+        y = (draw.random(80) < np.where(codes == 1, 0.7, 0.2)).astype(np.float64)
+        known = np.ones(80, bool)
+        columns = {"smoking": (codes, known, codes.astype(float)), OUTCOME: (y.astype(np.uint16), known, y)}
+        tables.append(ArrayTable(80, columns, dict.fromkeys(columns, (0.0, 1.0, 2)), {"smoking": ("current", "never")}))
+    model, losses = rounds(
+        BUNDLE, config, initial_network(network, local, strategy), strategy.combine(), tables, 25, secure=True
+    )
+    risk = network_outputs(network, np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]), model)[:, 1]
+    assert losses[-1] < losses[0] and risk == pytest.approx([0.7, 0.2], abs=0.15)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -394,6 +463,4 @@ def test_forms_and_numbers_that_lead_nowhere_are_refused_with_what_to_give(make,
 
 
 def _update(found):
-    from belmont.federated.models.combine import Update
-
     return Update(found.arrays, found.metrics)

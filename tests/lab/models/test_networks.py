@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from belmont.federated.errors import BundleError, Diverged, FederatedError
 from belmont.federated.models.glm import PrivateSteps
-from belmont.federated.models.strategies import FedAdam, FedAvg, FedAvgM, Scaffold
+from belmont.federated.models.strategies import FedAdam, FedAvgM, Scaffold
 from belmont.federated.node.bundle import read_bundle
 from belmont.lab.errors import LabError
 from belmont.lab.models import MLPClassifier, MLPRegressor, TorchClassifier, TorchRegressor
@@ -194,8 +194,7 @@ def test_a_permit_trains_a_network_by_gated_rounds_and_refuses_another(consortiu
     model.fit(permit, rounds=2)
     assert len(model.loss_curve_) == 2 and all(0 < each < 2 for each in model.loss_curve_)
     assert model.loss_curve_ == [each.metrics["loss"] for each in model.result_.rounds]
-    found = permit.evaluate(model) if hasattr(permit, "evaluate") else None
-    assert found is None or found is not None
+    assert np.isfinite(model.predict_proba(pd.DataFrame({name: [1.0, np.nan] for name in COLUMNS}))).all()
 
 
 def test_noise_by_row_takes_gradient_steps_and_charges_what_the_permit_says(consortium):
@@ -215,6 +214,7 @@ def test_a_module_of_the_studys_own_learns_here_as_the_shipped_perceptron_does(b
     frame, y = binary
     model = TorchClassifier(module=path, learning_rate=0.1, momentum=0.5).fit(frame, y, rounds=30)
     assert model.score(frame, y) > 0.75 and model.predict_proba(frame).shape == (len(frame), 2)
-    regression = TorchRegressor(module=path, learning_rate=0.1, momentum=0.5).fit(frame, 300 + 50 * rows()[1], rounds=60)
-    assert regression.score(frame, 300 + 50 * rows()[1]) > 0.8
+    numbers = 300 + 50 * rows()[1]
+    regression = TorchRegressor(module=path, learning_rate=0.1, momentum=0.5).fit(frame, numbers, rounds=60)
+    assert regression.score(frame, numbers) > 0.8
     assert clone(model).get_params()["module"] == path

@@ -81,7 +81,7 @@ def _warm_up() -> None:
     for name in PRELOADED:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
-    if len(os.listdir("/proc/self/task")) > 1:
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise NotIsolated("a package started a thread when it was imported, and a process that forks must have one")
 
 

@@ -25,6 +25,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.apps.network.belmont_network import layers as rule
 from belmont.federated.models.combine import Combine
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.gradient import gradient_steps, with_velocity
 from belmont.federated.models.local import (
     FRACTION_BITS,
@@ -35,7 +36,6 @@ from belmont.federated.models.local import (
     rounds_sums,
     with_columns,
 )
-from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.secagg.settings import SecureSum
 

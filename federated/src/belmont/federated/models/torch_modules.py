@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from belmont.federated.errors import BundleError, FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.gradient import gradient_steps, with_velocity
 from belmont.federated.models.local import FRACTION_BITS, LocalTraining, Target, private_sums, rounds_sums
-from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.secagg.settings import SecureSum

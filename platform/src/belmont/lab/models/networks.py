@@ -9,8 +9,8 @@
    loss over all rows, of the model that the round started from. With noise no loss is known: all rounds are run.
 3. With ``private`` rounds are gradient steps with noise (`belmont.federated.models.gradient`): the strategy and what is
    said of local steps then do not count.
-4. A regression's outcome is standardised: by ``center`` and ``scale``, which a permit binds, or on rows that are here by
-   those of the rows or the tables' dictionary.
+4. A regression's outcome is standardised: by ``center`` and ``scale``, which a permit binds, or on rows that are here
+   by those of the rows or the tables' dictionary.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.local import FRACTION_BITS, LocalTraining, Target, rounds_config
 from belmont.federated.models.network import (
     Network,
@@ -34,7 +35,6 @@ from belmont.federated.models.network import (
     network_settings,
     network_sums,
 )
-from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import FedAvg, Strategy, mean_loss
 from belmont.federated.models.torch_modules import TorchNetwork, module_source, torch_bundle
 from belmont.federated.secagg.settings import SecureSum
@@ -73,9 +73,7 @@ class NetworkModel(StudyModel):
     @property
     def local(self) -> LocalTraining:
         """What a hospital does in a round."""
-        return LocalTraining(
-            self.epochs, self.batch_size, self.learning_rate, self.momentum, self.l2, self.seed
-        )
+        return LocalTraining(self.epochs, self.batch_size, self.learning_rate, self.momentum, self.l2, self.seed)
 
     @property
     def target(self) -> Target:
@@ -151,7 +149,8 @@ class _Classifier(NetworkModel):
 
     def predict(self, X: Any) -> Any:
         """The likeliest class of each row."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
     def _risks(self, probabilities: Floats) -> Floats:
         """Of two classes that of the second alone, as evaluations want it."""
@@ -238,8 +237,8 @@ class _Torch(NetworkModel):
     app: ClassVar[str] = "torch"
 
     module: str | Path | Callable[[], Any] = ""
-    """A file ``model.py``, or a function that holds all it needs: ``build()`` gives a `torch.nn.Module` from standardised
-    rows (n, columns) to (n, outputs)."""
+    """A file ``model.py``, or a function that holds all it needs: ``build()`` gives a `torch.nn.Module` from
+    standardised rows (n, columns) to (n, outputs)."""
 
     @property
     def network(self) -> TorchNetwork:
