@@ -15,7 +15,7 @@ from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.glm import gradient_steps as logistic_steps
 from belmont.federated.models.gradient import gradient_steps, with_velocity
 from belmont.federated.models.local import LocalTraining
-from belmont.federated.models.network import Network, initial_network, network_combine, network_config
+from belmont.federated.models.network import Network, initial_network, network_combine, network_config, network_outputs
 from belmont.federated.models.strategies import FedAvg
 from belmont.federated.node.noise import Noisy, read_noise
 from belmont.federated.secagg.settings import read_secure_sum
@@ -47,7 +47,7 @@ def test_the_rule_is_that_of_the_logistic_study():
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
-def test_hospitals_answer_by_row_and_training_with_noise_goes_on_as_without_where_noise_is_small(hidden):
+def test_hospitals_answer_by_row_and_steps_with_noise_learn(hidden):
     network = Network(3, hidden)
     config, model, combine = private_study(network)
     config_hash(config)
@@ -56,7 +56,6 @@ def test_hospitals_answer_by_row_and_training_with_noise_goes_on_as_without_wher
     plan = plan_release(noise, secure.layout.size)
     assert secure.layout.size == network.parameters
     hospitals = drawn(3, (400, 300, 500))
-    risks = []
     for n in range(1, 16):
         total = np.zeros(secure.layout.size, np.int64)
         for x, y in hospitals:
@@ -65,10 +64,7 @@ def test_hospitals_answer_by_row_and_training_with_noise_goes_on_as_without_wher
             assert all(len(each) == len(x) for each in found.arrays.values())
             total += Noisy(plan, secure, len(x)).vector(found.arrays)
         model = combine(model, [Update(secure.decode(total)[0], {"num-examples": 1200.0})])
-        risks.append(float(np.abs(model["layer-1"]).max()))
     assert list(model) == [*network.shapes, *(f"velocity/{name}" for name in network.shapes)]
-    from belmont.federated.models.network import network_outputs
-
     x, y = (np.concatenate(each) for each in zip(*hospitals, strict=True))
     shown = network_outputs(network, np.column_stack([np.ones(len(x)), x]), model)[:, 1]
     assert np.mean((shown > 0.5) == y) > 0.65
@@ -91,5 +87,8 @@ def test_updates_and_models_of_another_form_are_refused():
     ):
         with pytest.raises(FederatedError):
             rule(start, [update])
+    for far in (1e300, 1e6):
+        with pytest.raises(FederatedError, match="smaller step"):
+            rule(model, [Update({"w": np.full(3, far)}, good)])
     kept = rule(model | {"references": np.ones((1, 3))}, [Update({"w": np.ones(3)}, good)])
     assert np.array_equal(kept["references"], np.ones((1, 3))) and np.allclose(kept["w"], -0.1)

@@ -10,10 +10,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import BundleError, Diverged, FederatedError
 from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import FedAdam, FedAvgM, Scaffold
 from belmont.federated.node.bundle import read_bundle
+from belmont.federated.secagg.settings import read_secure_sum
 from belmont.lab.errors import LabError
 from belmont.lab.models import MLPClassifier, MLPRegressor, TorchClassifier, TorchRegressor
 from belmont.registry.reasons import Reason
@@ -133,6 +135,13 @@ def test_the_permit_binds_the_form_the_local_steps_and_what_of_the_strategy_is_d
     assert MLPClassifier(COLUMNS, "event", strategy=FedAdam()).config_hash == model.config_hash
 
 
+def test_numbers_of_an_update_can_be_bounded_in_the_units_of_the_bound():
+    model = MLPClassifier(COLUMNS, "event", hidden=(2,), largest=50_000.0)
+    assert read_bounds(model.config) is not None
+    assert read_secure_sum(model.config).fraction_bits == model.fraction_bits < 24
+    assert read_secure_sum(MLPClassifier(COLUMNS, "event").config).fraction_bits == 24
+
+
 def test_the_permit_binds_a_studys_own_module(path):
     model = TorchClassifier(COLUMNS, "event", module=path)
     before = model.code_hash
@@ -148,6 +157,7 @@ def test_the_permit_binds_a_studys_own_module(path):
     [
         lambda: MLPClassifier(COLUMNS, "event", strategy="FedAvg"),
         lambda: MLPClassifier(COLUMNS, "event", patience=0),
+        lambda: MLPClassifier(COLUMNS, "event", strategy=FedAdam(), private=PrivateSteps.of_epsilon(5.0, 2, 4)),
         lambda: MLPClassifier(COLUMNS, "event", tol=-1.0),
         lambda: MLPClassifier(COLUMNS, "event", epochs=0),
         lambda: MLPClassifier(COLUMNS, "event", classes=(0.0,)),

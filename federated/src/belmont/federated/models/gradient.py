@@ -20,6 +20,7 @@ from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.strategies import STATE_MARK, parameters_of
 
 VELOCITY = "velocity"
+LARGEST = 1e4
 
 
 def with_velocity(parameters: Arrays) -> Arrays:
@@ -31,7 +32,7 @@ def with_velocity(parameters: Arrays) -> Arrays:
 def gradient_steps(step: float, momentum: float, penalties: Mapping[str, NDArray[np.float64]]) -> Combine:
     """The combination rule above. ``penalties`` has a parameter's penalty, of a shape that is broadcast to it.
 
-    The rule raises FederatedError for an update or a model of another form.
+    The rule raises FederatedError for an update or a model of another form, and where the steps run away.
     """
 
     def combine(model: Arrays, updates: Sequence[Update]) -> Arrays:
@@ -45,8 +46,10 @@ def gradient_steps(step: float, momentum: float, penalties: Mapping[str, NDArray
             w = np.asarray(array, np.float64)
             velocity = momentum * np.asarray(model[kept], np.float64) + np.sum(found, axis=0) / rows
             velocity = velocity + penalties[name] * w
-            velocities[kept] = velocity.astype(array.dtype)
-            parameters[name] = (w - step * velocity).astype(array.dtype)
+            moved = w - step * velocity
+            if not np.isfinite(moved).all() or np.abs(moved).max(initial=0.0) > LARGEST:
+                raise FederatedError(f"{name!r} runs away: take a smaller step, less momentum or a larger epsilon")
+            velocities[kept], parameters[name] = velocity.astype(array.dtype), moved.astype(array.dtype)
         return {**model, **parameters, **velocities}
 
     return combine

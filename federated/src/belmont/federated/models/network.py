@@ -40,7 +40,8 @@ from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.secagg.settings import SecureSum
 
 ACTIVATIONS = ("relu", "tanh")
-_MOST_PARAMETERS = 10_000_000
+_MOST_PARAMETERS = 2_000_000
+"""With what a strategy remembers, a model is far below what a node reads (`belmont.federated.grid.records`)."""
 
 
 @dataclass(frozen=True)

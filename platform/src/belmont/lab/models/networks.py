@@ -7,8 +7,8 @@
    (`belmont.federated.models.strategies`). Without hidden layers a perceptron is a regression by gradient rounds.
 2. ``fit`` stops where the loss has not fallen by ``tol`` for ``patience`` rounds. ``loss_curve_`` has each round's mean
    loss over all rows, of the model that the round started from. With noise no loss is known: all rounds are run.
-3. With ``private`` rounds are gradient steps with noise (`belmont.federated.models.gradient`): the strategy and what is
-   said of local steps then do not count.
+3. With ``private`` rounds are gradient steps with noise (`belmont.federated.models.gradient`): there is no strategy
+   then, and what is said of local steps does not count.
 4. A regression's outcome is standardised: by ``center`` and ``scale``, which a permit binds, or on rows that are here
    by those of the rows or the tables' dictionary.
 """
@@ -64,6 +64,8 @@ class NetworkModel(StudyModel):
         super().__post_init__()
         if not isinstance(self.strategy, Strategy):
             raise LabError(f"strategy is {self.strategy!r}: give one such as FedAvg() or FedAdam(learning_rate=0.05)")
+        if self.private is not None and self.strategy != FedAvg():
+            raise LabError("with noise a round is a gradient step: say how in PrivateSteps, and leave the strategy out")
         if not isinstance(self.tol, int | float) or not self.tol >= 0:
             raise LabError(f"tol is {self.tol!r}: give a number of at least 0")
         if type(self.patience) is not int or self.patience < 1:
