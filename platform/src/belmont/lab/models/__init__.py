@@ -8,3 +8,5 @@ from belmont.lab.models.networks import MLPClassifier as MLPClassifier
 from belmont.lab.models.networks import MLPRegressor as MLPRegressor
 from belmont.lab.models.networks import TorchClassifier as TorchClassifier
 from belmont.lab.models.networks import TorchRegressor as TorchRegressor
+from belmont.lab.models.trees import HistGradientBoostingClassifier as HistGradientBoostingClassifier
+from belmont.lab.models.trees import HistGradientBoostingRegressor as HistGradientBoostingRegressor
