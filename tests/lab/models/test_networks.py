@@ -208,8 +208,8 @@ def test_a_permit_trains_a_network_by_gated_rounds_and_refuses_another(consortiu
 
 
 def test_noise_by_row_takes_gradient_steps_and_charges_what_the_permit_says(consortium):
-    private = PrivateSteps.of_epsilon(20.0, 2, 4, step=1.0)
-    model = MLPClassifier(COLUMNS, "cvd_event", hidden=(), private=private)
+    model = MLPClassifier(COLUMNS, "cvd_event", hidden=()).with_noise(epsilon=20.0, rounds=2, step=1.0)
+    assert model.private == PrivateSteps.of_epsilon(20.0, 2, 4, step=1.0)
     assert model.rho_per_round > 0 and model.plan.cells == 4
     study = consortium.propose("With noise", model=model, rounds=2, queries=0, min_cohort=10)
     study.vote(*consortium.board[:2], approve=True, reason="noise enough")

@@ -14,7 +14,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -87,6 +87,18 @@ class NetworkModel(StudyModel):
         if self.private is None and self.largest is None:
             return FRACTION_BITS
         return super().fraction_bits
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        raise NotImplementedError
+
+    def with_noise(self, *, epsilon: float, rounds: int, **choices: Any) -> Self:
+        """The same model with noise, so that ``rounds`` rounds together come to ``epsilon`` at most for each dataset.
+
+        ``choices`` are those of `PrivateSteps.of_epsilon`, such as ``delta=1e-6``, ``step=4.0`` and ``clip_norm=2.0``.
+        """
+        return replace(self, private=PrivateSteps.of_epsilon(epsilon, rounds, self.parameters, **choices))
 
     def combine(self) -> Combine:
         """The strategy's rule, which also keeps ``loss_curve_`` (2)."""
@@ -212,6 +224,10 @@ class _Perceptron(NetworkModel):
         """The form. Raises FederatedError where it is none."""
         return Network(len(self.names) - 1, tuple(self.hidden), self.activation, self.target)
 
+    @property
+    def parameters(self) -> int:
+        return self.network.parameters
+
     def settings(self) -> RunConfig:
         return network_settings(self.network, self.local, self.strategy, self.private)
 
@@ -246,6 +262,10 @@ class _Torch(NetworkModel):
     def network(self) -> TorchNetwork:
         """The module, as it is here. Raises FederatedError where PyTorch is missing."""
         return _torch_network(module_source(self.module), self.seed, self.target)
+
+    @property
+    def parameters(self) -> int:
+        return sum(each.size for each in self.network.parameters.values())
 
     @property
     def bundle(self) -> bytes:
