@@ -30,6 +30,7 @@
     │   └── NotEnoughShares  too few hospitals released shares that are right; names who did not
     ├── RoundRefuted       a round's total is not the sum of the updates committed to: names who lied
     ├── RoundRefused       a round ended because hospitals refused
+    ├── Diverged           local steps ran away: the model is as it was, and something has to change
     └── QueryRefused       a query ended because hospitals refused
 
 A refusal travels as a Flower error with code REFUSED and the JSON of ``Refusal.to_json``.
@@ -264,6 +265,22 @@ class RoundRefuted(FederatedError):
         self.verdict = verdict
         named = "" if verdict is None else f"; {verdict!r}"
         super().__init__(f"round {n}: {why}{named}. Give `error.record` to the ethics board.")
+
+
+class Diverged(FederatedError):
+    """Local steps of a round ended in numbers that are not finite, or far too large. The model is unchanged.
+
+    ``share`` is the share of all rows whose hospitals said so; 0 where nobody did and the mean is not finite.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        where = f"at hospitals with {share:.0%} of the rows" if share else "in the mean over the hospitals"
+        super().__init__(
+            f"the local steps of this round ran away {where}; the model is as it was. Take a smaller learning rate (a "
+            "third), fewer epochs a round, or less momentum; for squared loss give the outcome's center and scale; "
+            "leave out features that are constant or far from their reference values."
+        )
 
 
 class _Refused(FederatedError):
