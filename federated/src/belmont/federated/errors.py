@@ -40,6 +40,7 @@ import json
 from typing import TYPE_CHECKING
 
 from belmont.registry.reasons import Reason
+from belmont.registry.strict_json import loads
 from belmont.zk import errors as zk_errors
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Refusal(FederatedError):
     def from_json(cls, text: str) -> "Refusal":
         """Read what a node sent. A reason this version does not know is an error, never a silent acceptance."""
         try:
-            fields = json.loads(text)
+            fields = loads(text)
             return cls(Reason(fields["reason"]), str(fields.get("detail", "")), str(fields.get("remedy", "")))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederatedError("a node sent an unreadable refusal; check that both run one version") from error

@@ -11,7 +11,6 @@
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -27,6 +26,7 @@ from belmont.federated.hashes import canonical_json
 from belmont.federated.profile.tables import Choices, Counts, Groups
 from belmont.federated.typed_data import Signer, digest_of, sign
 from belmont.registry.identities.recovery import signer_of
+from belmont.registry.strict_json import loads
 from belmont.registry.types import Address, DatasetId, MicroRho
 
 FORMAT: Final = "belmont-profile/1"
@@ -174,10 +174,8 @@ class SignedProfile:
         """Raises ProfileRefused for anything that `to_bytes` would not have written (1)."""
         if len(content) > MAX_BYTES:
             raise ProfileRefused(f"a profile has at most {MAX_BYTES >> 20} MiB")
-        if _depth(content) > MOST_DEPTH:
-            raise ProfileRefused("this is no profile: it is nested deeper than one")
         try:
-            fields = json.loads(content.decode("ascii"))
+            fields = loads(content.decode("ascii"), most_depth=MOST_DEPTH)
             if type(fields) is not dict or set(fields) != _FIELDS or fields["format"] != FORMAT:
                 raise ValueError("its fields are not those of a profile")
             signed = cls(_profile(fields), _hex(fields["signature"], SIGNATURE_BYTES))
@@ -205,13 +203,6 @@ def drawn(
     about = consortium, dataset_id, version, dictionary_hash
     plan, (rows, *counts) = choices.plan, released
     return Profile(*about, replace(choices, rho=plan.rho), plan.sigma, spent, int(rows[0]), tuple(counts))
-
-
-def _depth(content: bytes) -> int:
-    """How deep brackets are nested; those within text count too, and no text of a profile has any."""
-    found = np.frombuffer(content, np.uint8)
-    opened = np.isin(found, tuple(b"[{")).astype(np.int64) - np.isin(found, tuple(b"]}"))
-    return int(np.cumsum(opened).max(initial=0))
 
 
 def _spoken(groups: Groups) -> dict[str, Any]:
