@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Update
@@ -53,11 +52,9 @@ class CurveModel:
         cuts = ",".join(repr(float(cut)) for cut in self.cuts)
         return {"duration": self.duration, "cuts": cuts, "by": ",".join(self.by), "small-cells": self.small_cells}
 
-    def sums(self, noise: PrivacySettings | None = None) -> SecureSum:
-        """What the round's sum is made of. Counts are whole numbers; they need no fraction without noise."""
-        if noise is None:
-            return SecureSum(((LEAVING, self.shape),), fraction_bits=0)
-        return SecureSum(((LEAVING, self.shape),), fraction_bits=noise.fraction_bits, private=True)
+    def sums(self, fraction_bits: int = 0, *, private: bool = False) -> SecureSum:
+        """What the round's sum is made of. Counts are whole numbers: without noise they need no fraction."""
+        return SecureSum(((LEAVING, self.shape),), fraction_bits=fraction_bits, private=private)
 
     def initial(self) -> Arrays:
         """No counts yet."""
