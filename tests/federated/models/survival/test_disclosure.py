@@ -38,9 +38,9 @@ def hospitals():
 def asked(tools):
     """What the researcher gets from one round on these hospitals' sums, with a model of its own making."""
 
-    def ask(hospitals, model, smallest, **changed):
+    def ask(hospitals, model, smallest, age=60, **changed):
         config = tools.config_of(model, model.sums(), model.columns, "e")
-        tables = [tools.table_of(frame, {"age": (60, 10), "bmi": (27, 4)}) for frame in hospitals]
+        tables = [tools.table_of(frame, {"age": (age, 10), "bmi": (27, 4)}) for frame in hospitals]
         got = []
         arrays = model.initial() | changed
         rehearsal = Rehearsal(
@@ -113,15 +113,39 @@ def test_the_only_patient_of_a_cell_with_a_trait_is_read_from_a_few_honest_round
 
 
 def test_large_coefficients_make_a_cells_sums_one_patients_row(hospitals, asked):
-    """Over all hospitals: references that come with the model keep the largest weight within what can be summed."""
+    """Over all hospitals, where the dictionary's centre keeps the largest weight within what can be summed."""
     oldest = hospitals[1][(hospitals[1]["t"] == 1) & (hospitals[1]["e"] == 1)].iloc[0]
     hospitals[1].loc[oldest.name, "age"] = oldest["age"] = 104.0
-    references = np.array([[60.0, oldest["age"], 10.0], [27.0, 27.0, 4.0]])
-    model, large = CoxModel(("age", "bmi"), "t", cuts=CUTS), {"coefficients": np.array([400.0, 0.0])}
-    got = asked(hospitals, model, 1, references=references, **large)
+    model, large = CoxModel(("age", "bmi"), "t", cuts=CUTS), {"coefficients": np.array([400.0, 0.0]), "age": 104.0}
+    got = asked(hospitals, model, 1, **large)
     assert got["moments"][0, 1, 1] / got["weights"][0, 1] == pytest.approx(standardised(oldest)[1])
     with pytest.raises(FederatedError, match=REFUSED):
-        asked(hospitals, model, SMALLEST, references=references, **large)
+        asked(hospitals, model, SMALLEST, **large)
+
+
+def test_the_only_patient_of_a_cell_with_a_rare_value_is_read_by_interpolation(asked):
+    """A column of four values: a cell's sums are a polynomial in exp(b), the highest coefficient one patient's row."""
+    hospitals = [cohort(seed, 360).assign(stage=np.arange(360.0) // 12 % 3) for seed in range(3)]
+    there = hospitals[0][(hospitals[0]["t"] == 3) & (hospitals[0]["e"] == 1)]
+    victim = there.index[0]
+    model = CoxModel(("age", "bmi", "stage"), "t", cuts=CUTS)
+    asked(hospitals, model, SMALLEST)
+    hospitals[0].loc[victim, "stage"] = 3.0
+    points = np.linspace(-0.6, 0.6, 4)
+    sums = [asked(hospitals, model, 1, coefficients=np.array([0.0, 0.0, b]))["moments"][2, 1, :2] for b in points]
+    by_value = np.linalg.solve(np.vander(np.exp(points), 4, increasing=True), np.array(sums))
+    assert np.allclose(by_value[3], standardised(hospitals[0].loc[victim]), atol=1e-5)
+    with pytest.raises(FederatedError, match=REFUSED):
+        asked(hospitals, model, SMALLEST, coefficients=np.zeros(3))
+
+
+def test_references_that_come_with_the_model_are_not_taken(hospitals, asked):
+    """With another fill in the next round, the difference of two sums would be over those who lack the value alone."""
+    hospitals[0].loc[3, "age"] = np.nan
+    model = CoxModel(("age", "bmi"), "t")
+    fills = [np.array([[fill, 60.0, 10.0], [27.0, 27.0, 4.0]]) for fill in (50.0, 70.0)]
+    one, other = (asked(hospitals, model, SMALLEST, references=each)["information"] for each in fills)
+    assert np.array_equal(one, other)
 
 
 def test_large_coefficients_make_a_hospitals_gradient_two_patients_rows(hospitals, asked):

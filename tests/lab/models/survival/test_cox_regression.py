@@ -178,7 +178,7 @@ def test_rows_without_the_duration_say_so(rossi):
 
 def test_separation_names_the_remedy_and_the_remedy_works(rossi):
     frame = rossi.assign(arrest=rossi["arrest"] * rossi["fin"])
-    with pytest.raises(FederatedError, match="along 'fin'.*ridge"):
+    with pytest.raises(FederatedError, match=r"along 'fin'.*ridge"):
         CoxRegression(FEATURES, "arrest", duration="week").fit(frame)
     for remedy in ({"ridge": 0.01}, {"penalty": "firth"}):
         model = CoxRegression(FEATURES, "arrest", duration="week", **remedy).fit(frame)

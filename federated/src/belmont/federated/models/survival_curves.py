@@ -80,7 +80,7 @@ def curve(leaving: Floats, cuts: Sequence[float], level: float = 0.95, noise_var
     withdrawn, events = counts.T
     at_risk = np.cumsum(counts.sum(axis=1)[::-1])[::-1]
     hazard = _ratio(events, at_risk)
-    survival = np.cumprod(1.0 - hazard)
+    survival = np.asarray(np.cumprod(1.0 - hazard), np.float64)
     summed = np.cumsum(_ratio(events, at_risk * (at_risk - events)) + _ratio(noise_variance, at_risk**2))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log = np.log(survival)

@@ -1,7 +1,8 @@
 """What a study of survival may call at a hospital: rows with a time and an event, and the rules for sums over them.
 
-The rules of `belmont.federated.node.data` hold for the rows. Sums by cells of a public grid of times show more than
-sums over all rows, so these come on top:
+The rules of `belmont.federated.node.data` hold for the rows. They are standardised by the dictionary's references alone:
+a fill for missing values that changes from round to round would show the rows of those who lack them. Sums by cells of
+a public grid of times show more than sums over all rows, so these come on top:
 
 1. Times are finite and not negative, and events are 0 or 1; anything else is an error for the hospital's log.
 2. A grid's cells are (0, c1], (c1, c2], ... A time of 0 is in the first cell. Who is followed beyond the last cut point
@@ -11,9 +12,9 @@ sums over all rows, so these come on top:
 4. In every cell (of every group) nobody, or at least ``smallest_cell`` patients, have an event, and nobody, or at least
    so many, leave without one. So where all other hospitals have nobody, or work together, what they see of this one
    rests on that many patients.
-5. Where weighted sums of covariates leave by cell (`SurvivalData.hold_parts`), each value of a column of two or three
-   values is there nobody's, or at least ``smallest_cell`` patients': in sums with one patient's weight, several rounds
-   would show that patient's row.
+5. Where weighted sums of covariates leave by cell (`SurvivalData.hold_parts`), each value of a column of up to
+   ``FEW_VALUES`` values is there nobody's, or at least ``smallest_cell`` patients': in as many rounds as there are
+   values, sums over each value's patients follow by interpolation, and those of one patient are that patient's row.
 6. No patient has more than half of a sum's weight (`SurvivalData.hold`; the (1, 50 %) dominance rule, Hundepool et al.,
    Statistical Disclosure Control, 2012, section 4.2.2). The researcher chooses the coefficients; large ones would give
    one patient all the weight.
@@ -40,7 +41,7 @@ from belmont.federated.node.design import LEVEL_MARK, code_of, column_of, usable
 from belmont.federated.secagg.settings import SECURE_SUM_KEY
 
 LARGEST_SHARE = 0.5
-FEW_VALUES = 3
+FEW_VALUES = 10
 """A column of up to so many values picks groups out of the rows (5)."""
 
 Floats = NDArray[np.float64]
@@ -96,14 +97,12 @@ def survival_data(
     *,
     cuts: Sequence[float] = (),
     keep: tuple[float, float] = EVERYBODY,
-    references: Floats | None = None,
 ) -> SurvivalData:
     """The rows of this hospital with a time and an outcome; with ``cuts``, for sums by their cells (3, 4).
 
     Raises FederatedError for what breaks a rule, and as `training_data` does.
     """
-    kinds = features, outcome, missing_indicators
-    data = training_data(context, *kinds, keep=keep, required=(duration,), references=references)
+    data = training_data(context, features, outcome, missing_indicators, keep=keep, required=(duration,))
     offer, times = offer_of(context), data.values[duration]
     event = _checked_event(times, data.outcome)
     cell = np.zeros(len(times), np.int64)

@@ -53,8 +53,8 @@ class _Survival(StudyModel):
 
     duration: str = ""
     cuts: Sequence[float] = ()
-    """Ends of the cells of time, ascending: (0, c1], (c1, c2], ... Who is followed longer is withdrawn at the last. Where
-    rows are here and none are given, all times that occur."""
+    """Ends of the cells of time, ascending: (0, c1], (c1, c2], ... Who is followed longer is withdrawn at the last.
+    Where rows are here and none are given, all times that occur."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,10 +83,11 @@ class _Survival(StudyModel):
         times = np.asarray(frame[self.duration], np.float64)
         if np.nanmin(times, initial=0.0) < 0:
             raise LabError(f"{int((times < 0).sum())} times in {self.duration!r} are negative: they start at 0")
-        event = np.asarray(frame[self.outcome] if y is None and self.outcome in frame else y, np.float64)
-        if y is not None or self.outcome in frame:
-            if not np.isin(event[np.isfinite(event)], (0.0, 1.0)).all():
-                raise LabError("the outcome is 1 where the event was seen and 0 where not, and it has other values")
+        if y is None and self.outcome not in frame.columns:
+            raise LabError(f"the rows have no outcome {self.outcome!r}: give y, or the outcome among the columns")
+        event = np.asarray(frame[self.outcome] if y is None else y, np.float64)
+        if not np.isin(event[np.isfinite(event)], (0.0, 1.0)).all():
+            raise LabError("the outcome is 1 where the event was seen and 0 where not, and it has other values")
         self.cuts_ = tuple(np.unique(times[np.isfinite(times) & (times > 0)]).tolist())
         return super()._fit_rows(frame, y, **choices)
 
@@ -119,7 +120,8 @@ class CoxRegression(_Survival):
     baseline: Literal["hospital", "common"] = "hospital"
     ties: Ties = "efron"
     ridge: float = 0.0
-    """Penalty on the mean log-likelihood, ridge / 2 * |b|^2, b per reference standard deviation: lifelines' penalizer."""
+    """Penalty on the mean log-likelihood, ridge / 2 * |b|^2, b per reference deviation: lifelines' ``penalizer``, which
+    takes each column's sample deviation."""
     penalty: Literal["ridge", "firth"] = "ridge"
     """``"firth"`` is for events that a column separates; it needs a baseline for each hospital."""
 
@@ -239,7 +241,7 @@ class CoxRegression(_Survival):
         return np.asarray(np.exp(-np.exp(self.predict(X))[:, None] * at))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Harrell's concordance index on rows that have the duration, and the outcome or ``y`` (JAMA 247:2543, 1982)."""
+        """Harrell's concordance index (`lab.models.concordance`) of rows with the duration and outcome, or ``y``."""
         frame = self._frame(X)
         event = frame[self.outcome_name] if y is None else y
         risk = self.predict(frame)
@@ -248,8 +250,10 @@ class CoxRegression(_Survival):
     def plot(self, level: float = 0.95) -> Picture:
         """Hazard ratios with intervals, one line a term."""
         table = self.summary(level)
-        columns = ("hazard ratio", "hazard ratio low", "hazard ratio high")
-        return survival_plots.forest(tuple(table.index), *(table[name].to_numpy() for name in columns), level=level)
+        ratio, low, high = (
+            np.asarray(table[name], np.float64) for name in ("hazard ratio", "hazard ratio low", "hazard ratio high")
+        )
+        return survival_plots.forest(tuple(table.index), ratio, low, high, level)
 
     def _scales(self) -> Floats:
         """Of each term; NaN where references are not known."""

@@ -42,7 +42,6 @@ def train(message: Message, context: Context) -> Message:
         _names(config["missing-indicators"]),
         cuts=cuts,
         keep=(float(config.get("holdout", 0.0)), 1.0),
-        references=model.get("references"),
     )
     is_efron, rows = config["ties"] == "efron", len(data.event)
     linear = data.design @ model["coefficients"]
