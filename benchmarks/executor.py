@@ -38,7 +38,8 @@ from belmont.federated.executor.probe import WAIVABLE
 from belmont.federated.executor.protocol import Answer, Outcome, Task
 from belmont.federated.executor.root import needed_view
 from belmont.federated.hashes import code_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model
 from belmont.federated.node.bundle import build_bundle
 
 ROWS, COLUMNS, PARAMETERS = 2_000, 12, 1_000_000
@@ -84,8 +85,8 @@ def small() -> Task:
     outcome = (np.arange(ROWS) % 2).astype(np.float64)
     columns["y"] = outcome.astype(np.uint16), every, outcome
     table = ArrayTable(ROWS, columns, dict.fromkeys(columns, (0.0, 1.0, 100)))
-    bundle = logistic_bundle()
-    return Task(bundle, code_hash(bundle), logistic_config(names, "y"), initial_model(names), 1, 1, 1, table, 100, 8)
+    bundle = shipped_bundle("glm")
+    return Task(bundle, code_hash(bundle), glm_config(names, "y"), initial_model(names), 1, 1, 1, table, 100, 8)
 
 
 def large() -> Task:

@@ -36,7 +36,7 @@ from belmont.federated.gate.gate import Asked
 from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.node.bundle import build_bundle
-from belmont.lab import Consortium, LogisticModel
+from belmont.lab import Consortium, LogisticRegression
 from belmont.registry.decide import decide
 from belmont.registry.types import Request, UseKind
 from benchmarks import flower_shipped, grid, secagg
@@ -136,10 +136,10 @@ def run(quick: bool = False) -> dict[str, Any]:
     if out["ray_ms"] is None:
         out["ray_skipped"] = engines["ray"].get("skipped")
     with deployed(patients) as consortium:
-        default = LogisticModel.default()
+        default = LogisticRegression.default()
         gated = trained_ms(consortium, default, rounds)
         out["gated_deployed_ms"] = round(statistics.median(gated), 1)
-        secure = LogisticModel(default.features, default.outcome, secure=True)
+        secure = LogisticRegression(default.features, default.outcome, secure=True)
         out["secure_deployed_ms"] = round(statistics.median(trained_ms(consortium, secure, rounds)), 1)
         checks = sorted(permit_check_ms(consortium, 50 if quick else 300))
         out["permit_check_p50_ms"] = round(statistics.median(checks), 2)

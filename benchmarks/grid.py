@@ -34,10 +34,11 @@ from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.grid.records import read_arrays, read_metrics
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Update
-from belmont.federated.models.logistic import initial_model, newton
+from belmont.federated.models.glm import initial_model, newton
 from belmont.federated.models.training import Training
 from belmont.federated.node.bundle import LoadedApp
-from belmont.federated.node.data import NODE_CONFIG_KEY, TrainingData, design, offered
+from belmont.federated.node.data import NODE_CONFIG_KEY, offered
+from belmont.federated.node.design import TrainingData, design
 from belmont.federated.node.requests import Claim, round_content
 from benchmarks.parties import HOSPITALS, Parties, features, missing_indicators, parties, tables
 

@@ -16,7 +16,8 @@ from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.synthetic import coded_tables, generate_population
 from belmont.federated.hashes import code_hash, config_hash
-from belmont.federated.models.logistic import logistic_bundle, logistic_config
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.stored import StoredVersion
 from belmont.registry.consents.register import ConsentRegister, Patient
@@ -99,7 +100,7 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
             registry = SimulatedRegistry.found("benchmark", founders)
             now = registry.clock
         datasets = tuple(_register(registry.as_(a), t, now, folder) for a, t in zip(hospitals, tables, strict=True))
-        bundle, config = logistic_bundle(), logistic_config(features(), "cvd_event", missing_indicators())
+        bundle, config = shipped_bundle("glm"), glm_config(features(), "cvd_event", missing_indicators())
         terms = _terms(bundle, config, datasets, rounds, queries)
         user = registry.as_(researcher)
         study = user.propose(terms)

@@ -18,10 +18,10 @@ import numpy as np
 
 from belmont.ehr.synthetic import coded_tables, generate_population
 from belmont.federated.models.combine import ROWS_METRIC, Update
-from belmont.federated.models.logistic import COEFFICIENTS
-from belmont.federated.node.data import design
+from belmont.federated.models.glm import COEFFICIENTS
+from belmont.federated.node.design import design
 from belmont.lab.home import SyntheticSource
-from belmont.lab.models import LogisticModel
+from belmont.lab.models import LogisticRegression
 from belmont.lab.yardstick import Yardstick
 
 HOSPITALS, PATIENTS, SEED = 4, 4_000, 7
@@ -29,7 +29,7 @@ EPSILONS = (1.0, 3.0, 5.0, 10.0)
 ROUNDS = 12
 
 
-def _trained(model: LogisticModel, parts: list[Any], rounds: int) -> Any:
+def _trained(model: LogisticRegression, parts: list[Any], rounds: int) -> Any:
     assert model.plan is not None
     weights, combine = model.initial(), model.combine()
     rows = float(sum(len(part.outcome) for part in parts))
@@ -46,7 +46,7 @@ def _trained(model: LogisticModel, parts: list[Any], rounds: int) -> Any:
 def run(quick: bool = False) -> dict[str, Any]:
     """Train at every epsilon; ``quick`` takes three runs of each in place of twenty."""
     tables = coded_tables(generate_population(HOSPITALS, PATIENTS, SEED))
-    yardstick, exact = Yardstick(SyntheticSource(HOSPITALS, PATIENTS, SEED), tables), LogisticModel.default()
+    yardstick, exact = Yardstick(SyntheticSource(HOSPITALS, PATIENTS, SEED), tables), LogisticRegression.default()
     parts = [design(table, exact.features, exact.outcome) for table in tables]
     figures: dict[str, Any] = {
         "rows": sum(table.rows for table in tables),

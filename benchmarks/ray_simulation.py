@@ -20,8 +20,8 @@ from flwr.serverapp import Grid, ServerApp
 
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.models.combine import Update
-from belmont.federated.models.logistic import initial_model, newton
-from belmont.federated.node.data import TrainingData, design
+from belmont.federated.models.glm import initial_model, newton
+from belmont.federated.node.design import TrainingData, design
 from benchmarks.grid import local_update
 from benchmarks.parties import HOSPITALS, features, missing_indicators, tables
 

@@ -15,7 +15,7 @@ from belmont.federated.exchange import Exchange
 from belmont.federated.hashes import model_hash
 from belmont.federated.models.training import Training
 from belmont.lab import Consortium
-from belmont.lab.models import LogisticModel
+from belmont.lab.models import LogisticRegression
 from belmont.registry.errors import RegistryError
 
 home, permit_id, rounds, timeout, patience, stop = sys.argv[1], *map(int, sys.argv[2:])
@@ -40,7 +40,7 @@ class Watched(Exchange):
 waited: list[str] = []
 with Consortium.deployed(home) as consortium:
     permit = consortium.permit(permit_id)
-    chosen = LogisticModel.default()
+    chosen = LogisticRegression.default()
     with closing(consortium.grid(permit.record.covered)) as grid:
         grid.deliver(chosen.bundle)
         training = Training(

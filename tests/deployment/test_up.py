@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from belmont.lab import Consortium, LogisticModel
+from belmont.lab import Consortium, LogisticRegression
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.home import Home
 from belmont.lab.running import Deployment, Started, started
@@ -75,7 +75,7 @@ def test_a_researcher_elsewhere_trains_with_its_own_key_over_the_coordinators_ad
     running = Deployment.read(up)
     assert running is not None
     with Consortium.deployed(up) as consortium:
-        study = consortium.propose("From elsewhere", model=LogisticModel.default(secure=True), rounds=1, queries=0)
+        study = consortium.propose("From elsewhere", model=LogisticRegression.default(secure=True), rounds=1, queries=0)
         permit = study.vote(*consortium.board).accept(*consortium.hospitals).permit()
     record = Home(up).read()
     mine = tuple(person for person in record.people if person.slug == "researcher")
@@ -84,7 +84,9 @@ def test_a_researcher_elsewhere_trains_with_its_own_key_over_the_coordinators_ad
     there = {"coordinator": running.coordinator, "authority": running.authority}
     with Consortium.connect(running.chain, tmp_path, **there) as elsewhere:  # type: ignore[arg-type]
         assert elsewhere.hospitals == [] and "over coordinator" in repr(elsewhere)
-        assert elsewhere.permit(permit.id).train(model=LogisticModel.default(secure=True)).history["rows"].sum() > 0
+        assert (
+            elsewhere.permit(permit.id).train(model=LogisticRegression.default(secure=True)).history["rows"].sum() > 0
+        )
     with pytest.raises(LabError, match="give both, or neither"):
         Consortium.connect(running.chain, tmp_path, coordinator=running.coordinator)
     with pytest.raises(LabError, match="is no file"):

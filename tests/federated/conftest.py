@@ -25,7 +25,7 @@ from belmont.federated.asked_by import Signing
 from belmont.federated.errors import REFUSED, Refusal
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash
-from belmont.federated.models.logistic import initial_model, logistic_config
+from belmont.federated.models.glm import glm_config, initial_model
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.queries import QueryServer
@@ -495,7 +495,7 @@ def new_scene(consortium: Consortium, folder: Path) -> Scene:
         folder,
         trace,
         build_app(folder / "app", TRACED_APP.format(trace=str(trace))),
-        logistic_config(FEATURES, OUTCOME),
+        glm_config(FEATURES, OUTCOME),
         initial_model(FEATURES),
     )
 

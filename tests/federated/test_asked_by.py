@@ -17,7 +17,8 @@ from belmont.federated.errors import FederatedError, Refusal, RoundRefused
 from belmont.federated.exchange import Exchange
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
 from belmont.federated.hashes import query_hash
-from belmont.federated.models.logistic import logistic_bundle, logistic_config, newton
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, newton
 from belmont.federated.models.secure import SecureRounds
 from belmont.federated.models.training import Training
 from belmont.federated.node.requests import (
@@ -31,7 +32,6 @@ from belmont.federated.node.requests import (
 )
 from belmont.federated.query.bfv import ResearcherKey
 from belmont.federated.query.question import count, mean
-from belmont.federated.secagg.settings import read_secure_sum
 from belmont.identity.messages import AddDelegate, short_bytes
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.identities.protocol import SIG_AUTH, VERI_KEY
@@ -79,8 +79,8 @@ def opened(scene: Any) -> Any:
 @pytest.fixture
 def asked(scene: Any) -> Any:
     """A study with secure sums; ``contents`` are what the researcher sends to the first hospital, by message type."""
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, "cvd_event", secure=True)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, "cvd_event", secure=True)
     scene.permit = scene.issue()
     scene.open_round(scene.permit)
     dealt = []
@@ -285,7 +285,7 @@ def test_after_a_rotation_the_new_key_asks_and_what_the_old_one_signed_is_nobody
 
 def test_a_data_user_that_is_a_wallet_trains_by_its_delegate_and_not_by_its_owners(own_chain: Any) -> None:
     _, scene = own_chain
-    scene.bundle, scene.config = logistic_bundle(), logistic_config(FEATURES, "cvd_event")
+    scene.bundle, scene.config = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event")
     scene.permit = scene.issue()
     registry, researcher = scene.registry, scene.consortium.researcher
     people, machine = [Account.create() for _ in range(2)], Account.create()
@@ -487,9 +487,7 @@ def opened_by_a_stranger(scene: Any, claim: Claim) -> Any:
     """The sum of a round as somebody opens it who knows what was asked, with a key of its own."""
     with closing(scene.grid()) as grid:
         exchange = Exchange(scene.registry.as_(STRANGER), grid, scene.permit, scene.participants)
-        secure = read_secure_sum(scene.config)
-        assert secure is not None
-        rounds = SecureRounds(exchange, secure, scene.config)
+        rounds = SecureRounds(exchange, scene.config)
         packages = rounds.packages(claim)
         contents = {
             each: round_content(claim, scene.config, scene.model, packages[each]) for each in scene.participants
@@ -514,8 +512,8 @@ def trained_once(scene: Any) -> Any:
 def test_a_stranger_opens_anothers_secure_sum_where_nodes_believe_whoever_asks_and_gets_nothing_here(
     scene: Any,
 ) -> None:
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, "cvd_event", secure=True)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, "cvd_event", secure=True)
     scene.permit = scene.issue()
     result = trained_once(scene)
     with pytest.raises(RoundRefused) as refused:
@@ -527,7 +525,7 @@ def test_a_stranger_opens_anothers_secure_sum_where_nodes_believe_whoever_asks_a
 
 
 def test_a_stranger_reads_one_hospitals_update_where_nodes_believe_whoever_asks_and_nothing_here(scene: Any) -> None:
-    scene.bundle, scene.config = logistic_bundle(), logistic_config(FEATURES, "cvd_event")
+    scene.bundle, scene.config = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event")
     scene.permit = scene.issue()
     trained_once(scene)
     content = round_content(claim_of(scene), scene.config, scene.model)

@@ -25,7 +25,8 @@ from belmont.federated.errors import (
     UpdateUnproved,
     VectorRejected,
 )
-from belmont.federated.models.logistic import logistic_bundle, logistic_config
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config
 from belmont.federated.models.training import Training
 from belmont.federated.node import bounded as module
 from belmont.federated.node.node import HospitalNode
@@ -54,8 +55,8 @@ def bounded(scene: Any) -> Any:
 
 
 def made_bounded(scene: Any, bounds: UpdateBounds = BOUNDS) -> Any:
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, "cvd_event", bounds=bounds, fraction_bits=BITS)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, "cvd_event", bounds=bounds, fraction_bits=BITS)
     scene.permit = scene.issue()
     return scene
 
@@ -155,8 +156,8 @@ def test_a_hospital_that_adds_another_vector_than_it_proved_is_named(bounded: An
 
 
 def test_without_bounds_the_same_lie_moves_the_model_and_nobody_notices(scene: Any) -> None:
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, "cvd_event", secure=True, fraction_bits=BITS)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, "cvd_event", secure=True, fraction_bits=BITS)
     scene.permit = scene.issue()
 
     class Loud(SecureRounds):
@@ -270,7 +271,7 @@ def test_squares_that_the_update_passes_end_the_round_at_the_hospital(scene: Any
     ],
 )
 def test_bounds_that_are_none_are_refused(changes: Any) -> None:
-    config = logistic_config(FEATURES, "cvd_event", secure=True)
+    config = glm_config(FEATURES, "cvd_event", secure=True)
     with pytest.raises(FederatedError, match="belmont-update"):
         read_bounds(config | changes)
 
@@ -441,7 +442,7 @@ def test_what_a_bounded_hospital_sends_says_nothing_of_its_rows(bounded: Any) ->
 def test_an_update_with_noise_is_proved_to_be_bounded_as_it_leaves(scene: Any) -> None:
     made_private(scene)
     bounds, _ = UpdateBounds.of(2_000.0, fraction_bits=STEPS.noise.fraction_bits)
-    scene.config = logistic_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
+    scene.config = glm_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
     scene.permit = scene.issue(rho_per_dataset=10**8)
     with closing(scene.grid()) as grid:
         result = private_training(scene, grid).round()
@@ -456,7 +457,7 @@ def test_noise_that_passes_the_bound_ends_no_round_and_every_round_is_charged(sc
     made_private(scene)
     sigma = 2.0 * (10**6 / (2 * STEPS.noise.rho_per_round)) ** 0.5
     bounds, _ = UpdateBounds.of(0.7 * sigma, fraction_bits=STEPS.noise.fraction_bits)
-    scene.config = logistic_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
+    scene.config = glm_config(FEATURES, "cvd_event", private=STEPS, bounds=bounds)
     scene.permit = scene.issue(rho_per_dataset=10**8)
     with closing(scene.grid()) as grid:
         results = list(private_training(scene, grid).rounds(2))

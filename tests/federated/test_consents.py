@@ -6,7 +6,8 @@ import pytest
 
 from belmont.federated.errors import QueryRefused
 from belmont.federated.hashes import code_hash, config_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model, newton
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.federated.query.bfv import ResearcherKey
@@ -30,7 +31,7 @@ def key():
 
 @pytest.fixture
 def training(scene):
-    code, config = logistic_bundle(), logistic_config(FEATURES, "cvd_event")
+    code, config = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event")
     return Training(
         scene.by_researcher,
         scene.grid(code),

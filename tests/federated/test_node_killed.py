@@ -15,7 +15,7 @@ from pathlib import Path
 from belmont.federated.asked_by import Signing
 from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.hashes import Arrays
-from belmont.federated.models.logistic import initial_model, logistic_config
+from belmont.federated.models.glm import initial_model, glm_config
 from belmont.federated.node.node import HospitalNode
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.node.stored import StoredVersion
@@ -49,7 +49,7 @@ node = HospitalNode(
 )
 features = ("age", "hba1c", "systolic")
 claim = Claim(PermitId(int(permit)), 1, 1 << 37, datasets)
-content = round_content(claim, logistic_config(features, "cvd_event"), initial_model(features))
+content = round_content(claim, glm_config(features, "cvd_event"), initial_model(features))
 grid = InProcessGrid([node])
 grid.deliver(Path(bundle).read_bytes())
 asking = Signing(registry.as_(Account.from_key(researcher)))

@@ -12,7 +12,8 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from belmont.federated.errors import APP_FAILED, DealerRefuted, RoundRefused, SecAggError, VectorRejected
 from belmont.federated.hashes import config_hash
-from belmont.federated.models.logistic import logistic_bundle, logistic_config, newton
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, newton
 from belmont.federated.models.training import Training
 from belmont.federated.node.requests import DEAL, UNMASK, Claim, after_content, deal_content, round_content
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum, read_secure_sum
@@ -30,8 +31,8 @@ def secure(scene: Any) -> Any:
 
 
 def made_secure(scene: Any, **terms: Any) -> Any:
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, "cvd_event", secure=True)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, "cvd_event", secure=True)
     scene.permit = scene.issue(**terms)
     return scene
 
@@ -50,7 +51,7 @@ def training(scene: Any, grid: Any, **changes: Any) -> Training:
 
 def plain_model(scene: Any, hospitals: Any = range(4), rounds: int = 3) -> Any:
     """What the same rounds give in the clear."""
-    config = logistic_config(FEATURES, "cvd_event")
+    config = glm_config(FEATURES, "cvd_event")
     nodes = [scene.new_node(i) for i in hospitals]
     participants = tuple(scene.participants[i] for i in hospitals)
     permit = scene.consortium.issue(scene.terms(config_hash=config_hash(config)))

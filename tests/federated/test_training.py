@@ -7,11 +7,12 @@ import pytest
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
+from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.combine import Update, federated_averaging, weighted_metrics
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton, risk
+from belmont.federated.models.glm import glm_config, initial_model, newton, risk
 from belmont.federated.models.training import Training
 from belmont.federated.node.bundle import run_config_of
-from belmont.federated.node.data import design
+from belmont.federated.node.design import design
 from belmont.lab.metrics import auc, pooled_logistic
 from belmont.registry.types import UseKind
 
@@ -23,8 +24,8 @@ OUTCOME = "cvd_event"
 @pytest.fixture
 def logistic(scene):
     """The shipped study, ready to train."""
-    scene.bundle = logistic_bundle()
-    scene.config = logistic_config(FEATURES, OUTCOME, MISSING)
+    scene.bundle = shipped_bundle("glm")
+    scene.config = glm_config(FEATURES, OUTCOME, MISSING)
     scene.model = initial_model(FEATURES, MISSING)
     return scene
 
@@ -128,10 +129,10 @@ def test_a_round_opened_before_a_restart_is_not_opened_twice(logistic):
 
 
 def test_the_shipped_bundle_is_the_same_bytes_each_time_and_declares_its_configuration():
-    bundle = logistic_bundle()
-    assert bundle == logistic_bundle()
-    assert code_hash(bundle) == code_hash(logistic_bundle())
-    assert set(run_config_of(bundle)) == set(logistic_config(FEATURES, OUTCOME))
+    bundle = shipped_bundle("glm")
+    assert bundle == shipped_bundle("glm")
+    assert code_hash(bundle) == code_hash(shipped_bundle("glm"))
+    assert set(run_config_of(bundle)) == set(glm_config(FEATURES, OUTCOME))
 
 
 def test_the_configuration_hash_depends_on_types_and_not_on_order():

@@ -7,9 +7,10 @@ from belmont.ehr.coded import CodedTable
 from belmont.federated.errors import RoundRefused
 from belmont.federated.grid.records import read_arrays
 from belmont.federated.hashes import code_hash, config_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model, newton
 from belmont.federated.models.training import Training
-from belmont.federated.node.data import design
+from belmont.federated.node.design import design
 from belmont.registry.reasons import Reason
 
 FEATURES = ("age", "ldl", "systolic")
@@ -39,8 +40,8 @@ def one_round(scene):
     def run(table, outcome="cvd_event", features=FEATURES, min_cohort=MIN_COHORT, bundle=None):
         scene.nodes[0].close()
         scene.nodes[0] = scene.new_node(0, table=table)
-        code = bundle or logistic_bundle()
-        config, model = logistic_config(features, outcome), initial_model(features)
+        code = bundle or shipped_bundle("glm")
+        config, model = glm_config(features, outcome), initial_model(features)
         permit = scene.issue(code_hash=code_hash(code), config_hash=config_hash(config), min_cohort=min_cohort)
         training = Training(
             scene.by_researcher,

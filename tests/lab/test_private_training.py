@@ -9,15 +9,15 @@ import pytest
 from belmont.federated.errors import PrivacyError, RoundRefused
 from belmont.lab import Consortium, count
 from belmont.lab.errors import LabError
-from belmont.lab.models import LogisticModel
+from belmont.lab.models import LogisticRegression
 from belmont.lab.permit import Permit
 from belmont.registry.types import AnswerMode
 
-MODEL = LogisticModel.default().with_noise(epsilon=5, rounds=3)
+MODEL = LogisticRegression.default().with_noise(epsilon=5, rounds=3)
 EACH = 3 * MODEL.rho_per_round
 
 
-def permit_for(consortium: Consortium, model: LogisticModel = MODEL, **terms: object) -> Permit:
+def permit_for(consortium: Consortium, model: LogisticRegression = MODEL, **terms: object) -> Permit:
     study = consortium.propose("With noise", model=model, **({"rounds": 3, "min_cohort": 10} | terms))  # type: ignore[arg-type]
     study.vote(*consortium.board[:2], approve=True, reason="the budget is small")
     return study.accept(*consortium.hospitals).permit()
@@ -58,7 +58,7 @@ def test_where_the_budget_is_gone_no_round_is_opened_and_what_is_left_is_said(co
 
 
 def test_a_permit_for_noise_refuses_the_same_study_without(consortium: Consortium) -> None:
-    exact = LogisticModel.default()
+    exact = LogisticRegression.default()
     permit = permit_for(consortium, rho_per_dataset=10)
     with pytest.raises(LabError, match="other configuration than this model's"):
         permit.train(rounds=1, model=exact)
@@ -107,12 +107,12 @@ def test_the_record_of_a_round_with_noise_verifies_and_says_what_it_cost(
 @pytest.mark.parametrize("epsilon", [0, -1, float("nan"), float("inf"), "5"])
 def test_an_epsilon_that_is_none_is_refused_by_its_name(epsilon: float) -> None:
     with pytest.raises(PrivacyError, match="epsilon is"):
-        LogisticModel.default().with_noise(epsilon=epsilon, rounds=3)
+        LogisticRegression.default().with_noise(epsilon=epsilon, rounds=3)
 
 
 def test_numbers_of_rounds_and_epsilons_that_lead_nowhere_are_refused() -> None:
     for rounds in (0, 2.5):
         with pytest.raises(PrivacyError, match="rounds is"):
-            LogisticModel.default().with_noise(epsilon=5, rounds=rounds)  # type: ignore[arg-type]
+            LogisticRegression.default().with_noise(epsilon=5, rounds=rounds)  # type: ignore[arg-type]
     with pytest.raises(PrivacyError, match="fewer rounds, or a larger epsilon"):
-        LogisticModel.default().with_noise(epsilon=1e-6, rounds=3)
+        LogisticRegression.default().with_noise(epsilon=1e-6, rounds=3)

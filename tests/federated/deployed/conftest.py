@@ -17,7 +17,7 @@ from belmont.federated.deployed.http import tls_context
 from belmont.federated.deployed.node_keys import new_node_key, node_key_hash, public_node_key, read_node_key
 from belmont.federated.deployed.supernode import Membership, SuperNode
 from belmont.federated.grid.deployed import CoordinatorClient, DeployedGrid
-from belmont.federated.models.logistic import logistic_bundle
+from belmont.federated.models.bundles import shipped_bundle
 
 
 @dataclass
@@ -93,7 +93,7 @@ def coordinator(scene: Any, tmp_path: Path) -> Iterator[Deployment]:
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)
-    scene.bundle = logistic_bundle()
+    scene.bundle = shipped_bundle("glm")
     keys = []
     for account, mask_key in zip(scene.consortium.hospitals, scene.consortium.mask_keys, strict=True):
         keys.append(read_node_key(new_node_key(), tmp_path))

@@ -15,7 +15,7 @@ from belmont.federated.errors import CoordinatorError
 from belmont.federated.exchange import Exchange
 from belmont.federated.grid import deployed as grid_deployed
 from belmont.federated.grid.records import pack_records
-from belmont.federated.models.logistic import newton
+from belmont.federated.models.glm import newton
 from belmont.federated.models.training import Training
 from belmont.federated.node.requests import Claim, round_content
 from belmont.registry.types import UseKind

@@ -30,7 +30,7 @@ from belmont.federated.deployed.http import connect, explained, tls_context
 from belmont.federated.deployed.paths import FLEET_PULL, RUNS, STATUS
 from belmont.federated.deployed.signed_requests import MOST_NONCES, SignedRequests, signed_headers
 from belmont.federated.errors import CoordinatorError, RequestUnsigned
-from belmont.federated.models.logistic import newton
+from belmont.federated.models.glm import newton
 from belmont.federated.models.training import Training
 
 FLOOD = Path(__file__).with_name("flood.py")

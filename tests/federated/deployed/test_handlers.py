@@ -33,7 +33,7 @@ from belmont.federated.deployed.coordinator.handlers import HANDLERS, Handlers
 from belmont.federated.deployed.node_keys import public_node_key
 from belmont.federated.deployed.paths import FLEET, FLEET_PULL, RUNTIME, RUNTIME_PULL
 from belmont.federated.hashes import code_hash
-from belmont.federated.models.logistic import logistic_bundle
+from belmont.federated.models.bundles import shipped_bundle
 
 PROTOBUF = {"content-type": PROTOBUF_MEDIA_TYPE}
 VERSION = {
@@ -52,7 +52,7 @@ def flower() -> Any:
 
 def started(flower: Any) -> str:
     """The token of a new run's task."""
-    state, bundle = flower.state.linkstate_factory.state(), logistic_bundle()
+    state, bundle = flower.state.linkstate_factory.state(), shipped_bundle("glm")
     asked = StartRunRequest(fab=fab_to_proto(Fab(code_hash(bundle).hex(), bundle, {})))
     start_run(asked, AccountInfo(NOOP_FLWR_AID, NOOP_ACCOUNT_NAME), state, TRANSPORT_TYPE_GRPC_RERE)
     token: str = acquire_task(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP]), state).token

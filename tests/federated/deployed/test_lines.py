@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from belmont.federated.models.logistic import newton
+from belmont.federated.models.glm import newton
 from belmont.federated.models.training import Training
 from belmont.registry.types import UseKind
 

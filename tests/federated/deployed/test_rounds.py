@@ -8,7 +8,7 @@ import pytest
 
 from belmont.federated.errors import RoundRefused
 from belmont.federated.exchange import Exchange
-from belmont.federated.models.logistic import logistic_config, newton
+from belmont.federated.models.glm import glm_config, newton
 from belmont.federated.models.training import Training
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.query.bfv import ResearcherKey
@@ -107,7 +107,7 @@ def test_a_permit_that_is_frozen_stops_the_next_round(deployment: Any) -> None:
 def test_secure_sums_over_a_coordinator_are_opened_and_nobody_carries_an_update_in_the_clear(deployment: Any) -> None:
     scene = deployment.scene
     plain = scene.config
-    scene.config = logistic_config(("age", "hba1c", "systolic"), "cvd_event", secure=True)
+    scene.config = glm_config(("age", "hba1c", "systolic"), "cvd_event", secure=True)
     with closing(deployment.grid()) as grid:
         secure = training(scene, grid, scene.issue())
         list(secure.rounds(2))
@@ -120,7 +120,7 @@ def test_secure_sums_over_a_coordinator_are_opened_and_nobody_carries_an_update_
 
 def test_a_secure_round_goes_on_without_a_hospital_whose_node_ended(deployment: Any) -> None:
     scene = deployment.scene
-    scene.config = logistic_config(("age", "hba1c", "systolic"), "cvd_event", secure=True)
+    scene.config = glm_config(("age", "hba1c", "systolic"), "cvd_event", secure=True)
     permit = scene.issue()
     with closing(deployment.grid()) as grid:
         trained = training(scene, grid, permit, timeout_seconds=5)

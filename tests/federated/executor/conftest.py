@@ -72,6 +72,9 @@ class HospitalTable:
     def width(self, column: str) -> int:
         return 1_000
 
+    def levels(self, column: str) -> tuple[str, ...]:
+        return ()
+
 
 @pytest.fixture
 def study(app_builder: Callable[..., bytes]) -> Callable[..., Task]:

@@ -8,7 +8,8 @@ import pytest
 from belmont.federated.errors import NodeFault, NotIsolated, RoundRefused
 from belmont.federated.executor.isolated import IsolatedRunner
 from belmont.federated.hashes import code_hash, config_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config, newton
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model, newton
 from belmont.federated.models.training import Training
 from belmont.registry.reasons import Reason
 
@@ -51,7 +52,7 @@ def trained(scene, bundle, config, model, rounds=1, **terms):
 
 
 def test_rounds_with_one_hospital_apart_give_the_model_that_they_give_without(scene, apart):
-    bundle, config, model = logistic_bundle(), logistic_config(FEATURES, "cvd_event"), initial_model(FEATURES)
+    bundle, config, model = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event"), initial_model(FEATURES)
     before = trained(scene, bundle, config, model, 3)
     apart()
     after = trained(scene, bundle, config, model, 3)
@@ -91,7 +92,7 @@ def test_code_that_ends_its_process_fails_alone_and_the_node_lives_on(scene, apa
 
 def test_too_few_rows_are_refused_as_ever(scene, apart):
     apart()
-    bundle, config, model = logistic_bundle(), logistic_config(FEATURES, "cvd_event"), initial_model(FEATURES)
+    bundle, config, model = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event"), initial_model(FEATURES)
     rows = int(scene.consortium.tables[0].observed("hba1c").sum())
     with pytest.raises(RoundRefused) as refused:
         trained(scene, bundle, config, model, min_cohort=rows + 1)
@@ -106,7 +107,7 @@ def test_a_node_whose_machine_no_longer_isolates_computes_nothing(scene, apart, 
         raise NotIsolated("this machine does not hold a study's code back: network")
 
     monkeypatch.setattr(runner, "_start", refuse)
-    bundle, config, model = logistic_bundle(), logistic_config(FEATURES, "cvd_event"), initial_model(FEATURES)
+    bundle, config, model = shipped_bundle("glm"), glm_config(FEATURES, "cvd_event"), initial_model(FEATURES)
     with pytest.raises(RoundRefused) as refused:
         trained(scene, bundle, config, model)
     assert refused.value.hospitals[0].status == "failed"

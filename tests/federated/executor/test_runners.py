@@ -8,7 +8,8 @@ import pytest
 
 from belmont.federated.executor.protocol import Answer, Failed, TooSmall
 from belmont.federated.hashes import code_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model
 
 
 def test_the_code_gets_model_configuration_and_numbers_and_answers_arrays_and_metrics(runner, study):
@@ -60,8 +61,8 @@ def test_the_code_gets_the_rows_that_the_permit_covers(runner, study):
 
 
 def test_the_shipped_study_computes_the_same_everywhere(runner, in_process, study):
-    bundle, features = logistic_bundle(), ["age", "ldl"]
-    task = study("pass", logistic_config(features, "event"), arrays=initial_model(features), table=study("pass").table)
+    bundle, features = shipped_bundle("glm"), ["age", "ldl"]
+    task = study("pass", glm_config(features, "event"), arrays=initial_model(features), table=study("pass").table)
     task = type(task)(**(vars(task) | {"bundle": bundle, "code_hash": code_hash(bundle)}))
     mine, other = runner.run(task), in_process.run(task)
     assert isinstance(mine, Answer) and isinstance(other, Answer)

@@ -11,15 +11,15 @@ from flwr.app import Message
 from belmont.federated.accounting import release as release_module
 from belmont.federated.accounting.clipping import clip_examples
 from belmont.federated.accounting.settings import Clipping, PrivacySettings
-from belmont.federated.models.logistic import (
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import (
     PrivateSteps,
+    glm_config,
     gradient_steps,
     initial_model,
-    logistic_bundle,
-    logistic_config,
 )
 from belmont.federated.models.training import Training
-from belmont.federated.node.data import design
+from belmont.federated.node.design import design
 from belmont.federated.node.requests import DEAL, Claim, deal_content, round_content
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum, read_secure_sum
 from belmont.registry.reasons import Reason
@@ -34,8 +34,8 @@ STEPS = PrivateSteps(PrivacySettings(Clipping.EXAMPLE, 2.0, 20, MicroRho(RHO), 3
 
 def made_private(scene: Any, steps: PrivateSteps = STEPS, **terms: Any) -> Any:
     """A scene with a permit for rounds of the shipped study with noise."""
-    scene.bundle = logistic_bundle()
-    return approved(scene, logistic_config(FEATURES, "cvd_event", private=steps), steps, **terms)
+    scene.bundle = shipped_bundle("glm")
+    return approved(scene, glm_config(FEATURES, "cvd_event", private=steps), steps, **terms)
 
 
 def approved(scene: Any, config: Any, steps: PrivateSteps = STEPS, **terms: Any) -> Any:

@@ -22,8 +22,8 @@ from tests.federated.privacy.scenes import (
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import Clipping
 from belmont.federated.errors import APP_FAILED
-from belmont.federated.models.logistic import (
-    logistic_config,
+from belmont.federated.models.glm import (
+    glm_config,
 )
 from belmont.registry.reasons import Reason
 from belmont.registry.types import AnswerMode
@@ -94,7 +94,7 @@ def test_a_column_with_few_values_of_a_kind_stops_no_round_with_noise(scene: Any
     for exact in (True, False):
         made = made_private(scene)
         if exact:
-            made.config = logistic_config(FEATURES, "cvd_event", secure=True)
+            made.config = glm_config(FEATURES, "cvd_event", secure=True)
             made = approved(made, made.config, answer_mode=AnswerMode.EXACT)
             made.nodes[0].close()
             made.nodes[0] = made.new_node(0, table=table.select(few))

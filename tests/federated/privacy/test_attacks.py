@@ -23,9 +23,9 @@ from tests.federated.privacy.scenes import (
 )
 
 from belmont.federated.accounting.release import plan_release
-from belmont.federated.models.logistic import (
-    logistic_bundle,
-    logistic_config,
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import (
+    glm_config,
 )
 from belmont.registry.types import AnswerMode, MicroRho
 
@@ -58,8 +58,8 @@ def test_fresh_noise_averages_out_and_a_thousand_requests_of_a_node_get_one_draw
 def test_two_rounds_without_noise_differ_by_a_patients_row_and_with_noise_by_noise(scene: Any) -> None:
     """A patient withdraws between two rounds from the same model: the totals differ by the patient's part."""
     patient, row = int(scene.consortium.tables[0].pseudonyms[0]), gradients(scene, 0)[0]
-    scene.bundle = logistic_bundle()
-    exact = logistic_config(FEATURES, "cvd_event", secure=True)
+    scene.bundle = shipped_bundle("glm")
+    exact = glm_config(FEATURES, "cvd_event", secure=True)
     approved(scene, exact, answer_mode=AnswerMode.EXACT)
     without_noise, scene.model = scene.permit, {"coefficients": np.zeros(CELLS)}
     found = {"exact": totals(scene)}

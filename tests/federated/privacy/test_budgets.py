@@ -24,7 +24,7 @@ from tests.federated.privacy.scenes import (
 
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.errors import Refusal
-from belmont.federated.models.logistic import (
+from belmont.federated.models.glm import (
     PrivateSteps,
 )
 from belmont.federated.node.requests import UNMASK, after_content

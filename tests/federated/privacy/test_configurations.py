@@ -22,11 +22,11 @@ from tests.federated.privacy.scenes import (
 )
 
 from belmont.federated.errors import SettingsRefused
-from belmont.federated.models.logistic import (
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import (
     PrivateSteps,
+    glm_config,
     initial_model,
-    logistic_bundle,
-    logistic_config,
 )
 from belmont.federated.node.requests import UNMASK, after_content, round_content
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
@@ -115,9 +115,9 @@ def test_noise_for_more_hospitals_than_a_sum_of_the_permit_has_is_refused(scene:
 
 
 def test_a_permit_whose_answers_carry_noise_admits_no_round_without(scene: Any) -> None:
-    scene.bundle = logistic_bundle()
+    scene.bundle = shipped_bundle("glm")
     for secure in (True, False):
-        approved(scene, logistic_config(FEATURES, "cvd_event", secure=secure))
+        approved(scene, glm_config(FEATURES, "cvd_event", secure=secure))
         scene.model = initial_model(FEATURES)
         packages = packages_of(scene) if secure else [None] * 4
         scene.open_round(scene.permit)

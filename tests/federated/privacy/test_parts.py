@@ -14,7 +14,7 @@ from belmont.federated.accounting.epsilon import shown_epsilon
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import Clipping, PrivacySettings, read_settings
 from belmont.federated.errors import FederatedError, PrivacyError, Refusal, SettingsRefused
-from belmont.federated.models.logistic import (
+from belmont.federated.models.glm import (
     PrivateSteps,
 )
 from belmont.federated.node.noise import Noisy, check_rows, read_noise

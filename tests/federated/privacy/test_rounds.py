@@ -27,11 +27,11 @@ from belmont.federated.accounting.epsilon import shown_epsilon
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.errors import EncodingRefused
 from belmont.federated.hashes import config_hash
-from belmont.federated.models.logistic import (
+from belmont.federated.models.glm import (
     PrivateSteps,
+    glm_config,
     gradient_steps,
     initial_model,
-    logistic_config,
     newton,
 )
 from belmont.federated.models.training import Training
@@ -90,7 +90,7 @@ def test_the_model_gets_close_to_the_one_without_noise(scene: Any) -> None:
     with closing(scene.grid()) as grid:
         trained = training(scene, grid, combine=gradient_steps(steps))
         list(trained.rounds(30))
-    exact = logistic_config(FEATURES, "cvd_event")
+    exact = glm_config(FEATURES, "cvd_event")
     permit = scene.consortium.issue(scene.terms(config_hash=config_hash(exact)))
     with closing(scene.grid()) as grid:
         given = {"config": exact, "model": initial_model(FEATURES), "combine": newton(), "node_ids": grid.node_ids}
@@ -124,7 +124,7 @@ def test_nothing_but_a_masked_vector_leaves_a_hospital(private: Any) -> None:
 
 
 def test_a_signed_sum_of_gradients_alone_is_what_the_board_read() -> None:
-    secure = read_secure_sum(logistic_config(FEATURES, "cvd_event", private=STEPS))
+    secure = read_secure_sum(glm_config(FEATURES, "cvd_event", private=STEPS))
     assert (secure.layout.sums, secure.layout.counts, secure.layout.size) == ((), (), CELLS)
     with pytest.raises(EncodingRefused, match="noise"):
         secure.encode({"gradient": np.zeros(CELLS)}, {"num-examples": 3}, 4)

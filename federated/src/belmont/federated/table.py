@@ -42,3 +42,6 @@ class NodeTable(Protocol):
 
     def width(self, column: str) -> int:
         """Largest code."""
+
+    def levels(self, column: str) -> tuple[str, ...]:
+        """Names of a category's levels, of code 1 first; empty where the column is a number or a bit."""

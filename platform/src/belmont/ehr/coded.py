@@ -80,6 +80,11 @@ class CodedTable:
         """The highest code a column can have."""
         return self.dictionary.column(column).width
 
+    def levels(self, column: str) -> tuple[str, ...]:
+        """Names of a category's levels, of code 1 first; empty for a number or a bit."""
+        book = self.dictionary.column(column).codebook
+        return tuple(each.name for each in book.categories) if isinstance(book, CategoryBook) else ()
+
     def decode(self) -> "pd.DataFrame":
         """The table in the dictionary's units, categories by name, indexed by pseudonym."""
         import pandas as pd

@@ -4,24 +4,20 @@ The names are loaded when first asked for, so that the command line can read its
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from belmont.lab.consortium import Consortium
-    from belmont.lab.models import LogisticModel
-    from belmont.lab.questions import count, histogram, mean, total, variance
-
-__all__ = ["Consortium", "LogisticModel", "count", "histogram", "mean", "total", "variance"]
+from typing import Any
 
 _MODULES = {
     "Consortium": "belmont.lab.consortium",
-    "LogisticModel": "belmont.lab.models",
+    "LinearRegression": "belmont.lab.models",
+    "LogisticRegression": "belmont.lab.models",
+    "PoissonRegression": "belmont.lab.models",
     "count": "belmont.lab.questions",
     "histogram": "belmont.lab.questions",
     "mean": "belmont.lab.questions",
     "total": "belmont.lab.questions",
     "variance": "belmont.lab.questions",
 }
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:

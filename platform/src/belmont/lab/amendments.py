@@ -23,7 +23,9 @@ from belmont.registry.types import (
 )
 
 if TYPE_CHECKING:
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
+
+    pass
 
 
 def amended(
@@ -32,7 +34,7 @@ def amended(
     reason: str,
     title: str | None = None,
     datasets: Sequence[DatasetId | Hospital] | None = None,
-    model: "Model | None" = None,
+    model: "StudyModel | None" = None,
     rounds: int | None = None,
     queries: int | None = None,
     purpose: int | None = None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from belmont.ehr.errors import DictionaryError
+from belmont.federated.node.design import column_of
 from belmont.lab import protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
@@ -28,7 +29,8 @@ from belmont.registry.types import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
+
 
 DISEASE_CATEGORY = 40
 """DUO:0000040, disease category research."""
@@ -43,7 +45,7 @@ class Applications:
         title: str,
         *,
         datasets: Sequence[DatasetId | Hospital] | None = None,
-        model: "Model | None" = None,
+        model: "StudyModel | None" = None,
         rounds: int = 10,
         queries: int | None = None,
         purpose: int = PURPOSE,
@@ -63,9 +65,9 @@ class Applications:
         there are two queries unless named, answers are exact totals, and nothing is charged. Raises ``LabError`` for
         what no node could compute, and ``RegistryRefused``.
         """
-        from belmont.lab.models import LogisticModel
+        from belmont.lab.models import LogisticRegression
 
-        approved_model = model or LogisticModel.default()
+        approved_model = model or LogisticRegression.default()
         noise = None if approved_model.private is None else approved_model.private.noise
         if queries is None:
             queries = 0 if noise else 2
@@ -132,23 +134,20 @@ class Applications:
         return pd.DataFrame(rows, columns=columns).set_index("study")
 
 
-def refuse_unknown_columns(host: Host, model: "Model") -> None:
+def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
     """Raises ``LabError`` where the shipped study names a column that the dictionary here does not have."""
-    from belmont.lab.models import LogisticModel
-
-    if not isinstance(model, LogisticModel):
-        return
     try:
         dictionary = host.dictionary
     except (LabError, DictionaryError):
         return  # the hospitals have theirs
     known = [column.name for column in dictionary]
-    unknown = [each for each in (*model.features, model.outcome, *model.missing_indicators) if each not in known]
+    named = [*map(column_of, model.columns), model.outcome, *model.missing_indicators]
+    unknown = [each for each in named if each not in known]
     if unknown:
         raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
 
 
-def answer_mode(model: "Model") -> AnswerMode:
+def answer_mode(model: "StudyModel") -> AnswerMode:
     """Whether a permit for this model admits only what carries noise."""
     return AnswerMode.EXACT if model.private is None else AnswerMode.PRIVATE
 

@@ -13,12 +13,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from belmont.federated.errors import RoundRefused, SecAggError
 from belmont.federated.exchange import Exchange
 from belmont.federated.hashes import Arrays, RunConfig
+from belmont.federated.models.secure import SecureRounds
 from belmont.federated.node.bundle import build_bundle
 from belmont.federated.node.requests import Claim, round_content
 from belmont.federated.outcome import HospitalOutcome
-from belmont.lab.models import Model
+from belmont.federated.secagg.settings import SECURE_SUM_KEY
+from belmont.lab.models import StudyModel
 from belmont.lab.people import Actor
 from belmont.registry.types import DatasetId, PermitId
 
@@ -62,17 +65,17 @@ class Attempt:
 def tampered_bundle() -> bytes:
     """The shipped study with one line more."""
     with (
-        resources.as_file(resources.files("belmont.federated.models") / "logistic_app") as original,
+        resources.as_file(resources.files("belmont.federated.models") / "apps" / "glm") as original,
         tempfile.TemporaryDirectory() as folder,
     ):
-        copy = Path(folder) / "logistic_app"
+        copy = Path(folder) / "glm"
         shutil.copytree(original, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        app = copy / "belmont_logistic" / "client_app.py"
+        app = copy / "belmont_glm" / "client_app.py"
         app.write_text(app.read_text(encoding="utf-8") + TAMPERED_LINE, encoding="utf-8")
         return build_bundle(copy)
 
 
-def attempts(permit: "Permit", model: Model, served: Arrays) -> Iterator[Attempt]:
+def attempts(permit: "Permit", model: StudyModel, served: Arrays) -> Iterator[Attempt]:
     """Tries what a permit does not allow, one thing at a time. ``served`` is the model that the last round began with,
     so that only what is tried differs from a round that every node already answered."""
     record = permit.record
@@ -117,5 +120,16 @@ def send(permit: "Permit", sent: Round, by: Actor | None = None) -> tuple[Hospit
             node_ids=grid.node_ids,
         )
         claim = Claim(sent.permit_id, sent.n, sent.purpose, sent.participants)
-        _, outcomes = exchange.ask("train", sent.n, round_content(claim, sent.config, sent.arrays))
+        contents = {each: round_content(claim, sent.config, sent.arrays) for each in sent.participants}
+        if SECURE_SUM_KEY in sent.config:
+            try:
+                packages = SecureRounds(exchange, sent.config).packages(claim)
+            except RoundRefused as refused:
+                return refused.hospitals  # nobody sets up a sum for what is not permitted
+            except SecAggError:
+                packages = {each: [b""] * (len(sent.participants) - 1) for each in sent.participants}
+            contents = {
+                each: round_content(claim, sent.config, sent.arrays, packages[each]) for each in sent.participants
+            }
+        _, outcomes = exchange.ask("train", sent.n, contents)
     return outcomes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from belmont.federated.accounting.epsilon import DELTA, epsilon_of, zcdp_epsilon
 from belmont.federated.models.privacy import left_for, spent_under
 from belmont.lab.errors import LabError
-from belmont.lab.models import Model
+from belmont.lab.models import StudyModel
 from belmont.registry.protocol import Registry
 from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, StudyTerms
 
@@ -24,7 +24,7 @@ def card(terms: StudyTerms) -> str:
 
 
 def frame(
-    registry: Registry, permit: Permit, names: Mapping[DatasetId, str], model: Model | None, delta: float
+    registry: Registry, permit: Permit, names: Mapping[DatasetId, str], model: StudyModel | None, delta: float
 ) -> "pd.DataFrame":
     """One row a dataset; what `Permit.budget` shows."""
     import pandas as pd
@@ -56,7 +56,7 @@ def affordable(
     permit: Permit,
     datasets: Sequence[DatasetId],
     names: Mapping[DatasetId, str],
-    model: Model,
+    model: StudyModel,
     count: int,
     *,
     all_of_them: bool,

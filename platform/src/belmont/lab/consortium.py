@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from belmont.federated.grid.deployed import DeployedGrid
     from belmont.federated.grid.in_process import InProcessGrid
     from belmont.federated.node.node import HospitalNode
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
 
 DEPLOYED_TIMEOUT_SECONDS = 30.0
 DEPLOYED_PATIENCE_SECONDS = 300.0
@@ -64,7 +64,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         """For one answer of one hospital; None waits for as long as it takes."""
         self.patience_seconds = 0.0
         """For asking again whoever was away, or could not see the chain."""
-        self.models: dict[PermitId, Model] = {}
+        self.models: dict[PermitId, StudyModel] = {}
         """What was applied with over this object: a permit has the number of its study."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None

@@ -25,7 +25,9 @@ from belmont.registry.protocol import Registry
 from belmont.registry.types import AnswerMode, DatasetId, Permit
 
 if TYPE_CHECKING:
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
+
+    pass
 
 
 def refuse_hopeless(registry: Registry, permit: Permit, names: Mapping[DatasetId, str]) -> None:
@@ -50,7 +52,7 @@ def refuse_hopeless(registry: Registry, permit: Permit, names: Mapping[DatasetId
         )
 
 
-def refuse_hopeless_training(permit: Permit, model: "Model", participants: Sequence[DatasetId]) -> None:
+def refuse_hopeless_training(permit: Permit, model: "StudyModel", participants: Sequence[DatasetId]) -> None:
     """Raises ``LabError`` for a round that every node would refuse."""
     terms = permit.terms
     differ = [
@@ -70,7 +72,7 @@ def refuse_hopeless_training(permit: Permit, model: "Model", participants: Seque
     refuse_few_for_sums(model, len(participants))  # 5
 
 
-def refuse_few_for_sums(model: "Model", hospitals: int) -> None:
+def refuse_few_for_sums(model: "StudyModel", hospitals: int) -> None:
     """Raises ``LabError`` where a model's sums are secure and there are too few hospitals to hide one in them (5)."""
     if SECURE_SUM_KEY in model.config and hospitals < PARTICIPANTS_MIN:
         raise LabError(

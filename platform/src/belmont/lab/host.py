@@ -10,7 +10,7 @@ from belmont.registry.types import DatasetId, PermitId
 
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
-    from belmont.lab.models import Model
+    from belmont.lab.models import StudyModel
 
 
 class Host(Protocol):
@@ -18,7 +18,7 @@ class Host(Protocol):
 
     url: str
     home: Home | None
-    models: "dict[PermitId, Model]"
+    models: "dict[PermitId, StudyModel]"
 
     @property
     def registry(self) -> ChainRegistry: ...

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.errors import RoundRefused
+from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.lab import budgets, cards, documents, protection
@@ -13,7 +14,7 @@ from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_hopeless, refuse_hopeless_training
-from belmont.lab.models import LogisticModel, Model
+from belmont.lab.models import LogisticRegression, StudyModel
 from belmont.lab.people import Actor, Hospital, dataset_ids, refuse_others
 from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
@@ -104,13 +105,16 @@ class Permit:
         self,
         rounds: int | None = None,
         *,
-        model: Model | None = None,
+        model: StudyModel | None = None,
         start: TrainingResult | None = None,
         datasets: "Sequence[DatasetId | Hospital] | None" = None,
         delta: float = DELTA,
         check: bool = True,
+        until_finished: bool = False,
     ) -> TrainingResult:
         """Runs the next rounds, by default all that are left; each hospital checks each of them.
+
+        With ``until_finished`` it stops when the model says that another round would change nothing.
 
         ``model`` is what was applied with: the one given to this consortium object's ``propose``, unless named, or else
         the shipped logistic regression on every feature. ``start`` continues from an earlier result. Raises
@@ -121,7 +125,7 @@ class Permit:
         asked, so that the refusal is theirs. Epsilon is shown at ``delta``.
         """
         record = self.record
-        chosen = model or self.consortium.models.get(self.id) or LogisticModel.default()
+        chosen = model or self.consortium.models.get(self.id) or LogisticRegression.default()
         participants = dataset_ids(datasets) if datasets else record.covered
         left = record.terms.rounds - record.rounds_opened
         if rounds is not None and (type(rounds) is not int or rounds < 1 or rounds > max(left, 1)):
@@ -150,8 +154,13 @@ class Permit:
             )
             with watched(training.rounds(count), count, earlier) as results:
                 try:
+                    before = training.model
                     for finished in results:
                         result.rounds.append(finished)
+                        result.updates = training.updates
+                        if until_finished and chosen.is_finished(before, finished.model):
+                            break
+                        before = finished.model
                 except RoundRefused as refused:
                     if chosen.largest is not None and any(each.status == "failed" for each in refused.hospitals):
                         refused.add_note(
@@ -179,7 +188,7 @@ class Permit:
         width = dictionary.column(query.column).width if query.column else 1
         registry = self.consortium.registry.as_(self.consortium.researcher.identity.account)
         with closing(self.consortium.grid(participants)) as grid:
-            grid.deliver(LogisticModel.default(dictionary).bundle)  # Flower's runs have one; a query runs nothing of it
+            grid.deliver(shipped_bundle("glm"))  # Flower's runs have one; a query runs nothing of it
             encrypted = ask(
                 registry,
                 grid,
@@ -205,7 +214,7 @@ class Permit:
         ]
         return pd.DataFrame(rows, columns=["kind", "n", "dataset", "micro-rho", "block", "result"])
 
-    def budget(self, *, model: Model | None = None, delta: float = DELTA) -> "pd.DataFrame":
+    def budget(self, *, model: StudyModel | None = None, delta: float = DELTA) -> "pd.DataFrame":
         """For each dataset, what was spent of its privacy budgets under this permit, and what is left.
 
         In micro-rho, and as epsilon at ``delta``: of what was spent, and of that with all that is left. With the

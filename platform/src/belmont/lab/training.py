@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from belmont.federated.bounded.record import RoundRecord
+from belmont.federated.models.combine import Update
 from belmont.federated.models.training import RoundResult
 from belmont.lab import cards, plots, protection
 from belmont.lab.errors import NotYet
 from belmont.lab.metrics import roc_curve
-from belmont.lab.models import Model
+from belmont.lab.models import StudyModel
 from belmont.lab.progress import progress_bar
 from belmont.lab.yardstick import Yardstick
 
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 class TrainingResult:
     """The rounds of one call to ``permit.train``, and the model they led to."""
 
-    def __init__(self, model: Model, rounds: list[RoundResult], yardstick: Yardstick | None) -> None:
+    def __init__(self, model: StudyModel, rounds: list[RoundResult], yardstick: Yardstick | None) -> None:
         self.model = model
         self.rounds = rounds
+        self.updates: Sequence[Update] = ()
+        """What the newest round was combined from: one, the sums over the hospitals, where they are secure."""
         self._yardstick = yardstick
 
     @property

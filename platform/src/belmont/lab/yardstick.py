@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from sklearn.base import clone
 
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.synthetic import HospitalCohort, holdout
 from belmont.federated.hashes import Arrays
-from belmont.federated.models.logistic import COEFFICIENTS
-from belmont.federated.node.data import design
+from belmont.federated.models.glm import COEFFICIENTS
+from belmont.federated.node.design import design
 from belmont.lab.home import SyntheticSource
-from belmont.lab.metrics import Floats, auc, pooled_logistic, sigmoid
-from belmont.lab.models import Model
+from belmont.lab.metrics import Floats, auc, pooled_logistic
+from belmont.lab.models import LogisticRegression, StudyModel
+from belmont.lab.models.references import merged
 
 HOLDOUT_PATIENTS = 20_000
 
@@ -35,34 +37,37 @@ class Yardstick:
     def fresh_table(self) -> CodedTable:
         return self.fresh.coded(Dictionary.builtin())
 
-    def fresh_outcome(self, model: Model) -> Floats:
+    def fresh_outcome(self, model: StudyModel) -> Floats:
         return design(self.fresh_table, model.features, model.outcome, model.missing_indicators).outcome
 
-    def fresh_risk(self, model: Model, weights: Arrays) -> Floats:
+    def fresh_risk(self, model: StudyModel, weights: Arrays) -> Floats:
         """Predicted risk of the fresh patients."""
         rows = design(self.fresh_table, model.features, model.outcome, model.missing_indicators).design
-        return sigmoid(rows @ weights[COEFFICIENTS])
+        return model.predictions(rows, weights)
 
     def fresh_true_risk(self) -> Floats:
         """The risk that the clinical model gave the same patients."""
         return np.asarray(self.fresh.true_risk[self.fresh.rows_of(self.fresh_table)], dtype=np.float64)
 
-    def auc(self, model: Model, weights: Arrays) -> float:
+    def auc(self, model: StudyModel, weights: Arrays) -> float:
         """AUC of a model on the fresh patients."""
         return auc(self.fresh_risk(model, weights), self.fresh_outcome(model))
 
-    def auc_true_risk(self, model: Model) -> float:
+    def auc_true_risk(self, model: StudyModel) -> float:
         """AUC of the truth itself: no model can expect more."""
         return auc(self.fresh_true_risk(), self.fresh_outcome(model))
 
-    def pooled(self, model: Model) -> Arrays:
+    def pooled(self, model: StudyModel) -> Arrays:
         """The same model fitted to all hospitals' rows in one place, which no study is allowed to do."""
+        if not isinstance(model, LogisticRegression):
+            pooled: StudyModel = clone(model).set_params(private=None, holdout=0.0)
+            return pooled.fit(merged(self.tables)).arrays_
         parts = [design(t, model.features, model.outcome, model.missing_indicators) for t in self.tables]
         rows = np.vstack([part.design for part in parts])
         outcome = np.concatenate([part.outcome for part in parts])
         return {COEFFICIENTS: pooled_logistic(rows, outcome, model.ridge)}
 
-    def truth(self, model: Model) -> dict[str, float]:
+    def truth(self, model: StudyModel) -> dict[str, float]:
         """What this form of model would learn from complete, faultless records and the patients' true risks.
 
         The clinical model has an interaction and a bend that no logistic regression on the columns can have, so this is

@@ -34,7 +34,7 @@ from belmont.federated.secagg.groups import SCALARS, WORDS
 from belmont.federated.secagg.masking import MaskedVector
 from belmont.federated.secagg.opening import OpenedSum, open_sum
 from belmont.federated.secagg.release import Shares
-from belmont.federated.secagg.settings import SecureSum, read_secure_sum, threshold_of
+from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SecureSum, read_secure_sum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, transcript_of
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import participants_hash
@@ -75,11 +75,18 @@ class RoundRecord:
 
     @cached_property
     def secure(self) -> SecureSum:
-        """What is summed. Raises FederatedError."""
+        """What is summed: in training or in an evaluation, by the layout of what was delivered. FederatedError."""
         found = read_secure_sum(self.config)
         if found is None:
             raise FederatedError("the configuration asks for no secure sum")
+        if SECURE_EVALUATION_KEY in self.config:
+            other = read_secure_sum(self.config, "evaluate")
+            if other is not None and {each.layout_hash for each in self.delivered.values()} == {self._hash(other)}:
+                return other
         return found
+
+    def _hash(self, secure: SecureSum) -> bytes:
+        return secure.layout.hash if self.bounds is None else self.bounds.layout_hash(secure.layout)
 
     @cached_property
     def bounds(self) -> UpdateBounds | None:

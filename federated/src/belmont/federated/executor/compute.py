@@ -7,6 +7,7 @@
 """
 
 import time
+from typing import Any
 
 from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, Metadata, MetricRecord, RecordDict
 from flwr.app.message.message import make_message
@@ -17,15 +18,15 @@ from belmont.federated.grid.records import read_arrays, read_metrics, write_arra
 from belmont.federated.hashes import Arrays, code_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
-from belmont.federated.node.data import NODE_CONFIG_KEY, TrainingData, offered
+from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 
 
-def compute(task: Task, made: dict[object, TrainingData | None] | None = None) -> Computed:
+def compute(task: Task, made: dict[object, Any] | None = None) -> Computed:
     """Run a task in this very process. Never raises for what the code does, not even for an exit that it asks for.
 
     ``made`` is what was made of the same table before (`belmont.federated.node.data`).
     """
-    with offered(task.table, task.min_cohort, task.smallest_cell, made) as (ticket, offer):
+    with offered(task.table, task.min_cohort, task.smallest_cell, made, task.fractions) as (ticket, offer):
         outcome: Computed
         try:
             if code_hash(task.bundle) != task.code_hash:  # 1
@@ -59,7 +60,7 @@ def _message(task: Task) -> Message:
         group_id=str(task.n),
         created_at=time.time(),
         ttl=DEFAULT_TTL,
-        message_type="train",
+        message_type=task.kind,
     )
     content = RecordDict({"arrays": write_arrays(task.arrays), "config": ConfigRecord(dict(task.config))})
     return make_message(metadata=metadata, content=content)

@@ -8,10 +8,10 @@ threads of an interpreter share until Python 3.13: two that parse at once fail a
 """
 
 import threading
+from typing import Any
 
 from belmont.federated.executor.compute import compute
 from belmont.federated.executor.protocol import Outcome, Task
-from belmont.federated.node.data import TrainingData
 from belmont.federated.table import NodeTable
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -22,7 +22,7 @@ class InProcessRunner:
 
     def __init__(self) -> None:
         self._table: NodeTable | None = None
-        self._made: dict[object, TrainingData | None] = {}
+        self._made: dict[object, Any] = {}
 
     def run(self, task: Task) -> Outcome:
         """Run one task here."""

@@ -27,18 +27,20 @@ _ALIGNMENT = 64
 
 
 class ArrayTable:
-    """A `NodeTable` over plain arrays: ``columns`` maps each name to its codes, observed and values, and ``numbers`` to
-    its center, scale and width. It has no pseudonyms."""
+    """A `NodeTable` over plain arrays: ``columns`` maps each name to its codes, observed and values, ``numbers`` to its
+    center, scale and width, and ``levels`` the names of categories to their levels. It has no pseudonyms."""
 
     def __init__(
         self,
         rows: int,
         columns: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64]]],
         numbers: Mapping[str, tuple[float, float, int]],
+        levels: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.rows = rows
         self._columns = dict(columns)
         self._numbers = dict(numbers)
+        self._levels = dict(levels or {})
 
     @property
     def pseudonyms(self) -> NDArray[np.uint64]:
@@ -52,7 +54,7 @@ class ArrayTable:
     def select(self, rows: NDArray[np.bool_]) -> "ArrayTable":
         """The table of these rows only."""
         columns = {name: (each[0][rows], each[1][rows], each[2][rows]) for name, each in self._columns.items()}
-        return ArrayTable(int(np.count_nonzero(rows)), columns, self._numbers)
+        return ArrayTable(int(np.count_nonzero(rows)), columns, self._numbers, self._levels)
 
     def codes(self, column: str) -> NDArray[Any]:
         return self._of(column)[0]
@@ -74,6 +76,10 @@ class ArrayTable:
     def width(self, column: str) -> int:
         self._of(column)
         return self._numbers[column][2]
+
+    def levels(self, column: str) -> tuple[str, ...]:
+        self._of(column)
+        return self._levels.get(column, ())
 
     def _of(self, column: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64]]:
         if column not in self._columns:
@@ -98,6 +104,8 @@ def packed(task: Task) -> Iterator[int]:
         "bundle": _add(sections, np.frombuffer(task.bundle, np.uint8)),
         "arrays": {name: _add(sections, array) for name, array in task.arrays.items()},
         "columns": {name: _column(sections, task.table, name) for name in task.table.columns},
+        "fractions": None if task.fractions is None else _add(sections, task.fractions),
+        "kind": task.kind,
     }
     text = json.dumps(header).encode()
     descriptor = os.memfd_create("task", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -128,6 +136,7 @@ def unpack(descriptor: int) -> Task:
 
     columns = {name: (read(each[0]), read(each[1]), read(each[2])) for name, each in header["columns"].items()}
     numbers = {name: (each[3], each[4], each[5]) for name, each in header["columns"].items()}
+    levels = {name: tuple(each[6]) for name, each in header["columns"].items()}
     return Task(
         bundle=read(header["bundle"]).tobytes(),
         code_hash=bytes.fromhex(header["code_hash"]),
@@ -136,10 +145,12 @@ def unpack(descriptor: int) -> Task:
         permit_id=header["permit_id"],
         n=header["n"],
         node_id=header["node_id"],
-        table=ArrayTable(header["rows"], columns, numbers),
+        table=ArrayTable(header["rows"], columns, numbers, levels),
         min_cohort=header["min_cohort"],
         smallest_cell=header["smallest_cell"],
         noisy=header["noisy"],
+        fractions=None if header["fractions"] is None else read(header["fractions"]),
+        kind=header["kind"],
     )
 
 
@@ -147,7 +158,8 @@ def _column(sections: list[bytes | memoryview], table: NodeTable, name: str) -> 
     codes = np.asarray(table.codes(name))
     observed, values = np.asarray(table.observed(name), bool), np.asarray(table.values(name), np.float64)
     places = [_add(sections, array) for array in (codes, observed, values)]
-    return [*places, float(table.center(name)), float(table.scale(name)), int(table.width(name))]
+    numbers = [float(table.center(name)), float(table.scale(name)), int(table.width(name))]
+    return [*places, *numbers, list(table.levels(name))]
 
 
 def _add(sections: list[bytes | memoryview], array: NDArray[Any]) -> list[Any]:

@@ -7,10 +7,16 @@
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.table import NodeTable
+
+Kind: TypeAlias = Literal["train", "evaluate"]
+"""Which of the app's functions runs; Flower's names of message types."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Task:
     smallest_cell: int
     noisy: bool = False
     """Whether noise is added to the arrays: numbers that are not finite do not stop them, and metrics are left out."""
+    fractions: NDArray[np.float64] | None = None
+    """In [0, 1), of each row's patient: who is kept apart for evaluation (`belmont.federated.node.data`)."""
+    kind: Kind = "train"
 
 
 @dataclass(frozen=True)

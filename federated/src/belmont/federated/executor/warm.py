@@ -29,7 +29,8 @@ from belmont.federated.executor.parcel import ArrayTable
 from belmont.federated.executor.protocol import Answer, Task
 from belmont.federated.executor.root import View, enter
 from belmont.federated.hashes import code_hash
-from belmont.federated.models.logistic import initial_model, logistic_bundle, logistic_config
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model
 
 MAX_ORDER_BYTES = 1 << 16
 _FIRST_TO_BE_KILLED = "1000"
@@ -66,7 +67,7 @@ def _warm_up() -> None:
     values = np.arange(4.0)
     column = values.astype(np.uint16), values >= 0, values
     table = ArrayTable(4, {"x": column, "y": column}, {"x": (0.0, 1.0, 4), "y": (0.0, 1.0, 4)})
-    bundle, config = logistic_bundle(), logistic_config(["x"], "y")
+    bundle, config = shipped_bundle("glm"), glm_config(["x"], "y")
     task = Task(bundle, code_hash(bundle), config, initial_model(["x"]), 0, 1, 1, table, 1, 1)
     outcome = compute(task)
     if not isinstance(outcome, Answer):

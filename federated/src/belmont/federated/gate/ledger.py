@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS uses (
 CREATE TABLE IF NOT EXISTS roots (permit_id INTEGER PRIMARY KEY, root BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS masked (
     permit_id INTEGER NOT NULL, n INTEGER NOT NULL, transcript BLOB NOT NULL, released_for TEXT,
+    kind TEXT NOT NULL,
     PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mask_keys (
@@ -211,9 +212,11 @@ class Ledger:
             self._db.execute("INSERT OR IGNORE INTO roots VALUES (?,?)", (permit_id, secrets.token_bytes(32)))
         return bytes(self._rows("SELECT root FROM roots WHERE permit_id=?", permit_id)[0][0])
 
-    def keep_transcript(self, permit_id: PermitId, n: int, transcript: bytes, keys: Sequence[bytes]) -> None:
-        """Keep what a round's vector was masked by, and by which keys of the participants its packages opened; the
-        newest, where a round was taken up again."""
+    def keep_transcript(
+        self, permit_id: PermitId, n: int, transcript: bytes, keys: Sequence[bytes], kind: str = "train"
+    ) -> None:
+        """Keep what a round's vector was masked by, by which keys of the participants its packages opened, and of which
+        kind the round is; the newest, where a round was taken up again."""
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO mask_keys SELECT ?1,?2,?3 WHERE NOT EXISTS "
@@ -221,15 +224,20 @@ class Ledger:
                 (permit_id, n, b"".join(keys)),
             )
             self._db.execute(
-                "INSERT INTO masked VALUES (?,?,?,NULL) ON CONFLICT (permit_id, n) "
-                "DO UPDATE SET transcript=excluded.transcript WHERE released_for IS NULL",
-                (permit_id, n, transcript),
+                "INSERT INTO masked VALUES (?,?,?,NULL,?) ON CONFLICT (permit_id, n) "
+                "DO UPDATE SET transcript=excluded.transcript, kind=excluded.kind WHERE released_for IS NULL",
+                (permit_id, n, transcript, kind),
             )
 
     def transcript(self, permit_id: PermitId, n: int) -> bytes | None:
         """What a round's vector was masked by; None if none was."""
         rows = self._rows("SELECT transcript FROM masked WHERE permit_id=? AND n=?", permit_id, n)
         return bytes(rows[0][0]) if rows else None
+
+    def round_kind(self, permit_id: PermitId, n: int) -> str:
+        """Of which kind a round is whose vector was masked: ``train`` where none was."""
+        rows = self._rows("SELECT kind FROM masked WHERE permit_id=? AND n=?", permit_id, n)
+        return str(rows[0][0]) if rows else "train"
 
     def mask_keys(self, permit_id: PermitId, n: int) -> list[bytes] | None:
         """The keys by which a round's packages opened, one for each participant; None if none are kept."""

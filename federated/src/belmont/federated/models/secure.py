@@ -40,6 +40,7 @@ from belmont.federated.errors import (
     VectorRejected,
 )
 from belmont.federated.exchange import Exchange
+from belmont.federated.executor.protocol import Kind
 from belmont.federated.hashes import RunConfig
 from belmont.federated.models.combine import ROWS_METRIC, Update
 from belmont.federated.node.requests import (
@@ -55,7 +56,7 @@ from belmont.federated.node.requests import (
 from belmont.federated.outcome import HospitalOutcome
 from belmont.federated.query.pair_proof import PairProof
 from belmont.federated.secagg.context import Context
-from belmont.federated.secagg.settings import SecureSum, threshold_of
+from belmont.federated.secagg.settings import read_secure_sum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, public_part
 from belmont.registry.types import DatasetId, UseKind
 
@@ -74,9 +75,8 @@ class Opened:
 class SecureRounds:
     """The secure sums of one permit's rounds."""
 
-    def __init__(self, exchange: Exchange, secure: SecureSum, config: RunConfig) -> None:
+    def __init__(self, exchange: Exchange, config: RunConfig) -> None:
         self._exchange = exchange
-        self._secure = secure
         self._config = dict(config)
         self._bounds = read_bounds(config)
         self._dealt: dict[int, dict[DatasetId, dict[DatasetId, bytes]]] = {}
@@ -88,8 +88,17 @@ class SecureRounds:
             self._deal(claim)
         return {each: list(self._dealt[claim.n][each].values()) for each in claim.participants}
 
-    def open(self, claim: Claim, contents: Mapping[DatasetId, RecordDict], replies: dict[DatasetId, Message]) -> Opened:
+    def open(
+        self,
+        claim: Claim,
+        contents: Mapping[DatasetId, RecordDict],
+        replies: dict[DatasetId, Message],
+        kind: Kind = "train",
+    ) -> Opened:
         """The total. ``contents`` are what was sent, ``replies`` what came. Raises RoundRefused or SecAggError."""
+        secure = read_secure_sum(self._config, kind)
+        if secure is None:
+            raise FederatedError("the configuration asks for no secure sum")
         context = self._context(claim)
         registry = self._exchange.registry
         state = registry.round_state(claim.permit_id, claim.n)
@@ -99,7 +108,7 @@ class SecureRounds:
         recorded = recorded_hashes(registry, claim.permit_id, claim.n)
         missing = tuple(each for each in claim.participants if each in recorded and each not in replies)
         if missing:  # 4
-            again, _ = self._exchange.ask("train", claim.n, contents, missing)
+            again, _ = self._exchange.ask(kind, claim.n, contents, missing)
             replies = replies | again
         inside = tuple(each for each in claim.participants if each in recorded)
         delivered = {each: _delivered(each, replies[each]) for each in inside if each in replies}
@@ -127,8 +136,8 @@ class SecureRounds:
             opened = open_round(record, registry, updates)
         except RoundRefuted as error:
             raise RoundRefuted(claim.n, error.why, record, self._verdict(claim, record)) from error
-        arrays, metrics = self._secure.decode(opened.total)
-        if self._secure.private:
+        arrays, metrics = secure.decode(opened.total)
+        if secure.private:
             metrics = {ROWS_METRIC: float(self._registered_rows(claim, opened.sum.recorded))}  # 7
         return Opened(Update(arrays, metrics), opened.sum.recorded, opened.sum.wrong_shares, record)
 

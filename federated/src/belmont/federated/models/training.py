@@ -3,6 +3,10 @@
     training = Training(registry, grid, permit_id, config=config, model=model, combine=newton(), participants=ids)
     for result in training.rounds(10):
         print(result.n, result.metrics["loss"])
+    print(training.evaluate().arrays)
+
+An evaluation is a round of its own: it is opened, checked, charged and counted like the others, and the model stays as
+it is. The app's ``evaluate`` function answers it.
 
 ``registry`` is bound to the permit's data user. A round that any hospital refuses raises RoundRefused with each
 hospital's own reason, and leaves the model as it was. What a hospital sent is compared with the hash that it recorded
@@ -21,10 +25,11 @@ from flwr.serverapp import Grid
 
 from belmont.federated.accounting.budget import spend
 from belmont.federated.accounting.epsilon import DELTA
-from belmont.federated.accounting.release import plan_release
+from belmont.federated.accounting.release import ReleasePlan, plan_release
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.errors import FederatedError, RoundRefused
 from belmont.federated.exchange import Exchange
+from belmont.federated.executor.protocol import Kind
 from belmont.federated.grid.records import read_arrays, read_metrics, write_arrays
 from belmont.federated.hashes import Arrays, RunConfig, model_hash, update_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
@@ -58,8 +63,39 @@ class RoundResult:
     """What the round cost; None where it had no noise. `RoundPrivacy.epsilon` is of all rounds so far."""
 
 
+@dataclass(frozen=True)
+class EvaluationResult:
+    """One round in which the current model was evaluated, over all hospitals that took part."""
+
+    n: int
+    model_hash: bytes
+    """Of the model that was evaluated, as opened on chain."""
+    hospitals: tuple[HospitalOutcome, ...]
+    participants: tuple[DatasetId, ...]
+    rows: int
+    updates: tuple[Update, ...]
+    """One, the sums over the hospitals, where they are secure; otherwise each hospital's own."""
+    milliseconds: float
+    record: RoundRecord | None = None
+    privacy: RoundPrivacy | None = None
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What one round of either kind gave."""
+
+    n: int
+    model_hash: bytes
+    outcomes: tuple[HospitalOutcome, ...]
+    updates: list[Update]
+    recorded: tuple[DatasetId, ...]
+    record: RoundRecord | None
+    permit: Permit
+
+
 class Training:
-    """The rounds of one permit. ``model`` is the current model, ``results`` the rounds so far."""
+    """The rounds of one permit. ``model`` is the current model, ``results`` the rounds so far, ``updates`` what the
+    newest was combined from: one, the sums over the hospitals, where they are secure."""
 
     def __init__(
         self,
@@ -81,16 +117,16 @@ class Training:
         ``delta``. Raises FederatedError for a configuration that no node would understand."""
         self.model = model
         self.results: list[RoundResult] = []
+        self.updates: tuple[Update, ...] = ()
         self._config = dict(config)
         self._combine = combine
         self._exchange = Exchange(
             registry, grid, permit_id, participants, purpose, timeout_seconds, node_ids, patience_seconds
         )
-        secure = read_secure_sum(self._config)
-        noise = read_noise(self._config, secure)
-        self._plan = None if noise is None or secure is None else plan_release(noise, secure.layout.size)
         self._delta = delta
-        self._secure = None if secure is None else SecureRounds(self._exchange, secure, self._config)
+        self._plan("train")  # raises for what no node would understand
+        is_secure = read_secure_sum(self._config) is not None
+        self._secure = SecureRounds(self._exchange, self._config) if is_secure else None
 
     def rounds(self, count: int | None = None) -> Iterator[RoundResult]:
         """Run the next ``count`` rounds (by default all that are left), yielding each as it ends.
@@ -106,39 +142,61 @@ class Training:
     def round(self) -> RoundResult:
         """Run the next round. Raises Refusal (BUDGET_EXHAUSTED), and opens nothing, where too little is left."""
         started = time.perf_counter()
-        exchange = self._exchange
-        permit = exchange.permit()
-        n = permit.rounds_opened + 1
-        if self._plan is not None:
-            for left in left_for(exchange.registry, permit, exchange.participants):
-                spend(self._plan.rho, left.rho)
-        hashed = model_hash(self.model)
-        claim = Claim(exchange.permit_id, n, exchange.purpose, exchange.participants)
-        contents = self._contents(claim)
-        opening_error = exchange.open(UseKind.ROUND, n, hashed)
-        replies, outcomes = exchange.ask("train", n, contents)
-        if self._secure is not None and self._secure.can_open(claim, outcomes):
-            opened = self._secure.open(claim, contents, replies)
-            ordered, summed, record = [opened.update], opened.recorded, opened.record
-        elif all(outcome.answered for outcome in outcomes):
-            ordered, summed, record = self._updates(n, replies), exchange.participants, None
-        else:
-            raise RoundRefused(n, outcomes) from opening_error
-        self.model = self._combine(self.model, ordered)
-        metrics = weighted_metrics(ordered)
+        ran = self._run("train")
+        self.updates = tuple(ran.updates)
+        self.model = self._combine(self.model, ran.updates)
+        metrics = weighted_metrics(ran.updates)
         rows = int(metrics.pop(ROWS_METRIC))
         milliseconds = 1000 * (time.perf_counter() - started)
+        cost = self._cost("train", ran)
         result = RoundResult(
-            n, hashed, outcomes, rows, metrics, milliseconds, self.model, record, self._cost(permit, summed)
+            ran.n, ran.model_hash, ran.outcomes, rows, metrics, milliseconds, self.model, ran.record, cost
         )
         self.results.append(result)
         return result
 
-    def _cost(self, permit: Permit, datasets: tuple[DatasetId, ...]) -> RoundPrivacy | None:
-        if self._plan is None:
+    def evaluate(self) -> EvaluationResult:
+        """Evaluate the current model in the next round. Raises what ``round`` raises."""
+        started = time.perf_counter()
+        ran = self._run("evaluate")
+        rows = int(sum(update.metrics.get(ROWS_METRIC, 0) for update in ran.updates))
+        milliseconds = 1000 * (time.perf_counter() - started)
+        cost, participants = self._cost("evaluate", ran), self._exchange.participants
+        return EvaluationResult(
+            ran.n, ran.model_hash, ran.outcomes, participants, rows, tuple(ran.updates), milliseconds, ran.record, cost
+        )
+
+    def _run(self, kind: Kind) -> _Ran:
+        exchange, plan = self._exchange, self._plan(kind)
+        permit = exchange.permit()
+        n = permit.rounds_opened + 1
+        if plan is not None:
+            for left in left_for(exchange.registry, permit, exchange.participants):
+                spend(plan.rho, left.rho)
+        hashed = model_hash(self.model)
+        claim = Claim(exchange.permit_id, n, exchange.purpose, exchange.participants)
+        contents = self._contents(claim)
+        opening_error = exchange.open(UseKind.ROUND, n, hashed)
+        replies, outcomes = exchange.ask(kind, n, contents)
+        if self._secure is not None and self._secure.can_open(claim, outcomes):
+            opened = self._secure.open(claim, contents, replies, kind)
+            return _Ran(n, hashed, outcomes, [opened.update], opened.recorded, opened.record, permit)
+        if self._secure is None and all(outcome.answered for outcome in outcomes):
+            return _Ran(n, hashed, outcomes, self._updates(n, replies), exchange.participants, None, permit)
+        raise RoundRefused(n, outcomes) from opening_error
+
+    def _plan(self, kind: Kind) -> ReleasePlan | None:
+        """What each hospital adds and is charged in a round of a kind. Raises FederatedError."""
+        secure = read_secure_sum(self._config, kind)
+        noise = read_noise(self._config, secure)
+        return None if noise is None or secure is None else plan_release(noise, secure.layout.size)
+
+    def _cost(self, kind: Kind, ran: _Ran) -> RoundPrivacy | None:
+        plan = self._plan(kind)
+        if plan is None:
             return None
-        spent = spent_under(self._exchange.registry, permit, datasets, self._plan, self._delta)
-        return RoundPrivacy(self._plan.rho, spent)
+        spent = spent_under(self._exchange.registry, ran.permit, ran.recorded, plan, self._delta)
+        return RoundPrivacy(plan.rho, spent)
 
     def _contents(self, claim: Claim) -> dict[DatasetId, RecordDict]:
         """What each participant is sent."""

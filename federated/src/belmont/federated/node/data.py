@@ -7,7 +7,7 @@ The code gets them through Flower's Context, so the same app runs in a notebook 
 
     @app.train()
     def train(message, context):
-        data = training_data(context, features=("age", "hba1c"), outcome="event")
+        data = training_data(context, features=("age", "smoking=current"), outcome="event")
 
 What is held back so that sums over the rows (a gradient, a Hessian) do not show one patient's row:
 
@@ -15,28 +15,52 @@ What is held back so that sums over the rows (a gradient, a Hessian) do not show
    minimum cohort;
 2. in a column of two values, the outcome or a feature, each value that occurs is that of at least ``SMALLEST_CELL``
    rows: a Hessian holds the sums over just those rows;
-3. an indicator of missing values is 0 throughout where fewer than ``SMALLEST_CELL`` rows lack the value.
+3. an indicator of missing values, or of one level of a category, is the same throughout where fewer than
+   ``SMALLEST_CELL`` rows differ (`belmont.federated.node.design`).
 
 Where 1 or 2 fails the code gets no rows, and whatever it answers then, the node refuses the round with
-COHORT_TOO_SMALL. What is not protected: sums over small groups that only a combination of columns picks out, the
+COHORT_TOO_SMALL; `training_data_or_none` says so to the code instead, which can leave it out of an evaluation.
+
+Patients can be kept apart for evaluation: each has a fraction in [0, 1), drawn from the pseudonym under a secret of
+this hospital and this permit (and of those that take its place), so that nobody else can say who is where, and a
+patient stays on one side for good (`fractions_of`).
+
+What is not protected: sums over small groups that only a combination of columns picks out, the
 difference between two rounds or studies over nearly the same rows, and anything that approved code computes from the
 rows it was given; the code is approved for that by its hash, and sees every row.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flwr.app import Context
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.node.design import (
+    LEVEL_MARK,
+    CodedData,
+    TrainingData,
+    coded,
+    column_of,
+    design,
+    refuse_unknown,
+    usable,
+)
 from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.table import NodeTable
 
 NODE_CONFIG_KEY = "belmont-data"
+EVERYBODY = (0.0, 1.0)
+_KEPT = 4
+"""How much that was made of one table is kept for the next round."""
 
 
 @dataclass
@@ -46,78 +70,76 @@ class Offer:
     table: NodeTable
     min_cohort: int
     smallest_cell: int = SMALLEST_CELL
+    fractions: NDArray[np.float64] | None = None
+    """Of each row's patient, in [0, 1)."""
     too_small: bool = False
     """Whether rows were asked for that are too few."""
-    made: dict[object, "TrainingData | None"] = field(default_factory=dict)
+    made: dict[object, Any] = field(default_factory=dict)
     """What was made of this table before, by what was asked; None where it was too small."""
 
+    def rows(self, keep: tuple[float, float]) -> NDArray[np.bool_] | None:
+        """Which rows' patients are in a part; None for everybody. Raises FederatedError."""
+        low, high = keep
+        if not 0.0 <= low < high <= 1.0:
+            raise FederatedError("keep is a part of [0, 1): a lower and a higher bound")
+        if keep == EVERYBODY:
+            return None
+        if self.fractions is None:
+            raise FederatedError("no patients are kept apart in this run")
+        return (self.fractions >= low) & (self.fractions < high)
 
+
+_Data = TypeVar("_Data")
 _offers: dict[str, Offer] = {}
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """Standardised rows: ``design`` of shape (rows, columns), ``outcome`` of shape (rows,); read-only."""
-
-    design: NDArray[np.float64]
-    outcome: NDArray[np.float64]
-    columns: tuple[str, ...]
-    """One name for each column of the design: ``intercept``, the features, then ``<feature> missing``."""
-
-
 def training_data(
-    context: Context, features: Sequence[str], outcome: str, missing_indicators: Sequence[str] = ()
-) -> TrainingData:
-    """The rows of this hospital whose outcome is known.
-
-    Raises FederatedError outside a node's run, for a column that does not exist, and for too few rows (see above).
-    """
-    offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
-    if offer is None:
-        raise FederatedError("no data are offered to this run: only a hospital's node can offer them")
-    asked = tuple(features), outcome, tuple(missing_indicators), offer.min_cohort, offer.smallest_cell
-    if asked not in offer.made:
-        _refuse_unknown(offer.table, (*features, *missing_indicators, outcome))
-        is_refused = _too_small(offer, features, outcome)
-        offer.made.clear()
-        offer.made[asked] = (
-            None if is_refused else design(offer.table, features, outcome, missing_indicators, offer.smallest_cell)
-        )
-    made = offer.made[asked]
-    if made is None:
-        offer.too_small = True
-        raise FederatedError("too few rows for the permit's safeguards")
-    return made
-
-
-def design(
-    table: NodeTable,
+    context: Context,
     features: Sequence[str],
     outcome: str,
     missing_indicators: Sequence[str] = (),
-    smallest_cell: int = SMALLEST_CELL,
+    *,
+    keep: tuple[float, float] = EVERYBODY,
+    required: Sequence[str] = (),
+    references: NDArray[np.float64] | None = None,
 ) -> TrainingData:
-    """Standardise a table by the dictionary's reference values, which are the same at every hospital.
+    """The rows of this hospital whose outcome is known, standardised (`belmont.federated.node.design`).
 
-    A missing value becomes the reference value (0 after standardising); a column named in ``missing_indicators`` also
-    gets a column that is 1 where it is missing, or 0 throughout if fewer than ``smallest_cell`` rows lack the value.
-    Rows without an outcome are left out.
+    ``keep`` are the fractions of patients that are taken. Raises FederatedError outside a node's run, for a column that
+    does not exist, and for too few rows (see above).
     """
-    _refuse_unknown(table, (*features, *missing_indicators, outcome))
-    has_outcome = np.asarray(table.observed(outcome), bool)
-    parts = [np.ones(int(has_outcome.sum()))]
-    for name in features:
-        values = (np.asarray(table.values(name), np.float64)[has_outcome] - table.center(name)) / table.scale(name)
-        parts.append(np.nan_to_num(values, nan=0.0))
-    for name in missing_indicators:
-        missing = ~np.asarray(table.observed(name), bool)[has_outcome]
-        parts.append(missing.astype(np.float64) if missing.sum() >= smallest_cell else np.zeros(len(missing)))
-    names = ("intercept", *features, *(f"{name} missing" for name in missing_indicators))
-    labels = np.asarray(table.values(outcome), np.float64)[has_outcome]
-    made = TrainingData(np.column_stack(parts), labels, names)
-    for array in (made.design, made.outcome):
-        array.setflags(write=False)
-    return made
+    offer = _offer(context)
+    made = _training_data(offer, features, outcome, missing_indicators, keep, required, references)
+    return _taken(offer, made)
+
+
+def training_data_or_none(
+    context: Context,
+    features: Sequence[str],
+    outcome: str,
+    missing_indicators: Sequence[str] = (),
+    *,
+    keep: tuple[float, float] = EVERYBODY,
+    required: Sequence[str] = (),
+    references: NDArray[np.float64] | None = None,
+) -> TrainingData | None:
+    """The same, None where they are too few: the code goes on, and learns no more than that."""
+    return _training_data(_offer(context), features, outcome, missing_indicators, keep, required, references)
+
+
+def coded_data(
+    context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
+) -> CodedData:
+    """The codes of the rows whose outcome is known, under the same rules. Raises as `training_data` does."""
+    offer = _offer(context)
+    return _taken(offer, _coded_data(offer, features, outcome, keep))
+
+
+def coded_data_or_none(
+    context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
+) -> CodedData | None:
+    """The same, None where they are too few."""
+    return _coded_data(_offer(context), features, outcome, keep)
 
 
 @contextmanager
@@ -125,33 +147,106 @@ def offered(
     table: NodeTable,
     min_cohort: int = 1,
     smallest_cell: int = SMALLEST_CELL,
-    made: dict[object, TrainingData | None] | None = None,
+    made: dict[object, Any] | None = None,
+    fractions: NDArray[np.float64] | None = None,
 ) -> Iterator[tuple[str, Offer]]:
     """Offer a table to the code that runs inside the block; yields the ticket for ``node_config``, and the offer.
 
     ``made`` is what was made of this very table before, where the caller keeps that.
     """
     ticket = secrets.token_hex(16)
-    _offers[ticket] = Offer(table, min_cohort, smallest_cell, made={} if made is None else made)
+    _offers[ticket] = Offer(table, min_cohort, smallest_cell, fractions, made={} if made is None else made)
     try:
         yield ticket, _offers[ticket]
     finally:
         del _offers[ticket]
 
 
-def _refuse_unknown(table: NodeTable, names: Sequence[str]) -> None:
-    known = set(table.columns)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise FederatedError(f"the table has no column {unknown[0]!r}")
+def fractions_of(pseudonyms: NDArray[np.uint64], secret: bytes) -> NDArray[np.float64]:
+    """A number in [0, 1) for each patient: a block cipher's image of the pseudonym, under a key from ``secret``."""
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"belmont/split/1").derive(secret)
+    blocks = np.zeros((len(pseudonyms), 2), "<u8")
+    blocks[:, 0] = pseudonyms
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block a patient, each once
+    images = np.frombuffer(cipher.update(blocks.tobytes()) + cipher.finalize(), "<u8")[::2]
+    return (images >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _too_small(offer: Offer, features: Sequence[str], outcome: str) -> bool:
-    """Points 1 and 2 of the module's list."""
-    has_outcome = np.asarray(offer.table.observed(outcome), bool)
+def _offer(context: Context) -> Offer:
+    offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
+    if offer is None:
+        raise FederatedError("no data are offered to this run: only a hospital's node can offer them")
+    return offer
+
+
+def _training_data(
+    offer: Offer,
+    features: Sequence[str],
+    outcome: str,
+    missing_indicators: Sequence[str],
+    keep: tuple[float, float],
+    required: Sequence[str],
+    references: NDArray[np.float64] | None,
+) -> TrainingData | None:
+    given = None if references is None else np.array(references, np.float64)
+    words = tuple(features), outcome, tuple(missing_indicators), keep, tuple(required)
+    asked = words, None if given is None else given.tobytes()
+
+    def make() -> TrainingData:
+        table, rows = offer.table, offer.rows(keep)
+        kinds = features, outcome, missing_indicators, offer.smallest_cell
+        return design(table, *kinds, required=required, references=given, rows=rows)
+
+    refuse_unknown(offer.table, (*features, *missing_indicators, outcome, *required))
+    made: TrainingData | None = _made(offer, asked, features, outcome, required, keep, make)
+    return made
+
+
+def _coded_data(offer: Offer, features: Sequence[str], outcome: str, keep: tuple[float, float]) -> CodedData | None:
+    refuse_unknown(offer.table, (*features, outcome))
+    asked = "coded", tuple(features), outcome, keep
+
+    def make() -> CodedData:
+        return coded(offer.table, features, outcome, offer.rows(keep))
+
+    made: CodedData | None = _made(offer, asked, features, outcome, (), keep, make)
+    return made
+
+
+def _made(
+    offer: Offer,
+    asked: object,
+    features: Sequence[str],
+    outcome: str,
+    required: Sequence[str],
+    keep: tuple[float, float],
+    make: Callable[[], object],
+) -> Any:
+    asked = asked, offer.min_cohort, offer.smallest_cell
+    if asked not in offer.made:
+        is_refused = _too_small(offer, features, usable(offer.table, outcome, required, offer.rows(keep)), outcome)
+        found = None if is_refused else make()
+        if len(offer.made) >= _KEPT:
+            offer.made.clear()
+        offer.made[asked] = found
+    return offer.made[asked]
+
+
+def _taken(offer: Offer, made: _Data | None) -> _Data:
+    if made is None:
+        offer.too_small = True
+        raise FederatedError("too few rows for the permit's safeguards")
+    return made
+
+
+def _too_small(offer: Offer, features: Sequence[str], used: NDArray[np.bool_], outcome: str) -> bool:
+    """Points 1 and 2 of the module's list; what a level's indicator shows is for rule 3."""
     for name in (outcome, *features):
-        rows = has_outcome & np.asarray(offer.table.observed(name), bool)
-        _, counts = np.unique(np.asarray(offer.table.codes(name))[rows], return_counts=True)
-        if counts.sum() < offer.min_cohort or (len(counts) == 2 and counts.min() < offer.smallest_cell):
+        column = column_of(name)
+        rows = used & np.asarray(offer.table.observed(column), bool)
+        _, counts = np.unique(np.asarray(offer.table.codes(column))[rows], return_counts=True)
+        if counts.sum() < offer.min_cohort:
+            return True
+        if LEVEL_MARK not in name and len(counts) == 2 and counts.min() < offer.smallest_cell:
             return True
     return False

@@ -213,10 +213,10 @@ class HospitalNode:
             raise Refusal(Reason.REQUEST_MALFORMED, "the message has no identifier")
         if metadata.dst_node_id != self.node_id:
             raise Refusal(Reason.REQUEST_MALFORMED, "the message is addressed to another node")
-        if metadata.message_type not in ("train", "query", DEAL, UNMASK, ACCOUNT, SETTLE):
-            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node serves messages of type train and query only")
+        if metadata.message_type not in ("train", "evaluate", "query", DEAL, UNMASK, ACCOUNT, SETTLE):
+            raise Refusal(Reason.COMPUTATION_NOT_PERMITTED, "this node trains, evaluates and answers queries, no more")
         message = self._data_user_only.opened(message)
-        if metadata.message_type == "train":
+        if metadata.message_type in ("train", "evaluate"):
             return self._rounds.serve(message)
         if metadata.message_type == "query":
             return self._queries.serve(message)

@@ -28,12 +28,12 @@ from belmont.federated.accounting.settings import Clipping, PrivacySettings, rea
 from belmont.federated.bounded.settings import BOUND_KEY, SQUARES_KEY
 from belmont.federated.errors import EncodingRefused, PrivacyError, Refusal, SettingsRefused
 from belmont.federated.hashes import Arrays, RunConfig
-from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
+from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.federated.secagg.setup import Joined
 from belmont.registry.reasons import Reason
 from belmont.registry.types import Permit
 
-READ_ELSEWHERE: Final = (SECURE_SUM_KEY, BOUND_KEY, SQUARES_KEY)
+READ_ELSEWHERE: Final = (SECURE_SUM_KEY, SECURE_EVALUATION_KEY, BOUND_KEY, SQUARES_KEY)
 """Keys of a run configuration that begin with ``belmont`` and that something else of a node reads as strictly."""
 
 

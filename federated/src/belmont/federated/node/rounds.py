@@ -25,12 +25,13 @@ from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
-from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Stopped, Task
+from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
 from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
+from belmont.federated.node.data import fractions_of
 from belmont.federated.node.noise import Noisy, check_rows, read_noise
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.secure import SecureRounds
@@ -59,12 +60,14 @@ class RoundServer:
     secure: SecureRounds
 
     def serve(self, message: Message) -> RecordDict:
-        """Answer one message of type ``train``. Raises Refusal, AppFailed or NodeFault; then nothing leaves."""
+        """Answer one message of type ``train`` or ``evaluate``: with which the approved configuration may name another
+        sum, and nothing else differs. Raises Refusal, AppFailed or NodeFault; then nothing leaves."""
+        kind: Kind = "evaluate" if message.metadata.message_type == "evaluate" else "train"
         bundle = self.bundle(message.metadata.run_id) or b""
         try:
             asked = read_round(message.content)
             hashes = code_hash(bundle), config_hash(asked.config), model_hash(asked.arrays)
-            secure = read_secure_sum(asked.config)
+            secure = read_secure_sum(asked.config, kind)
             bounds = read_bounds(asked.config)
             if secure is not None and bounds is not None:
                 check_bounds(bounds, secure.layout, len(asked.claim.participants))
@@ -103,10 +106,10 @@ class RoundServer:
         admission, opened, table = self.versions.admit(self.gate, which, charged, message.metadata.message_id)
         if plan is not None:
             check_rows(plan, opened.version.rows)
-        answer, hashed = self._compute(bundle, asked, table, admission.permit, noisy=plan is not None)
+        answer, hashed = self._compute(bundle, asked, table, admission.permit, kind, noisy=plan is not None)
         if secure is not None and joined is not None:
             noisy = None if plan is None else Noisy(plan, secure, table.rows)
-            reply, hashed = self.secure.masked(asked.config, secure, joined, answer, noisy)
+            reply, hashed = self.secure.masked(asked.config, secure, joined, answer, noisy, kind)
         else:
             reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
         self.gate.release(admission, hashed, pack_records(reply))
@@ -122,7 +125,7 @@ class RoundServer:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
     def _compute(
-        self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit, *, noisy: bool
+        self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit, kind: Kind, *, noisy: bool
     ) -> tuple[Answer, bytes]:
         claim, min_cohort = asked.claim, permit.terms.min_cohort
         outcome = self.runner.run(
@@ -139,6 +142,8 @@ class RoundServer:
                 # A rule about small cells would make one row's contribution depend on others'; noise is in its place.
                 smallest_cell=1 if noisy else self.smallest_cell,
                 noisy=noisy,
+                fractions=fractions_of(table.pseudonyms, self.secure.ledger.root(permit.line or permit.id)),
+                kind=kind,
             )
         )
         which = f"round {claim.n} of permit {claim.permit_id}"

@@ -32,7 +32,7 @@ from belmont.federated.errors import (
     ReleaseRefused,
     SecAggError,
 )
-from belmont.federated.executor.protocol import Answer
+from belmont.federated.executor.protocol import Answer, Kind
 from belmont.federated.gate.gate import Asked, Gate, chain_read
 from belmont.federated.gate.ledger import Ledger
 from belmont.federated.hashes import RunConfig, config_hash
@@ -114,6 +114,7 @@ class SecureRounds:
         joined: Joined,
         answer: Answer,
         noisy: Noisy | None = None,
+        kind: Kind = "train",
     ) -> tuple[RecordDict, bytes]:
         """The reply of a round, and the hash that the chain records."""
         context = joined.context
@@ -128,7 +129,7 @@ class SecureRounds:
         except FederatedError as error:
             _log.error("round %d of permit %d: %s", context.n, context.permit_id, _said(error))
             raise AppFailed from None
-        self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript, joined.static_keys)
+        self.ledger.keep_transcript(context.permit_id, context.n, joined.transcript, joined.static_keys, kind)
         return masked_content(found, proof), found.recorded_hash(context)
 
     def _masked(
@@ -182,7 +183,8 @@ class SecureRounds:
         if config_hash(asked.config) != self._permit(claim.permit_id).terms.config_hash:
             raise Refusal(Reason.CONFIG_MISMATCH, "this is not the configuration that was approved")
         try:
-            secure, bounds = read_secure_sum(asked.config), read_bounds(asked.config)
+            kind = self.ledger.round_kind(claim.permit_id, claim.n)
+            secure, bounds = read_secure_sum(asked.config, kind), read_bounds(asked.config)
         except FederatedError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
         if secure is None:

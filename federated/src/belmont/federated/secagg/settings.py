@@ -9,7 +9,9 @@
 3. ``num-examples``, the number of rows, is always counted. A metric is summed over rows (times their number). Where
    ``weighted`` is true, arrays are too, so that their total is divided by all rows to give a mean over rows.
 4. Read strictly: an unknown word is an error.
-5. ``private`` is for rounds with noise (`belmont.federated.node.noise`), of arrays alone: a number of rows or a metric
+5. A second key of the same form, ``belmont-secure-evaluation``, is for rounds in which a model is evaluated: a
+   configuration asks for both or for neither, or what one kind of round hides the other would show.
+6. ``private`` is for rounds with noise (`belmont.federated.node.noise`), of arrays alone: a number of rows or a metric
    would have none. What has no noise is never encoded in this form.
 """
 
@@ -26,6 +28,9 @@ from belmont.federated.hashes import Arrays, RunConfig, canonical_json
 from belmont.federated.secagg.encoding import FRACTION_BITS, Layout, Totals, decode, encode
 
 SECURE_SUM_KEY = "belmont-secure-sum"
+SECURE_EVALUATION_KEY = "belmont-secure-evaluation"
+KEYS = {"train": SECURE_SUM_KEY, "evaluate": SECURE_EVALUATION_KEY}
+"""By the kind of round."""
 ROWS = "num-examples"
 MAX_TEXT = 20_000
 _WORDS = {"arrays", "sums", "weighted", "fraction_bits", "private"}
@@ -45,7 +50,7 @@ class SecureSum:
     def layout(self) -> Layout:
         """The vector's coordinates. Raises EncodingRefused for a layout that is none."""
         if self.private and (self.sums or self.weighted):
-            raise EncodingRefused("a private sum is of arrays alone")  # 5
+            raise EncodingRefused("a private sum is of arrays alone")  # 6
         return Layout(self.arrays, self.sums, () if self.private else (ROWS,), self.fraction_bits)
 
     def to_text(self) -> str:
@@ -59,7 +64,7 @@ class SecureSum:
         return canonical_json(content | ({"private": True} if self.private else {})).decode()
 
     def encode(self, arrays: Arrays, metrics: Mapping[str, float], hospitals: int) -> NDArray[np.int64]:
-        """One hospital's vector (3). Raises EncodingRefused for an answer of another form, or a private sum (5)."""
+        """One hospital's vector (3). Raises EncodingRefused for an answer of another form, or a private sum (6)."""
         if self.private:
             raise EncodingRefused("a private sum is encoded with noise or not at all")
         rows = metrics.get(ROWS)
@@ -87,13 +92,21 @@ class SecureSum:
         return arrays, {ROWS: float(rows), **{name: value / rows for name, value in totals.sums.items()}}
 
 
-def read_secure_sum(config: RunConfig) -> SecureSum | None:
-    """What a configuration asks for; None if it asks for nothing (1). Raises FederatedError (4)."""
-    text = config.get(SECURE_SUM_KEY)
+def read_secure_sum(config: RunConfig, kind: str = "train") -> SecureSum | None:
+    """What a configuration asks for in rounds of a kind; None if it asks for nothing (1).
+
+    Raises FederatedError for what cannot be read (4), and for a kind that alone is not summed (5).
+    """
+    key = KEYS[kind]
+    text = config.get(key)
     if text is None:
+        if any(each in config for each in KEYS.values()) and kind == "evaluate":
+            raise FederatedError(f"{SECURE_SUM_KEY} comes without {key}: this study's models are not evaluated")
         return None
+    if SECURE_SUM_KEY not in config:
+        raise FederatedError(f"{key} comes with {SECURE_SUM_KEY}, or not at all")
     if not isinstance(text, str) or len(text) > MAX_TEXT:
-        raise FederatedError(f"{SECURE_SUM_KEY} is a text of at most {MAX_TEXT} characters")
+        raise FederatedError(f"{key} is a text of at most {MAX_TEXT} characters")
     try:
         content = json.loads(text)
         if not isinstance(content, dict) or not set(content) <= _WORDS:
@@ -111,7 +124,7 @@ def read_secure_sum(config: RunConfig) -> SecureSum | None:
             raise ValueError
         _ = found.layout
     except (ValueError, TypeError, KeyError, RecursionError, EncodingRefused) as error:
-        raise FederatedError(f"{SECURE_SUM_KEY} does not say which arrays and metrics are summed") from error
+        raise FederatedError(f"{key} does not say which arrays and metrics are summed") from error
     return found
 
 

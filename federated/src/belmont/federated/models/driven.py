@@ -1,4 +1,4 @@
-"""Flower asks every app for a ServerApp. This one only says where the rounds are driven from.
+"""The ServerApp of every shipped app: it only says where the rounds are driven from.
 
 A round has to be opened on chain with the data user's key before a hospital answers it, so the researcher's own process
 drives it: `belmont.federated.models.training`.

@@ -1,12 +1,15 @@
-"""The study that ships with Belmont: logistic regression by federated Newton steps.
+"""Generalised linear models by federated Newton steps: logistic, linear and Poisson regression.
 
-Each hospital sends gradient and Hessian sums (`logistic_app`), the researcher takes the step of the pooled data:
+Each hospital sends gradient and Hessian sums (`apps/glm`), the researcher takes the step of the pooled data:
 
     w  <-  w - (sum H + ridge * N * I)^-1 (sum g + ridge * N * w)
 
-with N rows in all; the intercept is not penalised. Five to seven steps reach the pooled maximum likelihood to ten
-digits from w = 0. A step is shortened so that no coefficient moves by more than ``LARGEST_STEP``, which keeps the first
-steps of unbalanced outcomes stable.
+with N rows in all; the intercept is not penalised. A line is reached in one step; five to seven steps reach the pooled
+maximum likelihood of a logistic model to ten digits from w = 0. Where the mean is no line, a step is shortened so that
+no coefficient moves by more than ``LARGEST_STEP``, which keeps the first steps of unbalanced outcomes stable.
+
+With Firth's score (`firth`) the model carries the inverse of the newest Hessian, from which each hospital computes its
+rows' leverages; estimates stay finite where an outcome is separated.
 
 With noise (`PrivateSteps`) a hospital sends the sum of its rows' gradients, each cut to a norm, and the researcher
 takes steps of a fixed size with momentum:
@@ -18,10 +21,8 @@ noisy one is no use when the budget is small.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,22 +32,20 @@ from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import MOST_RHO, Clipping, PrivacySettings
 from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError, PrivacyError
+from belmont.federated.evaluation.layout import evaluation_sum
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
-from belmont.federated.node.bundle import build_bundle
 from belmont.federated.secagg.encoding import FRACTION_BITS
-from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
+from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.registry.types import MicroRho
 
 COEFFICIENTS = "coefficients"
 VELOCITY = "velocity"
+INVERSE = "inverse"
+REFERENCES = "references"
+FAMILIES = ("binomial", "gaussian", "poisson")
 LARGEST_STEP = 4.0
-
-
-def logistic_bundle() -> bytes:
-    """The Flower App Bundle of the shipped study."""
-    with resources.as_file(resources.files("belmont.federated.models") / "logistic_app") as folder:
-        return build_bundle(Path(folder))
+WORST_CONDITION = 1e12
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class PrivateSteps:
         return PrivateSteps(settings(rho), step, momentum)
 
 
-def logistic_config(
+def glm_config(
     features: Sequence[str],
     outcome: str,
     missing_indicators: Sequence[str] = (),
@@ -115,16 +114,21 @@ def logistic_config(
     private: PrivateSteps | None = None,
     bounds: UpdateBounds | None = None,
     fraction_bits: int = FRACTION_BITS,
+    family: str = "binomial",
+    evaluation: Mapping[str, str | int | float | bool] | None = None,
 ) -> dict[str, str | int | float | bool]:
     """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read, and
     with ``private`` only such sums with noise.
 
-    With ``bounds`` every hospital proves its sums to be within them, in units of 2^-``fraction_bits``; with noise, in
-    the units of that.
+    ``evaluation`` are keys of `belmont.federated.evaluation.layout.evaluation_config`. With ``bounds`` every hospital
+    proves its sums to be within them, in units of 2^-``fraction_bits``; with noise, in the units of that.
     """
     if any("," in name for name in (*features, *missing_indicators)):
         raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
+    if family not in FAMILIES:
+        raise FederatedError(f"family is {family!r}: it is one of {', '.join(FAMILIES)}")
     config: dict[str, str | int | float | bool] = {
+        "family": family,
         "features": ",".join(features),
         "missing-indicators": ",".join(missing_indicators),
         "outcome": outcome,
@@ -138,6 +142,10 @@ def logistic_config(
     elif secure or bounds is not None:
         summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",), False, fraction_bits)
         config[SECURE_SUM_KEY] = summed.to_text()
+    if evaluation:
+        config |= evaluation
+        if SECURE_SUM_KEY in config:
+            config[SECURE_EVALUATION_KEY] = evaluation_sum(config, fraction_bits).to_text()
     if bounds is not None:
         config |= bounds.to_config()
     return config
@@ -152,8 +160,11 @@ def initial_model(
     return model if private is None else model | {VELOCITY: np.zeros(size)}
 
 
-def newton(ridge: float = 1e-4) -> Combine:
-    """The combination rule of this study. ``ridge`` penalises the mean log-likelihood by ridge / 2 * |w|^2."""
+def newton(ridge: float = 1e-4, largest_step: float = LARGEST_STEP, *, firth: bool = False) -> Combine:
+    """The combination rule of this study. ``ridge`` penalises the mean log-likelihood by ridge / 2 * |w|^2.
+
+    With ``firth`` the next model carries the inverse of the Hessian. What else the model carries is kept.
+    """
 
     def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
         w: NDArray[np.float64] = np.asarray(model[COEFFICIENTS], np.float64)
@@ -169,14 +180,25 @@ def newton(ridge: float = 1e-4) -> Combine:
             rows += update.rows
         penalty = np.full(size, ridge * rows)
         penalty[0] = 0.0
-        try:
-            move = np.linalg.solve(hessian + np.diag(penalty), gradient + penalty * w)
-        except np.linalg.LinAlgError as error:
-            raise FederatedError("the Hessian is singular: leave out constant columns, or raise ridge") from error
+        curvature = hessian + np.diag(penalty)
+        refuse_singular(curvature)
+        move = np.linalg.solve(curvature, gradient + penalty * w)
         largest = float(np.abs(move).max())
-        return {COEFFICIENTS: w - move * min(1.0, LARGEST_STEP / largest) if largest > 0 else w}
+        moved: Arrays = {**model, COEFFICIENTS: w - move * min(1.0, largest_step / largest) if largest > 0 else w}
+        return moved | {INVERSE: np.linalg.inv(curvature)} if firth else moved
 
     return step
+
+
+def refuse_singular(hessian: NDArray[np.float64]) -> None:
+    """Raises FederatedError for a Hessian that no step can be taken by: a column is constant, or the sum of others."""
+    scale = np.sqrt(np.abs(np.diag(hessian)))
+    scaled = hessian / np.outer(scale, scale) if (scale > 0).all() else np.zeros_like(hessian)
+    if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > WORST_CONDITION:
+        raise FederatedError(
+            "the Hessian is singular: leave out columns that are constant or follow from others, or raise ridge; where "
+            "an outcome is separated by a column, use penalty='firth'"
+        )
 
 
 def gradient_steps(private: PrivateSteps, ridge: float = 1e-4) -> Combine:
@@ -191,7 +213,7 @@ def gradient_steps(private: PrivateSteps, ridge: float = 1e-4) -> Combine:
             raise FederatedError("an update has no gradient of the model's size")
         mean = np.sum(gradients, axis=0) / sum(update.rows for update in updates)
         velocity = private.momentum * np.asarray(model[VELOCITY], np.float64) + mean + penalty * w
-        return {COEFFICIENTS: w - private.step * velocity, VELOCITY: velocity}
+        return {**model, COEFFICIENTS: w - private.step * velocity, VELOCITY: velocity}
 
     return step
 

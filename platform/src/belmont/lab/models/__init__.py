@@ -1,0 +1,6 @@
+"""Models that a study can apply with: estimators with scikit-learn's habits, fitted under a permit or to rows here."""
+
+from belmont.lab.models.base import StudyModel as StudyModel
+from belmont.lab.models.glm import LinearRegression as LinearRegression
+from belmont.lab.models.glm import LogisticRegression as LogisticRegression
+from belmont.lab.models.glm import PoissonRegression as PoissonRegression

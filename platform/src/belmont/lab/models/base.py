@@ -1,0 +1,354 @@
+"""What a study applies with, and trains: an estimator with scikit-learn's habits whose ``fit`` runs gated rounds.
+
+    model = LogisticRegression(features=("age", "hba1c"), outcome="cvd_event")
+    permit = consortium.propose("Risk", model=model, rounds=10). ...
+    model.fit(permit)                     rounds at the hospitals, each checked by each of them
+    model.fit(frame, frame["cvd_event"])  the same code on rows that are here
+    model.predict_proba(frame)
+
+1. Parameters are kept as they were given, and what is learned ends with ``_``: ``clone`` and ``get_params`` work.
+2. There is one implementation of each model: the app whose hash the permit names. A local fit rehearses it on one table
+   (`belmont.federated.models.rehearsal`), without permit, masks and disclosure rules.
+3. A model that was fitted reads new rows by the references that it was fitted with (`lab.models.references`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from belmont.federated.accounting.release import ReleasePlan, plan_release
+from belmont.federated.bounded.settings import UpdateBounds
+from belmont.federated.evaluation.layout import evaluation_config, evaluation_sum
+from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.glm import PrivateSteps
+from belmont.federated.models.rehearsal import Rehearsal
+from belmont.federated.node.design import TrainingData, column_of, design
+from belmont.federated.secagg.encoding import FRACTION_BITS
+from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
+from belmont.federated.table import NodeTable
+from belmont.lab.errors import LabError
+from belmont.lab.models.references import References
+from belmont.registry.types import MicroRho
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from belmont.lab.permit import Permit
+
+Floats = NDArray[np.float64]
+LOCAL_ROUNDS = 100
+
+
+@dataclass(eq=False, repr=False)
+class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
+    """What every model has. ``features`` are columns, or ``column=level`` for one level of a category."""
+
+    app: ClassVar[str] = ""
+    """The folder of its code in `belmont.federated.models.apps`."""
+    evaluates: ClassVar[str] = "risk"
+    """``risk`` of an outcome that is 0 or 1, or a ``value`` (`belmont.federated.evaluation.layout`)."""
+
+    features: Sequence[str] = ()
+    outcome: str = ""
+    missing_indicators: Sequence[str] = ()
+    secure: bool = True
+    """Whether only sums over the hospitals can be read (docs/secure_aggregation.md). The permit binds it."""
+    largest: float | None = None
+    """The largest number in a hospital's sums that is taken; each proves that its own are within it, and nobody sees
+    them (docs/bounded_updates.md). Sums of a hospital's rows grow with their number: a few times the largest hospital's
+    rows is enough."""
+    private: PrivateSteps | None = None
+    """Noise that each hospital adds to such sums, if any (docs/differential_privacy.md). The permit binds it."""
+    holdout: float = 0.0
+    """The part of each hospital's patients that is kept apart, to evaluate the model on (docs/evaluation.md)."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.features, str) or isinstance(self.missing_indicators, str):
+            raise LabError("features and missing_indicators are lists of columns: ('age',) and not 'age'")
+        if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
+            raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
+        if self.largest is not None:
+            self._refuse_bound(self.largest)
+
+    def _refuse_bound(self, largest: object) -> None:
+        most = 2.0 ** (31 if self.private is None else 31 - self.private.noise.fraction_bits)
+        if isinstance(largest, bool) or not isinstance(largest, int | float) or not 0 < largest < most:
+            why = "" if self.private is None else ", with the fraction bits of this noise"
+            raise LabError(f"largest is {largest!r}: give a number above 0 and below {most:,.0f}{why}")
+
+    # --- what a family gives ---
+
+    @abstractmethod
+    def settings(self) -> RunConfig:
+        """The app's own configuration, beside features, outcome and what is common to all."""
+
+    @abstractmethod
+    def sums(self) -> SecureSum:
+        """What a round sums where sums are secure, without noise."""
+
+    @abstractmethod
+    def initial(self) -> Arrays:
+        """The model that the first round starts from."""
+
+    @abstractmethod
+    def combine(self) -> Combine:
+        """How updates become the next model."""
+
+    @abstractmethod
+    def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
+        """Risks or values of standardised rows, shape (n, columns), by a model's arrays."""
+
+    def is_finished(self, before: Arrays, after: Arrays) -> bool:
+        """Whether another round would change nothing that matters; ``fit`` stops then."""
+        return False
+
+    def private_sums(self, private: PrivateSteps) -> SecureSum:
+        """What a round sums where there is noise. Raises LabError for a model that has no such form."""
+        raise LabError(f"{type(self).__name__} has no form with noise: take LogisticRegression or MLPClassifier")
+
+    def coefficients(self, arrays: Arrays) -> dict[str, float]:
+        """By name. Raises LabError for a model that has none."""
+        raise LabError(f"{type(self).__name__} has no coefficients")
+
+    def learned(self, updates: Sequence[Update]) -> None:
+        """Sets what users look for after a fit, from ``arrays_`` and what the last round was combined from."""
+
+    # --- what the permit binds ---
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The features; of a model that was fitted to rows without naming any, theirs."""
+        return tuple(self.features) or tuple(getattr(self, "feature_names_in_", ()))
+
+    @property
+    def outcome_name(self) -> str:
+        """The outcome; of a model that was fitted to rows without naming one, what it is called there."""
+        return self.outcome or str(getattr(self, "outcome_", ""))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One for each column of the design."""
+        return ("intercept", *self.columns, *(f"{name} missing" for name in self.missing_indicators))
+
+    @property
+    def config(self) -> RunConfig:
+        """The run configuration whose hash the permit names. Raises FederatedError or LabError."""
+        if any("," in name for name in (*self.columns, *self.missing_indicators)):
+            raise LabError("a column's name holds a comma, which separates names in a configuration")
+        config: dict[str, str | int | float | bool] = {
+            "features": ",".join(self.columns),
+            "missing-indicators": ",".join(self.missing_indicators),
+            "outcome": self.outcome_name,
+            **self.settings(),
+            **evaluation_config(self.evaluates, float(self.holdout)),
+        }
+        if self.private is not None:
+            config |= {SECURE_SUM_KEY: self.private_sums(self.private).to_text()}
+            config |= {"step": self.private.step, "momentum": self.private.momentum}
+            config |= self.private.noise.as_config()
+        elif self.secure or self.largest is not None:
+            config |= {SECURE_SUM_KEY: self.sums().to_text()}
+            if self.holdout:
+                config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
+        if self.largest is not None:
+            bounds, _ = UpdateBounds.of(self.largest, fraction_bits=self._noisy_bits)
+            config |= bounds.to_config()
+        return config
+
+    @property
+    def fraction_bits(self) -> int:
+        """Of the numbers in a secure sum."""
+        if self.private is not None:
+            return self.private.noise.fraction_bits
+        return FRACTION_BITS if self.largest is None else UpdateBounds.of(self.largest)[1]
+
+    @property
+    def _noisy_bits(self) -> int | None:
+        return None if self.private is None else self.private.noise.fraction_bits
+
+    @property
+    def bundle(self) -> bytes:
+        """The Flower App Bundle that the hospitals run."""
+        return shipped_bundle(self.app)
+
+    @property
+    def code_hash(self) -> bytes:
+        return code_hash(self.bundle)
+
+    @property
+    def config_hash(self) -> bytes:
+        return config_hash(self.config)
+
+    @cached_property
+    def plan(self) -> ReleasePlan | None:
+        """What each hospital adds and is charged in a round; None without noise."""
+        if self.private is None:
+            return None
+        return plan_release(self.private.noise, self.private_sums(self.private).layout.size)
+
+    @property
+    def rho_per_round(self) -> MicroRho:
+        """What each dataset is charged for a round, in micro-rho; 0 without noise."""
+        return MicroRho(0) if self.plan is None else self.plan.rho
+
+    # --- fit ---
+
+    def fit(self, X: Any, y: Any = None, **choices: Any) -> Self:
+        """Train under a permit, on a DataFrame, or on tables that are here.
+
+        - a permit: the rounds that it has left, or until nothing changes; with ``holdout`` the last is kept for the
+          evaluation. ``choices`` are those of ``permit.train``.
+        - a DataFrame with ``y``, or with the outcome among its columns: the same code here. ``rounds=`` at most.
+        - a table of the dictionary, such as a twin's, or a list of them, one a hospital.
+        """
+        from belmont.lab.permit import Permit
+
+        if isinstance(X, Permit):
+            return self._fit_permit(X, **choices)
+        if _is_table(X) or (isinstance(X, list | tuple) and X and all(_is_table(each) for each in X)):
+            return self._fit_tables([X] if _is_table(X) else list(X), **choices)
+        return self._fit_rows(X, y, **choices)
+
+    def _fit_permit(self, permit: "Permit", rounds: int | None = None, **choices: Any) -> Self:
+        record = permit.record
+        left = record.terms.rounds - record.rounds_opened
+        if rounds is None and self.holdout and left > 1:
+            rounds = left - 1  # one is for the evaluation
+        result = permit.train(rounds, model=self, until_finished=True, **choices)
+        self._take(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
+        self.result_ = result
+        self.permit_ = permit
+        return self
+
+    def _fit_tables(
+        self, tables: Sequence[NodeTable], rounds: int = LOCAL_ROUNDS, *, min_cohort: int = 1, smallest_cell: int = 1
+    ) -> Self:
+        if not tables:
+            raise LabError("there is no table to fit to")
+        self._take_names(tuple(name for name in tables[0].columns if name != self.outcome_name))
+        rehearsal = Rehearsal(
+            self.bundle,
+            self.config,
+            self.initial(),
+            self.combine(),
+            tables,
+            min_cohort=min_cohort,
+            smallest_cell=smallest_cell,
+        )
+        self.history_: list[dict[str, float]] = []
+        for _ in range(rounds):
+            before = rehearsal.model
+            ran = rehearsal.round()
+            self.history_.append({"round": ran.n, "rows": ran.rows, **ran.metrics})
+            if self.is_finished(before, ran.model):
+                break
+        self._take(rehearsal.model, rehearsal.updates, _references_of(tables[0]))
+        return self
+
+    def _fit_rows(self, X: Any, y: Any, **choices: Any) -> Self:
+        frame = self._frame(X)
+        self.outcome_ = self.outcome or str(getattr(y, "name", None) or "outcome")
+        if y is not None:
+            frame = frame.assign(**{self.outcome_: self._labels(y)})
+        if self.outcome_ not in frame.columns:
+            raise LabError(f"the rows have no outcome {self.outcome_!r}: give y, or the outcome among the columns")
+        references = References.of_frame(frame)
+        self._take_names(tuple(str(name) for name in frame.columns if name != self.outcome_))
+        self._fit_tables([references.table(frame)], **choices)
+        self.references_ = references
+        return self
+
+    def _labels(self, y: Any) -> Any:
+        """The outcome as numbers; what a classifier's labels are is for it to say."""
+        return np.asarray(y, np.float64)
+
+    def _take_names(self, found: tuple[str, ...]) -> None:
+        self.feature_names_in_ = np.array(tuple(self.features) or found, dtype=object)
+        self.n_features_in_ = len(self.feature_names_in_)
+
+    def _take(self, arrays: Arrays, updates: Sequence[Update], references: References) -> None:
+        self._take_names(self.columns)
+        self.arrays_ = arrays
+        self.references_ = references
+        self.learned(updates)
+
+    # --- predict ---
+
+    def predict_values(self, X: Any) -> Floats:
+        """Risks or values of rows in the dictionary's units, shape (n,) or (n, classes)."""
+        return self.predictions(self.data_of(X).design, self._arrays)
+
+    def data_of(self, X: Any) -> TrainingData:
+        """Rows as the hospitals would standardise them; every row counts, with an outcome or without."""
+        self._arrays  # noqa: B018  raises where there is none
+        table = X if _is_table(X) else self.references_.table(self._frame(X), (*self.columns, *self.missing_indicators))
+        return design(_Everybody(table), self.columns, "", self.missing_indicators, 1)
+
+    def _frame(self, X: Any) -> "pd.DataFrame":
+        import pandas as pd
+
+        if isinstance(X, pd.DataFrame):
+            return X
+        if not (hasattr(X, "__array__") or isinstance(X, list | tuple)):
+            raise LabError(f"fit with a permit, a DataFrame, an array or tables, and not {type(X).__name__}")
+        array = np.asarray(X)
+        if array.ndim != 2:
+            raise LabError(f"rows are two-dimensional, and these have shape {array.shape}")
+        names = list(dict.fromkeys(column_of(name) for name in self.columns))
+        if names and array.shape[1] != len(names):
+            raise LabError(f"there are {array.shape[1]} columns and {len(names)} features: {', '.join(names)}")
+        return pd.DataFrame(array, columns=names or [f"x{k}" for k in range(array.shape[1])])
+
+    @property
+    def _arrays(self) -> Arrays:
+        if not hasattr(self, "arrays_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(permit) or fit(rows, y)")
+        return self.arrays_
+
+    def __repr__(self) -> str:
+        parts = [f"{self.outcome_name!r} on {len(self.columns)} features"]
+        if self.secure or self.largest is not None or self.private is not None:
+            parts.append("secure sums")
+        if self.largest is not None:
+            parts.append(f"numbers up to {self.largest:,g}")
+        if self.private is not None:
+            parts.append(f"noise for {self.rho_per_round:,} micro-rho a round")
+        if self.holdout:
+            parts.append(f"{self.holdout:.0%} of the patients kept apart")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class _Everybody:
+    """A table whose rows all count: what is predicted has no outcome yet."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        self.rows = table.rows
+        self.columns = (*table.columns, "")
+
+    def observed(self, column: str) -> NDArray[np.bool_]:
+        return np.ones(self.rows, bool) if column == "" else np.asarray(self._table.observed(column), bool)
+
+    def values(self, column: str) -> Floats:
+        return np.full(self.rows, np.nan) if column == "" else np.asarray(self._table.values(column), np.float64)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+def _is_table(given: object) -> bool:
+    return all(hasattr(given, name) for name in ("codes", "observed", "center", "levels"))
+
+
+def _references_of(table: NodeTable) -> References:
+    dictionary = getattr(table, "dictionary", None)
+    return References({}) if dictionary is None else References.of_dictionary(dictionary)
