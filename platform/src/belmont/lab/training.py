@@ -27,7 +27,7 @@ class TrainingResult:
         self.rounds = rounds
         self.updates: Sequence[Update] = ()
         """What the newest round was combined from: one, the sums over the hospitals, where they are secure."""
-        self._yardstick = yardstick
+        self._yardstick = yardstick if model.evaluates == "risk" else None  # AUC is of a risk
 
     @property
     def coefficients(self) -> "pd.Series[float]":
