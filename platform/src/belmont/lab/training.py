@@ -114,7 +114,9 @@ class TrainingResult:
     @property
     def _known(self) -> Yardstick:
         if self._yardstick is None:
-            raise NotYet("these records are real: evaluate the model with a query under the permit instead")
+            raise NotYet(
+                "there is nothing to compare with: these records are real, or the model's predictions are no risks"
+            )
         return self._yardstick
 
     @property

@@ -223,3 +223,15 @@ def test_merged_cells_hold_nobody_or_enough_and_nobody_leaves_earlier(counts, sm
     for k in range(len(counts)):
         if counts[k] >= smallest and moved[:k].sum() == counts[:k].sum() and counts[k + 1 :].sum() == 0:
             assert ends[k] == k, "cells of enough patients stay as they are"
+
+
+def test_only_an_approved_penalty_is_answered(tools, hospitals):
+    """Firth's score is third moments, contracted with a matrix that the researcher chooses."""
+    model = CoxModel(("age",), "t")
+    config = tools.config_of(model, model.sums(), model.columns, "e")
+    del config[SECURE_SUM_KEY]
+    got = []
+    tables = [tools.table_of(frame) for frame in hospitals]
+    arrays = model.initial() | {"inverse": np.eye(1)}
+    Rehearsal(shipped_bundle("cox"), config, arrays, lambda now, found: got.append(found[0]) or now, tables).round()
+    assert set(got[0].arrays) == {"gradient", "information", "events"}

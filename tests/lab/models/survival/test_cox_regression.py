@@ -7,10 +7,10 @@ from lifelines import CoxPHFitter
 from lifelines.datasets import load_gbsg2, load_rossi
 from lifelines.utils import concordance_index as lifelines_concordance
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from belmont.federated.errors import FederatedError
-from belmont.lab.errors import LabError
+from belmont.lab.errors import LabError, NotYet
 from belmont.lab.models.concordance import concordance_index
 from belmont.lab.models.references import References
 from belmont.lab.models.survival import CoxRegression
@@ -129,6 +129,13 @@ def test_the_configuration_binds_ties_grid_and_duration():
     ]
     assert len({each.config_hash for each in variants}) == len(variants)
     assert len({each.code_hash for each in variants}) == 1
+
+
+def test_too_few_rounds_are_told(rossi):
+    with pytest.warns(ConvergenceWarning, match="still move"):
+        CoxRegression(FEATURES, "arrest", duration="week").fit(rossi, rounds=2)
+    with pytest.raises(NotYet, match="no coefficients yet"):
+        CoxRegression(FEATURES, "arrest", duration="week", baseline="common").fit(rossi, rounds=1)
 
 
 def test_hazard_ratios_are_drawn(fitted):

@@ -39,7 +39,7 @@ def test_cox_under_a_permit_is_the_fit_to_the_hospitals_tables(consortium: Conso
     scale = consortium.dictionary.column("age").scale
     assert model.summary_.loc["age", "per unit"] == pytest.approx(model.coef_[0] / scale)
     assert "loss" in model.result_.history
-    assert "rounds" in repr(model.result_)
+    assert "round" in repr(model.result_) and model.result_._repr_html_()
 
 
 def test_a_common_baseline_under_a_permit_gives_survival(consortium: Consortium) -> None:
@@ -57,7 +57,7 @@ def test_curves_take_one_round(consortium: Consortium) -> None:
     assert permit.record.rounds_opened == 1 and model.hospitals_ == 3
     assert model.survival_.equals(here.survival_)
     assert len(model.result_.history) == 1
-    assert "rounds" in repr(model.result_)
+    assert "round" in repr(model.result_) and model.result_._repr_html_()
 
 
 def test_curves_with_noise_cost_what_was_asked_for(consortium: Consortium) -> None:

@@ -77,7 +77,8 @@ class CoxModel:
 
     def settings(self) -> dict[str, str | int | float | bool]:
         """The app's own keys of the run configuration."""
-        return {"duration": self.duration, "ties": self.ties, "cuts": ",".join(repr(float(c)) for c in self.cuts)}
+        cuts, penalty = ",".join(repr(float(cut)) for cut in self.cuts), "firth" if self.firth else ""
+        return {"duration": self.duration, "ties": self.ties, "cuts": cuts, "penalty": penalty}
 
     def sums(self, fraction_bits: int = FRACTION_BITS) -> SecureSum:
         """What a round's sum is made of."""
@@ -190,7 +191,7 @@ class CoxModel:
         if point.is_lagging and (vanished or not is_definite):
             return model | point.state  # the hazard was of other coefficients: ask here once more
         if vanished:
-            remedy = "a ridge" if self.cuts else "a ridge or firth=True"
+            remedy = "a ridge" if self.cuts else "a ridge or Firth's penalty"
             raise FederatedError(
                 f"the likelihood grows without end along {_listed(vanished)} (separation: events order the patients "
                 f"perfectly there, and no estimate exists): leave it out, or use {remedy}"

@@ -11,12 +11,14 @@ Docs: `belmont.federated.models.cox`, `.kaplan_meier` and docs/survival.md. ``ou
 as those of `lab.models.glm`; ``summary_`` has them per unit too.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from belmont.federated.errors import RoundRefused
 from belmont.federated.hashes import Arrays, RunConfig
@@ -167,6 +169,8 @@ class CoxRegression(_Survival):
         self.coef_ = np.array(self.arrays_[COEFFICIENTS], np.float64)
         if not self.arrays_[PROGRESS][5]:
             raise NotYet("the first round gives a common baseline's hazard and no coefficients yet: run more rounds")
+        if not self.is_finished(self.arrays_, self.arrays_):
+            warnings.warn("the coefficients still move: run more rounds", ConvergenceWarning, stacklevel=2)
         self.covariance_ = self.form.covariance(self.arrays_)
         _, loss, null_loss, events, rows, _ = (float(each) for each in self.arrays_[PROGRESS])
         self.log_likelihood_, self.null_log_likelihood_ = -loss, -null_loss

@@ -11,6 +11,7 @@ from belmont.lab.plots import BLUE, GREEN, GREY, ORANGE, Picture
 Floats = NDArray[np.float64]
 _COLOURS = (BLUE, ORANGE, GREEN, GREY, "#8250df", "#bf3989")
 _TICKS = 6
+_RATIOS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0)
 
 
 def steps(curves: Mapping[str, Curve], unit: str, level: float) -> Picture:
@@ -45,7 +46,7 @@ def steps(curves: Mapping[str, Curve], unit: str, level: float) -> Picture:
 def forest(names: Sequence[str], ratio: Floats, low: Floats, high: Floats, level: float) -> Picture:
     """Hazard ratios with intervals on a logarithmic axis, and their numbers."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(6.4, 1.4 + 0.32 * len(names)), layout="constrained")
     axes = figure.add_subplot()
@@ -55,7 +56,8 @@ def forest(names: Sequence[str], ratio: Floats, low: Floats, high: Floats, level
     )
     axes.axvline(1.0, color=GREY, linewidth=0.8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    ticks = [tick for tick in _RATIOS if min(low.min(), 1.0) <= tick <= max(high.max(), 1.0)]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(places, list(names))
     axes.set(xlabel="hazard ratio per reference standard deviation", title=f"Hazard ratios, {level:.0%} intervals")

@@ -14,8 +14,8 @@ and the hospital answers the sums that R and E are added up from over hospitals 
 Assoc 22:1212, 2015, who send them in the clear). Second moments then leave added up over all cells, with the factors of
 the hazard that came with the model.
 
-Where the model comes with the inverse of all rows' information, the score is Firth's (Biometrika 80:27, 1993; Heinze
-and Schemper, Biometrics 57:114, 2001), which is finite where the likelihood is monotone.
+For Firth's penalty (Biometrika 80:27, 1993; Heinze and Schemper, Biometrics 57:114, 2001), under which estimates are
+finite where the likelihood is monotone, the hospital adds its score, and the model has the inverse information.
 """
 
 import numpy as np
@@ -48,7 +48,8 @@ def train(message: Message, context: Context) -> Message:
     if cuts:
         arrays = _by_cell(data, np.exp(linear), model["hazard"], len(cuts), is_efron)
     else:
-        arrays, loss = _within(data, linear, is_efron, model.get("inverse"))
+        inverse = model["inverse"] if config["penalty"] == "firth" else None
+        arrays, loss = _within(data, linear, is_efron, inverse)
     metrics = MetricRecord({"num-examples": rows} if cuts else {"num-examples": rows, "loss": loss / max(1, rows)})
     record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
     return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
