@@ -142,6 +142,11 @@ def coded_data_or_none(
     return _coded_data(offer_of(context), features, outcome, keep)
 
 
+def smallest_cell(context: Context) -> int:
+    """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
+    return _offer(context).smallest_cell
+
+
 @contextmanager
 def offered(
     table: NodeTable,

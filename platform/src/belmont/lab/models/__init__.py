@@ -6,3 +6,5 @@ from belmont.lab.models.glm import LogisticRegression as LogisticRegression
 from belmont.lab.models.glm import PoissonRegression as PoissonRegression
 from belmont.lab.models.survival import CoxRegression as CoxRegression
 from belmont.lab.models.survival import KaplanMeier as KaplanMeier
+from belmont.lab.models.trees import HistGradientBoostingClassifier as HistGradientBoostingClassifier
+from belmont.lab.models.trees import HistGradientBoostingRegressor as HistGradientBoostingRegressor
