@@ -144,7 +144,7 @@ def coded_data_or_none(
 
 def smallest_cell(context: Context) -> int:
     """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
-    return _offer(context).smallest_cell
+    return offer_of(context).smallest_cell
 
 
 @contextmanager
