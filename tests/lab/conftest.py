@@ -63,7 +63,7 @@ def bare(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Itera
     def make(hospitals: int = 3, url: str = chain.url, years: float = 5) -> Consortium:
         home = Home(tmp_path_factory.mktemp("bare") / "home")
         home.begin()
-        people, identities = local._people(home, hospitals)
+        people, identities = local._people(home, local.HOSPITAL_NAMES[:hospitals])
         registry = found(url, "Bare", [local._profile(each, identities[each.slug]) for each in people])
         for person in people[:hospitals]:
             fill(home, person, registry.as_(identities[person.slug].account), years)
