@@ -30,10 +30,10 @@ def private_study(network):
     return config, model, network_combine(network, LOCAL, FedAvg(), PRIVATE)
 
 
-def test_the_rule_is_that_of_the_logistic_study():
+def test_the_logistic_study_takes_the_same_steps():
     draw = np.random.default_rng(0)
     w = draw.normal(size=4)
-    ours, theirs = with_velocity({"layer-1": w[:, None]}), {"coefficients": w, "velocity": np.zeros(4)}
+    ours, theirs = with_velocity({"layer-1": w[:, None]}), with_velocity({"coefficients": w})
     penalty = np.full((4, 1), 0.02)
     penalty[0] = 0.0
     mine, other = gradient_steps(2.0, 0.5, {"layer-1": penalty}), logistic_steps(PRIVATE, ridge=0.02)
@@ -43,7 +43,7 @@ def test_the_rule_is_that_of_the_logistic_study():
         ours = mine(ours, [Update({"layer-1": gradient[:, None]}, metrics)])
         theirs = other(theirs, [Update({"gradient": gradient}, metrics)])
         np.testing.assert_allclose(ours["layer-1"][:, 0], theirs["coefficients"], atol=1e-14)
-        np.testing.assert_allclose(ours["velocity/layer-1"][:, 0], theirs["velocity"], atol=1e-14)
+        np.testing.assert_allclose(ours["velocity/layer-1"][:, 0], theirs["velocity/coefficients"], atol=1e-14)
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])

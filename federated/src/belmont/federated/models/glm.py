@@ -36,13 +36,13 @@ from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError, PrivacyError
 from belmont.federated.evaluation.layout import evaluation_sum
 from belmont.federated.hashes import Arrays
+from belmont.federated.models import gradient
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.registry.types import MicroRho
 
 COEFFICIENTS = "coefficients"
-VELOCITY = "velocity"
 PREVIOUS, INVERSE = "previous", "inverse"
 FAMILIES = ("binomial", "gaussian", "poisson")
 LARGEST_STEP = 4.0
@@ -159,7 +159,7 @@ def initial_model(
     """Zero coefficients: intercept, features, then missing indicators; with ``private`` no velocity either."""
     size = 1 + len(features) + len(missing_indicators)
     model: Arrays = {COEFFICIENTS: np.zeros(size)}
-    return model if private is None else model | {VELOCITY: np.zeros(size)}
+    return model if private is None else gradient.with_velocity(model)
 
 
 def newton(ridge: float = 1e-4, largest_step: float = LARGEST_STEP, *, firth: bool = False) -> Combine:
@@ -215,20 +215,18 @@ def refuse_singular(hessian: NDArray[np.float64]) -> None:
 
 
 def gradient_steps(private: PrivateSteps, ridge: float = 1e-4) -> Combine:
-    """The combination rule with noise. The velocity is part of the model, so that training goes on where it stopped."""
+    """The combination rule with noise (`belmont.federated.models.gradient`); the app calls its answer ``gradient``."""
 
-    def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
-        w: NDArray[np.float64] = np.asarray(model[COEFFICIENTS], np.float64)
-        penalty = np.full(len(w), ridge)
+    def combine(model: Arrays, updates: Sequence[Update]) -> Arrays:
+        penalty = np.full(len(model[COEFFICIENTS]), ridge)
         penalty[0] = 0.0
-        gradients = [update.arrays.get("gradient", np.zeros(0)) for update in updates]
-        if any(gradient.shape != w.shape for gradient in gradients):
-            raise FederatedError("an update has no gradient of the model's size")
-        mean = np.sum(gradients, axis=0) / sum(update.rows for update in updates)
-        velocity = private.momentum * np.asarray(model[VELOCITY], np.float64) + mean + penalty * w
-        return {**model, COEFFICIENTS: w - private.step * velocity, VELOCITY: velocity}
+        rule = gradient.gradient_steps(private.step, private.momentum, {COEFFICIENTS: penalty})
+        named = [
+            Update({COEFFICIENTS: update.arrays.get("gradient", np.zeros(0))}, update.metrics) for update in updates
+        ]
+        return rule(model, named)
 
-    return step
+    return combine
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int, close: int = 0) -> int:

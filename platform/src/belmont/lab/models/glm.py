@@ -18,11 +18,11 @@ from belmont.federated.models.combine import ROWS_METRIC, Combine, Update
 from belmont.federated.models.glm import (
     COEFFICIENTS,
     LARGEST_STEP,
-    VELOCITY,
     PrivateSteps,
     gradient_steps,
     newton,
 )
+from belmont.federated.models.gradient import with_velocity
 from belmont.federated.node.design import REFERENCES
 from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
@@ -62,7 +62,7 @@ class GeneralisedLinear(StudyModel):
 
     def initial(self) -> Arrays:
         model: Arrays = {COEFFICIENTS: np.zeros(len(self.names))}
-        return model if self.private is None else model | {VELOCITY: np.zeros(len(self.names))}
+        return model if self.private is None else with_velocity(model)
 
     def combine(self) -> Combine:
         if self.private is not None:
