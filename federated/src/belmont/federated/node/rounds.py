@@ -26,7 +26,7 @@ from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
-from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
+from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
 from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
@@ -158,4 +158,4 @@ class RoundServer:
         if isinstance(outcome, Stopped):
             _log.error("%s: the study's code was stopped: %s", which, outcome.limit)
             raise AppStopped
-        raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort))
+        raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort), TOO_FEW_REMEDY)
