@@ -62,7 +62,7 @@ def _gated(
     model: StudyModel, hospitals: list[CodedTable], is_good: Callable[[StudyModel], bool] | None = None
 ) -> dict[str, Any]:
     """Train until the end, or until it is good."""
-    with parties(hospitals, MOST_ROUNDS, 0, on_chain=False, bundle=model.bundle, config=model.config) as made:
+    with parties(hospitals, MOST_ROUNDS, 1, on_chain=False, bundle=model.bundle, config=model.config) as made:
         grid = InProcessGrid(made.nodes)
         grid.deliver(made.bundle)
         training = Training(
@@ -157,9 +157,8 @@ class QuickstartNode:
             self._model.fit(data.design[:, 1:], data.outcome)
             found = np.concatenate([self._model.intercept_, self._model.coef_[0]])
             metrics = MetricRecord({"num-examples": len(data.outcome)})
-            return Message(
-                RecordDict({"arrays": ArrayRecord({"w": Array(found)}), "metrics": metrics}), reply_to=message
-            )
+            record = {"arrays": ArrayRecord({"w": Array(found)}), "metrics": metrics}
+            return Message(RecordDict(record), reply_to=message)
 
     def deliver(self, run_id: int, bundle: bytes) -> None:
         """Its code is here."""
