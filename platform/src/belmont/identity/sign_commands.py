@@ -48,6 +48,10 @@ COMMANDS = {
     "resume": "Resume",
     "consent": "ConsentGrant",
     "revoke-consent": "ConsentRevocation",
+    "release": "Release",
+    "object": "Objection",
+    "confirm": "Confirmation",
+    "withdraw-release": "ReleaseWithdrawal",
     "rotate": "ChangeOwner",
     "delegate": "AddDelegate",
     "revoke-delegate": "RevokeDelegate",
@@ -103,6 +107,8 @@ def _add_fields(parser: argparse.ArgumentParser, kind: type[Message]) -> None:
                 parser.add_argument("--show-reason", action="store_true", help="put the text into the file as well")
             case "dataset":
                 parser.add_argument(option, type=_hash, required=True, metavar="0x...", help="the dataset's identifier")
+            case "model_hash" | "card_hash" | "evidence_hash":
+                parser.add_argument(option, type=_hash, required=True, metavar="0x...", help="32 bytes")
             case "duration" | "validity":
                 parser.add_argument("--for", dest=attribute, type=seconds, required=True, metavar="7d")
             case "delegate_type":
