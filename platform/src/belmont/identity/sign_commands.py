@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   belmont sign vote --study 3 --approve --reason-file why.txt --key board.json --relay 0x... --out vote.json
   belmont sign accept --study 3 --dataset 0x... --key hospital.json --relay 0x... --valid-for 2d --out accept.json
   belmont sign consent --dataset 0x... --purpose 37 --categories 7 --days 365 --key me.json ...
+  belmont sign object --permit 3 --model-hash 0x... --reason-file why.txt --key board.json --relay 0x... --out no.json
   belmont sign rotate --key old.json --new-key new.json --identities 0x... --out change.json
   belmont sign call --wallet 0x... --to 0x... --data 0x... --key person.json --out call.json
   belmont sign show vote.json                              what it says, and who signed
