@@ -12,7 +12,6 @@ from tests.contracts.stateful.machine import (
     HOLDERS,
     NEWCOMERS,
     flawed,
-    mostly,
     operation,
 )
 from tests.contracts.stateful.work import Work
@@ -23,17 +22,24 @@ from belmont.registry.types import Address, PermitId, Role, UseKind
 class Releasing(Governance, Work):
     """All operations."""
 
-    @operation(4)
+    @operation(6)
     def release_a_model(self, chance: Random) -> None:
-        """A round is opened with a new model, hospitals evaluate it, and it is announced."""
-        self.announce(chance, self.permit_number(chance))
+        """A round is opened with a new model, hospitals evaluate it, it is announced, and often objected to at once."""
+        about = self.announce(chance, self.permit_number(chance))
+        if chance.random() < 0.5:
+            self.object_by_several(chance, *about)
+            self.agree_on_status(*about)
 
     def announce(self, chance: Random, permit: PermitId) -> tuple[PermitId, bytes]:
-        model, n = chance.randbytes(32), self.opened(permit, UseKind.ROUND) + 1
-        found = self.model.permit(permit)
-        if found is not None:
-            self.open(DATA_USER, UseKind.ROUND, permit, n, model, found.covered)
-            self.record(chance, permit, UseKind.ROUND, n)
+        evaluated = [] if self.is_calm else self.evaluated()
+        if evaluated and chance.random() < 0.7:
+            permit, n, model = chance.choice(evaluated)
+        else:
+            model, n = chance.randbytes(32), self.opened(permit, UseKind.ROUND) + 1
+            found = self.model.permit(permit)
+            if found is not None:
+                self.open(DATA_USER, UseKind.ROUND, permit, n, model, found.covered)
+                self.record(chance, permit, UseKind.ROUND, n)
         usual = {"by": DATA_USER, "model": model, "n": n, "card": HASHES[1], "evidence": HASHES[2]}
         flaws = {"by": ANYONE, "model": [*HASHES, HASHES[3]], "n": range(4), "card": HASHES[:1], "evidence": HASHES[:1]}
         its = {**usual} if self.is_calm else flawed(chance, usual, flaws)
@@ -41,15 +47,23 @@ class Releasing(Governance, Work):
         self.agree_on_status(permit, model)
         return permit, model
 
-    @operation(5)
+    def evaluated(self) -> list[tuple[PermitId, int, bytes]]:
+        """Rounds that somebody recorded and whose model was not announced, also of permits that are over."""
+        answered = {(use.permit_id, use.n) for use in self.world.recorded.values() if use.kind is UseKind.ROUND}
+        opened = [each for each in self.world.opened.values() if each.kind is UseKind.ROUND]
+        found = [(each.permit_id, each.n, each.subject_hash) for each in opened]
+        return [each for each in found if each[:2] in answered and (each[0], each[2]) not in self.world.releases]
+
+    @operation(6)
     def go_on_with_a_release(self, chance: Random) -> None:
         """Objections, votes, time, settlement, withdrawal: mostly of the newest, in an order that gets somewhere."""
+        if not self.world.releases and chance.random() < 0.9:
+            return
         about = self.newest(chance)
         for step in sorted(chance.sample(range(6), chance.randint(1, 4))):
             match step:
                 case 0:
-                    for by in chance.sample((*HOLDERS, *BOARD, AUDITOR, DATA_USER), chance.choice([1, 1, 2])):
-                        self.both(by, "releases.object", *about, chance.choice(["", "why"]))
+                    self.object_by_several(chance, *about)
                 case 1 if chance.random() < 0.8:
                     found = self.world.releases.get(about)
                     self.pass_time_until(found.objections_until if found else self.evm.now)
@@ -60,9 +74,18 @@ class Releasing(Governance, Work):
                     self.both(chance.choice(ANYONE), "releases.tally_confirm", *about)
                 case 4:
                     self.both(chance.choice(ANYONE), "releases.settle", *about)
-                case 5 if chance.random() < 0.4:
-                    self.both(mostly(chance, [DATA_USER], ANYONE), "releases.withdraw", *about)
+                case 5 if chance.random() < 0.5:
+                    for by in (chance.choice(ANYONE), DATA_USER, DATA_USER):
+                        self.both(by, "releases.withdraw", *about)
             self.agree_on_status(*about)
+
+    def object_by_several(self, chance: Random, permit: PermitId, model: bytes) -> None:
+        """One of them twice now and then, and somebody who votes on it before all could object."""
+        several = chance.sample((*HOLDERS, *BOARD, AUDITOR, DATA_USER), chance.choice([1, 1, 2]))
+        for by in several + several[:1] * (chance.random() < 0.4):
+            self.both(by, "releases.object", permit, model, chance.choice(["", "why"]))
+        if chance.random() < 0.4:
+            self.both(chance.choice(BOARD), "releases.vote_confirm", permit, model)
 
     @operation()
     def release_by_a_smaller_board(self, chance: Random) -> None:
