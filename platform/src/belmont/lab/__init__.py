@@ -10,6 +10,7 @@ _MODULES = {
     "Consortium": "belmont.lab.consortium",
     "LinearRegression": "belmont.lab.models",
     "LogisticRegression": "belmont.lab.models",
+    "OwnModel": "belmont.lab.models",
     "PoissonRegression": "belmont.lab.models",
     "count": "belmont.lab.questions",
     "histogram": "belmont.lab.questions",

@@ -4,3 +4,4 @@ from belmont.lab.models.base import StudyModel as StudyModel
 from belmont.lab.models.glm import LinearRegression as LinearRegression
 from belmont.lab.models.glm import LogisticRegression as LogisticRegression
 from belmont.lab.models.glm import PoissonRegression as PoissonRegression
+from belmont.lab.models.own import OwnModel as OwnModel

@@ -5,8 +5,8 @@
     permit = consortium.propose("Risk", model=model, rounds=10). ...
     model.fit(permit)
 
-1. The bundle is what the folder holds now (`lab.own.folder`). Where that is no longer what was applied with, training is
-   refused before a round is opened, and the files that changed are named.
+1. The bundle is what the folder holds now (`lab.own.folder`). Where that is no longer what was applied with, training
+   is refused before a round is opened, and the files that changed are named.
 2. What of the folder is used here, in ``model.py`` beside the app's ``client_app.py``, is loaded from that bundle: who
    reads the bundle reads how answers become a model, too.
 3. Configuration keys are those that the app's pyproject.toml declares, of the declared kinds. What is not given has the
@@ -44,20 +44,20 @@ RESERVED = frozenset((HOLDOUT, EVALUATES, "features", "missing-indicators", "out
 class OwnModel(StudyModel):
     """``folder`` is a Flower app's; ``belmont model new my_model`` writes one that runs.
 
-    ``app_config`` are the app's own keys; ``initial_arrays`` and ``combination`` stand in for ``initial`` and ``combine``
-    of its ``model.py``. By default the arrays that a hospital answers are those of the model, averaged over all rows
+    ``app_config`` are the app's own keys; ``initial_arrays`` and ``combination`` stand in for ``initial`` and
+    ``combine`` of its ``model.py``. By default the arrays that a hospital answers are those of the model, averaged over all rows
     (FedAvg); ``answers`` names others with their shapes, and ``weighted=False`` adds them up instead. ``metrics`` are
     what the app answers beside ``num-examples``. With ``private`` the arrays are gradients by row.
     """
 
-    folder: Path | str
-    app_config: RunConfig | None
-    initial_arrays: Arrays | None
-    combination: Combine | None
-    answers: Mapping[str, Sequence[int]] | None
-    metrics: Sequence[str]
-    weighted: bool
-    evaluated_as: str
+    folder: Path | str = ""
+    app_config: RunConfig | None = None
+    initial_arrays: Arrays | None = None
+    combination: Combine | None = None
+    answers: Mapping[str, Sequence[int]] | None = None
+    metrics: Sequence[str] = ("loss",)
+    weighted: bool = True
+    evaluated_as: str = RISK
 
     def __init__(
         self,
@@ -123,8 +123,8 @@ class OwnModel(StudyModel):
             return
         known = "" if kept is None else ": " + ", ".join(changed_files(files_of(kept), self.files))
         raise LabError(
-            f"{self.folder} is not the code that was applied with{known or ', which is not on this machine'}. Hospitals "
-            "would refuse it, and nothing was used: take the changes back, or apply for an amendment with this model"
+            f"{self.folder} is not the code that was applied with{known or ', which is not on this machine'}. "
+            "Hospitals would refuse it, and nothing was used: take the changes back, or apply for an amendment with this model"
         )
 
     # --- what the permit binds ---
@@ -134,7 +134,7 @@ class OwnModel(StudyModel):
         given = dict(self.app_config or {})
         for key, value in given.items():
             if key in RESERVED or key.strip().casefold().startswith("belmont"):
-                raise LabError(f"app_config names {key!r}, which OwnModel writes itself: give features=, secure= and so on")
+                raise LabError(f"app_config names {key!r}, which OwnModel writes: give features=, secure= and so on")
             if key not in declared:
                 raise LabError(
                     f"the app declares no key {key!r}, so its code was not written for one: it has "
@@ -172,7 +172,7 @@ class OwnModel(StudyModel):
             if not isinstance(name, str) or found.dtype not in (np.float64, np.float32):
                 raise LabError(f"array {name!r} of the first model: names are text, and arrays of float64 or float32")
             if name.startswith(VELOCITY) or not np.isfinite(found).all():
-                raise LabError(f"array {name!r} of the first model has numbers that are not finite, or a name that is taken")
+                raise LabError(f"array {name!r} of the first model: its numbers are not finite, or its name is taken")
             arrays[name] = found.copy()
         return arrays
 
@@ -238,8 +238,8 @@ class OwnModel(StudyModel):
     def _from_side(self, name: str, instead: str) -> Callable[..., Any]:
         found = getattr(self.side, name, None)
         if not callable(found):
-            raise LabError(f"{self.folder} has no model.py with a function {name!r} beside its client_app.py: write one, "
-                           f"or use {instead}")  # fmt: skip
+            lacking = f"{self.folder} has no model.py with a function {name!r} beside its client_app.py"
+            raise LabError(f"{lacking}: write one, or use {instead}")
         return found  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

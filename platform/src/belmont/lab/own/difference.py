@@ -20,8 +20,10 @@ MOST_CHARS = 400_000
 _CONTEXT = 3
 _MOST_WORDS = 300
 _STYLE = """<style>
-.belmont-diff{border-collapse:collapse;width:100%;font-family:ui-monospace,monospace;font-size:12px;table-layout:fixed!important}
-.belmont-diff td{white-space:pre-wrap;overflow-wrap:anywhere;padding:0 6px!important;border:0!important;vertical-align:top}
+.belmont-diff{border-collapse:collapse;width:100%;font-family:ui-monospace,monospace;font-size:12px;
+ table-layout:fixed!important}
+.belmont-diff td{white-space:pre-wrap;overflow-wrap:anywhere;padding:0 6px!important;border:0!important;
+ vertical-align:top}
 .belmont-diff td.n{width:3em;color:#57606a;text-align:right!important;user-select:none}
 .belmont-diff td.a{background:#ffebe9}.belmont-diff td.b{background:#dafbe1}
 .belmont-diff .a b{background:#ff818266;font-weight:600}.belmont-diff .b b{background:#4ac26b66;font-weight:600}
@@ -151,7 +153,8 @@ def _lines(content: bytes | None) -> list[str] | None:
 def _unshown(content: bytes | None) -> str:
     if content is None:
         return "not there"
-    return f"{len(content):,} bytes that are no text, or too many to read, SHA-256 {hashlib.sha256(content).hexdigest()}"
+    digest = hashlib.sha256(content).hexdigest()
+    return f"{len(content):,} bytes that are no text, or too many to read, SHA-256 {digest}"
 
 
 def _file(each: FileDifference, left: str, right: str) -> str:

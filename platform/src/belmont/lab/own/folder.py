@@ -1,7 +1,7 @@
 """From the folder of a Flower app to the bundle whose hash a permit names, without a race and without surprises.
 
-1. Files are read once, and the bundle is built by Flower from those very bytes: the same files are the same bundle, whose
-   SHA-256 is what ``flwr build`` gives.
+1. Files are read once, and the bundle is built by Flower from those very bytes: the same files are the same bundle, by
+   the SHA-256 that ``flwr build`` gives.
 2. A bundle is cached by its files' contents, never by their times.
 3. Links are not followed: what they lead to is not in the folder, and hospitals do not get it.
 4. Folders that Flower leaves out anyway (caches, environments, version control) are not even read.
@@ -19,8 +19,8 @@ from belmont.federated.node.bundle import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MA
 from belmont.lab.errors import LabError
 
 SKIPPED = frozenset(
-    (".git", ".flwr", ".venv", "venv", "env", "ENV", "__pycache__", ".ipynb_checkpoints", "node_modules", ".mypy_cache")
-    + (".ruff_cache", ".pytest_cache", "build", "eggs", ".eggs", "parts", "lib", "lib64")
+    ".git .flwr .venv venv env ENV __pycache__ .ipynb_checkpoints node_modules .mypy_cache .ruff_cache .pytest_cache "
+    "build eggs .eggs parts lib lib64".split()
 )
 """Folders that are in no bundle."""
 SUFFIXES = (".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl")

@@ -1,6 +1,6 @@
 """What runs at each hospital: some steps of gradient descent on its own rows, from the model that everybody has.
 
-The researcher averages the hospitals' weights by their rows (McMahan et al., AISTATS 2017) and sends the mean out again.
+The researcher averages the hospitals' weights by their rows (McMahan et al., AISTATS 2017) and sends out the mean.
 An answer is arrays and metrics, nothing else leaves. Three things to keep, or a hospital answers nothing:
 
 1. Ask for rows with `training_data`. It standardises columns by the dictionary's reference values, the same at every
@@ -10,8 +10,8 @@ An answer is arrays and metrics, nothing else leaves. Three things to keep, or a
 3. Use nothing but the message, the configuration and those rows: there is no network, no file and no environment at a
    hospital, and what differs between two runs on the same rows cannot be checked by anybody. Seed what is random.
 
-Where the configuration asks for noise by row, answer each row's own gradient, computed from that row and the model alone:
-the hospital cuts each, adds them up and adds noise (docs/differential_privacy.md). There are no metrics then.
+Where the configuration asks for noise by row, answer each row's own gradient, computed from that row and the model
+alone: the hospital cuts each, adds them up and adds noise (docs/differential_privacy.md). There are no metrics then.
 """
 
 import numpy as np
