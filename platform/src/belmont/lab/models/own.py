@@ -45,9 +45,9 @@ class OwnModel(StudyModel):
     """``folder`` is a Flower app's; ``belmont model new my_model`` writes one that runs.
 
     ``app_config`` are the app's own keys; ``initial_arrays`` and ``combination`` stand in for ``initial`` and
-    ``combine`` of its ``model.py``. By default the arrays that a hospital answers are those of the model, averaged over all rows
-    (FedAvg); ``answers`` names others with their shapes, and ``weighted=False`` adds them up instead. ``metrics`` are
-    what the app answers beside ``num-examples``. With ``private`` the arrays are gradients by row.
+    ``combine`` of its ``model.py``. By default the arrays that a hospital answers are those of the model, averaged over
+    all rows (FedAvg); ``answers`` names others with their shapes, and ``weighted=False`` adds them up instead.
+    ``metrics`` are what the app answers beside ``num-examples``. With ``private`` the arrays are gradients by row.
     """
 
     folder: Path | str = ""
@@ -124,7 +124,7 @@ class OwnModel(StudyModel):
         known = "" if kept is None else ": " + ", ".join(changed_files(files_of(kept), self.files))
         raise LabError(
             f"{self.folder} is not the code that was applied with{known or ', which is not on this machine'}. "
-            "Hospitals would refuse it, and nothing was used: take the changes back, or apply for an amendment with this model"
+            "Hospitals would refuse it, and nothing was used: take the changes back, or apply for an amendment with it"
         )
 
     # --- what the permit binds ---

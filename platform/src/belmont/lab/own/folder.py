@@ -19,8 +19,26 @@ from belmont.federated.node.bundle import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MA
 from belmont.lab.errors import LabError
 
 SKIPPED = frozenset(
-    ".git .flwr .venv venv env ENV __pycache__ .ipynb_checkpoints node_modules .mypy_cache .ruff_cache .pytest_cache "
-    "build eggs .eggs parts lib lib64".split()
+    [
+        ".git",
+        ".flwr",
+        ".venv",
+        "venv",
+        "env",
+        "ENV",
+        "__pycache__",
+        ".ipynb_checkpoints",
+        "node_modules",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+        "build",
+        "eggs",
+        ".eggs",
+        "parts",
+        "lib",
+        "lib64",
+    ]
 )
 """Folders that are in no bundle."""
 SUFFIXES = (".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl")

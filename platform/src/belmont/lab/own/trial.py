@@ -3,8 +3,8 @@
     python -c "..." DESCRIPTOR HOME      one task at a time, each in a fork of its own
 
 1. The process has no environment but what a hospital's gives, and its home is an empty folder.
-2. An audit hook (PEP 578) notes what the code opens, reads, writes or starts, at which line, and refuses what a hospital
-   would refuse, in the same way: it is not there, or not allowed.
+2. An audit hook (PEP 578) notes what the code opens, reads, writes or starts, at which line, and refuses what a
+   hospital would refuse, in the same way: it is not there, or not allowed.
 3. What is imported is the machine's own doing: files that ``import`` opens are not noted.
 4. This watches honest code. It confines nobody: a hook of the interpreter can be gone around from within.
 """
@@ -21,10 +21,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
-import numpy.linalg
-import numpy.random
-
 from belmont.federated.executor.answer import write_outcome
 from belmont.federated.executor.compute import compute
 from belmont.federated.executor.parcel import unpack
@@ -37,6 +33,8 @@ _NETWORK = ("socket.", "urllib.", "http.", "ftplib.", "smtplib.", "poplib.", "im
 _PROGRAMS = ("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.", "os.startfile")
 _WRITES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
 _READS = ("os.listdir", "os.scandir", "os.walk", "os.chdir", "glob.")
+_OF_ENVIRONMENT = ("/os.py", "/_collections_abc.py")
+"""Between a line that asks for a variable and `_Environment`."""
 _DEEP = ("ctypes.", "sys.addaudithook", "sys.settrace", "sys.setprofile", "sys._getframe", "gc.get_", "os.kill")
 
 
@@ -45,7 +43,7 @@ def main(descriptor: int, home: str) -> None:
     checker = socket.socket(fileno=descriptor)
     watch = _Watch(Path(home).resolve())
     sys.addaudithook(watch.heard)
-    os.environ = _Environment(os.environ, watch)  # type: ignore[assignment]
+    vars(os)["environ"] = _Environment(os.environ, watch)
     checker.send(b"ready")
     while True:
         words, descriptors, _, _ = socket.recv_fds(checker, 4_000, 2)
@@ -129,8 +127,8 @@ class _Watch:
         if not self.active or getattr(self._inside, "now", False):
             return
         self._inside.now = True
-        place, importing, _ = _study()
-        if place and not importing:
+        place, importing, itself = _study()
+        if place and itself and not importing:
             self._note("environment", name, place)
         self._inside.now = False
 
@@ -169,7 +167,7 @@ class _Watch:
             raise FileNotFoundError(2, "not there at a hospital", what)
 
     def _written(self, what: str, place: str) -> None:
-        if Path(os.path.abspath(what)).is_relative_to(self._home):
+        if Path(what).resolve().is_relative_to(self._home):
             self._note("home", what, place)
             return
         self._note("writes", what, place)
@@ -232,10 +230,8 @@ def _study() -> tuple[str, bool, bool]:
         name = frame.f_code.co_filename
         if name.startswith(BUNDLE):
             return _where(frame, frame.f_lineno), importing, itself
-        itself = itself and name == __file__
+        itself = itself and (name == __file__ or name.startswith("<frozen ") or name.endswith(_OF_ENVIRONMENT))
         importing = importing or name.startswith("<frozen importlib")
         frame = frame.f_back
     is_thread = threading.current_thread() is not threading.main_thread()
     return ("a thread" if is_thread else ""), importing, False
-
-

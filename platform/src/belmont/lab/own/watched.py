@@ -24,6 +24,7 @@ from belmont.federated.executor.protocol import Failed, Outcome, Stopped, Task
 from belmont.federated.local_log import place_of
 from belmont.lab.errors import LabError
 
+PREFIX = "belmont-check-"
 START_SECONDS = 120.0
 MOST_NOTES_BYTES = 1 << 20
 _BOOT = """
@@ -53,7 +54,7 @@ class WatchedRunner:
         self.limits = limits
         self.trials: list[Trial] = []
         self._seed = seed
-        self._home = tempfile.TemporaryDirectory(prefix="belmont-check-")
+        self._home = tempfile.TemporaryDirectory(prefix=PREFIX)
         try:
             self._start()
         except BaseException:
@@ -163,7 +164,6 @@ def _read(content: bytes, status: int, *, noisy: bool) -> Trial:
     return Trial(outcome, notes, said["error"], float(said["seconds"]), int(said["memory"]))
 
 
-def home_of(path: str) -> str:
-    """A path as it is shown: a task's own folder has another name every time."""
-    name = Path(path).name
-    return f"~/{name}" if "belmont-check-" in path else path
+def shown(what: str) -> str:
+    """A path as people read it: a task's own folder has another name every time."""
+    return f"~/{Path(what).name}" if PREFIX in what else what
