@@ -284,6 +284,6 @@ def _module(bundle: bytes, name: str) -> ModuleType | None:
             _loaded[key] = module_of(bundle, name)
         except BundleError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise LabError(f"{name} of the app does not run here: {type(error).__name__}: {error}") from error
     return _loaded[key]

@@ -3,6 +3,7 @@
 Every task runs in the checker's own watched process (`lab.own.watched`), and one in a hospital's isolated one.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -56,6 +57,8 @@ class Subject:
     runner: WatchedRunner
     holdout: float = 0.0
     secure: SecureSum | None = field(init=False)
+    numbers: int = field(default_factory=lambda: secrets.randbelow(1 << 30) + 1_000)
+    """Where those of permit and nodes begin: another time in every check, so that code cannot know one by them."""
 
     def __post_init__(self) -> None:
         self.secure = read_secure_sum(self.config)
@@ -81,9 +84,9 @@ class Subject:
             code_hash=code_hash(self.bundle),
             config=self.config,
             arrays=self.model,
-            permit_id=1,
+            permit_id=self.numbers,
             n=1,
-            node_id=node_id,
+            node_id=self.numbers + node_id,
             table=table,
             min_cohort=min_cohort,
             smallest_cell=smallest_cell,

@@ -1,5 +1,6 @@
 """The template that a researcher's own app begins with: package data, written under the name that was chosen."""
 
+import keyword
 import re
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,7 @@ def write_template(target: Path) -> list[Path]:
     import importlib.util
 
     name = target.name
-    if not _WORD.fullmatch(name):
+    if not _WORD.fullmatch(name) or keyword.iskeyword(name):
         raise LabError(f"{name!r} names no module: take small letters, digits and underscores, such as {NAME}")
     if name in _TAKEN or (name != NAME and importlib.util.find_spec(name) is not None):
         raise LabError(f"{name} is the name of a module that is installed, which your own would hide: take another")

@@ -35,6 +35,8 @@ _WRITES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.syml
 _READS = ("os.listdir", "os.scandir", "os.walk", "os.chdir", "glob.")
 _OF_ENVIRONMENT = ("/os.py", "/_collections_abc.py")
 """Between a line that asks for a variable and `_Environment`."""
+_OF_TRACEBACKS = ("/linecache.py", "/traceback.py")
+"""Read the interpreter's own sources to print them."""
 _DEEP = ("ctypes.", "sys.addaudithook", "sys.settrace", "sys.setprofile", "sys._getframe", "gc.get_", "os.kill")
 
 
@@ -231,7 +233,7 @@ def _study() -> tuple[str, bool, bool]:
         if name.startswith(BUNDLE):
             return _where(frame, frame.f_lineno), importing, itself
         itself = itself and (name == __file__ or name.startswith("<frozen ") or name.endswith(_OF_ENVIRONMENT))
-        importing = importing or name.startswith("<frozen importlib")
+        importing = importing or name.startswith("<frozen importlib") or name.endswith(_OF_TRACEBACKS)
         frame = frame.f_back
     is_thread = threading.current_thread() is not threading.main_thread()
     return ("a thread" if is_thread else ""), importing, False
