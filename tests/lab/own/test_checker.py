@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
 from belmont.federated.executor.protocol import Answer
 from belmont.federated.models.rehearsal import Rehearsal
@@ -17,7 +18,6 @@ from belmont.lab.own.findings import CANNOT_SHOW, Finding, Level
 from belmont.lab.own.hospitals import repeated
 from belmont.lab.own.run_checks import Subject
 from belmont.lab.own.watched import WatchedRunner
-from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
 ANSWER = '    return _reply(message, {"weights": weights}, {"num-examples": len(y), "loss": loss})\n'
 Made = Callable[[OwnModel], Subject]

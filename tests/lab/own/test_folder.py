@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.lab.own.conftest import Written
 
 from belmont.federated.node.bundle import build_bundle, read_bundle
 from belmont.lab.errors import LabError
 from belmont.lab.own.folder import bundle_of, changed_files, read_folder
 from belmont.lab.own.templates import bundled_template, template_files, write_template
-from tests.lab.own.conftest import Written
 
 
 def test_the_bundle_is_the_one_that_flower_builds(written: Written) -> None:
@@ -62,7 +62,7 @@ def test_a_pipe_that_nobody_writes_to_does_not_stop_it(written: Written) -> None
 def test_a_file_that_is_larger_than_a_node_unpacks_is_refused_without_being_read_whole(written: Written) -> None:
     with (written.path / "weights.json").open("wb") as file:
         file.truncate(60 << 20)
-    with pytest.raises(LabError, match="weights.json makes the app larger"):
+    with pytest.raises(LabError, match=r"weights\.json makes the app larger"):
         bundle_of(written.path)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
 from belmont.federated.models.combine import federated_averaging
 from belmont.federated.node.design import design
@@ -14,7 +15,6 @@ from belmont.federated.secagg.settings import read_secure_sum
 from belmont.lab.errors import LabError
 from belmont.lab.models import OwnModel
 from belmont.lab.models.references import merged
-from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
 
 def test_the_template_learns_what_pooled_rows_would_teach(written: Written, hospitals: list[Any]) -> None:
@@ -23,7 +23,9 @@ def test_the_template_learns_what_pooled_rows_would_teach(written: Written, hosp
     rows = design(pooled, FEATURES, OUTCOME)
     peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(rows.design[:, 1:], rows.outcome)
     assert np.allclose(model.arrays_["weights"], np.r_[peer.intercept_, peer.coef_[0]], atol=1e-4)
-    assert np.allclose(model.predictions(rows.design, model.arrays_), peer.predict_proba(rows.design[:, 1:])[:, 1], atol=1e-4)
+    assert np.allclose(
+        model.predictions(rows.design, model.arrays_), peer.predict_proba(rows.design[:, 1:])[:, 1], atol=1e-4
+    )
 
 
 def test_rounds_over_several_hospitals_average_by_rows(written: Written, hospitals: list[Any]) -> None:
@@ -108,7 +110,7 @@ def test_what_the_folder_lacks_is_named_with_what_to_use_instead(written: Writte
 
 def test_the_functions_used_here_are_those_of_the_bundle_that_is_approved(written: Written, tmp_path: Any) -> None:
     model = written.model()
-    written.edit('np.zeros(len(names))', 'np.ones(len(names))', written.side)
+    written.edit("np.zeros(len(names))", "np.ones(len(names))", written.side)
     assert model.initial()["weights"].sum() == 4, "the folder changed, and so did the bundle"
     assert model.code_hash != Written(tmp_path / "again").model().code_hash
 

@@ -149,7 +149,9 @@ def test_a_bundle_packed_by_hand_with_a_path_out_of_it_is_read_but_never_written
     assert "leads out of the bundle" in static_findings(files)[0].what
 
 
-@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u200b", "\ufeff", "\x1b", "\x00", "\x7f", "\u2028", "\u3164", "\r"])
+@pytest.mark.parametrize(
+    "character", ["\u202e", "\u2066", "\u200b", "\ufeff", "\x1b", "\x00", "\x7f", "\u2028", "\u3164", "\r"]
+)
 def test_hidden_characters_are_written_out(character: str) -> None:
     assert is_hidden(character)
     assert visible(f"a{character}b") == f"a[U+{ord(character):04X}]b"

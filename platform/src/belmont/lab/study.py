@@ -180,9 +180,8 @@ class Study:
             title = f"Study {self.id}, which amends permit {record.amends}: {terms.title}"
             parts = [side_by_side(self.amends.record, terms, names)]
             facts["reason"] = self.reason or f"not on this machine: ask {record.data_user}"
-        parts.append(self._code_card())
         table = cards.table(["dataset", "holder", "data use"], rows)
-        return cards.card(title, cards.facts(facts), table, *parts, mark=mark)
+        return cards.card(title, *parts, cards.facts(facts), table, self._code_card(), mark=mark)
 
     def _code_card(self) -> cards.Html:
         try:

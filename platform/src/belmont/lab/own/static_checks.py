@@ -284,7 +284,8 @@ def _documentation(tree: ast.Module) -> set[int]:
 @lru_cache(maxsize=1)
 def installed() -> frozenset[str]:
     """Modules of other people that every hospital has: those of what Belmont depends on, without its extras."""
-    return frozenset(module for module, names in _providers().items() if set(names) & _closure())
+    found = (module for module, names in _providers().items() if set(names) & _closure())
+    return frozenset(("belmont", *found))
 
 
 def third_party() -> list[str]:

@@ -234,6 +234,7 @@ def _study() -> tuple[str, bool, bool]:
             return _where(frame, frame.f_lineno), importing, itself
         itself = itself and (name == __file__ or name.startswith("<frozen ") or name.endswith(_OF_ENVIRONMENT))
         importing = importing or name.startswith("<frozen importlib") or name.endswith(_OF_TRACEBACKS)
+        importing = importing or frame.f_code.co_name == "invoke_excepthook"  # of a thread that failed: it prints why
         frame = frame.f_back
     is_thread = threading.current_thread() is not threading.main_thread()
     return ("a thread" if is_thread else ""), importing, False
