@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
-from belmont.federated.models.combine import federated_averaging
+from belmont.federated.models.combine import Update
 from belmont.federated.node.design import design
 from belmont.federated.secagg.settings import read_secure_sum
 from belmont.lab.errors import LabError
@@ -83,7 +83,7 @@ def test_a_configuration_that_the_app_did_not_declare_is_refused(written: Writte
 
 @pytest.mark.parametrize(
     "arrays",
-    [{}, {"w": np.zeros(2, int)}, {1: np.zeros(2)}, {"w": np.array([np.nan])}, {"velocity of w": np.zeros(1)}, [1.0]],
+    [{}, {"w": np.zeros(2, int)}, {1: np.zeros(2)}, {"w": np.array([np.nan])}, {"velocity/w": np.zeros(1)}, [1.0]],
 )
 def test_a_first_model_that_is_no_model_is_refused(written: Written, arrays: Any) -> None:
     with pytest.raises(LabError, match="first model"):
@@ -91,10 +91,13 @@ def test_a_first_model_that_is_no_model_is_refused(written: Written, arrays: Any
 
 
 def test_own_rules_of_combination_come_from_the_parameter_or_from_the_folder(written: Written) -> None:
-    assert written.model().combine() is federated_averaging
+    update = Update({"weights": np.ones(4)}, {"num-examples": 1.0})
+    model = {"weights": np.zeros(4), "references": np.zeros((3, 3))}
+    assert list(written.model().combine()(model, [update])) == ["weights"]
     written.side.write_text(written.side.read_text() + "\n\ndef combine(model, updates):\n    return {'weights': 7}\n")
     assert written.model().combine()({}, []) == {"weights": 7}
-    assert written.model(combination=federated_averaging).combine() is federated_averaging
+    chosen = written.model(combination=lambda model, updates: {"weights": 8}).combine()
+    assert chosen({}, []) == {"weights": 8}
 
 
 def test_what_the_folder_lacks_is_named_with_what_to_use_instead(written: Written) -> None:
@@ -127,7 +130,7 @@ def test_with_noise_rows_gradients_are_summed_and_steps_follow_them(written: Wri
     model.fit(hospitals, rounds=4)
     exact = written.model(secure=False).fit(hospitals, rounds=4)
     assert np.sign(model.arrays_["weights"][1]) == np.sign(exact.arrays_["weights"][1])
-    assert set(model.arrays_) == {"weights", "velocity of weights"}
+    assert set(model.arrays_) == {"weights", "velocity/weights"}
 
 
 def test_changed_code_is_refused_by_the_names_of_its_files(written: Written) -> None:

@@ -25,7 +25,7 @@ def of(code: str, name: str = "my_model/client_app.py") -> str:
 def test_the_template_and_every_shipped_app_have_nothing_to_look_at() -> None:
     assert static_findings(bundled_template()) == []
     for name in shipped_names():
-        found = static_findings(shipped_files(name))
+        found = static_findings(shipped_files(name), {"torch"})
         assert [each for each in found if each.level is not Level.NOTE] == [], name
 
 
@@ -41,6 +41,8 @@ LINES = [
     ("from belmont.federated.gate import gate", "it can go around the rule for too few rows"),
     ("from belmont.federated.node.data import _offers", "it can go around the rule for too few rows"),
     ("from belmont.federated.node import data\ndata._offers", "Belmont's own"),
+    ("from belmont.federated.node.data import offer_of", "it can go around the rule for too few rows"),
+    ("from belmont.federated.node import data\ndata.offer_of(1)", "Belmont's own"),
     ("import belmont.lab", "it imports belmont.lab"),
     ("import os\nos.environ['A']", "it reads the environment (os.environ)"),
     ("from os import getenv as g\ng('A')", "it reads the environment (os.getenv)"),
@@ -71,6 +73,12 @@ LINES = [
 def test_a_line_that_a_board_should_look_at_is_named(code: str, what: str) -> None:
     found = of(code)
     assert what in found, found
+
+
+def test_what_hospitals_said_they_have_is_a_note() -> None:
+    files = {"m.py": b"import torch.nn"}
+    assert [each.level for each in static_findings(files)] == [Level.REFUSED]
+    assert [each.level for each in static_findings(files, ["torch"])] == [Level.NOTE]
 
 
 FINE = [

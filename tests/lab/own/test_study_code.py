@@ -103,7 +103,7 @@ def test_an_app_that_ships_with_belmont_is_shown_to_be_unchanged(consortium: Con
     assert "the same files as the shipped app glm" in study._repr_html_()
     assert study.code_diff().changed == ()
     assert study.code_diff("template").changed
-    with pytest.raises(LabError, match="'template', 'glm'"):
+    with pytest.raises(LabError, match="'template', 'cox', 'glm'"):
         study.code_diff("nothing")
 
 

@@ -4,11 +4,13 @@
     def evaluate(message, context):
         return evaluated(message, context, lambda design: predict(design, model))
 
+Models of codes answer by ``evaluated_codes`` instead.
+
 1. Only patients whom the hospital kept apart tell how well a model does; the others tell what it remembers of them.
 2. A part that is too small for the permit's safeguards is left out: it adds zeros.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -17,12 +19,16 @@ from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.layout import BINS, EVALUATES, RISK, evaluation_sum, holdout_of
-from belmont.federated.hashes import Arrays
-from belmont.federated.node.data import training_data_or_none
-from belmont.federated.node.design import TrainingData
+from belmont.federated.hashes import Arrays, RunConfig
+from belmont.federated.node.data import coded_data_or_none, training_data_or_none
 
-Predict: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Floats: TypeAlias = NDArray[np.float64]
+Predict: TypeAlias = Callable[[Floats], Floats]
 """From a design of shape (rows, columns) to risks or values of shape (rows,)."""
+PredictCodes: TypeAlias = Callable[[NDArray[np.uint16]], Floats]
+"""From codes of shape (rows, features) to the same."""
+Part: TypeAlias = tuple[Floats, Floats] | None
+"""Outcomes and predictions of a slot's patients, (rows,) each; None where they are too few."""
 
 
 def evaluated(
@@ -30,33 +36,55 @@ def evaluated(
 ) -> Message:
     """The reply of an evaluation round. Raises FederatedError where nobody is kept apart."""
     config = context.run_config
+    features, missing, outcome = (
+        _names(config["features"]),
+        _names(config["missing-indicators"]),
+        str(config["outcome"]),
+    )
+    parts: list[Part] = []
+    for keep in _kept(config):
+        data = training_data_or_none(context, features, outcome, missing, keep=keep, references=references)
+        parts.append(None if data is None else (data.outcome, predict(data.design)))
+    return _reply(message, config, parts)
+
+
+def evaluated_codes(message: Message, context: Context, predict: PredictCodes) -> Message:
+    """The same for a model of codes."""
+    config = context.run_config
+    parts: list[Part] = []
+    for keep in _kept(config):
+        data = coded_data_or_none(context, _names(config["features"]), str(config["outcome"]), keep=keep)
+        parts.append(None if data is None else (data.outcome, predict(data.codes)))
+    return _reply(message, config, parts)
+
+
+def _kept(config: RunConfig) -> tuple[tuple[float, float], ...]:
+    """The fractions of patients in each slot (1)."""
     holdout = holdout_of(config)
     if not holdout:
         raise FederatedError("no patients are kept apart: this study's models are not evaluated")
-    features, missing = _names(config["features"]), _names(config["missing-indicators"])
-    parts = [
-        training_data_or_none(context, features, str(config["outcome"]), missing, keep=keep, references=references)
-        for keep in ((0.0, holdout), (holdout, 1.0))
-    ]
+    return (0.0, holdout), (holdout, 1.0)
+
+
+def _reply(message: Message, config: RunConfig, parts: Sequence[Part]) -> Message:
     sums = _risk_sums if config[EVALUATES] == RISK else _value_sums
     arrays: Arrays = {name: np.zeros(shape) for name, shape in evaluation_sum(config).arrays}
-    for slot, data in enumerate(parts):
-        if data is not None:
-            sums(arrays, slot, data, predict(data.design))
-    rows = 0 if parts[0] is None else len(parts[0].outcome)
+    for slot, part in enumerate(parts):
+        if part is not None:
+            sums(arrays, slot, *part)
+    rows = 0 if parts[0] is None else len(parts[0][0])
     record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
     return Message(RecordDict({"arrays": record, "metrics": MetricRecord({"num-examples": rows})}), reply_to=message)
 
 
-def _risk_sums(arrays: Arrays, slot: int, data: TrainingData, risk: NDArray[np.float64]) -> None:
+def _risk_sums(arrays: Arrays, slot: int, y: Floats, risk: Floats) -> None:
     bins = np.minimum((np.clip(risk, 0.0, 1.0) * BINS).astype(np.int64), BINS - 1)
     for outcome in (0, 1):
-        arrays["counts"][slot, :, outcome] = np.bincount(bins[data.outcome == outcome], minlength=BINS)
+        arrays["counts"][slot, :, outcome] = np.bincount(bins[y == outcome], minlength=BINS)
     arrays["risks"][slot] = np.bincount(bins, weights=risk, minlength=BINS)
 
 
-def _value_sums(arrays: Arrays, slot: int, data: TrainingData, value: NDArray[np.float64]) -> None:
-    y, f = data.outcome, value
+def _value_sums(arrays: Arrays, slot: int, y: Floats, f: Floats) -> None:
     arrays["moments"][slot] = [len(y), y.sum(), f.sum(), y @ y, f @ f, y @ f]
 
 

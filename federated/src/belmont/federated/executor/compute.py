@@ -7,7 +7,6 @@
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from flwr.app import DEFAULT_TTL, ArrayRecord, ConfigRecord, Context, Message, Metadata, MetricRecord, RecordDict
@@ -22,13 +21,10 @@ from belmont.federated.node.bundle import LoadedApp
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 
 
-def compute(
-    task: Task, made: dict[object, Any] | None = None, told: Callable[[BaseException], None] | None = None
-) -> Computed:
+def compute(task: Task, made: dict[object, Any] | None = None) -> Computed:
     """Run a task in this very process. Never raises for what the code does, not even for an exit that it asks for.
 
-    ``made`` is what was made of the same table before (`belmont.federated.node.data`). ``told`` is called with what the
-    code raised: for whoever tries a study on rows of their own, since its text can hold some. A node gives none.
+    ``made`` is what was made of the same table before (`belmont.federated.node.data`).
     """
     with offered(task.table, task.min_cohort, task.smallest_cell, made, task.fractions) as (ticket, offer):
         outcome: Computed
@@ -40,9 +36,7 @@ def compute(
             arrays, metrics = _read_reply(reply, task.noisy)
             outcome = Answer(arrays, metrics)
         except BaseException as error:
-            outcome = Failed(place_of(error))
-            if told is not None:
-                told(error)
+            outcome = Failed(place_of(error), error)
     return TooSmall() if offer.too_small else outcome  # 3
 
 

@@ -108,7 +108,7 @@ def training_data(
     ``keep`` are the fractions of patients that are taken. Raises FederatedError outside a node's run, for a column that
     does not exist, and for too few rows (see above).
     """
-    offer = _offer(context)
+    offer = offer_of(context)
     made = _training_data(offer, features, outcome, missing_indicators, keep, required, references)
     return _taken(offer, made)
 
@@ -124,14 +124,14 @@ def training_data_or_none(
     references: NDArray[np.float64] | None = None,
 ) -> TrainingData | None:
     """The same, None where they are too few: the code goes on, and learns no more than that."""
-    return _training_data(_offer(context), features, outcome, missing_indicators, keep, required, references)
+    return _training_data(offer_of(context), features, outcome, missing_indicators, keep, required, references)
 
 
 def coded_data(
     context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
 ) -> CodedData:
     """The codes of the rows whose outcome is known, under the same rules. Raises as `training_data` does."""
-    offer = _offer(context)
+    offer = offer_of(context)
     return _taken(offer, _coded_data(offer, features, outcome, keep))
 
 
@@ -139,7 +139,12 @@ def coded_data_or_none(
     context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
 ) -> CodedData | None:
     """The same, None where they are too few."""
-    return _coded_data(_offer(context), features, outcome, keep)
+    return _coded_data(offer_of(context), features, outcome, keep)
+
+
+def smallest_cell(context: Context) -> int:
+    """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
+    return offer_of(context).smallest_cell
 
 
 @contextmanager
@@ -172,7 +177,8 @@ def fractions_of(pseudonyms: NDArray[np.uint64], secret: bytes) -> NDArray[np.fl
     return (images >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _offer(context: Context) -> Offer:
+def offer_of(context: Context) -> Offer:
+    """What is on offer to this run, for further rules of the node's. Raises FederatedError outside one."""
     offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
     if offer is None:
         raise FederatedError("no data are offered to this run: only a hospital's node can offer them")

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from belmont.federated.errors import BundleError, FederatedError
+from belmont.federated.errors import BundleError
 from belmont.federated.evaluation.layout import EVALUATES, HOLDOUT, RISK, VALUE
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine, Update, federated_averaging
 from belmont.federated.models.glm import PrivateSteps
+from belmont.federated.models.gradient import gradient_steps, with_velocity
+from belmont.federated.models.strategies import STATE_MARK
 from belmont.federated.node.bundle import client_app_of, module_of, run_config_of
+from belmont.federated.node.design import REFERENCES
 from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import Floats, StudyModel
@@ -35,7 +38,6 @@ from belmont.lab.own.folder import bundle_of, changed_files, files_of
 if TYPE_CHECKING:
     from belmont.lab.own.findings import CheckResult
 
-VELOCITY = "velocity of "
 RESERVED = frozenset((HOLDOUT, EVALUATES, "features", "missing-indicators", "outcome", "step", "momentum"))
 """Keys that the model itself writes."""
 
@@ -171,7 +173,7 @@ class OwnModel(StudyModel):
             found = np.asarray(array)
             if not isinstance(name, str) or found.dtype not in (np.float64, np.float32):
                 raise LabError(f"array {name!r} of the first model: names are text, and arrays of float64 or float32")
-            if name.startswith(VELOCITY) or not np.isfinite(found).all():
+            if STATE_MARK in name or name == REFERENCES or not np.isfinite(found).all():
                 raise LabError(f"array {name!r} of the first model: its numbers are not finite, or its name is taken")
             arrays[name] = found.copy()
         return arrays
@@ -181,15 +183,16 @@ class OwnModel(StudyModel):
         start = self._start()
         if self.private is None or self.combination is not None:
             return start
-        return start | {VELOCITY + name: np.zeros_like(array) for name, array in start.items()}
+        return with_velocity(start)
 
     def combine(self) -> Combine:
         if self.combination is not None:
-            return self.combination
+            return _without_references(self.combination)
         if self.private is not None:
-            return row_gradient_steps(self.private)
+            penalties = {name: np.zeros(()) for name in self._start()}
+            return _without_references(gradient_steps(self.private.step, self.private.momentum, penalties))
         own = getattr(self.side, "combine", None)
-        return own if callable(own) else federated_averaging
+        return _without_references(own if callable(own) else federated_averaging)
 
     def is_finished(self, before: Arrays, after: Arrays) -> bool:
         own = getattr(self.side, "is_finished", None)
@@ -202,6 +205,12 @@ class OwnModel(StudyModel):
         """
         cells = sum(int(np.prod(shape, dtype=np.int64)) for _, shape in self._answered)
         return replace(self, private=PrivateSteps.of_epsilon(epsilon, rounds, cells, **choices))
+
+    @property
+    def takes_references(self) -> bool:  # type: ignore[override]
+        """Whether a line of the app names the array in which a preparation comes."""
+        named = tuple(f"{mark}{REFERENCES}{mark}".encode() for mark in "\"'")
+        return any(each in content for name, content in self.files.items() if name.endswith(".py") for each in named)
 
     # --- predict ---
 
@@ -246,26 +255,13 @@ class OwnModel(StudyModel):
         return super().__repr__().replace("OwnModel(", f"OwnModel({Path(self.folder).name}: ", 1)
 
 
-def row_gradient_steps(private: PrivateSteps) -> Combine:
-    """The rule with noise: for each array v <- momentum * v + sum of gradients / N and w <- w - step * v.
+def _without_references(combine: Combine) -> Combine:
+    """The same rule for a model that also carries what its columns were prepared by: no update has that."""
 
-    N is the number of rows that the chain has.
-    """
+    def bare(model: Arrays, updates: Sequence[Update]) -> Arrays:
+        return combine({name: array for name, array in model.items() if name != REFERENCES}, updates)
 
-    def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
-        rows = sum(update.rows for update in updates)
-        after = dict(model)
-        for name in (each for each in model if not each.startswith(VELOCITY)):
-            gradients = [update.arrays.get(name) for update in updates]
-            if any(each is None or each.shape != model[name].shape for each in gradients):
-                raise FederatedError(f"an update has no gradient of array {name!r}")
-            mean = np.sum([each for each in gradients if each is not None], axis=0) / rows
-            velocity = private.momentum * np.asarray(model[VELOCITY + name], np.float64) + mean
-            after[VELOCITY + name] = velocity.astype(model[name].dtype)
-            after[name] = (model[name] - private.step * velocity).astype(model[name].dtype)
-        return after
-
-    return step
+    return bare
 
 
 _loaded: dict[tuple[bytes, str], ModuleType | None] = {}

@@ -52,12 +52,14 @@ def check(
     min_cohort: int = 20,
     rounds: int = 2,
     isolated: bool = True,
+    packages: Sequence[str] = (),
     limits: Limits = CHECK_LIMITS,
 ) -> CheckResult:
     """Check a model's code with its configuration.
 
     ``tables`` are a twin's, one a hospital, or a DataFrame whose columns the ``dictionary`` names; by default the
-    synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run. Raises LabError for tables that lack
+    synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run, and
+    ``packages`` modules that the hospitals said they have, such as torch. Raises LabError for tables that lack
     the model's columns: nothing of the code was run then.
     """
     name = Path(str(getattr(model, "folder", model.app))).name
@@ -68,7 +70,7 @@ def check(
     except (LabError, BundleError) as error:
         finding = Finding(Level.REFUSED, str(error), "belmont model new writes a folder that is one", APP)
         return CheckResult(name, b"", None, (finding,), ("the folder",))
-    code, findings, tried = model.code_hash, static_findings(files) + _around(model), ["the files, unrun"]
+    code, findings, tried = model.code_hash, static_findings(files, packages) + _around(model), ["the files, unrun"]
     try:
         config = model.config
         hashed = model.config_hash

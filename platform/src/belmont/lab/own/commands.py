@@ -76,6 +76,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     check.add_argument("--epsilon", type=float, metavar="E", help="apply with noise for this epsilon in all rounds")
     check.add_argument("--rounds", type=int, default=10, metavar="R", help="of the application (default 10)")
     check.add_argument("--min-cohort", type=int, default=20, metavar="N", help="of the permit (default 20)")
+    check.add_argument("--packages", default="", metavar="A,B", help="modules that the hospitals said they have")
     check.add_argument("--values", action="store_true", help="the model predicts values, not risks")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -121,7 +122,9 @@ def _check(options: argparse.Namespace) -> int:
 
     tables, dictionary = _rows(options)
     model = _model(options, dictionary)
-    result = check(model, tables, dictionary=dictionary, min_cohort=options.min_cohort)
+    result = check(
+        model, tables, dictionary=dictionary, min_cohort=options.min_cohort, packages=_list(options.packages)
+    )
     if options.json:
         findings = result.frame().to_dict("records")
         said = {"passed": result.passed, "code": result.code_hash.hex(), "findings": findings, "tried": result.tried}

@@ -11,7 +11,7 @@ import ast
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata, util
 
@@ -34,6 +34,8 @@ OURS = frozenset(
     (
         "belmont.federated.node.data",
         "belmont.federated.node.design",
+        "belmont.federated.node.histograms",
+        "belmont.federated.node.survival",
         "belmont.federated.evaluation.hospital",
         "belmont.federated.evaluation.layout",
         "belmont.federated.models.driven",
@@ -43,6 +45,10 @@ OURS = frozenset(
     )
 )
 """Modules of Belmont that are for a study's code."""
+_DATA = frozenset(
+    ("training_data", "training_data_or_none", "coded_data", "coded_data_or_none", "smallest_cell", "EVERYBODY")
+)
+"""What of `belmont.federated.node.data` is: the rest hands out whole tables."""
 _MAKES_CODE = frozenset(
     ("eval", "exec", "compile", "__import__", "importlib.import_module", "importlib.__import__", "types.FunctionType")
 )
@@ -79,13 +85,13 @@ _FILES = re.compile(
 )
 
 
-def static_findings(files: Mapping[str, bytes]) -> list[Finding]:
-    """Of a bundle's files, in their order."""
+def static_findings(files: Mapping[str, bytes], packages: Collection[str] = ()) -> list[Finding]:
+    """Of a bundle's files, in their order. ``packages`` are modules that the hospitals said they have."""
     found = list(_names(files))
     for name, content in files.items():
         found += _text(name, content)
         if name.endswith(".py"):
-            found += _code(name, content, _own(files))
+            found += _code(name, content, _own(files), packages)
     return found
 
 
@@ -141,7 +147,7 @@ def _text(name: str, content: bytes) -> Iterator[Finding]:
         yield Finding(Level.NOTE, what, "a board reads all of it: keep what runs short", _READER, visible(name))
 
 
-def _code(name: str, content: bytes, own: frozenset[str]) -> Iterator[Finding]:
+def _code(name: str, content: bytes, own: frozenset[str], packages: Collection[str]) -> Iterator[Finding]:
     """Rules 2 and 3, of one module."""
     try:
         tree = ast.parse(content)
@@ -155,7 +161,7 @@ def _code(name: str, content: bytes, own: frozenset[str]) -> Iterator[Finding]:
     for node in ast.walk(tree):
         where = f"{visible(name)}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from _imports(node, own, where)
+            yield from _imports(node, own, packages, where)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in documentation:
             if len(node.value) > MOST_LITERAL:
                 what = f"a text of {len(node.value):,} characters within code"
@@ -172,7 +178,9 @@ def _code(name: str, content: bytes, own: frozenset[str]) -> Iterator[Finding]:
                 yield Finding(Level.NOTE, what, "take a to z", _READER, f"{visible(name)}:{node.lineno}")
 
 
-def _imports(node: ast.Import | ast.ImportFrom, own: frozenset[str], where: str) -> Iterator[Finding]:
+def _imports(
+    node: ast.Import | ast.ImportFrom, own: frozenset[str], packages: Collection[str], where: str
+) -> Iterator[Finding]:
     if isinstance(node, ast.ImportFrom) and node.level:
         return
     modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -188,11 +196,14 @@ def _imports(node: ast.Import | ast.ImportFrom, own: frozenset[str], where: str)
             yield Finding(Level.UNSAFE, what, "do without: everything comes with the message", _EXECUTOR, where)
         elif top == "belmont":
             yield from _ours(node, module, where)
+        elif top in packages:
+            what = f"it imports {module}, which the hospitals said they have"
+            yield Finding(Level.NOTE, what, "each may have another version of it", _MODULES, where)
         elif top not in sys.stdlib_module_names and top not in installed():
             here = "" if util.find_spec(top) is None else ", though this machine does"
             what = f"it imports {module}, which hospitals do not have{here}"
             known = ", ".join(third_party())
-            remedy = f"write it in NumPy, or agree with each hospital that its runner has it; they have {known}"
+            remedy = f"write it in NumPy, or ask each hospital to have it, and check with packages=; they have {known}"
             yield Finding(Level.REFUSED, what, remedy, _MODULES, where)
         elif top not in sys.stdlib_module_names and top not in ("numpy", "flwr"):
             what = f"it imports {module}, a third party's, which came with this Belmont"
@@ -203,7 +214,8 @@ def _imports(node: ast.Import | ast.ImportFrom, own: frozenset[str], where: str)
 def _ours(node: ast.Import | ast.ImportFrom, module: str, where: str) -> Iterator[Finding]:
     private = isinstance(node, ast.ImportFrom) and any(each.name.startswith("_") for each in node.names)
     deeper = isinstance(node, ast.ImportFrom) and any(f"{module}.{each.name}" in OURS for each in node.names)
-    if private or not (module in OURS or deeper):
+    tables = module == "belmont.federated.node.data" and any(each.name not in _DATA for each in node.names)
+    if private or tables or not (module in OURS or deeper):
         what = f"it imports {module}, which is not for a study's code: it can go around the rule for too few rows"
         remedy = "use training_data, coded_data and evaluated alone"
         yield Finding(Level.UNSAFE, what, remedy, _ROWS, where)
@@ -219,7 +231,7 @@ def _used(node: ast.Name | ast.Attribute, names: "_Names", where: str) -> Iterat
     elif full in _DEEP or (isinstance(node, ast.Attribute) and node.attr in _DEEP_ATTRIBUTES):
         what = f"it reaches into the interpreter ({full})"
         yield Finding(Level.UNSAFE, what, "do without: a reader cannot say what it does", _READER, where)
-    elif full.startswith("belmont.") and "._" in full:
+    elif full.startswith("belmont.") and ("._" in full or _is_whole_table(full)):
         what = f"it uses {full}, which is Belmont's own"
         yield Finding(Level.UNSAFE, what, "use training_data, coded_data and evaluated alone", _ROWS, where)
 
@@ -247,6 +259,11 @@ def _is_plain(call: ast.Call) -> bool:
     """Whether an attribute is named by a text that a reader sees."""
     name = call.args[1] if len(call.args) > 1 else None
     return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("_")
+
+
+def _is_whole_table(full: str) -> bool:
+    module, _, name = full.rpartition(".")
+    return module == "belmont.federated.node.data" and name not in _DATA
 
 
 class _Names:

@@ -24,6 +24,7 @@ from typing import Any
 from belmont.federated.executor.answer import write_outcome
 from belmont.federated.executor.compute import compute
 from belmont.federated.executor.parcel import unpack
+from belmont.federated.executor.protocol import Failed
 from belmont.federated.executor.root import needed_view
 
 BUNDLE = "<bundle>/"
@@ -68,14 +69,13 @@ def _run(watch: "_Watch", parcel: int, answer: int, limits: dict[str, int]) -> N
     for what, most in ((resource.RLIMIT_AS, "memory"), (resource.RLIMIT_CPU, "cpu"), (resource.RLIMIT_FSIZE, "file")):
         resource.setrlimit(what, (limits[most], limits[most]))
     task = unpack(parcel)
-    errors: list[str] = []
     watch.active = True
-    outcome = compute(task, told=lambda error: errors.append(_said(error)))
+    outcome = compute(task)
     watch.active = False
     used = resource.getrusage(resource.RUSAGE_SELF)
     notes = {
         "notes": watch.notes,
-        "error": errors[0] if errors else "",
+        "error": _said(outcome.error) if isinstance(outcome, Failed) and outcome.error is not None else "",
         "seconds": used.ru_utime + used.ru_stime,
         "memory": used.ru_maxrss * 1024,
     }

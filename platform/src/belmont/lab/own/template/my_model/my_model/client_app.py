@@ -37,7 +37,8 @@ def train(message: Message, context: Context) -> Message:
     config, model = context.run_config, _model(message)
     holdout = float(config.get("holdout", 0.0))  # these patients are kept apart: the model must not learn from them
     features, missing = _names(config["features"]), _names(config["missing-indicators"])
-    data = training_data(context, features, str(config["outcome"]), missing, keep=(holdout, 1.0))
+    references = model.get("references")  # of a preparation, where there is one (permit.prepare)
+    data = training_data(context, features, str(config["outcome"]), missing, keep=(holdout, 1.0), references=references)
     x, y = data.design, data.outcome
 
     risk = predictions(x, model)
@@ -56,7 +57,7 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
     model = _model(message)
-    return evaluated(message, context, lambda design: predictions(design, model))
+    return evaluated(message, context, lambda x: predictions(x, model), references=model.get("references"))
 
 
 def _model(message: Message) -> dict[str, Floats]:
