@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.own.conftest import Written
@@ -9,6 +10,7 @@ from tests.lab.own.conftest import Written
 from belmont.cli import build_parser, main
 from belmont.federated.hashes import code_hash
 from belmont.lab.own.folder import bundle_of
+from belmont.lab.twin.table_file import write_csv
 
 
 def test_new_writes_a_folder_and_refuses_one_that_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +73,23 @@ def test_every_command_explains_itself_with_examples(capsys: pytest.CaptureFixtu
             build_parser("model").parse_args(["model", command, "--help"])
         assert ended.value.code == 0
         assert f"examples:\n  belmont model {command}" in capsys.readouterr().out
+
+
+def test_check_reads_the_csv_that_a_twin_is_written_as_and_a_coded_table(
+    written: Written, tmp_path: Path, hospitals: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(hospitals[0], tmp_path / "twin.csv")
+    (tmp_path / "twin.table").write_bytes(hospitals[0].to_bytes())
+    for name in ("twin.csv", "twin.table"):
+        words = [
+            "model",
+            "check",
+            str(written.path),
+            "--table",
+            str(tmp_path / name),
+            "--features",
+            "age,smoking=current",
+        ]
+        assert main([*words, "--json", "--min-cohort", "10"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert sum(map(int, said["facts"]["rows"].split(", "))) == hospitals[0].rows

@@ -36,12 +36,24 @@ def test_a_change_of_one_letter_within_the_same_size_and_time_is_another_bundle(
 
 def test_caches_of_python_and_of_notebooks_are_not_in_it(written: Written) -> None:
     before = bundle_of(written.path)
-    for name in ("__pycache__", ".ipynb_checkpoints", ".git", ".venv"):
+    for name in ("__pycache__", ".ipynb_checkpoints", ".git"):
         folder = written.path / "my_model" / name
         folder.mkdir()
         (folder / "client_app.cpython-311.pyc").write_bytes(b"old code")
         (folder / "copy.py").write_text("raise SystemExit")
     assert bundle_of(written.path) == before
+
+
+def test_a_folder_of_the_apps_own_is_in_it_by_whatever_name_and_an_environment_at_the_top_is_not(
+    written: Written,
+) -> None:
+    for name in ("my_model/lib", "my_model/build", "lib", ".venv"):
+        (written.path / name).mkdir()
+        (written.path / name / "part.py").write_text("x = 1\n")
+    read = read_folder(written.path)
+    assert {"my_model/lib/part.py", "my_model/build/part.py"} <= set(read.bundled)
+    assert not {"lib/part.py", ".venv/part.py"} & set(read.bundled)
+    assert read.bundle == build_bundle(written.path)
 
 
 def test_a_link_out_of_the_folder_is_not_followed_and_is_named(written: Written, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ from belmont.lab.own.watched import WatchedRunner
 if TYPE_CHECKING:
     import pandas as pd
 
+    from belmont.lab.twin.twin import Twin
+
 CHECK_LIMITS = Limits(wall_seconds=60.0, cpu_seconds=60, memory_bytes=4 << 30)
 """Of each task of a check; a hospital's own are longer."""
 HOSPITALS, PATIENTS, SEED = 3, 360, 7
@@ -46,7 +48,7 @@ CONFIG = "belmont.federated.hashes: a configuration is scalars, approved by thei
 
 def check(
     model: StudyModel,
-    tables: "NodeTable | Sequence[NodeTable] | pd.DataFrame | None" = None,
+    tables: "Twin | NodeTable | Sequence[NodeTable] | pd.DataFrame | None" = None,
     *,
     dictionary: Dictionary | None = None,
     min_cohort: int = 20,
@@ -57,9 +59,9 @@ def check(
 ) -> CheckResult:
     """Check a model's code with its configuration.
 
-    ``tables`` are a twin's, one a hospital, or a DataFrame whose columns the ``dictionary`` names; by default the
-    synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run, and
-    ``packages`` modules that the hospitals said they have, such as torch. Raises LabError for tables that lack
+    ``tables`` are a twin, tables of one hospital each, or a DataFrame whose columns the ``dictionary`` names; by
+    default the synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run, and ``packages`` modules that the
+    hospitals said they have, such as torch. Raises LabError for tables that lack
     the model's columns: nothing of the code was run then.
     """
     name = Path(str(getattr(model, "folder", model.app))).name
@@ -147,6 +149,7 @@ def _tables(model: StudyModel, given: Any, dictionary: Dictionary | None) -> lis
     elif isinstance(given, pd.DataFrame):
         found = [table_of(given, dictionary or Dictionary.builtin(), wanted)]
     else:
+        given = given.tables() if callable(getattr(given, "tables", None)) else given
         found = list(given) if isinstance(given, list | tuple) else [given]
     lacking = sorted({column_of(each) for each in wanted if each} - set(found[0].columns)) if found else ["rows"]
     if lacking or not model.outcome_name:

@@ -189,22 +189,34 @@ def _bundle(place: Path) -> bytes:
 
 
 def _rows(options: argparse.Namespace) -> tuple[Any, Any]:
-    """The rows to check on, and their dictionary; None for the synthetic study's."""
+    """The rows to check on, and their dictionary; None for the synthetic study's.
+
+    A file is a coded table, CSV as the dictionary describes it (what ``twin.write_csv`` writes), or CSV whose headers
+    are the dictionary's columns.
+    """
     from belmont.ehr.dictionary import Dictionary
 
     dictionary = Dictionary.load(options.dictionary) if options.dictionary else None
     if options.table is None:
         return None, dictionary
+    import secrets
+
     import pandas as pd
 
+    from belmont.ehr.coded import CodedTable
+    from belmont.ehr.ingest import read_csv
     from belmont.lab.errors import LabError
 
+    book = dictionary or Dictionary.builtin()
+    if options.table.suffix == ".table":
+        return CodedTable.from_bytes(book, options.table.read_bytes()), dictionary
     try:
+        header = pd.read_csv(options.table, sep=book.csv.delimiter, nrows=0).columns
+        if book.csv.identifier in header:
+            return read_csv(options.table, book, secrets.token_bytes(32)).table, dictionary
         return pd.read_csv(options.table), dictionary
     except (ValueError, UnicodeDecodeError) as error:
-        raise LabError(
-            f"{options.table} is no table of comma-separated values with names in its first line: {error}"
-        ) from error
+        raise LabError(f"{options.table} is no table with commas and names in its first line: {error}") from error
 
 
 def _model(options: argparse.Namespace, dictionary: Any) -> "OwnModel":

@@ -1,10 +1,10 @@
 """From the folder of a Flower app to the bundle whose hash a permit names, without a race and without surprises.
 
 1. Files are read once, and the bundle is built by Flower from those very bytes: the same files are the same bundle, by
-   the SHA-256 that ``flwr build`` gives.
+   the SHA-256 that ``flwr build`` gives, but for 4.
 2. A bundle is cached by its files' contents, never by their times.
 3. Links are not followed: what they lead to is not in the folder, and hospitals do not get it.
-4. Folders that Flower leaves out anyway (caches, environments, version control) are not even read.
+4. Environments are not read, nor are caches and copies of notebooks, of which ``flwr build`` would take some.
 """
 
 import os
@@ -19,28 +19,13 @@ from belmont.federated.node.bundle import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MA
 from belmont.lab.errors import LabError
 
 SKIPPED = frozenset(
-    [
-        ".git",
-        ".flwr",
-        ".venv",
-        "venv",
-        "env",
-        "ENV",
-        "__pycache__",
-        ".ipynb_checkpoints",
-        "node_modules",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".pytest_cache",
-        "build",
-        "eggs",
-        ".eggs",
-        "parts",
-        "lib",
-        "lib64",
-    ]
+    ("__pycache__", ".ipynb_checkpoints", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules")
 )
-"""Folders that are in no bundle."""
+"""Folders whose files are in no bundle, wherever they are: others' copies of code, and caches."""
+SKIPPED_AT_TOP = frozenset(
+    (".flwr", ".venv", "venv", "venv.bak", "env", "env.bak", "ENV", "build", "eggs", ".eggs", "parts", "lib", "lib64")
+)
+"""Those that Flower leaves out at the top of a folder (FAB_EXCLUDE_PATTERNS)."""
 SUFFIXES = (".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl")
 """Of files that a bundle can hold (Flower's FAB_INCLUDE_PATTERNS)."""
 _ALSO = frozenset(("LICENSE", ".gitignore"))
@@ -106,7 +91,8 @@ def _read(root: Path) -> tuple[dict[str, bytes], list[str], list[str]]:
     size = seen = 0
     for place, folders, names in os.walk(root, followlinks=False):
         links += [_name(root, Path(place) / each) for each in folders if (Path(place) / each).is_symlink()]
-        folders[:] = sorted(each for each in folders if each not in SKIPPED and not (Path(place) / each).is_symlink())
+        skipped = SKIPPED | SKIPPED_AT_TOP if Path(place) == root else SKIPPED
+        folders[:] = sorted(each for each in folders if each not in skipped and not (Path(place) / each).is_symlink())
         for name in sorted(names):
             path, seen = Path(place) / name, seen + 1
             if seen > _MOST_SEEN:
