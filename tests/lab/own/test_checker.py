@@ -243,6 +243,13 @@ def test_a_hospital_that_the_code_does_not_live_with_is_named(
     assert where in " | ".join(each.where for each in findings), findings
 
 
+def test_a_hospital_that_the_permit_keeps_away_is_only_noted(written: Written, subject: Made) -> None:
+    made = subject(written.before_training("assert len(y) > 10").model())
+    assert {each.level for each in run_checks.anybody(made)} == {Level.NOTE}
+    made.min_cohort = 5
+    assert Level.REFUSED in {each.level for each in run_checks.anybody(made)}
+
+
 def test_the_template_lives_with_every_hospital(written: Written, subject: Made) -> None:
     assert run_checks.anybody(subject(written.model())) == []
 

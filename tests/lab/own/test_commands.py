@@ -81,15 +81,8 @@ def test_check_reads_the_csv_that_a_twin_is_written_as_and_a_coded_table(
     write_csv(hospitals[0], tmp_path / "twin.csv")
     (tmp_path / "twin.table").write_bytes(hospitals[0].to_bytes())
     for name in ("twin.csv", "twin.table"):
-        words = [
-            "model",
-            "check",
-            str(written.path),
-            "--table",
-            str(tmp_path / name),
-            "--features",
-            "age,smoking=current",
-        ]
+        words = ["model", "check", str(written.path), "--table", str(tmp_path / name)]
+        words += ["--features", "age,smoking=current"]
         assert main([*words, "--json", "--min-cohort", "10"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert sum(map(int, said["facts"]["rows"].split(", "))) == hospitals[0].rows

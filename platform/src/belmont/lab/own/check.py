@@ -2,7 +2,7 @@
 
     check(OwnModel("my_model", features=("age",), outcome="cvd_event")).passed
 
-1. The bundle is read without running it (`static_checks`). What nobody could run ends the check there.
+1. The bundle is read without running it (`static_checks`). What is no app, or has no configuration, ends it there.
 2. It is run as a node runs it, in a process that watches it, on rows of a table that is here: a twin's, or synthetic
    ones. Then some rounds are rehearsed, and the code meets hospitals that are small, one-sided, constant, and marked.
 3. It is run once in a hospital's isolated process, where this machine can give one.
@@ -12,6 +12,7 @@ have read. What a check cannot show is in `findings.CANNOT_SHOW`, and on every r
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,9 @@ def check(
     """Check a model's code with its configuration.
 
     ``tables`` are a twin, tables of one hospital each, or a DataFrame whose columns the ``dictionary`` names; by
-    default the synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run, and ``packages`` modules that the
-    hospitals said they have, such as torch. Raises LabError for tables that lack
-    the model's columns: nothing of the code was run then.
+    default the synthetic study's. ``min_cohort`` is the permit's, ``limits`` are of each run, and ``packages`` modules
+    that the hospitals said they have, such as torch. Raises LabError for tables that lack the model's columns: nothing
+    of the app was run then.
     """
     name = Path(str(getattr(model, "folder", model.app))).name
     try:
@@ -82,49 +83,41 @@ def check(
         return CheckResult(name, code, None, in_order(findings), tuple(tried))
     findings += _unread(files, bundle, config)
     hospitals = _tables(model, tables, dictionary)
-    runner = WatchedRunner(limits)
-    other: WatchedRunner | None = None
-    facts: dict[str, str] = {"rows": ", ".join(str(each.rows) for each in hospitals)}
-    try:
+    facts = {"rows": ", ".join(str(each.rows) for each in hospitals)}
+    with closing(WatchedRunner(limits)) as runner:
+        named = model.columns, model.outcome_name
         subject = run_checks.Subject(
-            bundle,
-            config,
-            start,
-            combine,
-            model.columns,
-            model.outcome_name,
-            hospitals,
-            min_cohort,
-            runner,
-            model.holdout,
+            bundle, config, start, combine, *named, hospitals, min_cohort, runner, float(model.holdout)
         )
-        ran = run_checks.form(subject)
-        tried.append("an answer at each hospital")
-        if not ran:
-            ran += run_checks.rounds(subject, rounds)
-            tried.append(f"{rounds} rounds")
-        if not ran:
-            other = WatchedRunner(limits, seed=1)
-            ran += run_checks.repeatable(subject, other)
-            for each in (run_checks.from_rows, run_checks.too_few, run_checks.anybody):
-                ran += each(subject)
-            ran += run_checks.by_row(subject) + run_checks.kept_apart(subject)
-            tried += ["twice the same", "what an answer holds", "too few rows", "odd hospitals"]
-            if isolated:
-                apart, facts["isolated"] = run_checks.isolated(subject)
-                ran += apart
-                tried.append("a hospital's isolated process")
-        trials = [*runner.trials, *(other.trials if other else [])]
-        findings += [*run_checks.outside(trials), *ran]
-        facts["a run"] = (
-            f"{max(each.seconds for each in trials):.2g} s of processor time, "
-            f"{max(each.memory_bytes for each in trials) / 2**20:,.0f} MiB at most"
-        )
-    finally:
-        runner.close()
-        if other is not None:
-            other.close()
+        findings += _ran(subject, rounds, limits, tried, facts, isolated=isolated)
     return CheckResult(name, code, hashed, in_order(findings), tuple(tried), facts)
+
+
+def _ran(
+    subject: run_checks.Subject, rounds: int, limits: Limits, tried: list[str], facts: dict[str, str], *, isolated: bool
+) -> list[Finding]:
+    """What running it shows (2, 3); what was tried, and what it took, is added to the lists."""
+    found = run_checks.form(subject)
+    tried.append("an answer at each hospital")
+    trials = subject.runner.trials
+    if not found:
+        found += run_checks.rounds(subject, rounds)
+        tried.append(f"{rounds} rounds")
+    if not found:
+        with closing(WatchedRunner(limits, seed=1)) as other:
+            found += run_checks.repeatable(subject, other)
+            for each in (run_checks.from_rows, run_checks.too_few, run_checks.anybody):
+                found += each(subject)
+            found += run_checks.by_row(subject) + run_checks.kept_apart(subject)
+            tried += ["twice the same", "what an answer holds", "too few rows", "odd hospitals"]
+            trials = [*trials, *other.trials]
+        if isolated:
+            apart, facts["isolated"] = run_checks.isolated(subject)
+            found += apart
+            tried.append("a hospital's isolated process")
+    seconds, memory = max(each.seconds for each in trials), max(each.memory_bytes for each in trials)
+    facts["a run"] = f"{seconds:.2g} s of processor time, {memory / 2**20:,.0f} MiB at most"
+    return [*run_checks.outside(trials), *found]
 
 
 def table_of(frame: "pd.DataFrame", dictionary: Dictionary, columns: Sequence[str]) -> NodeTable:

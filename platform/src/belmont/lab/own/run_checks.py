@@ -206,8 +206,11 @@ def anybody(subject: Subject) -> list[Finding]:
         if finding is None:
             finding = next(_fits(subject, trial.outcome, table, name), None)
         if finding is not None and not isinstance(trial.outcome, TooSmall):
-            remedy = f"treat it: a round needs every hospital's answer. {finding.remedy}"
-            found.append(Finding(finding.level, finding.what, remedy, f"{ANYBODY}; {finding.rule}", name))
+            level, remedy = finding.level, f"treat it: a round needs every hospital's answer. {finding.remedy}"
+            if table.rows < subject.min_cohort:
+                level = Level.NOTE
+                remedy = f"nothing while min_cohort is {subject.min_cohort}: such a hospital is refused by its node"
+            found.append(Finding(level, finding.what, remedy, f"{ANYBODY}; {finding.rule}", name))
     return found
 
 
