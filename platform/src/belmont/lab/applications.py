@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from belmont.ehr.codebook import CategoryBook
 from belmont.ehr.errors import DictionaryError
 from belmont.federated.node.design import LEVEL_MARK, column_of
-from belmont.lab import protection
+from belmont.lab import documents, protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
 from belmont.lab.host import Host
@@ -108,6 +108,7 @@ class Applications:
         study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
         self.models[PermitId(study_id)] = approved_model
         protection.keep(self.home, approved_model.config)
+        documents.keep(self.home, approved_model.bundle)
         return Study(self.whole, study_id)
 
     def study(self: Host, number: int) -> Study:

@@ -141,6 +141,9 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """By name. Raises LabError for a model that has none."""
         raise LabError(f"{type(self).__name__} has no coefficients")
 
+    def refuse_other_code(self, approved: bytes, kept: bytes | None) -> None:
+        """Raises LabError where the code is one that can have changed since it was approved, and has; says what."""
+
     def learned(self, updates: Sequence[Update]) -> None:
         """Sets what users look for after a fit, from ``arrays_`` and what the last round was combined from."""
 
