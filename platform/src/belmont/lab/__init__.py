@@ -6,20 +6,27 @@ The names are loaded when first asked for, so that the command line can read its
 import importlib
 from typing import Any
 
+_MODELS = (
+    "CoxRegression",
+    "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor",
+    "KaplanMeier",
+    "LinearRegression",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
+    "OwnModel",
+    "PoissonRegression",
+    "TorchClassifier",
+    "TorchRegressor",
+)
+_QUESTIONS = ("count", "histogram", "mean", "total", "variance")
 _MODULES = {
     "Consortium": "belmont.lab.consortium",
-    "LinearRegression": "belmont.lab.models",
-    "LogisticRegression": "belmont.lab.models",
-    "OwnModel": "belmont.lab.models",
-    "PoissonRegression": "belmont.lab.models",
-    "HistGradientBoostingClassifier": "belmont.lab.models",
-    "HistGradientBoostingRegressor": "belmont.lab.models",
-    "count": "belmont.lab.questions",
+    **dict.fromkeys(_MODELS, "belmont.lab.models"),
+    **dict.fromkeys(_QUESTIONS, "belmont.lab.questions"),
     "draft_dictionary": "belmont.lab.own_tables",
-    "histogram": "belmont.lab.questions",
-    "mean": "belmont.lab.questions",
-    "total": "belmont.lab.questions",
-    "variance": "belmont.lab.questions",
+    "write_template": "belmont.lab.own.templates",
 }
 __all__ = [*_MODULES]
 
