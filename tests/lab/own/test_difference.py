@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belmont.lab.own.difference import MOST_LINES, compared, likeness
+from belmont.lab.own.difference import MOST_CELLS, MOST_LINES, MOST_SHOWN, compared, likeness
 from belmont.lab.own.templates import bundled_template, renamed, shipped_files
 
 EVIL = "</pre></td><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -91,6 +91,15 @@ def test_a_file_that_cannot_be_read_is_said_to_be_by_size_and_hash(content: byte
     html = found._repr_html_()
     assert "cannot be read" in html and f"{len(content):,} bytes" in html and len(html) < 20_000
     assert f"{len(content):,} bytes" in found.to_text()
+
+
+def test_many_large_files_are_not_all_compared_and_none_is_left_unnamed() -> None:
+    files = {f"f{k}.py": "\n".join(f"{k} {n} {'ab' * 100}" for n in range(1_400)).encode() for k in range(30)}
+    other = {name: content.replace(b"ab", b"ba") for name, content in files.items()}
+    html = compared("a", files, "b", other)._repr_html_()
+    assert all(f"{name}<" in html for name in files)
+    assert html.count("more than is shown at once") == 30 - MOST_SHOWN // 2_800
+    assert html.count("<b>") < MOST_CELLS // 1_000
 
 
 def test_what_is_nearest_is_what_it_was_made_from() -> None:

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.lab.own.conftest import FEATURES, OUTCOME, Written
 
 from belmont.federated.models.combine import Update
+from belmont.federated.models.rehearsal import Rehearsal
 from belmont.federated.node.design import design
 from belmont.federated.secagg.settings import read_secure_sum
 from belmont.lab.errors import LabError
@@ -149,3 +150,19 @@ def test_changed_code_is_refused_by_the_names_of_its_files(written: Written) -> 
 def test_parameters_that_mean_nothing_are_refused(written: Written, choice: Any) -> None:
     with pytest.raises(LabError):
         written.model(**choice)
+
+
+def test_a_preparation_comes_with_the_model_and_is_kept_from_round_to_round(
+    written: Written, hospitals: list[Any]
+) -> None:
+    model = written.model()
+    assert model.takes_references
+    references = np.array([[60.0, 60.0, 10.0], [7.0, 7.0, 1.0], [0.0, 0.0, 1.0]])
+    start = model.initial() | {"references": references}
+    prepared = Rehearsal(model.bundle, model.config, start, model.step(), hospitals)
+    bare = Rehearsal(model.bundle, model.config, model.initial(), model.step(), hospitals)
+    prepared.round(), bare.round()
+    assert np.array_equal(prepared.round().model["references"], references)
+    assert not np.allclose(prepared.model["weights"], bare.round().model["weights"])
+    written.edit('model.get("references")  # of', "None  # of").edit('references=model.get("references"))', ")")
+    assert not written.model().takes_references

@@ -17,6 +17,10 @@ from belmont.lab.own.visible import visible
 
 MOST_LINES = 3_000
 MOST_CHARS = 400_000
+MOST_SHOWN = 20_000
+"""Lines of all files together that a card compares; a file beyond that is said to be one."""
+MOST_CELLS = 4_000_000
+"""Pairs of letters, of all lines together, that are compared to mark words."""
 _CONTEXT = 3
 _MOST_WORDS = 300
 _STYLE = """<style>
@@ -102,7 +106,8 @@ class CodeDifference:
         if self.settings:
             rows = [[visible(cell) for cell in row] for row in self.settings]
             parts.append(cards.table(["setting", self.left, self.right], rows))
-        parts += [_file(each, self.left, self.right) for each in self.changed]
+        effort = _Effort()
+        parts += [_file(each, self.left, self.right, effort) for each in self.changed]
         same = [visible(each.name) for each in self.files if each.kind == "same"]
         if same:
             parts.append(f"<p>{cards.text('unchanged: ' + ', '.join(same))}</p>")
@@ -154,21 +159,37 @@ def _unshown(content: bytes | None) -> str:
     if content is None:
         return "not there"
     digest = hashlib.sha256(content).hexdigest()
-    return f"{len(content):,} bytes that are no text, or too many to read, SHA-256 {digest}"
+    return f"{len(content):,} bytes that are no text, or too many to read, SHA-256 {digest}: see study.code()"
 
 
-def _file(each: FileDifference, left: str, right: str) -> str:
+@dataclass
+class _Effort:
+    """What is left of it: a stranger's files do not decide how long a card takes."""
+
+    lines: int = MOST_SHOWN
+    cells: int = MOST_CELLS
+
+    def takes_lines(self, count: int) -> bool:
+        self.lines -= count if (is_possible := count <= self.lines) else 0
+        return is_possible
+
+    def takes_cells(self, count: int) -> bool:
+        self.cells -= count if (is_possible := count <= self.cells) else 0
+        return is_possible
+
+
+def _file(each: FileDifference, left: str, right: str, effort: _Effort) -> str:
     colour = {"new": cards.GOOD, "gone": cards.BAD}.get(each.kind, cards.WAITING)
     head = f"<summary>{cards.mono(visible(each.name))}{cards.badge(each.kind, colour)}</summary>"
     both = each.lines
-    if both is None:
-        unread = cards.badge("cannot be read", cards.BAD)
+    if both is None or not effort.takes_lines(len(both[0]) + len(both[1])):
+        unread = cards.badge("cannot be read" if both is None else "more than is shown at once", cards.BAD)
         body = cards.table([left, right], [[_unshown(each.before), _unshown(each.after)]])
         return f"<details open>{head}{unread}{body}</details>"
-    return f'<details open>{head}<table class="belmont-diff">{"".join(_rows(*both))}</table></details>'
+    return f'<details open>{head}<table class="belmont-diff">{"".join(_rows(*both, effort))}</table></details>'
 
 
-def _rows(before: list[str], after: list[str]) -> Iterator[str]:
+def _rows(before: list[str], after: list[str], effort: _Effort) -> Iterator[str]:
     """The table's rows: equal lines only around what differs."""
     end = 0
     for group in difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(_CONTEXT):
@@ -176,7 +197,7 @@ def _rows(before: list[str], after: list[str]) -> Iterator[str]:
         for kind, i1, i2, j1, j2 in group:
             for k in range(max(i2 - i1, j2 - j1)):
                 i, j = (i1 + k if k < i2 - i1 else None), (j1 + k if k < j2 - j1 else None)
-                yield _row(kind, i, j, before, after)
+                yield _row(kind, i, j, before, after, effort)
         end = group[-1][4]
     yield from _gap(len(after) - end)
 
@@ -193,10 +214,11 @@ def _side(number: int | None, cell: str, kind: str) -> str:
     return f'<td class="n">{number + 1}</td><td class="{kind}">{cell}</td>'
 
 
-def _row(kind: str, i: int | None, j: int | None, before: list[str], after: list[str]) -> str:
+def _row(kind: str, i: int | None, j: int | None, before: list[str], after: list[str], effort: _Effort) -> str:
     old, new = ("" if i is None else before[i]), ("" if j is None else after[j])
     cells = (escape(old), escape(new))
-    if kind == "replace" and i is not None and j is not None and max(len(old), len(new)) <= _MOST_WORDS:
+    pair = kind == "replace" and i is not None and j is not None and max(len(old), len(new)) <= _MOST_WORDS
+    if pair and effort.takes_cells(len(old) * len(new)):
         cells = _words(old, new)
     differs = kind != "equal"
     return f"<tr>{_side(i, cells[0], 'a' if differs else '')}{_side(j, cells[1], 'b' if differs else '')}</tr>"

@@ -51,6 +51,8 @@ class WatchedRunner:
     order of a set differs between two of these. Raises LabError where no process can be started."""
 
     def __init__(self, limits: Limits, seed: int = 0) -> None:
+        if not hasattr(os, "memfd_create"):
+            raise LabError("a check runs the code as a hospital does, which needs Linux")
         self.limits = limits
         self.trials: list[Trial] = []
         self._seed = seed
