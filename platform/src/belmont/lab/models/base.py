@@ -37,6 +37,7 @@ from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.references import References
+from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
 from belmont.registry.types import MicroRho
 
 if TYPE_CHECKING:
@@ -70,10 +71,16 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     """Noise that each hospital adds to such sums, if any (docs/differential_privacy.md). The permit binds it."""
     holdout: float = 0.0
     """The part of each hospital's patients that is kept apart, to evaluate the model on (docs/evaluation.md)."""
+    groups: Sequence[str] = ()
+    """Subgroups to evaluate it on: ``sex`` (each level), ``age:40,60`` (cut points), ``smoking:never,current``."""
+    report_hospitals: bool = False
+    """Whether each hospital's own performance is shown, to three digits. The permit binds it."""
+    release: ReleaseRule | None = None
+    """What a model has to pass before it may leave (`belmont.lab.output_check`); without one, a strict rule."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.features, str) or isinstance(self.missing_indicators, str):
-            raise LabError("features and missing_indicators are lists of columns: ('age',) and not 'age'")
+        if any(isinstance(each, str) for each in (self.features, self.missing_indicators, self.groups)):
+            raise LabError("features, missing_indicators and groups are lists of columns: ('age',) and not 'age'")
         if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
             raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
         if self.largest is not None:
@@ -149,16 +156,20 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             "missing-indicators": ",".join(self.missing_indicators),
             "outcome": self.outcome_name,
             **self.settings(),
-            **evaluation_config(self.evaluates, float(self.holdout)),
+            **evaluation_config(
+                self.evaluates, float(self.holdout), tuple(self.groups), report_hospitals=self.report_hospitals
+            ),
         }
+        if self.release is not None:
+            config[RELEASE_KEY] = self.release.to_text()
         if self.private is not None:
             config |= {SECURE_SUM_KEY: self.private_sums(self.private).to_text()}
             config |= {"step": self.private.step, "momentum": self.private.momentum}
             config |= self.private.noise.as_config()
         elif self.secure or self.largest is not None:
             config |= {SECURE_SUM_KEY: self.sums().to_text()}
-            if self.holdout:
-                config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
+        if SECURE_SUM_KEY in config and self.holdout:
+            config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
         if self.largest is not None:
             bounds, _ = UpdateBounds.of(self.largest, fraction_bits=self._noisy_bits)
             config |= bounds.to_config()
