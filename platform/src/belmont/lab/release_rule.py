@@ -39,7 +39,9 @@ class ReleaseRule:
 
     def to_text(self) -> str:
         """The value of the configuration's key."""
-        return canonical_json(asdict(self) | {"max_membership_advantage": float(self.max_membership_advantage)}).decode()
+        return canonical_json(
+            asdict(self) | {"max_membership_advantage": float(self.max_membership_advantage)}
+        ).decode()
 
 
 STRICT = ReleaseRule(max_parameters=100, max_membership_advantage=0.1, min_rows=1_000, min_hospitals=3)

@@ -145,9 +145,7 @@ def rows_to_score(
     return design(offer.table, features, outcome, missing_indicators, 1, references=given, rows=offer.rows(keep))
 
 
-def codes_to_score(
-    context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float]
-) -> CodedData:
+def codes_to_score(context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float]) -> CodedData:
     """The codes of the same rows. Raises as `rows_to_score` does."""
     offer = _offer(context)
     return coded(offer.table, features, outcome, offer.rows(keep))
