@@ -14,6 +14,7 @@ from belmont.identity.secret_file import create_secret_file
 from belmont.lab import Consortium, local
 from belmont.lab.home import Home, Person, Record
 from belmont.lab.hospital_files import PSEUDONYM_KEY_FILE
+from belmont.lab.models import LogisticRegression
 from belmont.lab.permit import Permit
 from belmont.lab.retention_date import retention_until
 from belmont.registry.chain_registry import ChainRegistry
@@ -36,8 +37,9 @@ def consortium(home: Path) -> Iterator[Consortium]:
 
 @pytest.fixture
 def permit(consortium: Consortium) -> Permit:
-    """A fresh permit: 3 rounds, 3 queries, at least 3 hospitals with 10 patients each."""
-    study = consortium.propose("A small study", rounds=3, queries=3, min_cohort=10)
+    """A fresh permit: 3 rounds of visible updates, 3 queries, at least 3 hospitals with 10 patients each."""
+    visible = LogisticRegression.default(secure=False)
+    study = consortium.propose("A small study", model=visible, rounds=3, queries=3, min_cohort=10)
     study.vote(*consortium.board[:2], approve=True, reason="small enough")
     study.accept(*consortium.hospitals)
     return study.permit()
@@ -61,7 +63,7 @@ def bare(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Itera
     def make(hospitals: int = 3, url: str = chain.url, years: float = 5) -> Consortium:
         home = Home(tmp_path_factory.mktemp("bare") / "home")
         home.begin()
-        people, identities = local._people(home, hospitals)
+        people, identities = local._people(home, local.HOSPITAL_NAMES[:hospitals])
         registry = found(url, "Bare", [local._profile(each, identities[each.slug]) for each in people])
         for person in people[:hospitals]:
             fill(home, person, registry.as_(identities[person.slug].account), years)

@@ -306,7 +306,7 @@ def consortium(tmp_path: Path, movable: Any) -> Iterator[tuple[Consortium, int]]
     member, and one who permits the researcher; with the number of rows of all."""
     home, source = Home(tmp_path / "home"), SyntheticSource(3, 450, 3)
     home.begin()
-    people, identities = local._people(home, 3)
+    people, identities = local._people(home, local.HOSPITAL_NAMES[:3])
     registry = found(movable.url, "Scopes", [local._profile(each, identities[each.slug]) for each in people])
     local._write_records(home, people[:3], source, lambda name: None)
     records = Records(home)

@@ -13,6 +13,7 @@ from eth_utils import keccak
 from belmont.chain.client import ChainClient
 from belmont.lab import Consortium, mean
 from belmont.lab.errors import HomeError, LabError, NotYet
+from belmont.lab.models import LogisticRegression
 from belmont.lab.temporary import TemporaryDirectory
 from belmont.registry.errors import RegistryError, RegistryRefused
 from belmont.registry.types import Role
@@ -215,11 +216,14 @@ def test_natural_slips_are_answered_with_the_right_call(consortium: Consortium) 
         Consortium.local("4")  # type: ignore[arg-type]
     with pytest.raises(LabError, match="longer than nothing"):
         consortium.propose("Back in time", duration_days=-2)
-    two = [hospital.dataset_id for hospital in consortium.hospitals[:2]]
+    two, visible = [each.dataset_id for each in consortium.hospitals[:2]], LogisticRegression.default(secure=False)
     for few in ({"min_hospitals": 2}, {"datasets": two, "min_hospitals": 2}, {"datasets": two}):
         with pytest.raises(LabError, match="every query needs 3 hospitals"):
-            consortium.propose("Two", queries=1, **few)  # type: ignore[arg-type]
-    assert consortium.propose("Two", queries=0, rounds=1, datasets=two, min_hospitals=2).status == "proposed"
+            consortium.propose("Two", model=visible, queries=1, **few)  # type: ignore[arg-type]
+    assert (
+        consortium.propose("Two", model=visible, queries=0, rounds=1, datasets=two, min_hospitals=2).status
+        == "proposed"
+    )
 
 
 def test_a_connected_consortium_that_is_closed_names_connect(consortium: Consortium, home: Path) -> None:

@@ -492,6 +492,8 @@ def test_no_row_of_it_is_in_any_file_of_the_hospital_afterwards_but_its_own_reco
         assert ledger.execute("SELECT count(*) FROM uses WHERE reply IS NOT NULL").fetchone() == (0,)
     assert own.destruction(gone).report.removed == (
         "key that leads from patients to pseudonyms",
+        "published profile for twins",
         "quality report of the records",
+        "record of published profiles",
         "totals kept for disputes",
     )

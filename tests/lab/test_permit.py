@@ -77,6 +77,25 @@ def test_everything_that_the_permit_does_not_allow_is_refused_by_every_hospital(
     assert len(permit.uses()) == 2 * 3
 
 
+def test_nor_is_it_where_sums_are_secure(consortium: Consortium) -> None:
+    study = consortium.propose("Secure", rounds=3, queries=0, min_cohort=10)
+    permit = study.vote(*consortium.board[:2]).accept(*consortium.hospitals).permit()
+    training = permit.train(rounds=2)
+    tried = list(attempts(permit, training.model, training.rounds[0].model))
+    assert all(attempt.refused_by_all for attempt in tried)
+    assert [attempt.reasons for attempt in tried] == [
+        ["PERMIT_MISSING"],
+        ["CODE_MISMATCH"],
+        ["CONFIG_MISMATCH"],
+        ["PURPOSE_MISMATCH"],
+        ["TOO_FEW_HOSPITALS"],
+        ["ROUND_NOT_OPEN"],
+        ["MODEL_MISMATCH"],
+        ["ALREADY_SERVED"],
+        ["NOT_THE_DATA_USER"],
+    ]
+
+
 def test_a_freeze_stops_the_next_round_and_the_board_can_lift_it(consortium: Consortium, permit: Permit) -> None:
     permit.freeze(consortium.hospitals[0], reason="looking into it")
     assert permit.status == "frozen"

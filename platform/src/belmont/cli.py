@@ -31,7 +31,7 @@ GROUPS = {
     "light": ("belmont.light.commands", "verify votes, uses, consents and permits offline, from headers alone"),
 }
 
-MORE = {"data": ("belmont.lab.retention_command",)}
+MORE = {"data": ("belmont.lab.retention_command", "belmont.lab.publish_command")}
 """Commands of a group that an area above its own adds: areas import one way."""
 
 EXAMPLES = """examples:

@@ -13,6 +13,9 @@
     ├── RequestUnsigned    a request to a coordinator is not signed by whom it names, or not for it, or not new
     ├── PrivacyError       an update, a noise or a charge that the privacy accounting cannot stand for: nothing leaves
     │   └── SettingsRefused  the approved configuration's privacy settings are not fully understood
+    ├── ProfileError       a dataset's profile cannot be made or kept: nothing is published
+    │   ├── ProfileRefused what was read is no profile, or not what it says of itself
+    │   └── PublicationsSpent  another publication would pass the dataset's cap
     ├── QueryError         a query, key or answer that cannot be used
     │   ├── AnswerRejected one hospital's answer is not what it has to be; names the hospital
     │   ├── NotProved      an answer that had to be proved, and cannot be
@@ -27,6 +30,7 @@
     │   └── NotEnoughShares  too few hospitals released shares that are right; names who did not
     ├── RoundRefuted       a round's total is not the sum of the updates committed to: names who lied
     ├── RoundRefused       a round ended because hospitals refused
+    ├── Diverged           local steps ran away: the model is as it was, and something has to change
     └── QueryRefused       a query ended because hospitals refused
 
 A refusal travels as a Flower error with code REFUSED and the JSON of ``Refusal.to_json``.
@@ -36,6 +40,7 @@ import json
 from typing import TYPE_CHECKING
 
 from belmont.registry.reasons import Reason
+from belmont.registry.strict_json import loads
 from belmont.zk import errors as zk_errors
 
 if TYPE_CHECKING:
@@ -77,7 +82,7 @@ class Refusal(FederatedError):
     def from_json(cls, text: str) -> "Refusal":
         """Read what a node sent. A reason this version does not know is an error, never a silent acceptance."""
         try:
-            fields = json.loads(text)
+            fields = loads(text)
             return cls(Reason(fields["reason"]), str(fields.get("detail", "")), str(fields.get("remedy", "")))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederatedError("a node sent an unreadable refusal; check that both run one version") from error
@@ -148,6 +153,18 @@ class PrivacyError(FederatedError):
 
 class SettingsRefused(PrivacyError):
     """A configuration's privacy settings are missing in part, unknown, of a wrong type, or out of range."""
+
+
+class ProfileError(FederatedError):
+    """A dataset's profile cannot be made or kept; nothing is published."""
+
+
+class ProfileRefused(ProfileError):
+    """What was read is no profile in its one encoding, or not what it says of itself."""
+
+
+class PublicationsSpent(ProfileError):
+    """Another publication would pass what may ever be published of the dataset."""
 
 
 class QueryError(FederatedError):
@@ -249,6 +266,22 @@ class RoundRefuted(FederatedError):
         self.verdict = verdict
         named = "" if verdict is None else f"; {verdict!r}"
         super().__init__(f"round {n}: {why}{named}. Give `error.record` to the ethics board.")
+
+
+class Diverged(FederatedError):
+    """Local steps of a round ended in numbers that are not finite, or far too large. The model is unchanged.
+
+    ``share`` is the share of all rows whose hospitals said so; 0 where nobody did and the mean is not finite.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        where = f"at hospitals with {share:.0%} of the rows" if share else "in the mean over the hospitals"
+        super().__init__(
+            f"the local steps of this round ran away {where}; the model is as it was. Take a smaller learning rate (a "
+            "third), fewer epochs a round, or less momentum; for squared loss give the outcome's center and scale; "
+            "leave out features that are constant or far from their reference values."
+        )
 
 
 class _Refused(FederatedError):

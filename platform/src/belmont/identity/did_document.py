@@ -14,7 +14,6 @@ One thing differs: what is valid up to a second is no longer valid in it, as the
 """
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from coincurve import PublicKey
 
 from belmont.identity.did import parse_did
 from belmont.identity.messages import short_text
+from belmont.identity.strict_json import loads
 
 NOBODY = "0x" + "0" * 40
 CONTEXT = ("https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/secp256k1recovery-2020/v2")
@@ -145,7 +145,7 @@ def _add_service(parts: _Parts, index: tuple[bytes, str | bytes], id_: str, kind
     except UnicodeDecodeError:
         return
     try:
-        endpoint = json.loads(text)
+        endpoint = loads(text)
     except (ValueError, RecursionError):
         endpoint = text
     parts.services[index] = {"id": id_, "type": kind, "serviceEndpoint": endpoint}

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from eth_account import Account
 
 from belmont.identity.errors import KeyFileMalformed, PasswordRefused
+from belmont.identity.strict_json import loads
 
 FORMAT = "belmont-identity"
 VERSION = 1
@@ -87,7 +88,7 @@ def parse_key_file(content: bytes, password: str | None, where: str) -> tuple[Ke
 
 def _shape(content: bytes, where: str) -> dict[str, Any]:
     try:
-        fields = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        fields = loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _malformed(where, "not the JSON of a key file") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:

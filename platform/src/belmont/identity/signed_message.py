@@ -28,6 +28,7 @@ from belmont.identity import words
 from belmont.identity.errors import MessageFileError, MessageMalformed, SignatureRefused
 from belmont.identity.keys import Identity
 from belmont.identity.messages import MESSAGES, reason_hash
+from belmont.identity.strict_json import loads
 from belmont.identity.typed_data import Domain, Message
 
 FORMAT = "belmont-signed-message"
@@ -127,7 +128,7 @@ class SignedMessage:
         try:
             message, domain = _typed_data(document["typed_data"])
             signed = cls(message, domain, _signatures(document["signatures"]), document.get("reason"))
-            same = document == json.loads(signed.to_json())
+            same = document == loads(signed.to_json())
         except (KeyError, TypeError, AttributeError, UnicodeEncodeError, RecursionError) as error:
             raise MessageMalformed("not a signed message of ours; take the file as it was written") from error
         if not same:
@@ -222,7 +223,7 @@ def _parse(content: bytes) -> dict[str, Any]:
     if len(content) > FILE_BYTES_MAX:
         raise MessageMalformed(f"larger than {FILE_BYTES_MAX} bytes: this is no signed message")  # 1
     try:
-        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+        document = loads(content.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise MessageMalformed("not the JSON of a signed message") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:

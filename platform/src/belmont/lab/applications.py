@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from belmont.ehr.codebook import CategoryBook
 from belmont.ehr.errors import DictionaryError
-from belmont.federated.node.design import column_of
+from belmont.federated.node.design import LEVEL_MARK, column_of
 from belmont.lab import protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
@@ -145,6 +146,13 @@ def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
     unknown = [each for each in named if each not in known]
     if unknown:
         raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
+    for feature in model.columns:
+        name, is_level, level = feature.partition(LEVEL_MARK)
+        book = dictionary.column(name).codebook
+        levels = [each.name for each in book.categories] if isinstance(book, CategoryBook) else []
+        if is_level and level not in levels:
+            known_levels = ", ".join(levels) or "none: it is no category"
+            raise LabError(f"{feature}: dictionary {dictionary.name} has no such level; {name} has {known_levels}")
 
 
 def answer_mode(model: "StudyModel") -> AnswerMode:

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.federated.errors import RoundRefused, SecAggError
+from belmont.federated.errors import FederatedError, RoundRefused
 from belmont.federated.exchange import Exchange
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.secure import SecureRounds
@@ -126,7 +126,7 @@ def send(permit: "Permit", sent: Round, by: Actor | None = None) -> tuple[Hospit
                 packages = SecureRounds(exchange, sent.config).packages(claim)
             except RoundRefused as refused:
                 return refused.hospitals  # nobody sets up a sum for what is not permitted
-            except SecAggError:
+            except FederatedError:
                 packages = {each: [b""] * (len(sent.participants) - 1) for each in sent.participants}
             contents = {
                 each: round_content(claim, sent.config, sent.arrays, packages[each]) for each in sent.participants

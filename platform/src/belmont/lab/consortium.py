@@ -1,5 +1,6 @@
 """A consortium as a notebook sees it: its members, its datasets, its studies, and what was done."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +18,9 @@ from belmont.lab.destroyed import Destroying
 from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.governance import Governance
-from belmont.lab.home import Home, Person
+from belmont.lab.home import Home, Person, SyntheticSource
 from belmont.lab.nodes import existing, open_node, refuse_destroyed
+from belmont.lab.own_tables import OwnTables
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.proofs import VersionProof
 from belmont.lab.proving import saved_proof
@@ -27,12 +29,15 @@ from belmont.lab.running import CHAIN, COORDINATOR, Deployment
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
+from belmont.lab.twin.shelf import Profiles
 from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId, PermitId, Role
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from belmont.federated.grid.deployed import DeployedGrid
     from belmont.federated.grid.in_process import InProcessGrid
     from belmont.federated.node.node import HospitalNode
@@ -42,7 +47,7 @@ DEPLOYED_TIMEOUT_SECONDS = 30.0
 DEPLOYED_PATIENCE_SECONDS = 300.0
 
 
-class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying):
+class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying, Profiles):
     """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
     call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
 
@@ -85,11 +90,40 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         ``home`` the consortium is kept there and continued when it is there already, and sizes that are not named are
         those that it has; without, it lives in a temporary directory until it is closed.
         """
+        named = {"hospitals": hospitals, "patients": patients, "seed": seed}
+        given = {name: value for name, value in named.items() if value is not None}
+
+        def source() -> SyntheticSource:
+            wanted = replace(local.DEFAULT_SOURCE, **given)
+            refuse_sizes(wanted)
+            return wanted
+
+        return cls._made_here(home, source, lambda place: cls.refuse_other_sizes(place, **named))
+
+    @classmethod
+    def of_tables(
+        cls,
+        tables: "Mapping[str, pd.DataFrame | Path | str]",
+        dictionary: str | Path,
+        home: Path | str | None = None,
+    ) -> "Consortium":
+        """A consortium on this machine whose hospitals have these tables: of development and public data.
+
+        ``dictionary`` is YAML text, as ``belmont.lab.draft_dictionary`` drafts it, or a path. With ``home`` it is kept
+        there, and continued as it is when it is there already. Raises ``LabError`` and the errors of ``ehr``.
+        """
+        return cls._made_here(home, lambda: OwnTables.of(tables, dictionary), lambda place: None)
+
+    @classmethod
+    def _made_here(
+        cls,
+        home: Path | str | None,
+        source: Callable[[], SyntheticSource | OwnTables],
+        check: Callable[[Home], None],
+    ) -> "Consortium":
         temporary = None if home else TemporaryDirectory()
         place = Home(temporary.path / "consortium" if temporary else Path(home or ".").expanduser())
         started: list[ChainProcess] = []
-        named = {"hospitals": hospitals, "patients": patients, "seed": seed}
-        given = {name: value for name, value in named.items() if value is not None}
 
         def start_chain(directory: Path) -> str:
             started.append(ChainProcess.start(directory))
@@ -97,11 +131,9 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
 
         try:
             if not place.is_finished:
-                wanted = replace(local.DEFAULT_SOURCE, **given)
-                refuse_sizes(wanted)
-                local.make(place, start_chain, wanted)
+                local.make(place, start_chain, source())
             else:
-                cls.refuse_other_sizes(place, **named)
+                check(place)
                 start_chain(place.chain)
             consortium = cls.connect(started[0].url, place.path)
         except BaseException:

@@ -110,7 +110,9 @@ def verify_destruction(
     if home is None or slug is None or dataset is None:
         return shown
     with open_vault(home, slug) as vault:
-        left = still_there(vault, registry, dataset, list(files_of(home, slug, last_dataset=not vault.labels())))
+        left = still_there(
+            vault, registry, dataset, list(files_of(home, slug, dataset.id, last_dataset=not vault.labels()))
+        )
         labels = len(vault.labels())
     if left:
         raise ReportRefused(

@@ -4,7 +4,7 @@
 2. The dataset is frozen on chain, so that from now on every node refuses it, in other processes too.
 3. What the vault holds of it is counted and written down, on disk before anything is destroyed.
 4. The vault destroys the data key, then deletes the blocks (`Vault.shred`: both are durable, repeating completes them).
-5. The other files that hold something of it are erased.
+5. The other files that hold something of it are erased, and its holder stands by no profile of it any longer.
 6. The vault is asked for every content identifier that it or the chain has, and counted once more. If anything can be
    read, it stops here: there is no report.
 7. The report is signed and on disk, whole, before the chain hears of it. One that is there already stays, unless it is
@@ -39,6 +39,7 @@ from belmont.lab.erasing import KEPT, KEY_IN_USE, erase, files_of
 from belmont.lab.errors import DestructionIncomplete, HomeError, LabError, ReportRefused
 from belmont.lab.home import Home
 from belmont.lab.people import Hospital
+from belmont.lab.twin.anchors import withdraw as withdraw_profiles
 from belmont.registry.protocol import Registry
 from belmont.registry.types import Dataset, DatasetId, DatasetStatus, MemberStatus
 from belmont.vault.cid import Cid
@@ -93,10 +94,11 @@ def destroy(
     with open_vault(home, hospital.slug) as vault:
         begun = _begin(path, vault, dataset.name, reason, clock)  # 3
         vault.shred(dataset.name)  # 4
-        files = files_of(home, hospital.slug, last_dataset=not vault.labels())
+        files = files_of(home, hospital.slug, dataset.id, last_dataset=not vault.labels())
         for each in files:
             erase(each)  # 5
         forget_results(home.ledger(hospital.slug))
+        withdraw_profiles(registry, dataset)
         left = still_there(vault, registry, dataset, list(files))  # 6
         if left:
             raise DestructionIncomplete(

@@ -22,6 +22,7 @@ from eth_account import Account
 from eth_account.messages import SignableMessage, encode_defunct
 from eth_account.signers.local import LocalAccount
 
+from belmont.identity.strict_json import loads
 from belmont.lab.errors import ReportRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.types import DatasetId, DatasetStatus
@@ -120,7 +121,7 @@ class SignedReport:
         try:
             if len(content) > MAX_BYTES:
                 raise ValueError("too large")
-            document = json.loads(content.decode("ascii"))
+            document = loads(content.decode("ascii"))
             signed = cls(_report(document["report"]), bytes.fromhex(document["signature"][2:]))
             same = signed.to_bytes() == content
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -5,7 +5,6 @@ The name is a CID (``belmont.vault.cid``); the SHA-256 in it is what ``note_hash
 document did not hand it over, there is only the hash.
 """
 
-import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import config_hash
 from belmont.identity.errors import KeyFileExists
 from belmont.identity.secret_file import create_secret_file
+from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 from belmont.lab.home import Home
 from belmont.registry.types import StudyId
@@ -75,7 +75,7 @@ def configuration_for(home: Home | None, hashed: bytes) -> dict[str, str | int |
     if path is None or not path.is_file():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = loads(path.read_bytes())
         return content if isinstance(content, dict) and config_hash(content) == hashed else None
     except (ValueError, RecursionError, FederatedError):
         return None

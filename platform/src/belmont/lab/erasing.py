@@ -11,6 +11,7 @@ from pathlib import Path
 
 from belmont.lab.home import Home
 from belmont.lab.hospital_files import PSEUDONYM_KEY_FILE
+from belmont.registry.types import DatasetId
 
 _BLOCK = bytes(1 << 20)
 _JOURNALS = ("", "-journal", "-wal", "-shm")
@@ -25,13 +26,16 @@ KEPT = (
 KEY_IN_USE = "the key that leads from patients to pseudonyms: other datasets of this hospital use it"
 
 
-def files_of(home: Home, slug: str, *, last_dataset: bool) -> dict[Path, str]:
+def files_of(home: Home, slug: str, dataset_id: DatasetId, *, last_dataset: bool) -> dict[Path, str]:
     """What to erase, and what each is. The key of the pseudonyms serves every dataset of the hospital's vault."""
     from belmont.federated.node.node import DISCLOSURES_SUFFIX
 
     disclosures = home.ledger(slug).with_name(home.ledger(slug).name + DISCLOSURES_SUFFIX)
     found = {disclosures.with_name(disclosures.name + end): "totals kept for disputes" for end in _JOURNALS}
     found[home.quality(slug)] = "quality report of the records"
+    found[home.profile(dataset_id)] = "published profile for twins"
+    publications = home.publications(slug, dataset_id)
+    found |= {publications.with_name(publications.name + end): "record of published profiles" for end in _JOURNALS}
     if last_dataset:
         found[home.member(slug) / PSEUDONYM_KEY_FILE] = "key that leads from patients to pseudonyms"
     return found

@@ -11,10 +11,12 @@
     members/<slug>/dictionary.yaml      a hospital's: what its columns mean
     members/<slug>/consents.sqlite      a hospital's: who consents to what
     members/<slug>/consent.key          a hospital's: salts what stands for its patients on chain (mode 0600)
+    members/<slug>/publications-*.sqlite  a hospital's: what it published of a dataset for twins, and what that cost
     members/<slug>/openings.sqlite      a hospital's: how much of each commitment has been given away
     members/<slug>/proofs/              a hospital's: the proofs of its versions, nothing secret
     members/<slug>/quality.json         a hospital's: what was found wrong with its records when they were coded
     members/<slug>/records/             a hospital's own records
+    profiles/                           what hospitals published of their datasets, one file each, nothing secret
 """
 
 import json
@@ -24,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from belmont.lab.errors import HomeError
-from belmont.registry.types import Address, Role
+from belmont.registry.types import Address, DatasetId, Role
 
 FORMAT = 1
 MARKER = "consortium.json"
@@ -104,6 +106,16 @@ class Home:
 
     def proofs(self, slug: str) -> Path:
         return self.member(slug) / "proofs"
+
+    def publications(self, slug: str, dataset_id: DatasetId) -> Path:
+        return self.member(slug) / f"publications-{dataset_id.hex()[:16]}.sqlite"
+
+    @property
+    def profiles(self) -> Path:
+        return self.path / "profiles"
+
+    def profile(self, dataset_id: DatasetId) -> Path:
+        return self.profiles / f"{dataset_id.hex()}.json"
 
     def records(self, slug: str) -> Path:
         return self.member(slug) / "records"

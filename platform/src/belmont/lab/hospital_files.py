@@ -6,11 +6,12 @@ from pathlib import Path
 
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
-from belmont.ehr.ingest import read_consents, read_fhir
+from belmont.ehr.ingest import ConsentTerms, Ingested, read_consents, read_csv, read_fhir
 from belmont.identity.secret_file import create_secret_file, read_secret_file
 from belmont.lab.consent_files import admit_patients, categories_of, chain_day, consenting_rows, renew_consents
 from belmont.lab.errors import HomeError
 from belmont.lab.home import Home
+from belmont.lab.own_tables import CSV_FILE
 from belmont.lab.retention_date import retention_until
 from belmont.lab.stored_rows import StoredRows
 from belmont.registry.protocol import Registry
@@ -29,8 +30,8 @@ PSEUDONYM_KEY_FILE = "pseudonym.key"
 def register(
     home: Home, slug: str, dataset_name: str, dictionary_file: Path, registry: Registry, retention_years: float = 5
 ) -> DatasetId:
-    """Codes a hospital's FHIR records, encrypts the table into its vault, commits to it and registers it; ``registry``
-    writes for it. The version can be used once it is proven (`belmont.lab.proving`).
+    """Codes a hospital's records, FHIR or CSV, encrypts the table into its vault, commits to it and registers it;
+    ``registry`` writes for it. The version can be used once it is proven (`belmont.lab.proving`).
 
     Bad records stop it before the chain hears of anything. What an earlier attempt left is used again: the keys, and a
     dataset that was registered and has no version yet, which no node can use. Raises ``HomeError`` for a dataset that
@@ -42,7 +43,7 @@ def register(
     home.dictionary(slug).write_bytes(dictionary_file.read_bytes())
     dictionary = Dictionary.load(home.dictionary(slug))
     key = _pseudonym_key(home.member(slug) / PSEUDONYM_KEY_FILE)
-    ingested = read_fhir(home.records(slug), dictionary, key, as_of=chain_day(registry), scoped=True)
+    ingested = _read(home, slug, dictionary, key, registry)
     if earlier is None:
         categories = categories_of(dictionary)
         until = retention_until(retention_years, registry.head().timestamp)
@@ -76,7 +77,7 @@ def renew(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> i
     table = stored_rows(home, slug, registry, dataset_id).table
     if home.records(slug).is_dir():
         key = read_secret_file(home.member(slug) / PSEUDONYM_KEY_FILE, 32)
-        consents = read_consents(home.records(slug), table.dictionary, key, as_of=chain_day(registry))
+        consents = _consents(home, slug, table.dictionary, key, registry)
         renew_consents(home, slug, registry, dataset_id, table.dictionary, consents)
     root = registry.consents.root(dataset_id)
     rows = _fresh(home, slug, registry, dataset_id, table)
@@ -95,6 +96,20 @@ def _fresh(home: Home, slug: str, registry: Registry, dataset_id: DatasetId, tab
             "actor and period, and which members recipients.json says they mean"
         )
     return StoredRows.fresh(kept)
+
+
+def _read(home: Home, slug: str, dictionary: Dictionary, key: bytes, registry: Registry) -> Ingested:
+    """A hospital's records: its CSV file where it has one, or else FHIR."""
+    table, as_of = home.records(slug) / CSV_FILE, chain_day(registry)
+    if table.exists():
+        return read_csv(table, dictionary, key, as_of=as_of)
+    return read_fhir(home.records(slug), dictionary, key, as_of=as_of, scoped=True)
+
+
+def _consents(home: Home, slug: str, dictionary: Dictionary, key: bytes, registry: Registry) -> ConsentTerms:
+    if (home.records(slug) / CSV_FILE).exists():
+        return _read(home, slug, dictionary, key, registry).consents
+    return read_consents(home.records(slug), dictionary, key, as_of=chain_day(registry))
 
 
 def _pseudonym_key(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """What the parts of ``Consortium`` in other files use of it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from belmont.ehr.dictionary import Dictionary
@@ -11,6 +12,8 @@ from belmont.registry.types import DatasetId, PermitId
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
     from belmont.lab.models import StudyModel
+    from belmont.lab.twin.profile import DatasetProfile
+    from belmont.lab.twin.shelf import Which
 
 
 class Host(Protocol):
@@ -46,3 +49,5 @@ class Host(Protocol):
         """The same object, for those that are made from it."""
 
     def forget(self, dataset_id: DatasetId) -> None: ...
+
+    def profile(self, which: "Which", *, dictionary: "Dictionary | Path | str | None" = None) -> "DatasetProfile": ...

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.synthetic import generate_population, write_fhir
 from belmont.identity.keys import Identity
 from belmont.lab import hospital_files
 from belmont.lab.home import Home, Person, Record, SyntheticSource
+from belmont.lab.own_tables import OwnTables
 from belmont.lab.progress import progress_bar
 from belmont.lab.proving import prove_version
 from belmont.registry.founding import found
@@ -31,12 +33,14 @@ CONSORTIUM_NAME = "Local consortium (synthetic records)"
 DEFAULT_SOURCE = SyntheticSource(hospitals=4, patients=4000, seed=7)
 
 
-def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource) -> None:
+def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource | OwnTables) -> None:
     """Fills an empty home. ``start_chain`` starts the chain of a directory and says its address."""
     home.begin()
-    steps = 3 + 3 * source.hospitals
+    names = _names(source)
+    about = Dictionary.loads(source.dictionary).title if isinstance(source, OwnTables) else "type 2 diabetes"
+    steps = 3 + 3 * len(names)
     with progress_bar("Making a consortium", steps) as bar:
-        people, identities = _people(home, source.hospitals)
+        people, identities = _people(home, names)
         bar.advance(note="keys")
         url = start_chain(home.chain)
         bar.advance(note="chain")
@@ -44,23 +48,36 @@ def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource
         bar.advance(note="contracts")
         holders = [person for person in people if Role.DATA_HOLDER in person.roles]
         dictionary_file = Path(str(resources.files("belmont.ehr") / "dictionaries" / "diabetes_cvd.yaml"))
+        if isinstance(source, OwnTables):
+            dictionary_file = home.path / "dictionary.yaml"
+            dictionary_file.write_text(source.dictionary, encoding="utf-8")
         _write_records(home, holders, source, lambda name: bar.advance(note=f"records of {name}"))
         for person in holders:
             writes = registry.as_(identities[person.slug].account)
-            dataset_id = hospital_files.register(home, person.slug, dataset_name(person), dictionary_file, writes)
+            dataset_id = hospital_files.register(
+                home, person.slug, dataset_name(person, about), dictionary_file, writes
+            )
             bar.advance(note=f"registered {person.name}")
             prove_version(home, person.slug, writes, dataset_id, bar=bar)
             bar.advance(note=f"proved {person.name}")
-    home.finish(Record(tuple(people), registry.addresses["Members"], source))
+    home.finish(
+        Record(tuple(people), registry.addresses["Members"], source if isinstance(source, SyntheticSource) else None)
+    )
 
 
-def dataset_name(person: Person) -> str:
+def dataset_name(person: Person, about: str = "type 2 diabetes") -> str:
     """What a hospital's dataset is called on chain."""
-    return f"{person.name}: type 2 diabetes"[:64]
+    return f"{person.name}: {about}"[:64]
 
 
-def _people(home: Home, hospitals: int) -> tuple[list[Person], dict[str, Identity]]:
-    roles = [(f"hospital-{k + 1}", _hospital_name(k), Role.DATA_HOLDER) for k in range(hospitals)]
+def _names(source: SyntheticSource | OwnTables) -> list[str]:
+    return (
+        list(source.tables) if isinstance(source, OwnTables) else [_hospital_name(k) for k in range(source.hospitals)]
+    )
+
+
+def _people(home: Home, hospitals: Sequence[str]) -> tuple[list[Person], dict[str, Identity]]:
+    roles = [(f"hospital-{k}", name, Role.DATA_HOLDER) for k, name in enumerate(hospitals, start=1)]
     roles += [(f"board-{k + 1}", name, Role.ETHICS_BOARD) for k, name in enumerate(BOARD_NAMES)]
     roles += [("researcher", RESEARCHER_NAME, Role.DATA_USER)]
     people, identities = [], {}
@@ -83,8 +100,13 @@ def _profile(person: Person, identity: Identity) -> MemberProfile:
 
 
 def _write_records(
-    home: Home, holders: Sequence[Person], source: SyntheticSource, written: Callable[[str], None]
+    home: Home, holders: Sequence[Person], source: SyntheticSource | OwnTables, written: Callable[[str], None]
 ) -> None:
+    if isinstance(source, OwnTables):
+        for person in holders:
+            source.write(person.name, home.records(person.slug))
+            written(person.name)
+        return
     for person, cohort in zip(
         holders, generate_population(source.hospitals, source.patients, source.seed), strict=True
     ):

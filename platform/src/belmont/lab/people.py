@@ -8,6 +8,7 @@ from belmont.identity.keys import Identity
 from belmont.lab import cards
 from belmont.lab.acts import Acts
 from belmont.lab.errors import LabError
+from belmont.lab.twin.acts import Publishing
 from belmont.registry.types import DatasetId, Role
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Actor(Acts):
 
 
 @dataclass(frozen=True, repr=False)
-class Hospital(Actor):
+class Hospital(Actor, Publishing):
     """A data holder whose node runs on this machine."""
 
     dataset_id: DatasetId

@@ -16,6 +16,7 @@ from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_hopeless, refuse_hopeless_training
 from belmont.lab.models import LogisticRegression, StudyModel
 from belmont.lab.people import Actor, Hospital, dataset_ids, refuse_others
+from belmont.lab.preparation import Preparation, prepare
 from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
 from belmont.registry.errors import RegistryError
@@ -111,10 +112,12 @@ class Permit:
         delta: float = DELTA,
         check: bool = True,
         until_finished: bool = False,
+        preparation: Preparation | None = None,
     ) -> TrainingResult:
         """Runs the next rounds, by default all that are left; each hospital checks each of them.
 
-        With ``until_finished`` it stops when the model says that another round would change nothing.
+        With ``until_finished`` it stops when the model says that another round would change nothing. ``preparation`` is
+        what ``prepare`` gave; a model that is trained further keeps its own.
 
         ``model`` is what was applied with: the one given to this consortium object's ``propose``, unless named, or else
         the shipped logistic regression on every feature. ``start`` continues from an earlier result. Raises
@@ -144,8 +147,8 @@ class Permit:
                 grid,
                 self.id,
                 config=chosen.config,
-                model=start.rounds[-1].model if start and start.rounds else chosen.initial(),
-                combine=chosen.combine(),
+                model=start.rounds[-1].model if start and start.rounds else chosen.start(preparation),
+                combine=chosen.step(),
                 participants=participants,
                 node_ids=grid.node_ids,
                 timeout_seconds=self.consortium.timeout_seconds,
@@ -202,6 +205,15 @@ class Permit:
                 patience_seconds=self.consortium.patience_seconds,
             )
         return Answer(question, encrypted, dictionary, registry)
+
+    def prepare(self, columns: "Sequence[str] | None" = None, *, median: bool = False) -> Preparation:
+        """Asks for scale, imputation values and levels of columns, by default all features, before training.
+
+        One query a column, and one more for each number's ``median``. Raises ``LabError``, and uses nothing, where the
+        permit has too few queries left; ``QueryRefused`` as ``query`` does. Give it to ``model.fit(permit,
+        preparation=...)``.
+        """
+        return prepare(self, columns, median=median)
 
     def uses(self) -> "pd.DataFrame":
         """Every use that a hospital recorded under this permit."""

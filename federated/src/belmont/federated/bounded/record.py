@@ -17,7 +17,6 @@ released for this sum. Its file is canonical JSON.
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +38,7 @@ from belmont.federated.secagg.setup import PublicPart, transcript_of
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import participants_hash
 from belmont.registry.protocol import Registry
+from belmont.registry.strict_json import loads
 from belmont.registry.types import DatasetId, PermitId, UseKind
 from belmont.zk.bounded.proof import UpdateCommitment
 from belmont.zk.bounded.sums import add_updates
@@ -151,7 +151,7 @@ class RoundRecord:
         try:
             if len(data) > MAX_RECORD_BYTES:
                 raise ValueError("too long")
-            fields = json.loads(data)
+            fields = loads(data)
             delivered = {
                 _id(each[0]): Delivered(_bytes(each[1]), _bytes(each[2]), _bytes(each[3]), _bytes(each[4]))
                 for each in fields["delivered"]

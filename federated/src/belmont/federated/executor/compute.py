@@ -36,7 +36,7 @@ def compute(task: Task, made: dict[object, Any] | None = None) -> Computed:
             arrays, metrics = _read_reply(reply, task.noisy)
             outcome = Answer(arrays, metrics)
         except BaseException as error:
-            outcome = Failed(place_of(error))
+            outcome = Failed(place_of(error), error)
     return TooSmall() if offer.too_small else outcome  # 3
 
 

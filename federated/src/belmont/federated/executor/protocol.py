@@ -6,7 +6,7 @@
 3. A runner never raises for what the study's code does. NodeFault says that the hospital's machine could not run it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -58,9 +58,13 @@ class TooSmall:
 
 @dataclass(frozen=True)
 class Failed:
-    """The code raised, ended, or answered what a node may not release. ``place`` is for the hospital's own log."""
+    """The code raised, ended, or answered what a node may not release. ``place`` is for the hospital's own log.
+
+    ``error`` is for whoever runs own code on own rows (`belmont.federated.models.rehearsal`); no node reads it.
+    """
 
     place: str
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

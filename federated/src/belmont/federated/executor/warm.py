@@ -6,9 +6,13 @@
    of its rights counts in its own user namespace only (user_namespaces(7)). Where the node is root it maps a range of
    users, one for each task at a time; otherwise all tasks have the node's own user, in namespaces of theirs.
 3. It has one thread and no port: it sleeps in recvmsg(2) until the node hands over a task, and ends when the node does.
+4. Large optional packages that a hospital has installed (`PRELOADED`) are imported here too. A task could import them
+   itself, in seconds; nothing of its confinement differs, as all of it is put on after the fork.
 """
 
 import gc
+import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -33,6 +37,7 @@ from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.glm import glm_config, initial_model
 
 MAX_ORDER_BYTES = 1 << 16
+PRELOADED = ("torch",)
 _FIRST_TO_BE_KILLED = "1000"
 _ONLY_USER = 1
 
@@ -73,6 +78,11 @@ def _warm_up() -> None:
     if not isinstance(outcome, Answer):
         raise NotIsolated(f"the shipped study does not run here: {outcome}")
     write_outcome(outcome)
+    for name in PRELOADED:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
+        raise NotIsolated("a package started a thread when it was imported, and a process that forks must have one")
 
 
 def _serve(node: socket.socket, limits: Limits) -> None:

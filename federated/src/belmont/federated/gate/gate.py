@@ -31,7 +31,6 @@ round of which nothing was prepared (7): the same request may be admitted anew a
 """
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +44,7 @@ from belmont.registry.decide import Refused, decide
 from belmont.registry.errors import CodeUnknown, RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
+from belmont.registry.strict_json import loads
 from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, RoundState, UseKind, View
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
@@ -272,7 +272,7 @@ def _plain(request: Request) -> dict[str, object]:
 def _read(text: str) -> Request:
     """What ``_written`` wrote. Raises LedgerError for anything else."""
     try:
-        found = json.loads(text)
+        found = loads(text)
         for name in ("dataset_id", "code_hash", "config_hash", "subject_hash", "consent_root"):
             found[name] = bytes.fromhex(found[name])
         found["participants"] = tuple(DatasetId(bytes.fromhex(each)) for each in found["participants"])

@@ -6,10 +6,12 @@ Each hospital sends gradient and Hessian sums (`apps/glm`), the researcher takes
 
 with N rows in all; the intercept is not penalised. A line is reached in one step; five to seven steps reach the pooled
 maximum likelihood of a logistic model to ten digits from w = 0. Where the mean is no line, a step is shortened so that
-no coefficient moves by more than ``LARGEST_STEP``, which keeps the first steps of unbalanced outcomes stable.
+no coefficient moves by more than ``LARGEST_STEP``, which keeps the first steps of unbalanced outcomes stable. A column
+that is 0 in every row of every hospital keeps its coefficient.
 
-With Firth's score (`firth`) the model carries the inverse of the newest Hessian, from which each hospital computes its
-rows' leverages; estimates stay finite where an outcome is separated.
+With Firth's score (`firth`) the model carries the coefficients before and the inverse of the Hessian there, from which
+each hospital computes its rows' leverages (those of the newest coefficients with an older inverse would overshoot for
+ever); estimates stay finite where an outcome is separated.
 
 With noise (`PrivateSteps`) a hospital sends the sum of its rows' gradients, each cut to a norm, and the researcher
 takes steps of a fixed size with momentum:
@@ -34,18 +36,18 @@ from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError, PrivacyError
 from belmont.federated.evaluation.layout import evaluation_sum
 from belmont.federated.hashes import Arrays
+from belmont.federated.models import gradient
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.registry.types import MicroRho
 
 COEFFICIENTS = "coefficients"
-VELOCITY = "velocity"
-INVERSE = "inverse"
-REFERENCES = "references"
+PREVIOUS, INVERSE = "previous", "inverse"
 FAMILIES = ("binomial", "gaussian", "poisson")
 LARGEST_STEP = 4.0
 WORST_CONDITION = 1e12
+LARGEST_VARIANCE = 1e6
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,13 @@ def initial_model(
     """Zero coefficients: intercept, features, then missing indicators; with ``private`` no velocity either."""
     size = 1 + len(features) + len(missing_indicators)
     model: Arrays = {COEFFICIENTS: np.zeros(size)}
-    return model if private is None else model | {VELOCITY: np.zeros(size)}
+    return model if private is None else gradient.with_velocity(model)
 
 
 def newton(ridge: float = 1e-4, largest_step: float = LARGEST_STEP, *, firth: bool = False) -> Combine:
     """The combination rule of this study. ``ridge`` penalises the mean log-likelihood by ridge / 2 * |w|^2.
 
-    With ``firth`` the next model carries the inverse of the Hessian. What else the model carries is kept.
+    With ``firth`` the next model carries this one and its Hessian's inverse. What else the model carries is kept.
     """
 
     def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
@@ -181,41 +183,50 @@ def newton(ridge: float = 1e-4, largest_step: float = LARGEST_STEP, *, firth: bo
         penalty = np.full(size, ridge * rows)
         penalty[0] = 0.0
         curvature = hessian + np.diag(penalty)
-        refuse_singular(curvature)
-        move = np.linalg.solve(curvature, gradient + penalty * w)
+        used = np.diag(hessian) > 0  # a column that is 0 in every row, such as a level that nobody has, stays out
+        refuse_singular(curvature[np.ix_(used, used)])
+        move = np.zeros(size)
+        move[used] = np.linalg.solve(curvature[np.ix_(used, used)], (gradient + penalty * w)[used])
         largest = float(np.abs(move).max())
         moved: Arrays = {**model, COEFFICIENTS: w - move * min(1.0, largest_step / largest) if largest > 0 else w}
-        return moved | {INVERSE: np.linalg.inv(curvature)} if firth else moved
+        if not firth:
+            return moved
+        inverse = np.zeros((size, size))
+        inverse[np.ix_(used, used)] = np.linalg.inv(curvature[np.ix_(used, used)])
+        return moved | {PREVIOUS: w, INVERSE: inverse}
 
     return step
 
 
 def refuse_singular(hessian: NDArray[np.float64]) -> None:
-    """Raises FederatedError for a Hessian that no step can be taken by: a column is constant, or the sum of others."""
+    """Raises FederatedError for a Hessian that no step can be taken by: a column is constant, or follows from others;
+    or for one by which a coefficient could be anything, as where a column separates the outcome."""
     scale = np.sqrt(np.abs(np.diag(hessian)))
-    scaled = hessian / np.outer(scale, scale) if (scale > 0).all() else np.zeros_like(hessian)
+    scaled = hessian / np.outer(scale, scale)
     if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > WORST_CONDITION:
         raise FederatedError(
-            "the Hessian is singular: leave out columns that are constant or follow from others, or raise ridge; where "
-            "an outcome is separated by a column, use penalty='firth'"
+            "the Hessian is singular: leave out columns that are constant or follow from others, or raise ridge"
+        )
+    if np.diag(np.linalg.inv(hessian)).max() > LARGEST_VARIANCE:
+        raise FederatedError(
+            "a coefficient grows without end: a column separates the outcome, or hardly varies; leave it out, raise "
+            "ridge, or use penalty='firth'"
         )
 
 
 def gradient_steps(private: PrivateSteps, ridge: float = 1e-4) -> Combine:
-    """The combination rule with noise. The velocity is part of the model, so that training goes on where it stopped."""
+    """The combination rule with noise (`belmont.federated.models.gradient`); the app calls its answer ``gradient``."""
 
-    def step(model: Arrays, updates: Sequence[Update]) -> Arrays:
-        w: NDArray[np.float64] = np.asarray(model[COEFFICIENTS], np.float64)
-        penalty = np.full(len(w), ridge)
+    def combine(model: Arrays, updates: Sequence[Update]) -> Arrays:
+        penalty = np.full(len(model[COEFFICIENTS]), ridge)
         penalty[0] = 0.0
-        gradients = [update.arrays.get("gradient", np.zeros(0)) for update in updates]
-        if any(gradient.shape != w.shape for gradient in gradients):
-            raise FederatedError("an update has no gradient of the model's size")
-        mean = np.sum(gradients, axis=0) / sum(update.rows for update in updates)
-        velocity = private.momentum * np.asarray(model[VELOCITY], np.float64) + mean + penalty * w
-        return {**model, COEFFICIENTS: w - private.step * velocity, VELOCITY: velocity}
+        rule = gradient.gradient_steps(private.step, private.momentum, {COEFFICIENTS: penalty})
+        named = [
+            Update({COEFFICIENTS: update.arrays.get("gradient", np.zeros(0))}, update.metrics) for update in updates
+        ]
+        return rule(model, named)
 
-    return step
+    return combine
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int, close: int = 0) -> int:

@@ -136,7 +136,10 @@ class Rehearsal:
         where = f"table {k + 1} of {len(self._tables)}, {table.rows} rows"
         if isinstance(outcome, TooSmall):
             raise FederatedError(f"{where}: {TOO_FEW_ROWS.format(self._min_cohort)}")
-        raise FederatedError(f"{where}: the study's code failed: {outcome.place}")
+        if isinstance(outcome.error, FederatedError):
+            raise FederatedError(f"{where}: {outcome.error}") from outcome.error
+        what = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else outcome.place
+        raise FederatedError(f"{where}: the study's code failed: {what}") from outcome.error
 
 
 def _fractions(table: NodeTable, secret: bytes, k: int) -> NDArray[np.float64]:

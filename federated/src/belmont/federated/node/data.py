@@ -171,6 +171,11 @@ def safeguards(context: Context) -> tuple[int, int]:
     return offer.min_cohort, offer.smallest_cell
 
 
+def smallest_cell(context: Context) -> int:
+    """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
+    return _offer(context).smallest_cell
+
+
 @contextmanager
 def offered(
     table: NodeTable,

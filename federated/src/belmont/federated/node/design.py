@@ -20,6 +20,8 @@ from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.table import NodeTable
 
 LEVEL_MARK = "="
+REFERENCES = "references"
+"""What a model calls the array of fill, center and scale of each feature that comes with it."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A case holds no secret of a hospital and no decryption key. Its file is canonica
 """
 
 import base64
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +12,7 @@ from belmont.federated.hashes import canonical_json, query_hash
 from belmont.federated.query.masks import MaskContext
 from belmont.federated.query.question import Query
 from belmont.federated.query.signed_answer import SignedAnswer
+from belmont.registry.strict_json import loads
 from belmont.registry.types import DatasetId, PermitId
 
 MAX_CASE_BYTES = 64 * 1024 * 1024
@@ -97,7 +97,7 @@ class Case:
         try:
             if len(data) > MAX_CASE_BYTES:
                 raise ValueError("too long")
-            fields = json.loads(data)
+            fields = loads(data)
             answers = tuple(
                 SignedAnswer(
                     _bytes(each["ciphertext"]),

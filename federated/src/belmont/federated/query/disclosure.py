@@ -6,7 +6,6 @@ byte. **Whoever reads it knows this hospital's totals**, which nobody else does:
 says nothing about single rows. Until the query is settled it is as secret as the totals.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from belmont.federated.errors import QueryError
 from belmont.federated.hashes import canonical_json
 from belmont.federated.query.bfv import PLAINTEXT_MODULUS
 from belmont.federated.query.masks import PairSeeds, cell_mask, opening_masks
+from belmont.registry.strict_json import loads
 from belmont.zk.curve import G1, compressed, parse_compressed
 from belmont.zk.errors import ZkError
 from belmont.zk.totals import Opening, mask_point
@@ -51,7 +51,7 @@ class Disclosure:
         try:
             if len(data) > MAX_DISCLOSURE_BYTES:
                 raise ValueError("too long")
-            fields = json.loads(data)
+            fields = loads(data)
             found = cls(
                 tuple(fields["totals"]),
                 tuple(bytes.fromhex(each) for each in fields["openings"]),

@@ -10,7 +10,6 @@ intervals. What one hospital's answer vector holds, cell by cell:
     HISTOGRAM  for each cell its rows (missing first), then for each cell 1 if this hospital contributed to it
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from belmont.federated.errors import QueryError
 from belmont.federated.hashes import canonical_json
 from belmont.federated.table import NodeTable
+from belmont.registry.strict_json import loads
 
 MAX_CODE = 4_031
 MAX_CONDITIONS = 64
@@ -87,7 +87,7 @@ class Query:
         if len(data) > MAX_CANONICAL_BYTES:
             raise QueryError("the query is too large")
         try:
-            fields = json.loads(data)
+            fields = loads(data)
             where = tuple(Condition(column, tuple((a, b) for a, b in pairs)) for column, pairs in fields["where"])
             query = cls(Aggregate(fields["aggregate"]), fields["column"], where, fields["codes_per_cell"])
         except (ValueError, TypeError, KeyError, RecursionError) as error:

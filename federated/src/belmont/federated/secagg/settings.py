@@ -15,7 +15,6 @@
    would have none. What has no noise is never encoded in this form.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from belmont.federated.errors import EncodingRefused, FederatedError
 from belmont.federated.hashes import Arrays, RunConfig, canonical_json
 from belmont.federated.secagg.encoding import FRACTION_BITS, Layout, Totals, decode, encode
+from belmont.registry.strict_json import loads
 
 SECURE_SUM_KEY = "belmont-secure-sum"
 SECURE_EVALUATION_KEY = "belmont-secure-evaluation"
@@ -108,7 +108,7 @@ def read_secure_sum(config: RunConfig, kind: str = "train") -> SecureSum | None:
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise FederatedError(f"{key} is a text of at most {MAX_TEXT} characters")
     try:
-        content = json.loads(text)
+        content = loads(text)
         if not isinstance(content, dict) or not set(content) <= _WORDS:
             raise ValueError
         found = SecureSum(

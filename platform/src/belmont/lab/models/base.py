@@ -31,7 +31,7 @@ from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.rehearsal import Rehearsal
-from belmont.federated.node.design import TrainingData, column_of, design
+from belmont.federated.node.design import REFERENCES, TrainingData, column_of, design
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.federated.table import NodeTable
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from belmont.lab.permit import Permit
+    from belmont.lab.preparation import Preparation
 
 Floats = NDArray[np.float64]
 LOCAL_ROUNDS = 100
@@ -57,6 +58,9 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     """The folder of its code in `belmont.federated.models.apps`."""
     evaluates: ClassVar[str] = "risk"
     """``risk`` of an outcome that is 0 or 1, or a ``value`` (`belmont.federated.evaluation.layout`)."""
+
+    takes_references: ClassVar[bool] = False
+    """Whether its code standardises by the model's array ``references`` where there is one."""
 
     features: Sequence[str] = ()
     outcome: str = ""
@@ -113,6 +117,24 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
         """Risks or values of standardised rows, shape (n, columns), by a model's arrays."""
+
+    def start(self, preparation: "Preparation | None" = None) -> Arrays:
+        """The model that the first round starts from, with what was prepared. Raises LabError."""
+        if preparation is None:
+            return self.initial()
+        if not self.takes_references:
+            raise LabError(f"the code of {type(self).__name__} reads no preparation: fit without it")
+        return self.initial() | {REFERENCES: preparation.references(self.columns)}
+
+    def step(self) -> Combine:
+        """``combine``, which keeps what was prepared."""
+        combine = self.combine()
+
+        def keeping(model: Arrays, updates: Sequence[Update]) -> Arrays:
+            kept: Arrays = {name: model[name] for name in (REFERENCES,) if name in model}
+            return {**combine(model, updates), **kept}
+
+        return keeping
 
     def is_finished(self, before: Arrays, after: Arrays) -> bool:
         """Whether another round would change nothing that matters; ``fit`` stops then."""
@@ -250,7 +272,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             self.bundle,
             self.config,
             self.initial(),
-            self.combine(),
+            self.step(),
             tables,
             min_cohort=min_cohort,
             smallest_cell=smallest_cell,
@@ -262,7 +284,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             self.history_.append({"round": ran.n, "rows": ran.rows, **ran.metrics})
             if self.is_finished(before, ran.model):
                 break
-        self._take(rehearsal.model, rehearsal.updates, _references_of(tables[0]))
+        self._take(rehearsal.model, rehearsal.updates, References.of_table(tables[0]))
         return self
 
     def _fit_rows(self, X: Any, y: Any, **choices: Any) -> Self:
@@ -302,7 +324,9 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """Rows as the hospitals would standardise them; every row counts, with an outcome or without."""
         self._arrays  # noqa: B018  raises where there is none
         table = X if _is_table(X) else self.references_.table(self._frame(X), (*self.columns, *self.missing_indicators))
-        return design(_Everybody(table), self.columns, "", self.missing_indicators, 1)
+        references = self.arrays_.get(REFERENCES)
+        given = None if references is None else np.asarray(references, np.float64)
+        return design(_Everybody(table), self.columns, "", self.missing_indicators, 1, references=given)
 
     def _frame(self, X: Any) -> "pd.DataFrame":
         import pandas as pd
@@ -358,8 +382,3 @@ class _Everybody:
 
 def _is_table(given: object) -> bool:
     return all(hasattr(given, name) for name in ("codes", "observed", "center", "levels"))
-
-
-def _references_of(table: NodeTable) -> References:
-    dictionary = getattr(table, "dictionary", None)
-    return References({}) if dictionary is None else References.of_dictionary(dictionary)

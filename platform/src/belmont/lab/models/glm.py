@@ -18,11 +18,12 @@ from belmont.federated.models.combine import ROWS_METRIC, Combine, Update
 from belmont.federated.models.glm import (
     COEFFICIENTS,
     LARGEST_STEP,
-    VELOCITY,
     PrivateSteps,
     gradient_steps,
     newton,
 )
+from belmont.federated.models.gradient import with_velocity
+from belmont.federated.node.design import REFERENCES
 from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
@@ -39,6 +40,7 @@ class GeneralisedLinear(StudyModel):
 
     app: ClassVar[str] = "glm"
     family: ClassVar[str] = ""
+    takes_references: ClassVar[bool] = True
     largest_step: ClassVar[float] = LARGEST_STEP
 
     ridge: float = 0.0
@@ -60,7 +62,7 @@ class GeneralisedLinear(StudyModel):
 
     def initial(self) -> Arrays:
         model: Arrays = {COEFFICIENTS: np.zeros(len(self.names))}
-        return model if self.private is None else model | {VELOCITY: np.zeros(len(self.names))}
+        return model if self.private is None else with_velocity(model)
 
     def combine(self) -> Combine:
         if self.private is not None:
@@ -84,8 +86,12 @@ class GeneralisedLinear(StudyModel):
         self.intercept_, self.coef_ = float(weights[0]), weights[1:].copy()
         self.covariance_: Floats | None = None
         if self.private is None:
-            inverse = np.asarray(np.linalg.inv(self._information(updates)), np.float64)
-            self.covariance_ = self._dispersion(updates) * inverse
+            information = self._information(updates)
+            used = np.diag(information) > 0
+            covariance = np.full(information.shape, np.nan)
+            inverse = np.asarray(np.linalg.inv(information[np.ix_(used, used)]), np.float64)
+            covariance[np.ix_(used, used)] = self._dispersion(updates) * inverse
+            self.covariance_ = covariance
 
     def _information(self, updates: Sequence[Update]) -> Floats:
         """Minus the penalised log-likelihood's second derivatives, at the model that the last round started from."""
@@ -119,7 +125,7 @@ class GeneralisedLinear(StudyModel):
         errors = np.sqrt(np.diag(self.covariance_))
         z = weights / errors
         half = norm.ppf(0.5 + level / 2) * errors
-        scales = [1.0, *(self._scale(name) for name in self.columns), *(1.0 for _ in self.missing_indicators)]
+        scales = [1.0, *self._scales, *(1.0 for _ in self.missing_indicators)]
         table = {
             "coefficient": weights,
             "standard error": errors,
@@ -131,8 +137,14 @@ class GeneralisedLinear(StudyModel):
         }
         return pd.DataFrame(table, index=pd.Index(self.names, name="term"))
 
-    def _scale(self, feature: str) -> float:
-        return self.references_[feature].scale if feature in self.references_ else 1.0
+    @property
+    def _scales(self) -> list[float]:
+        """By which each feature was divided; an indicator was not."""
+        given = self._arrays.get(REFERENCES)
+        if given is not None:
+            return [float(scale) for scale in given[:, 2]]
+        known = self.references_
+        return [known[name].scale if name in known else 1.0 for name in self.columns]
 
 
 @dataclass(eq=False, repr=False)
@@ -189,7 +201,8 @@ class LogisticRegression(ClassifierMixin, GeneralisedLinear):  # type: ignore[mi
 
     def predict(self, X: Any) -> Any:
         """The likelier class of each row."""
-        return self.classes_[(self.predict_values(X) > 0.5).astype(int)]
+        likelier = self.predict_values(X) > 0.5
+        return self.classes_[likelier.astype(int)]
 
     def decision_function(self, X: Any) -> Floats:
         """Log odds, shape (n,)."""

@@ -15,6 +15,7 @@ from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.federated.executor.parcel import ArrayTable
 from belmont.federated.node.design import column_of
+from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ class Reference:
         scale = float(known.std())
         return cls(float(known.mean()), scale if scale > 0 else 1.0, values)
 
+    @classmethod
+    def of_table(cls, table: NodeTable, name: str) -> "Reference":
+        """Those of a column of a table; its codes stand for the values that occur."""
+        levels = table.levels(name)
+        values = np.arange(1.0, len(levels) + 1) if levels else np.unique(np.asarray(table.values(name), np.float64))
+        is_bit = not levels and table.width(name) == 1
+        known = values[np.isfinite(values)]
+        return cls(table.center(name), table.scale(name), np.array([0.0, 1.0]) if is_bit else known, levels, is_bit)
+
     @property
     def width(self) -> int:
         """The largest code."""
@@ -104,6 +114,14 @@ class References(Mapping[str, Reference]):
     def of_frame(cls, frame: "pd.DataFrame") -> "References":
         """Of rows that are here."""
         return cls({str(name): Reference.of_series(frame[name]) for name in frame.columns})
+
+    @classmethod
+    def of_table(cls, table: NodeTable) -> "References":
+        """The dictionary's where a table has one, or else the table's own."""
+        dictionary = getattr(table, "dictionary", None)
+        if isinstance(dictionary, Dictionary):
+            return cls.of_dictionary(dictionary)
+        return cls({name: Reference.of_table(table, name) for name in table.columns})
 
     def table(self, frame: "pd.DataFrame", columns: tuple[str, ...] = ()) -> ArrayTable:
         """The rows of a DataFrame as a table; of ``columns`` only, where given. Raises LabError for missing ones."""

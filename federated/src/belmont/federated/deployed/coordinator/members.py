@@ -13,7 +13,6 @@
 """
 
 import base64
-import json
 import logging
 import re
 import threading
@@ -55,6 +54,7 @@ from belmont.federated.hashes import code_hash
 from belmont.federated.node.bundle import MAX_BUNDLE_BYTES, read_bundle
 from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.protocol import Registry
+from belmont.registry.strict_json import loads
 from belmont.registry.types import Address, DatasetId, Member, MemberStatus, Role
 
 MAX_JOIN_BYTES = 4_096
@@ -156,7 +156,7 @@ class Members:
     def _join(self, member: Member, body: bytes) -> dict[str, Any]:
         """Rule 2."""
         try:
-            content = json.loads(body)
+            content = loads(body)
             dataset_id = DatasetId(bytes.fromhex(content["dataset"]))
             public_key = base64.b64decode(content["public_key"], validate=True)
             instance, first = content["instance"], content["first"]

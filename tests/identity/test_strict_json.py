@@ -1,0 +1,42 @@
+"""JSON of strangers, in a process whose recursion limit a library raised."""
+
+import subprocess
+import sys
+
+import pytest
+
+from belmont.identity.strict_json import loads
+
+DEEP = """
+import sys
+sys.setrecursionlimit(100_000)
+from {module} import {name} as read
+try:
+    read(b"[" * 200_000)
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def run(module: str, name: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", DEEP.format(module=module, name=name)], capture_output=True, text=True)
+
+
+def test_a_deep_text_ends_a_process_that_reads_it_with_json_alone_and_not_one_that_counts() -> None:
+    assert run("json", "loads").returncode < 0, "the process was killed"
+    ended = run("belmont.identity.strict_json", "loads")
+    assert (ended.returncode, ended.stdout.strip()) == (0, "ValueError")
+
+
+@pytest.mark.parametrize("depth", [1, 31, 32])
+def test_what_is_as_deep_as_allowed_is_read(depth: int) -> None:
+    found = loads("[" * depth + "1" + "]" * depth)
+    for _ in range(depth):
+        (found,) = found
+    assert found == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 33 + "]" * 33, '{"a":' * 33 + "1" + "}" * 33, "{", "", b"\xff", "\ud800"])
+def test_anything_else_is_a_value_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        loads(text)
