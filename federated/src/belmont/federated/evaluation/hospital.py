@@ -45,7 +45,14 @@ from belmont.federated.evaluation.microaggregation import microaggregated
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.evaluation.values import Moments
 from belmont.federated.hashes import Arrays, RunConfig
-from belmont.federated.node.data import POSITION_KEY, codes_to_score, group_column, rows_to_score, safeguards
+from belmont.federated.node.data import (
+    POSITION_KEY,
+    codes_to_score,
+    group_column,
+    min_cohort,
+    rows_to_score,
+    smallest_cell,
+)
 
 Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -99,12 +106,12 @@ def _answered(message: Message, context: Context, score: _Score) -> Message:
     masks = [np.ones(len(held[0]), bool), np.ones(len(trained[0]), bool)]
     if is_noisy:
         return _reply(message, {"counts": _by_row(config, held, trained, places)}, None)
-    min_cohort, cell = safeguards(context)
-    written = [_is_enough(held[0], min_cohort, cell, is_risk), _is_enough(trained[0], min_cohort, cell, is_risk)]
+    least, cell = min_cohort(context), smallest_cell(context)
+    written = [_is_enough(held[0], least, cell, is_risk), _is_enough(trained[0], least, cell, is_risk)]
     for group, place in zip(groups_of(config), places, strict=True):
         parts = [place == k for k in range(len(group.names))]
         masks += parts
-        written += _shown(held[0], parts, min_cohort, cell, is_risk)
+        written += _shown(held[0], parts, least, cell, is_risk)
     arrays: Arrays = {name: np.zeros(shape) for name, shape in evaluation_sum(config).arrays}
     for slot, (mask, is_written) in enumerate(zip(masks, written, strict=True)):
         outcome, scores = trained if slot == 1 else held
@@ -128,17 +135,17 @@ def _checked(outcome: Floats, scores: Floats, is_risk: bool, is_noisy: bool) -> 
     return outcome, np.clip(found, 0.0, 1.0) if is_risk else found
 
 
-def _is_enough(outcome: Floats, min_cohort: int, cell: int, is_risk: bool) -> bool:
+def _is_enough(outcome: Floats, least: int, cell: int, is_risk: bool) -> bool:
     """Rule 2. With a smallest cell of one, nothing is too small."""
-    if len(outcome) < max(min_cohort, cell, 1):
+    if len(outcome) < max(least, cell, 1):
         return False
     cases = int(outcome.sum()) if is_risk else cell
     return cell <= 1 or not is_risk or cell <= cases <= len(outcome) - cell
 
 
-def _shown(outcome: Floats, parts: list[Mask], min_cohort: int, cell: int, is_risk: bool) -> list[bool]:
+def _shown(outcome: Floats, parts: list[Mask], least: int, cell: int, is_risk: bool) -> list[bool]:
     """Which parts of a group are written (2, 3)."""
-    shown = [_is_enough(outcome[part], min_cohort, cell, is_risk) for part in parts]
+    shown = [_is_enough(outcome[part], least, cell, is_risk) for part in parts]
     while any(shown):
         left = np.ones(len(outcome), bool)
         for part, is_shown in zip(parts, shown, strict=True):

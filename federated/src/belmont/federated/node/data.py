@@ -165,10 +165,9 @@ def group_column(context: Context, column: str, outcome: str, *, keep: tuple[flo
     )
 
 
-def safeguards(context: Context) -> tuple[int, int]:
-    """The permit's minimum cohort, and the smallest cell of this run. Raises FederatedError outside a node's run."""
-    offer = _offer(context)
-    return offer.min_cohort, offer.smallest_cell
+def min_cohort(context: Context) -> int:
+    """The fewest patients of a hospital that the permit allows. Raises FederatedError outside a node's run."""
+    return _offer(context).min_cohort
 
 
 def smallest_cell(context: Context) -> int:
