@@ -29,7 +29,7 @@ def test_every_cell_of_a_hospital_is_empty_or_rests_on_the_smallest_cell(evaluat
 def test_a_hospital_with_too_few_patients_or_too_few_cases_adds_zeros(evaluate: Evaluate) -> None:
     large = [hospital(400, seed) for seed in range(2)]
     healthy = table_of(np.linspace(40, 80, 200), np.ones(200), np.zeros(200))
-    few = table_of(np.linspace(40, 80, 200), np.ones(200), np.arange(200) < 9)
+    few = table_of(np.linspace(40, 80, 200), np.ones(200), np.arange(200) < 7)
     for small in (hospital(30), healthy, few):
         counts = evaluate([*large, small], study(), min_cohort=25)["counts"]
         assert counts.sum() == 800, "those of the two large ones"
@@ -101,7 +101,7 @@ def test_values_are_summed_as_moments_of_groups(evaluate: Evaluate) -> None:
 
 
 def test_predictions_that_are_no_numbers_stop_the_round(evaluate: Evaluate) -> None:
-    with pytest.raises(FederatedError, match="failed"):
+    with pytest.raises(FederatedError, match="finite numbers"):
         evaluate([hospital(100)], study(), {"coefficients": np.array([np.inf, -np.inf, 0.0])})
 
 
