@@ -239,7 +239,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """Train under a permit, on a DataFrame, or on tables that are here.
 
         - a permit: the rounds that it has left, or until nothing changes; with ``holdout`` the last is kept for the
-          evaluation. ``choices`` are those of ``permit.train``.
+          evaluation, which is in ``performance_``. ``choices`` are those of ``permit.train``.
         - a DataFrame with ``y``, or with the outcome among its columns: the same code here. ``rounds=`` at most.
         - a table of the dictionary, such as a twin's, or a list of them, one a hospital.
         """
@@ -260,6 +260,8 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         self._take(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
         self.result_ = result
         self.permit_ = permit
+        if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
+            permit.evaluate(self)
         return self
 
     def _fit_tables(
@@ -342,6 +344,11 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if names and array.shape[1] != len(names):
             raise LabError(f"there are {array.shape[1]} columns and {len(names)} features: {', '.join(names)}")
         return pd.DataFrame(array, columns=names or [f"x{k}" for k in range(array.shape[1])])
+
+    @property
+    def fitted_arrays(self) -> Arrays:
+        """The model. Raises NotFittedError where there is none."""
+        return self._arrays
 
     @property
     def _arrays(self) -> Arrays:
