@@ -14,6 +14,7 @@ NAMES = (
     "query",
     "accounting",
     "private_training",
+    "models",
     "secagg",
     "executor",
     "zk",

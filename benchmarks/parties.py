@@ -15,7 +15,7 @@ from eth_account import Account
 from belmont.ehr.coded import CodedTable
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.synthetic import coded_tables, generate_population
-from belmont.federated.hashes import code_hash, config_hash
+from belmont.federated.hashes import RunConfig, code_hash, config_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.glm import glm_config
 from belmont.federated.node.node import HospitalNode
@@ -75,8 +75,15 @@ class Parties:
 
 
 @contextmanager
-def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool) -> Iterator[Parties]:
-    """Found a consortium, register the tables, issue a permit, start the nodes."""
+def parties(
+    tables: list[CodedTable],
+    rounds: int,
+    queries: int,
+    on_chain: bool,
+    bundle: bytes | None = None,
+    config: RunConfig | None = None,
+) -> Iterator[Parties]:
+    """Found a consortium, register the tables, issue a permit, start the nodes; of the logistic study unless named."""
     researcher, *others = [Account.create() for _ in range(3 + len(tables))]
     board, hospitals = others[:2], others[2:]
     keys = [X25519PrivateKey.generate() for _ in hospitals]
@@ -100,7 +107,8 @@ def parties(tables: list[CodedTable], rounds: int, queries: int, on_chain: bool)
             registry = SimulatedRegistry.found("benchmark", founders)
             now = registry.clock
         datasets = tuple(_register(registry.as_(a), t, now, folder) for a, t in zip(hospitals, tables, strict=True))
-        bundle, config = shipped_bundle("glm"), glm_config(features(), "cvd_event", missing_indicators())
+        bundle = shipped_bundle("glm") if bundle is None else bundle
+        config = dict(glm_config(features(), "cvd_event", missing_indicators()) if config is None else config)
         terms = _terms(bundle, config, datasets, rounds, queries)
         user = registry.as_(researcher)
         study = user.propose(terms)

@@ -27,7 +27,7 @@ class TrainingResult:
         self.rounds = rounds
         self.updates: Sequence[Update] = ()
         """What the newest round was combined from: one, the sums over the hospitals, where they are secure."""
-        self._yardstick = yardstick
+        self._yardstick = yardstick if model.evaluates == "risk" else None  # AUC is of a risk
 
     @property
     def coefficients(self) -> "pd.Series[float]":
@@ -114,7 +114,9 @@ class TrainingResult:
     @property
     def _known(self) -> Yardstick:
         if self._yardstick is None:
-            raise NotYet("these records are real: evaluate the model with a query under the permit instead")
+            raise NotYet(
+                "there is nothing to compare with: these records are real, or the model's predictions are no risks"
+            )
         return self._yardstick
 
     @property

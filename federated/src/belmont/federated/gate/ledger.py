@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS masked (
     kind TEXT NOT NULL,
     PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS preparations (permit_id INTEGER PRIMARY KEY, hash BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mask_keys (
     permit_id INTEGER NOT NULL, n INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
@@ -211,6 +212,12 @@ class Ledger:
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO roots VALUES (?,?)", (permit_id, secrets.token_bytes(32)))
         return bytes(self._rows("SELECT root FROM roots WHERE permit_id=?", permit_id)[0][0])
+
+    def preparation(self, permit_id: PermitId, hashed: bytes) -> bytes:
+        """What a permit's first round prepared the rows by: this hash, if no round came before."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO preparations VALUES (?,?)", (permit_id, hashed))
+        return bytes(self._rows("SELECT hash FROM preparations WHERE permit_id=?", permit_id)[0][0])
 
     def keep_transcript(
         self, permit_id: PermitId, n: int, transcript: bytes, keys: Sequence[bytes], kind: str = "train"

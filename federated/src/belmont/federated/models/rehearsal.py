@@ -24,7 +24,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.layout import refuse_other_rows
 from belmont.federated.executor.compute import compute
 from belmont.federated.executor.protocol import Answer, Kind, Task, TooSmall
-from belmont.federated.gate.gate import TOO_FEW_ROWS
+from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS
 from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
 from belmont.federated.node.data import fractions_of
@@ -135,7 +135,7 @@ class Rehearsal:
             return outcome
         where = f"table {k + 1} of {len(self._tables)}, {table.rows} rows"
         if isinstance(outcome, TooSmall):
-            raise FederatedError(f"{where}: {TOO_FEW_ROWS.format(self._min_cohort)}")
+            raise FederatedError(f"{where}: {TOO_FEW_ROWS.format(self._min_cohort)}. {TOO_FEW_REMEDY}")
         if isinstance(outcome.error, FederatedError):
             raise FederatedError(f"{where}: {outcome.error}") from outcome.error
         what = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else outcome.place

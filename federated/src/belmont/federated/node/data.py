@@ -114,7 +114,7 @@ def training_data(
     ``keep`` are the fractions of patients that are taken. Raises FederatedError outside a node's run, for a column that
     does not exist, and for too few rows (see above).
     """
-    offer = _offer(context)
+    offer = offer_of(context)
     made = _training_data(offer, features, outcome, missing_indicators, keep, required, references)
     return _taken(offer, made)
 
@@ -123,7 +123,7 @@ def coded_data(
     context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
 ) -> CodedData:
     """The codes of the rows whose outcome is known, under the same rules. Raises as `training_data` does."""
-    offer = _offer(context)
+    offer = offer_of(context)
     return _taken(offer, _coded_data(offer, features, outcome, keep))
 
 
@@ -140,20 +140,20 @@ def rows_to_score(
 
     Raises FederatedError outside a node's run, and for a column that does not exist.
     """
-    offer = _offer(context)
+    offer = offer_of(context)
     given = None if references is None else np.array(references, np.float64)
     return design(offer.table, features, outcome, missing_indicators, 1, references=given, rows=offer.rows(keep))
 
 
 def codes_to_score(context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float]) -> CodedData:
     """The codes of the same rows. Raises as `rows_to_score` does."""
-    offer = _offer(context)
+    offer = offer_of(context)
     return coded(offer.table, features, outcome, offer.rows(keep))
 
 
 def group_column(context: Context, column: str, outcome: str, *, keep: tuple[float, float]) -> GroupColumn:
     """One column of the same rows. Raises as `rows_to_score` does."""
-    table, rows = _offer(context).table, _offer(context).rows(keep)
+    table, rows = offer_of(context).table, offer_of(context).rows(keep)
     refuse_unknown(table, (column, outcome))
     used = usable(table, outcome, (), rows)
     return GroupColumn(
@@ -167,12 +167,12 @@ def group_column(context: Context, column: str, outcome: str, *, keep: tuple[flo
 
 def min_cohort(context: Context) -> int:
     """The fewest patients of a hospital that the permit allows. Raises FederatedError outside a node's run."""
-    return _offer(context).min_cohort
+    return offer_of(context).min_cohort
 
 
 def smallest_cell(context: Context) -> int:
     """The fewest rows that a sum of this run may rest on. Raises FederatedError outside a node's run."""
-    return _offer(context).smallest_cell
+    return offer_of(context).smallest_cell
 
 
 @contextmanager
@@ -205,7 +205,8 @@ def fractions_of(pseudonyms: NDArray[np.uint64], secret: bytes) -> NDArray[np.fl
     return (images >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _offer(context: Context) -> Offer:
+def offer_of(context: Context) -> Offer:
+    """What is on offer to this run, for further rules of the node's. Raises FederatedError outside one."""
     offer = _offers.get(str(context.node_config.get(NODE_CONFIG_KEY, "")))
     if offer is None:
         raise FederatedError("no data are offered to this run: only a hospital's node can offer them")

@@ -8,6 +8,9 @@
 4. What the code answers is read strictly, given noise where the approved configuration asks for it (`noise`), masked
    where it asks for a secure sum (`secure`), hashed, and released by the gate.
 
+5. All rounds of a permit, and of those that take its place, prepare the rows by the same references, or all by none
+   (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value.
+
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
 long it takes.
@@ -27,12 +30,13 @@ from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.evaluation.layout import refuse_other_rows
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
-from belmont.federated.gate.gate import TOO_FEW_ROWS, Asked, Gate, request_hash
+from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
-from belmont.federated.hashes import code_hash, config_hash, model_hash, update_hash
+from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.data import fractions_of
+from belmont.federated.node.design import REFERENCES
 from belmont.federated.node.noise import Noisy, check_rows, read_noise
 from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.secure import SecureRounds
@@ -107,6 +111,7 @@ class RoundServer:
         admission, opened, table = self.versions.admit(self.gate, which, charged, message.metadata.message_id)
         if plan is not None:
             check_rows(plan, opened.version.rows)
+        self._refuse_other_references(admission.permit, asked.arrays)
         answer, hashed = self._compute(bundle, asked, table, admission.permit, kind, noisy=plan is not None)
         if secure is not None and joined is not None:
             noisy = None if plan is None else Noisy(plan, secure, table.rows)
@@ -115,6 +120,14 @@ class RoundServer:
             reply = RecordDict({"arrays": write_arrays(answer.arrays), "metrics": MetricRecord(dict(answer.metrics))})
         self.gate.release(admission, hashed, pack_records(reply))
         return reply
+
+    def _refuse_other_references(self, permit: Permit, arrays: Arrays) -> None:
+        """Rule 5. Raises Refusal; only a round that was admitted says what the first one was."""
+        given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
+        hashed = model_hash(given)
+        if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
+            detail = "the model comes with other references than the permit's first round: apply anew to change them"
+            raise Refusal(Reason.MODEL_MISMATCH, detail)
 
     @staticmethod
     def _plan(noise: PrivacySettings | None, secure: SecureSum | None) -> ReleasePlan | None:
@@ -162,4 +175,4 @@ class RoundServer:
         if isinstance(outcome, Stopped):
             _log.error("%s: the study's code was stopped: %s", which, outcome.limit)
             raise AppStopped
-        raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort))
+        raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort), TOO_FEW_REMEDY)
