@@ -327,9 +327,10 @@ AREA_WRITES = {
     },
     "consents": {"publish_batch", "enrol", "grant", "revoke"},
     "identities": {"change_owner", "add_delegate", "revoke_delegate"},
+    "releases": {"release", "object", "vote_confirm", "tally_confirm", "settle", "withdraw"},
 }  # fmt: skip
 """What the areas of a registry write; what the model has nothing of (code, signatures for a chain) is left out."""
-AREAS = {"rules", "consents", "identities", "relay", "credits"}
+AREAS = {"rules", "consents", "identities", "relay", "credits", "releases"}
 PUBLIC = {each for each in vars(ChainRegistry) if not each.startswith("_")}
 WRITES = {each for each in PUBLIC if hasattr(Registry, each)} - {"as_", "address", "signer", *AREAS}
 
@@ -360,9 +361,12 @@ class Both:
             return Area(found, getattr(self.model, name), AREA_WRITES[name], self._write)
         return self._write(name, self.chain, self.model) if name in WRITES else found
 
+    def agree_on_the_time(self) -> None:
+        self.model.clock.advance(self._evm.now - self.model.clock(), heartbeat=False)
+
     def _write(self, name: str, *registries: Any) -> Callable[..., Any]:
         def written(*args: Any) -> Any:
-            self.model.clock.advance(self._evm.now - self.model.clock(), heartbeat=False)
+            self.agree_on_the_time()
             outcomes: list[tuple[Any, RegistryRefused | None]] = []
             for registry in registries:
                 try:
@@ -402,6 +406,7 @@ def records(registry: Any) -> dict[str, Any]:
     found["credits"] = [registry.credits.balance(each.address) for each in registry.members()]
     found["pools"] = [registry.credits.pool(each.id) for each in registry.datasets()]
     found["statement"] = [replace(each, block=0) for each in registry.credits.entries()]
+    found["releases"] = registry.releases.every()
     events = registry.audit_events()
     founder = next(each.actor for each in events if each.name == "ConsortiumFounded")
     found["events"] = [
@@ -417,6 +422,7 @@ def paired(consortium: Consortium, both: Callable[[Consortium], Both]) -> Iterat
     """The consortium, with the reference model beside the contracts; in the end the same stands on both."""
     pair = consortium.registry = both(consortium)
     yield consortium
+    pair.agree_on_the_time()
     assert records(pair.chain) == records(pair.model)
 
 

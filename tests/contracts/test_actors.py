@@ -189,14 +189,23 @@ def test_after_a_change_of_owner_the_old_key_and_its_delegates_do_nothing_and_th
 
 @pytest.fixture
 def stage(paired):
-    """A permit with two rounds and a query that are opened, one round answered, and a study that is voted on."""
+    """A permit with two rounds and a query that are opened, one round answered, and a study that is voted on.
+
+    And under another permit a model that is announced for release, to which a holder objected.
+    """
     datasets = paired.datasets(proven=True)
     permit = paired.permit(datasets, min_hospitals=1)
     for n in (1, 2):
         paired.round(permit, n)
     paired.record(permit, datasets[0], n=2)
     paired.registry.as_(paired.data_user).open_query(permit, 1, HASH, datasets)
-    return SimpleNamespace(consortium=paired, datasets=datasets, permit=permit, study=paired.study(datasets))
+    released = paired.permit(datasets, min_hospitals=1)
+    paired.round(released)
+    paired.record(released, datasets[1], by=paired.other_holder)
+    paired.registry.as_(paired.data_user).releases.release(released, HASH, 1, HASH, HASH)
+    paired.registry.as_(paired.holder).releases.object(released, HASH)
+    study = paired.study(datasets)
+    return SimpleNamespace(consortium=paired, datasets=datasets, permit=permit, released=released, study=study)
 
 
 def claim(stage):
@@ -246,6 +255,10 @@ CALLS = {
         s.permit, UseKind.ROUND, 1, s.datasets[0], HASH, MicroRho(1), 1, root(s)
     ),
     ("Totals", "publish"): lambda r, s: r.publish_total(claim(s)),
+    ("Releases", "release"): lambda r, s: r.releases.release(s.permit, HASH, 2, HASH, HASH),
+    ("Releases", "object"): lambda r, s: r.releases.object(s.released, HASH),
+    ("Releases", "voteConfirm"): lambda r, s: r.releases.vote_confirm(s.released, HASH),
+    ("Releases", "withdraw"): lambda r, s: r.releases.withdraw(s.released, HASH),
     ("Rules", "proposeRule"): lambda r, s: r.rules.propose_rule(Rule.LAY_VOTES, 1),
     ("Rules", "proposeRedemption"): lambda r, s: r.rules.propose_redemption(Address(MACHINE.address), 1, "Note"),
     ("Rules", "support"): lambda r, s: r.rules.support(1),
@@ -261,6 +274,8 @@ def who(stage, write):
     """Who can do it, if anybody; of what nobody can do now, somebody."""
     name, function = write
     its = stage.consortium
+    if name == "Releases":
+        return its.data_user if function in ("release", "withdraw") else its.board[0]
     if name in ("Uses", "Totals") or function in ("propose", "proposeAmendment", "cancel"):
         return its.holder if function == "recordUse" else its.data_user
     return its.holder if name in ("Datasets", "Consents") or function in ("accept", "withdraw") else its.board[0]
@@ -309,6 +324,7 @@ def test_through_the_registry_a_new_key_acts_as_the_old_identity(stage, write):
         ("Consents", "revoke"): "NOT_ENROLLED",
         ("Permits", "voteLift"): "PERMIT_NOT_FROZEN",
         ("Totals", "publish"): "QUERY_MISMATCH",
+        ("Releases", "voteConfirm"): "OBJECTIONS_OPEN",
     }
     before = len(registry.audit_events())
     assert outcome(stage, write, registry.as_(NEW, identity)) == refused.get(write, "")

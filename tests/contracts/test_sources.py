@@ -79,7 +79,7 @@ def test_bounds_are_those_of_python(name, which):
 def test_the_bounds_of_rules_are_those_of_the_reference_model():
     day = 24 * 3600
     for place, which in enumerate(("LEAST", "DEFAULTS", "MOST")):
-        (numbers,) = re.findall(rf"^{which}: constant\(uint64\[9\]\) = (\[.*\])$", source("Rules"), re.MULTILINE)
+        (numbers,) = re.findall(rf"^{which}: constant\(uint64\[10\]\) = (\[.*\])$", source("Rules"), re.MULTILINE)
         assert eval(numbers, {"DAY": day}) == [BOUNDS_OF_RULES[rule][place] for rule in Rule]  # noqa: S307
     assert BOUNDS_OF_RULES[Rule.FREEZE_SECONDS][2] == limits.FREEZE_MAX_SECONDS
 
@@ -109,6 +109,7 @@ def test_the_least_usable_status_is_that_of_decide():
         ("Consents", "state"),
         ("Consents", "statement"),
         ("Credits", "balanceOf"),
+        ("Releases", "record"),
     ],
 )
 def test_no_record_takes_more_than_a_kilobyte(name, function):

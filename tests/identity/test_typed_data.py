@@ -90,6 +90,10 @@ TABLE = {
     "ConsentGrant": "bytes32 dataset,uint64 purposes,uint64 categories,address[] recipients,uint64 validFrom,"
     "uint64 validUntil,uint64 sequence",
     "ConsentRevocation": "bytes32 dataset,uint64 sequence",
+    "Release": "uint64 permit,bytes32 modelHash,uint64 evaluatedRound,bytes32 cardHash,bytes32 evidenceHash",
+    "Objection": "uint64 permit,bytes32 modelHash,bytes32 reasonHash",
+    "Confirmation": "uint64 permit,bytes32 modelHash,uint64 objections",
+    "ReleaseWithdrawal": "uint64 permit,bytes32 modelHash",
 }
 
 

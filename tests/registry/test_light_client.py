@@ -153,6 +153,34 @@ def test_another_checkpoint_and_a_changed_file_are_refused(
         main(["light", "verify", str(bundle)])
 
 
+def test_how_the_release_of_a_model_stands_is_proved(
+    on_chain: Any, permit: PermitId, chain_process: Any, members: str, tmp_path: Path, capsys: Any
+) -> None:
+    """What was announced, who objected, and what the contract kept; a model that was not announced is not there."""
+    registry = on_chain.registry
+    ids = tuple(registry.permit(permit).covered)
+    other = on_chain.permit(ids, min_hospitals=1)
+    registry.as_(on_chain.data_user).open_round(other, 1, HASH, ids)
+    holder = registry.as_(on_chain.holders[0])
+    holder.record_use(other, UseKind.ROUND, 1, ids[0], HASH, MicroRho(1), 1, holder.consents.root(ids[0]))
+    registry.as_(on_chain.data_user).releases.release(other, HASH, 1, KNOWN, HASH)
+    registry.as_(on_chain.board[0]).releases.object(other, HASH, "too early")
+    path = tmp_path / "now.checkpoint"
+    connected = ["--url", chain_process.url, "--members", members]
+    assert main(["light", "checkpoint", *connected, "--out", str(path)]) == 0
+    bundle = fetched(chain_process.url, path, "--release", str(other), "0x" + HASH.hex())
+    status, answer = verified(capsys, bundle, "--checkpoint", str(path))
+    announced, objected, kept, of_permit = answer["claims"]
+    assert status == 0 and "ModelReleased" in announced["what"] and "ReleaseObjected" in objected["what"]
+    assert announced["fields"]["card_hash"] == kept["fields"]["cardHash"] == "0x" + KNOWN.hex()
+    assert objected["fields"]["actor"] == on_chain.board[0].address
+    assert (kept["fields"]["releasedAt"], kept["fields"]["withdrawnAt"]) == ("0", "0")
+    assert of_permit["fields"]["revoked"] == "False"
+    text = bundle.read_text()
+    bundle.write_text(text.replace('"log":0', '"log":1', 1))
+    assert verified(capsys, bundle, "--checkpoint", str(path))[0] == 1
+
+
 @pytest.fixture(scope="module")
 def patient(on_chain: Any, permit: PermitId) -> tuple[Any, DatasetId, ConsentTree]:
     """A patient with a key of its own, who granted and revoked; and one whom only the hospital knows."""
@@ -255,6 +283,9 @@ def test_what_is_not_there_is_said(permit: PermitId, chain_process: Any, checkpo
         ("--consent", "0x11"): "64 hexadecimal digits",
         ("--storage", "Permits._permits"): "name one",
         ("--storage", "Wallet.x"): "names no contract",
+        ("--release", "4000", "0x" + "11" * 32): "no ModelReleased",
+        ("--release", "one", "0x" + "11" * 32): "is no permit",
+        ("--release", "1", "0x11"): "64 hexadecimal digits",
     }.items():
         assert main([*fetch, *asked]) == 2
         assert said in capsys.readouterr().err

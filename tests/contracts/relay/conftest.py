@@ -14,6 +14,7 @@ from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree
 from belmont.registry.contract_set import contract
 from belmont.registry.rules.protocol import Rule
+from belmont.registry.types import UseKind
 
 REASON = reason_hash("because")
 KINDS = [kind.__name__ for kind in m.STATEMENTS]
@@ -87,6 +88,8 @@ def about(consortium: Any, kind: str, patient: Any) -> tuple[dict[str, Any], Any
         for member in board[:2]:
             registry.as_(member).rules.vote_pause(1)
         return {"pause": 1}, board[0], "Rules.ResumeSupported"
+    if kind in ("Release", "Objection", "Confirmation", "ReleaseWithdrawal"):
+        return about_a_release(consortium, kind)
     dataset = consortium.dataset(versions=0)
     scope = Scope(1 << 37, 7, consortium.evm.now, consortium.evm.now + 3600)
     key = account_key(patient.address)
@@ -102,6 +105,34 @@ def about(consortium: Any, kind: str, patient: Any) -> tuple[dict[str, Any], Any
         patient,
         "Consents.ConsentGranted",
     )
+
+
+def about_a_release(consortium: Any, kind: str) -> tuple[dict[str, Any], Any, str]:
+    """Of a model that two hospitals evaluated."""
+    registry, user, board = consortium.registry, consortium.data_user, consortium.board
+    datasets = consortium.datasets(proven=True)
+    permit = consortium.permit(datasets)
+    consortium.round(permit)
+    for id_, holder in zip(datasets, (consortium.holder, consortium.other_holder), strict=True):
+        consortium.record(permit, id_, by=holder)
+    model = registry.opened(permit, UseKind.ROUND, 1).subject_hash
+    hashes = {"card_hash": b"\x22" * 32, "evidence_hash": b"\x44" * 32}
+    if kind == "Release":
+        return (
+            {"permit": permit, "model_hash": model, "evaluated_round": 1, **hashes},
+            user,
+            "Releases.ModelReleased",
+        )
+    registry.as_(user).releases.release(permit, model, 1, *hashes.values())
+    if kind == "Objection":
+        fields = {"permit": permit, "model_hash": model, "reason_hash": REASON}
+        return fields, board[0], "Releases.ReleaseObjected"
+    if kind == "ReleaseWithdrawal":
+        return {"permit": permit, "model_hash": model}, user, "Releases.ReleaseWithdrawn"
+    registry.as_(board[1]).releases.object(permit, model)
+    consortium.evm.now = registry.releases.find(permit, model).objections_until
+    fields = {"permit": permit, "model_hash": model, "objections": 1}
+    return fields, board[0], "Releases.ConfirmationSupported"
 
 
 @pytest.fixture(params=KINDS)

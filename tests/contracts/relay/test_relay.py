@@ -250,6 +250,17 @@ def test_a_vote_to_lift_a_freeze_lifts_no_later_one(act, refused):
     act.submit(act.signed(freeze=2))
 
 
+# --- a vote to release a model in spite of objections says how many ---
+
+
+@pytest.mark.parametrize("act", ["Confirmation"], indirect=True)
+def test_a_vote_to_release_a_model_is_about_the_objections_that_its_voter_knew(act, refused):
+    for objections in (0, 2, 2**64 - 1):
+        with refused("OBJECTIONS_CHANGED"):
+            act.submit(act.signed(objections=objections))
+    act.submit(act.signed())
+
+
 # --- cancelling ---
 
 

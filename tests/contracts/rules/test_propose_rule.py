@@ -16,6 +16,7 @@ BOUNDS = {
     Rule.FREEZE_SECONDS: (DAY, 7 * DAY, 7 * DAY),
     Rule.PAUSE_SECONDS: (DAY, 30 * DAY, 90 * DAY),
     Rule.PATIENTS_PERCENT: (0, 30, 100),
+    Rule.OBJECTION_SECONDS: (DAY, 7 * DAY, 60 * DAY),
 }
 """Least, default and most, as in docs/registry.md."""
 
@@ -46,7 +47,7 @@ def test_every_setting_within_bounds_can_be_enacted(chamber, rule, most):
     assert [each for each in Rule if chamber.rules().setting(each) != BOUNDS[each][1]] in ([], [rule])
 
 
-@pytest.mark.parametrize("number", [9, 2**64 - 1])
+@pytest.mark.parametrize("number", [10, 2**64 - 1])
 def test_a_rule_that_does_not_exist_is_refused(chamber, refused, number):
     with refused("RULE_UNKNOWN"):
         chamber.rules(chamber.consortium.auditor).propose_rule(number, 50)

@@ -1,4 +1,4 @@
-"""What each of the nine numbers changes, once it is another."""
+"""What each of the ten numbers changes, once it is another."""
 
 import pytest
 

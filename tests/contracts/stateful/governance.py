@@ -39,6 +39,7 @@ SETTINGS = {
     Rule.FREEZE_SECONDS: [DAY, WEEK],
     Rule.PAUSE_SECONDS: [DAY, 30 * DAY],
     Rule.PATIENTS_PERCENT: [0, 30, 33, 100],
+    Rule.OBJECTION_SECONDS: [DAY, WEEK],
 }
 OUT_OF_BOUNDS = [0, 1, 49, 100, 101, 90 * DAY + 1, 2**64 - 1]
 
@@ -132,7 +133,7 @@ class Governance(Machine):
         number = chance.choice(list(Rule))
         setting = mostly(chance, SETTINGS[number], OUT_OF_BOUNDS)
         by = mostly(chance, range(7), ANYONE)
-        self.follow(chance, self.both(by, "rules.propose_rule", mostly(chance, [number], [9, 2**64 - 1]), setting))
+        self.follow(chance, self.both(by, "rules.propose_rule", mostly(chance, [number], [10, 2**64 - 1]), setting))
 
     @operation()
     def propose_redemption(self, chance: Random) -> None:

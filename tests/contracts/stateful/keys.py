@@ -13,6 +13,7 @@ ROUTINE = {
 ANYBODYS = {
     "tally_proposal", "tally", "issue", "tally_lift", "tally_revoke", "register_tables", "prove_version",
     "rules.tally", "rules.enact", "rules.tally_pause", "rules.tally_resume", "consents.enrol",
+    "releases.tally_confirm", "releases.settle",
 }  # fmt: skip
 """Writes that act for nobody."""
 

@@ -1,7 +1,8 @@
 """What every random operation runs on: the contracts, the reference model beside them, and the story they tell.
 
 Each write goes to both, which have to give the same result or the same refusal. Then the story goes on by the new
-events, and every invariant is held against them (``votes``, ``permits``, ``uses``, ``keys``: each lists its own).
+events, and every invariant is held against them (``votes``, ``permits``, ``uses``, ``releases``, ``keys``: each lists
+its own).
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from tests.contracts.conftest import model_of, records
 from tests.contracts.stateful.keys import Keys
-from tests.contracts.stateful.uses import Story
+from tests.contracts.stateful.story import Story
 
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.consents.tree import ConsentTree

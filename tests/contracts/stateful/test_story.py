@@ -17,7 +17,7 @@ from tests.contracts.stateful.machine import (
     YEAR,
     Machine,
 )
-from tests.contracts.stateful.uses import Story
+from tests.contracts.stateful.story import Story
 from tests.contracts.stateful.work import Work
 
 from belmont.registry.consents.statements import account_key
@@ -49,6 +49,20 @@ def tell(its: Machine) -> None:
     its.vote_and_issue(StudyId(2))
     its.open(DATA_USER, UseKind.ROUND, 2, 3, HASHES[3], tuple(its.datasets))
     use(its, 2, UseKind.ROUND, 3)
+    release(its)
+
+
+def release(its):
+    """One model that the board releases in spite of an objection, and one that is settled and withdrawn."""
+    first, second = (PermitId(1), HASHES[3]), (PermitId(2), HASHES[3])
+    for (permit, model), n in ((first, 2), (second, 3)):
+        its.both(DATA_USER, "releases.release", permit, model, n, HASHES[1], HASHES[2])
+    its.both(HOLDERS[0], "releases.object", *first, "why")
+    its.pass_time(WEEK)
+    for by in BOARD[:2]:
+        its.both(by, "releases.vote_confirm", *first)
+    its.both(AUDITOR, "releases.settle", *second)
+    its.both(DATA_USER, "releases.withdraw", *second)
 
 
 def use(its, permit, kind, n):
@@ -169,6 +183,27 @@ FORGERIES = {
     "a freeze is lifted by one": lambda its: its.drop("LiftSupported"),
     "a freeze is longer than allowed": lambda its: its.change("PermitFrozen", until=2**63),
     "a permit is superseded by a study that amends another": lambda its: its.change("StudyProposed", -1, amends=0),
+    "a model is announced twice": lambda its: its.twice("ModelReleased"),
+    "a model is announced by a stranger": lambda its: its.by("ModelReleased", "nobody"),
+    "a model is announced that no round was opened with": lambda its: its.change("ModelReleased", model_hash=HASHES[1]),
+    "a model is announced of another round": lambda its: its.change("ModelReleased", evaluated_round=3),
+    "a model is announced under the next permit": lambda its: its.change("ModelReleased", permit=2),
+    "a model is announced with no evidence": lambda its: its.change("ModelReleased", evidence_hash=HASHES[0]),
+    "a model is open to objection for a day": lambda its: its.change("ModelReleased", objections_until=DAY),
+    "a model is objected to by a stranger": lambda its: its.by("ReleaseObjected", "nobody"),
+    "one objects twice": lambda its: its.twice("ReleaseObjected"),
+    "one objects to what is final": lambda its: its.copy_to_the_end("ReleaseObjected"),
+    "a model is released by one": lambda its: its.drop("ConfirmationSupported"),
+    "a model is released by a stranger": lambda its: its.by("ConfirmationSupported", "nobody"),
+    "a model is released by one who votes twice": lambda its: its.twice("ConfirmationSupported"),
+    "a model is released before all have objected": lambda its: its.when("ReleaseConfirmed", -1),
+    "the board releases what nothing stands against": lambda its: its.drop("ReleaseObjected"),
+    "a model is settled too early": lambda its: its.when("ReleaseSettled", -1),
+    "a model is settled twice": lambda its: its.twice("ReleaseSettled"),
+    "another model is settled than was announced": lambda its: its.change("ReleaseSettled", model_hash=HASHES[1]),
+    "a model is settled in spite of an objection": lambda its: its.change("ReleaseObjected", permit=2),
+    "a release is withdrawn by a stranger": lambda its: its.by("ReleaseWithdrawn", "nobody"),
+    "a release is withdrawn twice": lambda its: its.twice("ReleaseWithdrawn"),
     "code is switched with no vote": lambda its: its.events.append(replace(its.events[-1], name="CodeSwitched")),
 }
 ONE_OF_TWO = bytes(32)

@@ -17,12 +17,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from tests.contracts.stateful import permits as permits_of
-from tests.contracts.stateful import votes as votes_of
 from tests.contracts.stateful.permits import Permits
 from tests.contracts.stateful.votes import PATIENTS
 
-from belmont.registry.hashes import participants_hash
 from belmont.registry.types import ZERO_HASH, AuditEvent, DatasetId, Role, UseKind
 
 KIND = {"RoundOpened": UseKind.ROUND, "QueryOpened": UseKind.QUERY}
@@ -38,6 +35,8 @@ class Uses:
         self.count: Counter[tuple[Line, UseKind]] = Counter()
         self.opened: dict[Key, tuple[DatasetId, ...]] = {}
         """By permit, kind and number."""
+        self.models: dict[Key, bytes] = {}
+        """What rounds were opened with."""
         self.recorded: set[tuple[int, UseKind, int, DatasetId]] = set()
         self.closed: set[Key] = set()
         self.spent: Counter[tuple[Line, DatasetId]] = Counter()
@@ -62,6 +61,8 @@ class Uses:
         assert len(set(named)) == len(named) >= terms.min_hospitals and set(named) <= set(covered)  # 2
         assert kind is UseKind.ROUND or list(named) == covered, "a query is over all datasets that are covered"
         self.opened[number, kind, n] = named
+        if kind is UseKind.ROUND:
+            self.models[number, kind, n] = event.details["model_hash"]
 
     def closes(self, event: AuditEvent) -> None:
         number, n = event.details["permit"], event.details["n"]
@@ -128,32 +129,3 @@ FOLLOWED: dict[str, Callable[[Any, AuditEvent], None]] = {
     "UseRecorded": Uses.records,
     "Redeemed": Uses.redeems,
 }
-
-
-class Story:
-    """A consortium's events in their order; each is held against all before it."""
-
-    def __init__(self, terms_of: Callable[[int], Any]) -> None:
-        self.participants: dict[bytes, tuple[DatasetId, ...]] = {}
-        self.votes = votes_of.Votes()
-        self.permits = Permits(self.votes, terms_of)
-        self.uses = Uses(self.permits, self.participants)
-
-    def name(self, participants: tuple[DatasetId, ...]) -> None:
-        """Say before an opening who is named in it: its event holds only a hash."""
-        self.participants[participants_hash(participants)] = participants
-
-    def end(self) -> None:
-        """Nothing is left that had to follow."""
-        assert not self.uses.credited and not self.votes.to_redeem
-
-    def tell(self, event: AuditEvent) -> None:
-        follows_credit, follows_enactment = bool(self.uses.credited), bool(self.votes.to_redeem)
-        assert not follows_credit or event.name == "UseRecorded", "credited with no use"
-        assert not follows_enactment or event.name == "Redeemed", "enacted with no redemption"
-        if event.name in votes_of.FOLLOWED:
-            votes_of.FOLLOWED[event.name](self.votes, event)
-        elif event.name in permits_of.FOLLOWED:
-            permits_of.FOLLOWED[event.name](self.permits, event)
-        elif event.name in FOLLOWED:
-            FOLLOWED[event.name](self.uses, event)

@@ -17,8 +17,8 @@ from belmont.registry.types import Address, AuditEvent, Role
 
 DAY = 24 * 3600
 ENACTMENT_SECONDS = 30 * DAY
-DEFAULTS = [50, 50, 2, 0, 30 * DAY, 7 * DAY, 7 * DAY, 30 * DAY, 30]
-QUORUM, MAJORITY, BOARD_MIN, LAY_VOTES, OPEN, DELAY, FREEZE, PAUSE, PATIENTS = range(9)
+DEFAULTS = [50, 50, 2, 0, 30 * DAY, 7 * DAY, 7 * DAY, 30 * DAY, 30, 7 * DAY]
+QUORUM, MAJORITY, BOARD_MIN, LAY_VOTES, OPEN, DELAY, FREEZE, PAUSE, PATIENTS, OBJECTIONS = range(10)
 
 
 class Proposals:

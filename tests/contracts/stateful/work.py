@@ -202,7 +202,8 @@ class Work(Data):
         found = self.model.permit(permit)
         if found is not None:
             in_order = found.covered if chance.random() < 0.9 else found.covered[::-1]
-            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, HASHES[3], in_order)
+            subject = chance.randbytes(32) if kind is UseKind.ROUND else HASHES[3]
+            self.open(DATA_USER, kind, permit, self.opened(permit, kind) + 1, subject, in_order)
         n = max(self.opened(permit, kind), 1)
         self.record(chance, permit, kind, n)
         if kind is UseKind.ROUND and chance.random() < 0.5:

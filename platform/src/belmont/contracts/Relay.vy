@@ -10,7 +10,8 @@
      the owner of the actor's identity at that time, never a delegate.
   2. It counts once, up to its last second. Its number is any that this actor has not used: who signs with no network
      cannot know the last one. Who speaks for the actor can use a number up without acting.
-  3. A message to lift a freeze names the freeze, and lifts no later one.
+  3. A message to lift a freeze names the freeze, and lifts no later one. A message to release a model in spite of
+     objections says how many there are, and is not about more.
   4. What is refused, here or by the contract that acts, uses up nothing.
   5. Nothing else is kept, and Relay acts on nothing but a signature: contracts take its word for the actor.
 """
@@ -22,6 +23,7 @@ import Permits
 import Members
 import Rules
 import Consents
+import Releases
 
 VOTE: constant(bytes32) = keccak256(
     "Vote(address actor,uint64 study,bool approve,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
@@ -56,6 +58,19 @@ CONSENT_REVOCATION: constant(bytes32) = keccak256(
     "ConsentRevocation(address actor,bytes32 dataset,uint64 sequence,uint256 nonce,uint64 deadline)"
 )
 
+RELEASE: constant(bytes32) = keccak256(
+    "Release(address actor,uint64 permit,bytes32 modelHash,uint64 evaluatedRound,bytes32 cardHash,bytes32 evidenceHash,uint256 nonce,uint64 deadline)"
+)
+OBJECTION: constant(bytes32) = keccak256(
+    "Objection(address actor,uint64 permit,bytes32 modelHash,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
+)
+CONFIRMATION: constant(bytes32) = keccak256(
+    "Confirmation(address actor,uint64 permit,bytes32 modelHash,uint64 objections,uint256 nonce,uint64 deadline)"
+)
+RELEASE_WITHDRAWAL: constant(bytes32) = keccak256(
+    "ReleaseWithdrawal(address actor,uint64 permit,bytes32 modelHash,uint256 nonce,uint64 deadline)"
+)
+
 
 event MessageRelayed:
     actor: indexed(address)
@@ -74,13 +89,20 @@ PERMITS: immutable(Permits.__interface__)
 MEMBERS: immutable(Members.__interface__)
 RULES: immutable(Rules.__interface__)
 CONSENTS: immutable(Consents.__interface__)
+RELEASES: immutable(Releases.__interface__)
 
 _used: HashMap[address, HashMap[uint256, bool]]
 
 
 @deploy
 def __init__(
-    identities: address, studies: address, permits: address, members: address, rules: address, consents: address
+    identities: address,
+    studies: address,
+    permits: address,
+    members: address,
+    rules: address,
+    consents: address,
+    releases: address,
 ):
     IDENTITIES = Identities.__interface__(identities)
     STUDIES = Studies.__interface__(studies)
@@ -88,6 +110,7 @@ def __init__(
     MEMBERS = Members.__interface__(members)
     RULES = Rules.__interface__(rules)
     CONSENTS = Consents.__interface__(consents)
+    RELEASES = Releases.__interface__(releases)
 
 
 @external
@@ -278,6 +301,70 @@ def revokeConsent(
     structHash: bytes32 = keccak256(abi_encode(CONSENT_REVOCATION, actor, dataset, sequence, nonce, deadline))
     self._spend(actor, structHash, nonce, deadline, signature)
     extcall CONSENTS.revoke(actor, dataset, sequence)
+
+
+@external
+def release(
+    actor: address,
+    permit: uint64,
+    modelHash: bytes32,
+    evaluatedRound: uint64,
+    cardHash: bytes32,
+    evidenceHash: bytes32,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(
+        abi_encode(RELEASE, actor, permit, modelHash, evaluatedRound, cardHash, evidenceHash, nonce, deadline)
+    )
+    self._spend(actor, structHash, nonce, deadline, signature)
+    extcall RELEASES.release(actor, permit, modelHash, evaluatedRound, cardHash, evidenceHash)
+
+
+@external
+def object(
+    actor: address,
+    permit: uint64,
+    modelHash: bytes32,
+    reasonHash: bytes32,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(abi_encode(OBJECTION, actor, permit, modelHash, reasonHash, nonce, deadline))
+    self._spend(actor, structHash, nonce, deadline, signature)
+    extcall RELEASES.object(actor, permit, modelHash, reasonHash)
+
+
+@external
+def voteConfirm(
+    actor: address,
+    permit: uint64,
+    modelHash: bytes32,
+    objections: uint64,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(abi_encode(CONFIRMATION, actor, permit, modelHash, objections, nonce, deadline))
+    self._spend(actor, structHash, nonce, deadline, signature)
+    assert objections == staticcall RELEASES.objectionCount(permit, modelHash), "OBJECTIONS_CHANGED"  # 3
+    extcall RELEASES.voteConfirm(actor, permit, modelHash)
+
+
+@external
+def withdrawRelease(
+    actor: address,
+    permit: uint64,
+    modelHash: bytes32,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(abi_encode(RELEASE_WITHDRAWAL, actor, permit, modelHash, nonce, deadline))
+    self._spend(actor, structHash, nonce, deadline, signature)
+    extcall RELEASES.withdraw(actor, permit, modelHash)
 
 
 @external

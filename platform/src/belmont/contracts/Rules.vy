@@ -41,11 +41,12 @@ DELAY_SECONDS: constant(uint64) = 5
 FREEZE_SECONDS: constant(uint64) = 6
 PAUSE_SECONDS: constant(uint64) = 7
 PATIENTS_PERCENT: constant(uint64) = 8
+OBJECTION_SECONDS: constant(uint64) = 9
 
 DAY: constant(uint64) = 24 * 3600
-DEFAULTS: constant(uint64[9]) = [50, 50, 2, 0, 30 * DAY, 7 * DAY, 7 * DAY, 30 * DAY, 30]
-LEAST: constant(uint64[9]) = [50, 50, 2, 0, DAY, DAY, DAY, DAY, 0]
-MOST: constant(uint64[9]) = [80, 80, 32, 8, 90 * DAY, 60 * DAY, 7 * DAY, 90 * DAY, 100]
+DEFAULTS: constant(uint64[10]) = [50, 50, 2, 0, 30 * DAY, 7 * DAY, 7 * DAY, 30 * DAY, 30, 7 * DAY]
+LEAST: constant(uint64[10]) = [50, 50, 2, 0, DAY, DAY, DAY, DAY, 0, DAY]
+MOST: constant(uint64[10]) = [80, 80, 32, 8, 90 * DAY, 60 * DAY, 7 * DAY, 90 * DAY, 100, 60 * DAY]
 ENACTMENT_SECONDS: constant(uint64) = 30 * DAY
 
 
@@ -426,7 +427,7 @@ def _checkBoard(actor: address):
 @internal
 @pure
 def _checkSetting(number: uint64, setting: uint64):
-    assert number < 9, "RULE_UNKNOWN"  # 1
+    assert number < 10, "RULE_UNKNOWN"  # 1
     assert setting >= LEAST[number] and setting <= MOST[number], "RULE_OUT_OF_BOUNDS"  # 1
 
 
@@ -496,15 +497,15 @@ def _now() -> uint64:
 @external
 @view
 def setting(number: uint64) -> uint64:
-    assert number < 9, "RULE_UNKNOWN"
+    assert number < 10, "RULE_UNKNOWN"
     return self._setting(number)
 
 
 @external
 @view
-def settings() -> DynArray[uint64, 9]:
-    found: DynArray[uint64, 9] = []
-    for number: uint64 in range(9):
+def settings() -> DynArray[uint64, 10]:
+    found: DynArray[uint64, 10] = []
+    for number: uint64 in range(10):
         found.append(self._setting(number))
     return found
 
@@ -555,6 +556,12 @@ def freezeMaxSeconds() -> uint64:
 @view
 def patientsPercent() -> uint64:
     return self._setting(PATIENTS_PERCENT)
+
+
+@external
+@view
+def objectionSeconds() -> uint64:
+    return self._setting(OBJECTION_SECONDS)
 
 
 @external

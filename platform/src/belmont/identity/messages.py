@@ -201,6 +201,65 @@ class ConsentRevocation(Statement):
         return f"Take back every consent for dataset 0x{self.dataset.hex()}."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Release(Statement):
+    """A data user's announcement that a model is to be released."""
+
+    FUNCTION: ClassVar = "release"
+    permit: Uint64
+    model_hash: Hash
+    evaluated_round: Uint64
+    """The round that was opened with this model."""
+    card_hash: Hash
+    evidence_hash: Hash
+    """Of what the output check found."""
+
+    def sentence(self) -> str:
+        return f"Announce model 0x{self.model_hash.hex()} of permit {self.permit} for release."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objection(Statement):
+    """Stands against the release of a model until the ethics board decides."""
+
+    FUNCTION: ClassVar = "object"
+    permit: Uint64
+    model_hash: Hash
+    reason_hash: Hash = NO_REASON
+
+    def sentence(self) -> str:
+        return f"Object to the release of model 0x{self.model_hash.hex()} of permit {self.permit}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation(Statement):
+    """A vote to release a model in spite of what stands against it."""
+
+    FUNCTION: ClassVar = "voteConfirm"
+    permit: Uint64
+    model_hash: Hash
+    objections: Uint64
+    """How many there are, so that it is not about one that came later."""
+
+    def sentence(self) -> str:
+        return (
+            f"Release model 0x{self.model_hash.hex()} of permit {self.permit} in spite of what stands against it: "
+            f"{self.objections} objection{'' if self.objections == 1 else 's'}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseWithdrawal(Statement):
+    """Takes a model's release back for good."""
+
+    FUNCTION: ClassVar = "withdrawRelease"
+    permit: Uint64
+    model_hash: Hash
+
+    def sentence(self) -> str:
+        return f"Withdraw the release of model 0x{self.model_hash.hex()} of permit {self.permit} for good."
+
+
 def short_bytes(text: str) -> bytes:
     """A short name as ERC-1056 writes it: ASCII, filled up with zero bytes to 32."""
     if not text.isascii() or not text.isprintable() or not 1 <= len(text) <= 32:
@@ -318,6 +377,10 @@ STATEMENTS: tuple[type[Statement], ...] = (
     Resume,
     ConsentGrant,
     ConsentRevocation,
+    Release,
+    Objection,
+    Confirmation,
+    ReleaseWithdrawal,
 )
 IDENTITY_CHANGES: tuple[type[IdentityChange], ...] = (
     ChangeOwner,

@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   belmont sign vote --study 3 --approve --reason-file why.txt --key board.json --relay 0x... --out vote.json
   belmont sign accept --study 3 --dataset 0x... --key hospital.json --relay 0x... --valid-for 2d --out accept.json
   belmont sign consent --dataset 0x... --purpose 37 --categories 7 --days 365 --key me.json ...
+  belmont sign object --permit 3 --model-hash 0x... --reason-file why.txt --key board.json --relay 0x... --out no.json
   belmont sign rotate --key old.json --new-key new.json --identities 0x... --out change.json
   belmont sign call --wallet 0x... --to 0x... --data 0x... --key person.json --out call.json
   belmont sign show vote.json                              what it says, and who signed
@@ -48,6 +49,10 @@ COMMANDS = {
     "resume": "Resume",
     "consent": "ConsentGrant",
     "revoke-consent": "ConsentRevocation",
+    "release": "Release",
+    "object": "Objection",
+    "confirm": "Confirmation",
+    "withdraw-release": "ReleaseWithdrawal",
     "rotate": "ChangeOwner",
     "delegate": "AddDelegate",
     "revoke-delegate": "RevokeDelegate",
@@ -103,6 +108,8 @@ def _add_fields(parser: argparse.ArgumentParser, kind: type[Message]) -> None:
                 parser.add_argument("--show-reason", action="store_true", help="put the text into the file as well")
             case "dataset":
                 parser.add_argument(option, type=_hash, required=True, metavar="0x...", help="the dataset's identifier")
+            case "model_hash" | "card_hash" | "evidence_hash":
+                parser.add_argument(option, type=_hash, required=True, metavar="0x...", help="32 bytes")
             case "duration" | "validity":
                 parser.add_argument("--for", dest=attribute, type=seconds, required=True, metavar="7d")
             case "delegate_type":

@@ -21,7 +21,7 @@ DUO_NAMES = {
 }  # fmt: skip
 """GA4GH Data Use Ontology: short names of the permissions and modifiers, by their number."""
 
-_TIMES = {"until", "expires_at", "retention_until"}
+_TIMES = {"until", "expires_at", "retention_until", "objections_until"}
 _ACCOUNTS_SHOWN = 10
 
 

@@ -106,7 +106,7 @@ class Standstill:
             "pauses so far": self.record.number,
             "until": cards.moment(self.record.until) if is_on else "",
             "votes to go on" if is_on else "votes for a pause": ", ".join(self.votes) or "none",
-            "means": "no round or query is opened, no use recorded and no permit issued, until the board goes on",
+            "means": "nothing is opened, recorded, issued or released until the board goes on",
         }
         mark = cards.badge("paused", cards.BAD) if is_on else cards.badge("at work", cards.GOOD)
         return cards.card("Pause of the consortium", cards.facts(facts), mark=mark)

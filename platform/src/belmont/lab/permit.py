@@ -281,6 +281,12 @@ class Permit:
         ]
         return pd.DataFrame(rows, columns=["kind", "n", "dataset", "micro-rho", "block", "result"])
 
+    def releases(self) -> "pd.DataFrame":
+        """Every model that was announced for release under this permit, how it stands, and what stands against it."""
+        from belmont.lab.releases import releases_frame
+
+        return releases_frame(self)
+
     def budget(self, *, model: StudyModel | None = None, delta: float = DELTA) -> "pd.DataFrame":
         """For each dataset, what was spent of its privacy budgets under this permit, and what is left.
 

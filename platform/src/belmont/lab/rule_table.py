@@ -53,6 +53,7 @@ TEXTS = (
     RuleText(Rule.FREEZE_SECONDS, "longest_freeze", "days", "one freeze of a permit lasts no longer"),
     RuleText(Rule.PAUSE_SECONDS, "longest_pause", "days", "a pause of the consortium lasts no longer"),
     RuleText(Rule.PATIENTS_PERCENT, "patients_share", "percent", "of the credits goes to patients' pools"),
+    RuleText(Rule.OBJECTION_SECONDS, "objections", "days", "a model announced for release is open to objection"),
 )
 _BY_RULE: Mapping[Rule, RuleText] = {each.rule: each for each in TEXTS}
 

@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   belmont light fetch --url U --vote 3 --actor 0x5B38... --out vote.bundle
   belmont light fetch --url U --consent 0x8f02... --actor 0x5B38... --out consent.bundle
   belmont light fetch --url U --storage 'Permits._permits[1]' --out permit.bundle
+  belmont light fetch --url U --release 1 0x3f9a... --out model.bundle    whether a model is released
   belmont light fetch --url U --switch Permits --out switch.bundle     it got other code, and kept all else
   belmont light verify use.bundle --checkpoint 0x3ebc...       offline; the fingerprint came by another way
   belmont light verify consent.bundle --checkpoint 0x3ebc... --attested my.path
@@ -28,6 +29,7 @@ EXAMPLES = """examples:
 
 What is trusted and what is not: docs/light_client.md. Exit status: 0 verified, 1 refused, 2 cannot be done.
 """
+RELEASE_EVENTS = ("ReleaseObjected", "ReleaseConfirmed", "ReleaseSettled", "ReleaseWithdrawn")
 FILE_BYTES_MAX = 64 * 1024 * 1024
 NOT_SHOWN = "that there is nothing else, or what happened after block {}; times are by the sequencer's clock"
 
@@ -42,6 +44,14 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     fetch.add_argument("--event", action="append", default=[], help="events of this name, or CONTRACT.NAME")
     fetch.add_argument("--vote", action="append", default=[], type=int, metavar="STUDY", help="votes on a study")
     fetch.add_argument("--consent", action="append", default=[], metavar="DATASET", help="patients' statements")
+    fetch.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        nargs=2,
+        metavar=("PERMIT", "MODEL"),
+        help="how a model's release stands",
+    )
     fetch.add_argument("--storage", action="append", default=[], metavar="CONTRACT.PATH", help="what a contract keeps")
     fetch.add_argument("--switch", action="append", default=[], metavar="CONTRACT", help="that it got other code only")
     for name in ("permit", "study", "n"):
@@ -121,11 +131,20 @@ def _asked(options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[Wa
         values.append(("Consents", f"_batches[{text}]"))
         if options.actor:
             values.append(("Consents", f"_statements[{text}][{options.actor}]"))
+    for number, text in options.release:
+        model = _bytes_of(text, 32)
+        if not re.fullmatch(r"[1-9][0-9]{0,18}", number, re.ASCII):
+            raise NotThere(f"{number!r} is no permit: give its number, then the model's hash")
+        about = {"permit": int(number), "model_hash": model}
+        wanted.append(Wanted("Releases", "ModelReleased", about))
+        for event in RELEASE_EVENTS:
+            wanted.append(Wanted("Releases", event, about, optional=True))
+        values += [("Releases", f"_releases[{number}][{text}]"), ("Permits", f"_permits[{number}]")]
     for text in options.storage:
         contract, _, path = text.partition(".")
         values.append((contract, path))
     if not wanted and not values and not options.switch:
-        raise NotThere("nothing was asked for: give --event, --vote, --consent, --storage or --switch")
+        raise NotThere("nothing was asked for: give --event, --vote, --consent, --release, --storage or --switch")
     return wanted, values
 
 

@@ -199,6 +199,22 @@ def check_use(
     check_hash("consent_root", consent_root)
 
 
+def check_release(permit_id: int, model_hash: bytes) -> None:
+    """What names one model under one permit."""
+    check_number("permit_id", permit_id, 64)
+    check_hash("model_hash", model_hash)
+
+
+def check_announcement(
+    permit_id: int, model_hash: bytes, evaluated_round: int, card_hash: bytes, evidence_hash: bytes
+) -> None:
+    """What fits the record of a release."""
+    check_release(permit_id, model_hash)
+    check_number("evaluated_round", evaluated_round, 32)
+    check_hash("card_hash", card_hash)
+    check_hash("evidence_hash", evidence_hash)
+
+
 def check_claim(claim: TotalClaim) -> None:
     """What fits a total as it is published."""
     check_opening(claim.permit_id, claim.n, claim.question.context_hash, claim.participants)

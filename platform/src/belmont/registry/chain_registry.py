@@ -23,6 +23,7 @@ from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.proofs import boundaries, proof_struct, start_struct
 from belmont.registry.protocol import Account
 from belmont.registry.relay.chain import ChainRelay
+from belmont.registry.releases.chain import ChainReleases
 from belmont.registry.rpc_chain import RpcChain
 from belmont.registry.rules.chain import ChainRules
 from belmont.registry.types import (
@@ -101,6 +102,10 @@ class ChainRegistry(ChainReads):
     @property
     def credits(self) -> ChainCredits:
         return ChainCredits(self)
+
+    @property
+    def releases(self) -> ChainReleases:
+        return ChainReleases(self)
 
     # --- members ---
 

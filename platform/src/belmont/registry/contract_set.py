@@ -26,6 +26,7 @@ NAMES = (
     "Rules",
     "Consents",
     "Credits",
+    "Releases",
     "Members",
 )
 """In order of deployment. Members is last: it announces the consortium."""
@@ -42,10 +43,11 @@ WIRING = {
     "Proofs": ("Datasets", "Verifier"),
     "Totals": ("Identities", "Datasets", "Studies", "Permits", "Uses"),
     "Identities": ("Relay",),
-    "Relay": ("Identities", "Studies", "Permits", "Members", "Rules", "Consents"),
+    "Relay": ("Identities", "Studies", "Permits", "Members", "Rules", "Consents", "Releases"),
     "Rules": ("Identities", "Members", "Credits"),
     "Consents": ("Members", "Datasets", "Identities"),
     "Credits": ("Uses", "Rules"),
+    "Releases": ("Identities", "Members", "Datasets", "Studies", "Permits", "Uses", "Rules"),
 }
 """Which addresses each contract holds as immutables, in the order of its constructor."""
 

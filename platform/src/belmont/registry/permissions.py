@@ -27,6 +27,7 @@ WHO = {
     "NOT_THE_HOLDER": "the dataset's holder",
     "NOT_THE_APPLICANT": "the data user of the study",
     "NOT_CONCERNED": "an active member of the ethics board, or the active holder of a dataset that is covered",
+    "NOT_INVOLVED": "an active member of the ethics board, or the active holder of a dataset that the permit names",
     "NOT_ENROLLED": "a patient who is enrolled for the dataset",
     "NOT_THE_OWNER": "the identity's owner",
     "NOT_THE_WALLET": "the wallet itself",

@@ -21,6 +21,7 @@ from belmont.registry.duo.conditions import Conditions
 from belmont.registry.identities.protocol import Identities
 from belmont.registry.limits import FREEZE_MAX_SECONDS
 from belmont.registry.relay.protocol import Relay
+from belmont.registry.releases.protocol import Releases
 from belmont.registry.rules.protocol import Rules
 from belmont.registry.types import (
     Address,
@@ -100,6 +101,10 @@ class Registry(Protocol):
     @property
     def credits(self) -> Credits:
         """Who contributed how much."""
+
+    @property
+    def releases(self) -> Releases:
+        """Models that leave the consortium."""
 
     # --- reads ---
 
@@ -186,7 +191,7 @@ class Registry(Protocol):
         """The published totals of one permit, or of all, in chain order."""
 
     def audit_events(self) -> list[AuditEvent]:
-        """Every event of all eight contracts, in chain order."""
+        """Every event of all contracts, in chain order."""
 
     # --- members ---
 

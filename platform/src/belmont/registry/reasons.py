@@ -220,6 +220,17 @@ class WriteRefusal(StrEnum):
     COLUMN_INVALID = "COLUMN_INVALID"
     TOTAL_OUT_OF_RANGE = "TOTAL_OUT_OF_RANGE"
     TOTAL_REFUTED = "TOTAL_REFUTED"
+    RELEASE_EXISTS = "RELEASE_EXISTS"
+    RELEASE_UNKNOWN = "RELEASE_UNKNOWN"
+    RELEASE_CLOSED = "RELEASE_CLOSED"
+    OBJECTIONS_CLOSED = "OBJECTIONS_CLOSED"
+    OBJECTIONS_OPEN = "OBJECTIONS_OPEN"
+    OBJECTIONS_CHANGED = "OBJECTIONS_CHANGED"
+    ALREADY_OBJECTED = "ALREADY_OBJECTED"
+    NOT_INVOLVED = "NOT_INVOLVED"
+    NOT_OBJECTED = "NOT_OBJECTED"
+    NOT_RELEASED = "NOT_RELEASED"
+    ALREADY_SETTLED = "ALREADY_SETTLED"
 
     @property
     def remedy(self) -> str:
@@ -246,7 +257,7 @@ _WRITE_REMEDIES = {
     WriteRefusal.NONCE_USED: "It was relayed already, or its number cancelled; sign anew with another number.",
     WriteRefusal.FREEZE_NOT_CURRENT: "The permit was frozen again since this was signed: sign for the freeze of now.",
     WriteRefusal.ALREADY_FOUNDED: "A consortium is founded once; connect to it.",
-    WriteRefusal.RULE_UNKNOWN: "Name a rule by its number, 0 to 8 (docs/registry.md).",
+    WriteRefusal.RULE_UNKNOWN: "Name a rule by its number, 0 to 9 (docs/registry.md).",
     WriteRefusal.RULE_OUT_OF_BOUNDS: "Keep to the rule's bounds, which no vote can leave (docs/registry.md).",
     WriteRefusal.CODE_MISSING: "Deploy the new code first, and name the proxy of one of the consortium's contracts.",
     WriteRefusal.AMOUNT_MISSING: "Redeem at least one credit.",
@@ -352,4 +363,15 @@ _WRITE_REMEDIES = {
     WriteRefusal.COLUMN_INVALID: "Name column 0, a column of the dictionary, or the column of where it has values.",
     WriteRefusal.TOTAL_OUT_OF_RANGE: "So many rows cannot have this total; publish the one that was decrypted.",
     WriteRefusal.TOTAL_REFUTED: "The registered columns do not have this total; publish what answer.verify() accepts.",
+    WriteRefusal.RELEASE_EXISTS: "This model was announced under this permit before, and each is announced once.",
+    WriteRefusal.RELEASE_UNKNOWN: "Name a model that was announced for release under this permit.",
+    WriteRefusal.RELEASE_CLOSED: "This release is withdrawn for good, by its data user or with its permit.",
+    WriteRefusal.OBJECTIONS_CLOSED: "The time for objections is over; ask the ethics board to revoke the permit.",
+    WriteRefusal.OBJECTIONS_OPEN: "Wait until the time for objections is over: then the board knows all of them.",
+    WriteRefusal.OBJECTIONS_CHANGED: "There are other objections than when this was signed: read them, and sign anew.",
+    WriteRefusal.ALREADY_OBJECTED: "Every account objects once; the board decides on it.",
+    WriteRefusal.NOT_INVOLVED: "Only the ethics board and holders of datasets that the permit names can object.",
+    WriteRefusal.NOT_OBJECTED: "Nothing stands against this release that the board could decide on.",
+    WriteRefusal.NOT_RELEASED: "Settle it once nothing stands against it and the time for objections is over.",
+    WriteRefusal.ALREADY_SETTLED: "This release is final; there is nothing left to do.",
 }

@@ -26,6 +26,7 @@ from belmont.registry.reasons import WriteRefusal
 from belmont.registry.reference import datasets, identities, members, permits, proofs, studies, totals, uses
 from belmont.registry.reference.world import World, require
 from belmont.registry.relay.simulated import SimulatedRelay
+from belmont.registry.releases.simulated import SimulatedReleases
 from belmont.registry.rules.simulated import SimulatedRules
 from belmont.registry.types import (
     ZERO_HASH,
@@ -146,6 +147,10 @@ class SimulatedRegistry:
     @property
     def credits(self) -> SimulatedCredits:
         return SimulatedCredits(self)
+
+    @property
+    def releases(self) -> SimulatedReleases:
+        return SimulatedReleases(self)
 
     # --- how ---
 

@@ -8,7 +8,7 @@ from belmont.identity import messages
 from belmont.identity.typed_data import Domain
 from belmont.registry.consents.scope import Scope
 from belmont.registry.reasons import WriteRefusal as W
-from belmont.registry.reference import consents, members, permits, rules, studies
+from belmont.registry.reference import consents, members, permits, releases, rules, studies
 from belmont.registry.reference.identities import spend, use_nonce
 from belmont.registry.reference.world import World, require
 from belmont.registry.rules.protocol import RuleProposalId
@@ -63,6 +63,18 @@ def _act(world: World, actor: Address, message: messages.Statement) -> None:
             consents.grant(world, actor, DatasetId(message.dataset), _scope(message), message.sequence)
         case messages.ConsentRevocation():
             consents.revoke(world, actor, DatasetId(message.dataset), message.sequence)
+        case messages.Release():
+            about = PermitId(message.permit), message.model_hash
+            hashes = message.card_hash, message.evidence_hash
+            releases.release(world, actor, *about, message.evaluated_round, *hashes)
+        case messages.Objection():
+            releases.object_to(world, actor, PermitId(message.permit), message.model_hash, message.reason_hash)
+        case messages.Confirmation():
+            about = PermitId(message.permit), message.model_hash
+            require(message.objections == releases.objection_count(world, *about), W.OBJECTIONS_CHANGED)
+            releases.vote_confirm(world, actor, *about)
+        case messages.ReleaseWithdrawal():
+            releases.withdraw(world, actor, PermitId(message.permit), message.model_hash)
 
 
 def _scope(message: messages.ConsentGrant) -> Scope:

@@ -14,6 +14,7 @@ BOUNDS = {
     Rule.FREEZE_SECONDS: (DAY, 7 * DAY, 7 * DAY),
     Rule.PAUSE_SECONDS: (DAY, 30 * DAY, 90 * DAY),
     Rule.PATIENTS_PERCENT: (0, 30, 100),
+    Rule.OBJECTION_SECONDS: (DAY, 7 * DAY, 60 * DAY),
 }
 """Least, default and greatest setting."""
 

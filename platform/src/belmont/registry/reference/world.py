@@ -15,6 +15,7 @@ from belmont.identity.typed_data import Domain
 from belmont.registry.consents.statements import ConsentState, OwnConsent
 from belmont.registry.credits.protocol import Balance
 from belmont.registry.errors import RegistryRefused
+from belmont.registry.releases.protocol import ModelRelease
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
     NO_PERMIT,
@@ -131,6 +132,8 @@ class World:
     recorded: dict[tuple[PermitId, UseKind, int, DatasetId], RecordedUse] = field(default_factory=dict)
     totals: dict[tuple[PermitId, int, int], PublishedTotal] = field(default_factory=dict)
     """By permit, query and column."""
+    releases: dict[tuple[PermitId, bytes], ModelRelease] = field(default_factory=dict)
+    """By permit and model; the status in them is that of the announcement."""
     consents: dict[DatasetId, ConsentState] = field(default_factory=dict)
     enrolled: dict[tuple[DatasetId, Address], OwnConsent] = field(default_factory=dict)
     """Patients' accounts, with the newest statement of each."""

@@ -26,6 +26,8 @@ class Rule(IntEnum):
     PAUSE_SECONDS = 7
     PATIENTS_PERCENT = 8
     """Share of the credits that goes to the pool of a dataset's patients."""
+    OBJECTION_SECONDS = 9
+    """For so long a model that was announced for release is open to objection."""
 
 
 class RuleProposalKind(IntEnum):

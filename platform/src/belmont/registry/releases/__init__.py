@@ -1,0 +1,1 @@
+"""Models that leave the consortium, on a chain and in memory."""
