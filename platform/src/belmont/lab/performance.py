@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from belmont.federated.bounded.record import RoundRecord
-from belmont.federated.evaluation.comparison import Membership, differences, membership
+from belmont.federated.evaluation.comparison import Membership, differences, membership, membership_of_values
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, logit_normal
 from belmont.federated.evaluation.layout import HELD_OUT, RISK_COLUMNS, TRAINED_ON, VALUE_COLUMNS
 from belmont.federated.evaluation.results import Results
@@ -121,9 +121,9 @@ class Performance:
 
     @cached_property
     def membership(self) -> Membership | None:
-        """The advantage of guessing who was trained on; None where a side is empty, or for a model of values."""
+        """The advantage of guessing who was trained on; None where a side is empty."""
         if not self.results.is_risk:
-            return None
+            return membership_of_values(self.results.values[HELD_OUT], self.results.values[TRAINED_ON])
         return membership(self._risks[HELD_OUT], self._risks[TRAINED_ON])
 
     @cached_property

@@ -194,8 +194,8 @@ class Permit:
                     "every hospital's part that is kept apart is too small for the permit's safeguards: the permit's "
                     f"minimum is {record.terms.min_cohort} patients, and some of either outcome; the round is used"
                 ) from error
-        model.performance_ = Performance(model, self, result)
-        return model.performance_
+        performance = model.performance_ = Performance(model, self, result)
+        return performance
 
     def release(self, model: StudyModel) -> "Release":
         """Announces a fitted model for release on chain, if it passes the permit's output check (docs/releases.md).

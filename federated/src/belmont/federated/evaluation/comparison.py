@@ -10,6 +10,7 @@ often than by chance by the advantage: the share of those who were trained on be
 not (Yeom et al., IEEE CSF 2018). The threshold that is usual is the mean training loss.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, difference, normal, wilson
 from belmont.federated.evaluation.layout import middles
 from belmont.federated.evaluation.risks import RiskSums
+from belmont.federated.evaluation.values import Moments
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,29 @@ def membership(held_out: RiskSums, trained_on: RiskSums, level: float = LEVEL) -
     ]
     at_mean = max(int(np.searchsorted(losses, mean_loss, side="right")) - 1, 0)
     return Membership(found[at_mean], max(each.value for each in found), max(each.high for each in found[:-1]))
+
+
+def membership_of_values(held_out: Moments, trained_on: Moments, level: float = LEVEL) -> Membership | None:
+    """The same for predicted values, whose errors are taken to be normal: the best threshold's advantage is a function
+    of the ratio of both errors (Yeom et al.), whose interval is that of two variances."""
+    if not (held_out.is_known and trained_on.is_known and trained_on.rmse() > 0 and held_out.rmse() > 0):
+        return None
+    from scipy.stats import f  # here, since hospitals need none of it
+
+    squared = (held_out.rmse() / trained_on.rmse()) ** 2
+    lowest, highest = squared / f.ppf([0.5 + level / 2, 0.5 - level / 2], held_out.patients, trained_on.patients)
+    found = Estimate(_of_ratio(squared), _of_ratio(lowest), _of_ratio(highest))
+    return Membership(found, found.value, found.high)
+
+
+def _of_ratio(squared: float) -> float:
+    """The advantage where others' errors have ``squared`` times the variance of the members'; below 0 where less."""
+    if squared < 1.0:
+        return -_of_ratio(1.0 / squared)
+    if squared - 1.0 < 1e-9:
+        return 0.0
+    inner = math.sqrt(0.5 * math.log(squared) / (squared - 1.0))
+    return math.erf(math.sqrt(squared) * inner) - math.erf(inner)
 
 
 def _surprise(sums: RiskSums) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -43,6 +44,9 @@ from belmont.registry.types import MicroRho
 if TYPE_CHECKING:
     import pandas as pd
 
+    from belmont.lab.export import Graph
+    from belmont.lab.model_card import ModelCard
+    from belmont.lab.output_check import OutputCheck
     from belmont.lab.permit import Permit
     from belmont.lab.preparation import Preparation
 
@@ -344,6 +348,39 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if names and array.shape[1] != len(names):
             raise LabError(f"there are {array.shape[1]} columns and {len(names)} features: {', '.join(names)}")
         return pd.DataFrame(array, columns=names or [f"x{k}" for k in range(array.shape[1])])
+
+    # --- what comes of it ---
+
+    def declared(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the arrays that a fitted model may have; what is released has no other."""
+        shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in self.initial().items()}
+        return shapes | ({REFERENCES: (len(self.columns), 3)} if self.takes_references else {})
+
+    def card(self) -> "ModelCard":
+        """What it is, where it comes from and how well it does: ``to_markdown()``, ``to_dict()``, ``save(path)``."""
+        from belmont.lab.model_card import card_of
+
+        return card_of(self)
+
+    def output_check(self) -> "OutputCheck":
+        """Whether it may leave, by the permit's rule (`belmont.lab.output_check`)."""
+        from belmont.lab.output_check import output_check
+
+        return output_check(self)
+
+    def export(self, path: Path | str) -> Path:
+        """Writes the fitted model as .onnx or .skops, with its card inside (`belmont.lab.export`)."""
+        from belmont.lab.export import exported
+
+        return exported(self, path)
+
+    def to_onnx(self, builder: "Graph") -> str:
+        """Adds nodes that predict to an ONNX graph, and says which value is the prediction, of shape (n,).
+
+        ``builder.design`` is the standardised rows, (n, columns), double. Raises LabError for a model without such a
+        form.
+        """
+        raise LabError(f"{type(self).__name__} has no ONNX form: export it as .skops")
 
     @property
     def fitted_arrays(self) -> Arrays:
