@@ -40,6 +40,7 @@ def exported(model: "StudyModel", path: Path | str) -> Path:
     where = Path(path)
     if where.suffix not in (ONNX, SKOPS):
         raise LabError(f"a model is exported as {ONNX} or {SKOPS}, and not as {where.suffix or 'nothing'}")
+    _ = model.fitted_arrays  # raises where there is nothing to write
     if where.suffix == SKOPS:
         from belmont.lab.models.saved import to_bytes
 
@@ -81,7 +82,8 @@ def to_onnx(model: "StudyModel") -> bytes:
 
 
 class Graph:
-    """An ONNX graph that grows. ``design`` is the standardised rows, (n, columns), double, intercept first."""
+    """An ONNX graph that grows. ``design`` is the standardised rows, (n, columns), double, intercept first; ``ones`` is
+    its first column."""
 
     def __init__(self, model: "StudyModel") -> None:
         self.nodes: list[Any] = []
@@ -97,7 +99,8 @@ class Graph:
             self._input(name)
         parts = [self._feature(name, k) for k, name in enumerate(features)]
         parts += [self._double(self.node("IsNaN", [self._numbers[name]])) for name in model.missing_indicators]
-        self.design = self.node("Concat", [self._ones(), *parts], axis=1)
+        self.ones = self._ones()
+        self.design = self.node("Concat", [self.ones, *parts], axis=1)
 
     def node(self, operator: str, inputs: list[str], domain: str = "", **attributes: Any) -> str:
         """Adds a node; the name of its value."""
