@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import linregress, pearsonr
 from sklearn.metrics import mean_squared_error, r2_score
 
-from belmont.federated.evaluation.comparison import differences, membership
+from belmont.federated.evaluation.comparison import differences, membership, membership_of_values
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.evaluation.values import Moments
 
@@ -79,3 +79,23 @@ def test_without_either_side_there_is_no_advantage_to_tell() -> None:
     empty = RiskSums(np.zeros((100, 2)))
     assert membership(empty, sums(*rows(100, 1))) is None
     assert membership(sums(*rows(100, 1)), empty) is None
+
+
+def test_the_advantage_of_values_is_that_of_the_attack_on_normal_errors() -> None:
+    source = np.random.default_rng(0)
+    f = source.normal(0, 1, 200_000)
+    inside, outside = moments(f + source.normal(0, 1.0, len(f)), f), moments(f + source.normal(0, 1.5, len(f)), f)
+    errors = [np.abs(source.normal(0, spread, 400_000)) for spread in (1.0, 1.5)]
+    best = max((errors[0] < t).mean() - (errors[1] < t).mean() for t in np.linspace(0.5, 2.5, 81))
+    found = membership_of_values(outside, inside)
+    assert found is not None and found.advantage.value == pytest.approx(best, abs=0.01)
+    assert found.advantage.low < found.advantage.value < found.upper
+
+
+def test_values_that_fit_both_sides_alike_give_nothing_away() -> None:
+    source = np.random.default_rng(1)
+    f = source.normal(0, 1, 2_000)
+    one, two = (moments(f + source.normal(0, 1, len(f)), f) for _ in range(2))
+    found = membership_of_values(one, two)
+    assert found is not None and found.advantage.low < 0 < found.upper < 0.1
+    assert membership_of_values(one, Moments(np.zeros(6))) is None

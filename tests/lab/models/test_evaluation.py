@@ -237,3 +237,33 @@ def test_values_are_evaluated_and_without_secure_sums_each_hospital_is_seen_anyw
         line.performance_.hospitals  # noqa: B018
     with pytest.raises(LabError, match="values"):
         line.performance_.plot_roc()
+
+
+def test_with_noise_an_evaluation_is_charged_and_its_intervals_count_the_noise_in(consortium: Consortium) -> None:
+    base = LogisticRegression(("age", "systolic"), OUTCOME, holdout=0.5, groups=("age:60",))
+    private = base.with_noise(epsilon=20, rounds=3)
+    permit = permit_for(consortium, private, rounds=3)
+    private.fit(permit)
+    performance = private.performance_
+    privacy = performance.result.privacy
+    assert permit.record.rounds_opened == 3 and privacy is not None
+    assert performance.epsilon == privacy.epsilon <= 20.5
+    held_out = performance.slot("held out")
+    assert held_out.noise_deviation > 0 and "noise" in performance.note
+    assert list(performance.table.index) == ["held out", "age <60", "age >=60", "trained on"]
+    rates = performance.at(0.5)
+    exact = np.sqrt(0.25 / 225)
+    assert (rates["accuracy high"] - rates["accuracy low"]).iloc[0] > 2 * 1.96 * exact
+    with pytest.raises(NotYet, match="report_hospitals"):
+        performance.hospitals  # noqa: B018
+    assert f"epsilon {privacy.epsilon:.3g}" in private.card().to_dict()["permit"]["privacy"]
+
+
+def test_proved_bounds_hold_for_an_evaluation_too(consortium: Consortium) -> None:
+    bounded = LogisticRegression(("age", "systolic"), OUTCOME, holdout=0.5, largest=5_000.0)
+    permit = permit_for(consortium, bounded, rounds=2)
+    bounded.fit(permit)
+    performance = bounded.performance_
+    assert performance.record.bounds is not None
+    counts = performance.result.updates[0].arrays["counts"]
+    assert counts[0].sum() == performance.patients > 100 and (counts == counts.round()).all()

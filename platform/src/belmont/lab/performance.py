@@ -68,6 +68,12 @@ class Performance:
         return round(self.results.patients)
 
     @property
+    def epsilon(self) -> float | None:
+        """Of all rounds so far with this one, for the dataset that has spent most; None where there was no noise."""
+        privacy = self.result.privacy
+        return None if privacy is None else privacy.epsilon
+
+    @property
     def auc(self) -> Estimate:
         """On patients who were kept apart."""
         return self._risks[HELD_OUT].auc_interval()
