@@ -24,6 +24,7 @@ from belmont.federated.evaluation.layout import HELD_OUT, RISK_COLUMNS, TRAINED_
 from belmont.federated.evaluation.results import Results
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.models.training import EvaluationResult
+from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.lab import cards, plots
 from belmont.lab.errors import LabError, NotYet
 
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from belmont.lab.models import StudyModel
     from belmont.lab.permit import Permit
 
-FEW_GROUPS = 5
-"""Fewer groups of cases than this at a hospital, and the AUC is likely to look too high (docs/evaluation.md)."""
+FEW = 5 * SMALLEST_CELL
+"""Fewer patients of one outcome a hospital than this are so few groups that the AUC looks too high
+(docs/evaluation.md)."""
 _RATES = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 
 
@@ -80,7 +82,10 @@ class Performance:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """One row a slot: who was kept apart, each subgroup of them, and last who was trained on."""
+        """One row a slot: who was kept apart, each subgroup of them, and last who was trained on.
+
+        ``coarse`` says that there are so few patients of one outcome that the AUC looks too high.
+        """
         import pandas as pd
 
         slots = [HELD_OUT, *(name for parts in self.results.groups.values() for name in parts), TRAINED_ON]
@@ -213,6 +218,7 @@ class Performance:
             **_columns("calibration slope", found.calibration_slope()),
             **_columns("observed / expected", found.observed_to_expected()),
             "calibration error": found.ece(),
+            "coarse": self._is_coarse(found),
         }
 
     def _value_row(self, name: str) -> dict[str, float]:
@@ -235,9 +241,12 @@ class Performance:
         fewer = min(found.cases, found.controls)
         if found.noise_deviation:
             return f"each count has noise of standard deviation {found.noise_deviation:.3g}; intervals count it in"
-        if fewer < FEW_GROUPS * 8 * max(self.answered, 1):
-            return f"only {fewer:.0f} patients of one outcome: counted in groups of 8, the AUC may look too high"
+        if self._is_coarse(found):
+            return f"only {fewer:.0f} patients of one outcome: in groups of {SMALLEST_CELL} the AUC looks too high"
         return ""
+
+    def _is_coarse(self, found: RiskSums) -> bool:
+        return found.grouped and min(found.cases, found.controls) < FEW * max(self.answered, 1)
 
     def __repr__(self) -> str:
         if self.results.is_risk:
@@ -266,6 +275,8 @@ def _columns(name: str, found: Estimate) -> dict[str, float]:
 
 def _cell(frame: "pd.DataFrame", slot: str, column: str) -> str:
     value = frame.loc[slot, column]
+    if column == "coarse":
+        return "yes" if value else "no"
     if column in ("patients", "outcomes"):
         return f"{value:,.0f}"
     if f"{column} low" not in frame.columns:

@@ -8,6 +8,7 @@ from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.errors import EncodingRefused, RoundRefused
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.lab import budgets, cards, documents, protection
@@ -148,7 +149,7 @@ class Permit:
         with closing(self.consortium.grid(participants)) as grid:
             grid.deliver(chosen.bundle)
             begun = start.rounds[-1].model if start and start.rounds else chosen.start(preparation)
-            training = self._training(grid, chosen, begun, participants, delta)
+            training = self._training(grid, chosen, begun, chosen.step(), participants, delta)
             with watched(training.rounds(count), count, earlier) as results:
                 try:
                     before = training.model
@@ -188,7 +189,7 @@ class Permit:
         with closing(self.consortium.grid(participants)) as grid:
             grid.deliver(model.bundle)
             try:
-                result = self._training(grid, model, arrays, participants, delta).evaluate()
+                result = self._training(grid, model, arrays, _unchanged, participants, delta).evaluate()
             except EncodingRefused as error:
                 raise NotYet(
                     "every hospital's part that is kept apart is too small for the permit's safeguards: the permit's "
@@ -211,6 +212,7 @@ class Permit:
         grid: "InProcessGrid | DeployedGrid",
         model: StudyModel,
         arrays: Arrays,
+        combine: Combine,
         participants: tuple[DatasetId, ...],
         delta: float,
     ) -> Training:
@@ -221,7 +223,7 @@ class Permit:
             self.id,
             config=model.config,
             model=arrays,
-            combine=model.step(),
+            combine=combine,
             participants=participants,
             node_ids=grid.node_ids,
             timeout_seconds=self.consortium.timeout_seconds,
@@ -369,6 +371,11 @@ class Permit:
             facts["superseded by"] = f"permit {successor}: go on with permit.successor"
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)
+
+
+def _unchanged(model: Arrays, updates: "Sequence[Update]") -> Arrays:
+    """What an evaluation makes of a model."""
+    return model
 
 
 def _used(count: int, most: int, *, superseded: bool) -> object:
