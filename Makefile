@@ -19,10 +19,11 @@ $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
-# The executable specification that audits run pins older versions of what it shares with us, and works with ours.
-$(VENV)/.dev: $(VENV)/.specification
-$(VENV)/.specification: constraints.txt | $(BIN)/python
-	$(PIP) --no-deps ethereum-execution
+# The executable specification that audits run, and lifelines, which tests compare with, pin older versions of what they
+# share with us, and work with ours.
+$(VENV)/.dev: $(VENV)/.unpinned
+$(VENV)/.unpinned: constraints.txt | $(BIN)/python
+	$(PIP) --no-deps ethereum-execution lifelines
 	@touch $@
 
 demo: $(VENV)/.dev

@@ -23,6 +23,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
+from flwr.supercore.task_identity import TaskIdentity
 from sklearn.ensemble import HistGradientBoostingClassifier as SklearnBoosting
 from sklearn.linear_model import LinearRegression as SklearnLinear
 from sklearn.linear_model import LogisticRegression as SklearnLogistic
@@ -43,6 +44,7 @@ from belmont.lab.models import (
     MLPClassifier,
     StudyModel,
 )
+from belmont.lab.models.references import References
 from belmont.lab.yardstick import Yardstick
 from benchmarks.parties import HOSPITALS, SEED, features, parties, tables
 
@@ -74,6 +76,7 @@ def _gated(
             combine=model.step(),
             participants=made.participants,
         )
+        dictionary = References.of_dictionary(Dictionary.builtin())
         seconds, rounds, reached = 0.0, 0, False
         while rounds < MOST_ROUNDS and not reached:
             before = training.model
@@ -81,7 +84,7 @@ def _gated(
             training.round()
             seconds += time.perf_counter() - started
             rounds += 1
-            model.arrays_ = training.model
+            model.adopt(training.model, training.updates, dictionary)
             finished = model.is_finished(before, training.model)
             reached = finished if is_good is None else is_good(model)
             if finished and not reached:
@@ -179,6 +182,7 @@ def flower(hospitals: list[CodedTable], fresh: CodedTable) -> dict[str, Any]:
     goal = auc(peer.predict_proba(there.design[:, 1:])[:, 1], there.outcome)
     nodes = [QuickstartNode(k + 2, design(table, features(), OUTCOME)) for k, table in enumerate(hospitals)]
     grid = InProcessGrid(nodes)
+    TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 1  # as in a process that Flower started
     strategy = FlowerFedAvg(
         fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=HOSPITALS, min_available_nodes=HOSPITALS
     )

@@ -51,7 +51,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "rows": sum(table.rows for table in tables),
         "auc_true_risk": round(yardstick.auc_true_risk(exact), 4),
-        "auc_pooled": round(yardstick.auc(exact, yardstick.pooled(exact)), 4),
+        "auc_pooled": round(yardstick.auc(exact, yardstick.pooled(exact, {})), 4),
     }
     for epsilon in EPSILONS:
         model = exact.with_noise(epsilon=epsilon, rounds=ROUNDS)

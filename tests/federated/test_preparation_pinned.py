@@ -40,10 +40,8 @@ def test_without_the_rule_two_fills_tell_the_row_of_the_only_patient_who_lacks_a
     sums = []
     for references in (FIRST, OTHER_FILL):
         model = initial_model(FEATURES) | {REFERENCES: references}
-        config = glm_config(FEATURES, OUTCOME)
-        rehearsal = Rehearsal(
-            shipped_bundle("glm"), config, model, lambda m, u: m, [alone], min_cohort=50, smallest_cell=8
-        )
+        study = shipped_bundle("glm"), glm_config(FEATURES, OUTCOME), model, lambda model, updates: model
+        rehearsal = Rehearsal(*study, [alone], min_cohort=50, smallest_cell=8)
         rehearsal.round()
         sums.append(rehearsal.updates[0].arrays["hessian"])
     told = (sums[1] - sums[0])[2]

@@ -24,6 +24,7 @@ GROUPS = {
     "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),
     "verify-round": ("belmont.lab.verify_round_command", "compute a secure round's total again, and check every part"),
     "data": ("belmont.ehr.commands", "generate synthetic records; code records by a data dictionary"),
+    "model": ("belmont.lab.own.commands", "a study's own code: a template, a check, its hash, what differs"),
     "key": ("belmont.registry.identities.commands", "make, show and rotate keys"),
     "sign": ("belmont.identity.sign_commands", "sign votes, consents and other messages with no network"),
     "relay": ("belmont.registry.relay.commands", "hand signed messages to the consortium's contracts"),

@@ -252,10 +252,10 @@ def test_a_network_without_hidden_layers_is_logistic_and_linear_and_multinomial_
     z = np.concatenate([each for _, each in kinds])
     network = Network(3, (), target=CLASSES)
     config, model, combine = studied(network, local, FedAvg())
-    found, _ = rounds(BUNDLE, config, model, combine, [table(*each) for each in kinds], 1500)
+    found, _ = rounds(BUNDLE, config, model, combine, [table(*each) for each in kinds], 500)
     peer = LogisticRegression(C=1 / (0.01 * len(z)), tol=1e-10, max_iter=2000).fit(x, z)
     shown = network_outputs(network, np.column_stack([np.ones(len(x)), x]), found)
-    np.testing.assert_allclose(shown, peer.predict_proba(x), atol=1e-4)
+    np.testing.assert_allclose(shown, peer.predict_proba(x), atol=2e-3)
 
     numbers = [(xi, 80.0 + 12 * (xi @ [1.0, 2.0, -1.0]) + 10 * yi) for xi, yi in made]
     z = np.concatenate([each for _, each in numbers])

@@ -10,6 +10,7 @@ _MODULES = {
     "Consortium": "belmont.lab.consortium",
     "LinearRegression": "belmont.lab.models",
     "LogisticRegression": "belmont.lab.models",
+    "OwnModel": "belmont.lab.models",
     "PoissonRegression": "belmont.lab.models",
     "HistGradientBoostingClassifier": "belmont.lab.models",
     "HistGradientBoostingRegressor": "belmont.lab.models",

@@ -13,7 +13,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.groups import GroupColumn
 from belmont.federated.evaluation.layout import groups_of
 from belmont.federated.node.design import LEVEL_MARK, column_of
-from belmont.lab import protection
+from belmont.lab import documents, protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
 from belmont.lab.host import Host
@@ -114,6 +114,7 @@ class Applications:
         study_id = self.registry.as_(self.researcher.identity.account).propose(terms)
         self.models[PermitId(study_id)] = approved_model
         protection.keep(self.home, approved_model.config)
+        documents.keep(self.home, approved_model.bundle)
         return Study(self.whole, study_id)
 
     def study(self: Host, number: int) -> Study:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from belmont.federated.grid.deployed import DeployedGrid
     from belmont.federated.grid.in_process import InProcessGrid
     from belmont.lab.consortium import Consortium
+    from belmont.lab.own.code import Code
     from belmont.lab.releases import Release
     from belmont.lab.study import Study
 
@@ -103,6 +104,7 @@ class Permit:
         if model is not None:
             self.consortium.models[PermitId(study.id)] = model
             protection.keep(self.consortium.home, model.config)
+            documents.keep(self.consortium.home, model.bundle)
         documents.keep_reason(self.consortium.home, study.id, reason)
         return study
 
@@ -141,6 +143,8 @@ class Permit:
             raise LabError(f"rounds is {rounds!r}: this permit has {left} left, and a call trains at least one")
         count = max(left, 1) if rounds is None else rounds
         if check and self.status == "active":
+            code = record.terms.code_hash
+            chosen.refuse_other_code(code, documents.found(self.consortium.home, code))
             refuse_hopeless_training(record, chosen, participants)
         registry, names = self.consortium.registry, self.consortium.dataset_names
         count = budgets.affordable(registry, record, participants, names, chosen, count, all_of_them=rounds is not None)
@@ -271,6 +275,12 @@ class Permit:
         preparation=...)``.
         """
         return prepare(self, columns, median=median)
+
+    def code(self) -> "Code":
+        """The files that the hospitals run under this permit, as ``study.code()`` shows them."""
+        from belmont.lab.study import Study
+
+        return Study(self.consortium, StudyId(self.id)).code()
 
     def uses(self) -> "pd.DataFrame":
         """Every use that a hospital recorded under this permit."""

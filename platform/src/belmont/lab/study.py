@@ -1,5 +1,6 @@
 """An application in a notebook: read it, vote on it, accept it, and take the permit it leads to."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belmont.lab import budgets, cards, documents, protection
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from belmont.lab.consortium import Consortium
+    from belmont.lab.own.code import Code
+    from belmont.lab.own.difference import CodeDifference
 
 _COLOURS = {
     StudyStatus.PROPOSED: cards.WAITING,
@@ -108,6 +111,23 @@ class Study:
         rows = differences(amends.record.terms, self.record.terms, self._consortium.dataset_names)
         return pd.DataFrame(rows, columns=["term", f"permit {amends.id}", "amendment"]).set_index("term")
 
+    def code(self, bundle: bytes | Path | str | None = None) -> "Code":
+        """The files whose hash the application names, and the configuration, to read; nothing of it is run.
+
+        They are kept where the application was made. Elsewhere give the ``bundle`` that the applicant sent, a file of
+        ``belmont model hash my_model --out my_model.fab``: it is compared with the hash and kept. Raises ``LabError``.
+        """
+        from belmont.lab.own.code import code_of
+
+        return code_of(self._consortium.home, self.record.terms, bundle)
+
+    def code_diff(self, against: "str | Permit | None" = None) -> "CodeDifference":
+        """What the code differs in: against ``"template"``, an app that comes with Belmont such as ``"glm"``, or a
+        permit; by default the permit that this amends, or whichever of the others is nearest. Raises ``LabError``."""
+        other = self.amends if against is None else against
+        code = self.code()
+        return code.diff_from(other.code(), f"permit {other.id}") if isinstance(other, Permit) else code.diff(other)
+
     def _missing(self) -> list[str]:
         record = self.record
         missing = []
@@ -161,7 +181,15 @@ class Study:
             parts = [side_by_side(self.amends.record, terms, names)]
             facts["reason"] = self.reason or f"not on this machine: ask {record.data_user}"
         table = cards.table(["dataset", "holder", "data use"], rows)
-        return cards.card(title, *parts, cards.facts(facts), table, mark=mark)
+        return cards.card(title, *parts, cards.facts(facts), table, self._code_card(), mark=mark)
+
+    def _code_card(self) -> cards.Html:
+        try:
+            difference = self.code_diff()
+        except LabError as error:
+            return cards.Html(f"<p>{cards.text(f'code: {error}')}</p>")
+        head = f"<details><summary>{cards.text(f'code: {difference.summary}')}</summary>"
+        return cards.Html(f"{head}{difference.html()}</details>")
 
 
 def _data_use(left: Abstention | None) -> str:

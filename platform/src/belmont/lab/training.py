@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.models.combine import Update
 from belmont.federated.models.training import RoundResult
+from belmont.federated.node.design import REFERENCES
 from belmont.lab import cards, plots, protection
 from belmont.lab.errors import NotYet
 from belmont.lab.metrics import roc_curve
@@ -77,7 +78,7 @@ class TrainingResult:
     @property
     def auc_pooled(self) -> float:
         """AUC of the same model fitted to all rows in one place."""
-        return self._known.auc(self.model, self._known.pooled(self.model))
+        return self._known.auc(self.model, self._known.pooled(self.model, self._last.model))
 
     @property
     def auc_true_risk(self) -> float:
@@ -87,9 +88,11 @@ class TrainingResult:
     def compare(self) -> "pd.DataFrame":
         """Coefficients: federated, pooled, and of the nearest model to the truth."""
         frame = self.coefficients.to_frame()
-        pooled = self._known.pooled(self.model)
+        pooled = self._known.pooled(self.model, self._last.model)
         frame["pooled"] = list(self.model.coefficients(pooled).values())
-        frame["truth"] = [self._known.truth(self.model).get(name) for name in frame.index]
+        prepared = REFERENCES in self._last.model  # the truth is per reference deviation of the dictionary
+        truth = {} if prepared else self._known.truth(self.model)
+        frame["truth"] = [truth.get(name) for name in frame.index]
         return frame
 
     def plot_learning(self) -> plots.Picture:

@@ -12,11 +12,11 @@ from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.synthetic import HospitalCohort, holdout
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.glm import COEFFICIENTS
-from belmont.federated.node.design import design
+from belmont.federated.node.design import LEVEL_MARK, REFERENCES, design, usable
 from belmont.lab.home import SyntheticSource
 from belmont.lab.metrics import Floats, auc, pooled_logistic
 from belmont.lab.models import LogisticRegression, StudyModel
-from belmont.lab.models.references import merged
+from belmont.lab.models.references import References, merged
 
 HOLDOUT_PATIENTS = 20_000
 
@@ -38,12 +38,15 @@ class Yardstick:
         return self.fresh.coded(Dictionary.builtin())
 
     def fresh_outcome(self, model: StudyModel) -> Floats:
-        return design(self.fresh_table, model.features, model.outcome, model.missing_indicators).outcome
+        known = usable(self.fresh_table, model.outcome)
+        return np.asarray(self.fresh_table.values(model.outcome), np.float64)[known]
 
     def fresh_risk(self, model: StudyModel, weights: Arrays) -> Floats:
         """Predicted risk of the fresh patients."""
-        rows = design(self.fresh_table, model.features, model.outcome, model.missing_indicators).design
-        return model.predictions(rows, weights)
+        fitted = clone(model)
+        fitted.adopt(weights, (), References.of_dictionary(Dictionary.builtin()))
+        risk = np.asarray(fitted.predict_values(self.fresh_table), np.float64)
+        return risk[usable(self.fresh_table, model.outcome)]
 
     def fresh_true_risk(self) -> Floats:
         """The risk that the clinical model gave the same patients."""
@@ -57,22 +60,31 @@ class Yardstick:
         """AUC of the truth itself: no model can expect more."""
         return auc(self.fresh_true_risk(), self.fresh_outcome(model))
 
-    def pooled(self, model: StudyModel) -> Arrays:
-        """The same model fitted to all hospitals' rows in one place, which no study is allowed to do."""
+    def pooled(self, model: StudyModel, weights: Arrays) -> Arrays:
+        """The same model fitted to all hospitals' rows in one place, which no study is allowed to do; ``weights`` are
+        the federated one's, for what rows were prepared by."""
+        references = {REFERENCES: weights[REFERENCES]} if REFERENCES in weights else {}
         if not isinstance(model, LogisticRegression):
             pooled: StudyModel = clone(model).set_params(private=None, holdout=0.0)
             return pooled.fit(merged(self.tables)).arrays_
-        parts = [design(t, model.features, model.outcome, model.missing_indicators) for t in self.tables]
+        given = None if not references else np.asarray(weights[REFERENCES], np.float64)
+        parts = [
+            design(each, model.columns, model.outcome, model.missing_indicators, references=given)
+            for each in self.tables
+        ]
         rows = np.vstack([part.design for part in parts])
         outcome = np.concatenate([part.outcome for part in parts])
-        return {COEFFICIENTS: pooled_logistic(rows, outcome, model.ridge)}
+        return {COEFFICIENTS: pooled_logistic(rows, outcome, model.ridge), **references}
 
     def truth(self, model: StudyModel) -> dict[str, float]:
         """What this form of model would learn from complete, faultless records and the patients' true risks.
 
         The clinical model has an interaction and a bend that no logistic regression on the columns can have, so this is
-        the nearest one: the maximum likelihood fit to the true risk of the fresh patients.
+        the nearest one: the maximum likelihood fit to the true risk of the fresh patients. Of features that are levels
+        it says nothing.
         """
+        if any(LEVEL_MARK in name for name in model.columns):
+            return {}
         truth = self.fresh.truth
         column = Dictionary.builtin().column
         known = {

@@ -9,7 +9,7 @@
 3. Who is kept apart for evaluation is drawn as a hospital would, from a secret that lasts as long as this object.
 
 One table is a fit to what is here; one table of all rows is what pooling would give; a synthetic twin's tables show
-that code works before anybody is asked (docs/twin.md). It runs the code in this very process.
+that code works before anybody is asked (docs/twin.md). It runs the code in this very process, unless a runner is given.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from belmont.federated.accounting.release import plan_release
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.layout import refuse_other_rows
 from belmont.federated.executor.compute import compute
-from belmont.federated.executor.protocol import Answer, Kind, Task, TooSmall
+from belmont.federated.executor.protocol import Answer, AppRunner, Kind, Stopped, Task, TooSmall
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS
 from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update, weighted_metrics
@@ -57,6 +57,7 @@ class Rehearsal:
         *,
         min_cohort: int = 1,
         smallest_cell: int = 1,
+        runner: AppRunner | None = None,
     ) -> None:
         """``min_cohort`` and ``smallest_cell`` are a permit's and a node's safeguards; by default nothing is too small.
 
@@ -66,7 +67,7 @@ class Rehearsal:
         self.updates: tuple[Update, ...] = ()
         self.n = 0
         self._bundle, self._config, self._combine, self._tables = bundle, dict(config), combine, list(tables)
-        self._min_cohort, self._smallest_cell = min_cohort, smallest_cell
+        self._min_cohort, self._smallest_cell, self._runner = min_cohort, smallest_cell, runner
         config_hash(self._config)
         read_noise(self._config, read_secure_sum(self._config))
         secret = secrets.token_bytes(32)
@@ -128,7 +129,7 @@ class Rehearsal:
             kind=kind,
             position=k,
         )
-        outcome = compute(task, self._made[k])
+        outcome = compute(task, self._made[k]) if self._runner is None else self._runner.run(task)
         if isinstance(outcome, Answer):
             if kind == "evaluate":
                 refuse_other_rows(self._config, outcome.arrays, k)
@@ -136,6 +137,8 @@ class Rehearsal:
         where = f"table {k + 1} of {len(self._tables)}, {table.rows} rows"
         if isinstance(outcome, TooSmall):
             raise FederatedError(f"{where}: {TOO_FEW_ROWS.format(self._min_cohort)}. {TOO_FEW_REMEDY}")
+        if isinstance(outcome, Stopped):
+            raise FederatedError(f"{where}: the study's code was stopped: {outcome.limit}")
         if isinstance(outcome.error, FederatedError):
             raise FederatedError(f"{where}: {outcome.error}") from outcome.error
         what = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else outcome.place

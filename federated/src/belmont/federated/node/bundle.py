@@ -115,6 +115,21 @@ def read_bundle(bundle: bytes) -> dict[str, bytes]:
     return files
 
 
+def client_app_of(bundle: bytes) -> tuple[str, str]:
+    """Module and name of the ClientApp, as pyproject.toml has them. Raises BundleError."""
+    return _opened(bundle).client_app
+
+
+def module_of(bundle: bytes, name: str) -> ModuleType | None:
+    """A module of the bundle by its dotted name, its code run here in a namespace of its own; None where the bundle has
+    none of that name. Raises BundleError, and whatever its code raises."""
+    opened = _opened(bundle)
+    path = name.replace(".", "/")
+    if f"{path}.py" not in opened.files and f"{path}/__init__.py" not in opened.files:
+        return None
+    return _BundleModules(opened).load(name)
+
+
 def run_config_of(bundle: bytes) -> dict[str, str | int | float | bool]:
     """The run configuration that the bundle's pyproject.toml declares: ``[tool.flwr.app.config]``, flattened."""
     from flwr.common.config import flatten_dict

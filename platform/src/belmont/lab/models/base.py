@@ -152,6 +152,9 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """By name. Raises LabError for a model that has none."""
         raise LabError(f"{type(self).__name__} has no coefficients")
 
+    def refuse_other_code(self, approved: bytes, kept: bytes | None) -> None:
+        """Raises LabError where the code is one that can have changed since it was approved, and has; says what."""
+
     def learned(self, updates: Sequence[Update]) -> None:
         """Sets what users look for after a fit, from ``arrays_`` and what the last round was combined from."""
 
@@ -249,6 +252,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """
         from belmont.lab.permit import Permit
 
+        self.__dict__.pop("classes_", None)  # of an earlier fit to labels
         if isinstance(X, Permit):
             return self._fit_permit(X, **choices)
         if _is_table(X) or (isinstance(X, list | tuple) and X and all(_is_table(each) for each in X)):
@@ -261,7 +265,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if rounds is None and self.holdout and left > 1:
             rounds = left - 1  # one is for the evaluation
         result = permit.train(rounds, model=self, until_finished=True, **choices)
-        self._take(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
+        self.adopt(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
         self.result_ = result
         self.permit_ = permit
         if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
@@ -290,7 +294,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             self.history_.append({"round": ran.n, "rows": ran.rows, **ran.metrics})
             if self.is_finished(before, ran.model):
                 break
-        self._take(rehearsal.model, rehearsal.updates, References.of_table(tables[0]))
+        self.adopt(rehearsal.model, rehearsal.updates, References.of_table(tables[0]))
         return self
 
     def _fit_rows(self, X: Any, y: Any, **choices: Any) -> Self:
@@ -314,7 +318,8 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.feature_names_in_ = np.array(tuple(self.features) or found, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
 
-    def _take(self, arrays: Arrays, updates: Sequence[Update], references: References) -> None:
+    def adopt(self, arrays: Arrays, updates: Sequence[Update], references: References) -> None:
+        """Be fitted: with a model's arrays, what they were combined from, and what rows are read by."""
         self._take_names(self.columns)
         self.arrays_ = arrays
         self.references_ = references

@@ -100,7 +100,7 @@ class GeneralisedLinear(StudyModel):
         weights = np.asarray(self.arrays_[COEFFICIENTS], np.float64)
         self.intercept_, self.coef_ = float(weights[0]), weights[1:].copy()
         self.covariance_: Floats | None = None
-        if self.private is None:
+        if self.private is None and updates:
             information = self._information(updates)
             used = np.diag(information) > 0
             covariance = np.full(information.shape, np.nan)
@@ -136,7 +136,7 @@ class GeneralisedLinear(StudyModel):
 
         weights = np.asarray(self._arrays[COEFFICIENTS], np.float64)
         if self.covariance_ is None:
-            raise LabError("with noise there are no standard errors of this kind: the noise has no information matrix")
+            raise LabError("there are no standard errors: with noise no hospital sends its information matrix")
         errors = np.sqrt(np.diag(self.covariance_))
         z = weights / errors
         half = norm.ppf(0.5 + level / 2) * errors

@@ -156,7 +156,7 @@ class _Classifier(NetworkModel):
         return labels.astype(np.float64)
 
     def learned(self, updates: Sequence[Update]) -> None:
-        if self._classes_here is None:
+        if getattr(self, "_classes_here", None) is None:
             self.classes_ = np.array([int(each) if float(each).is_integer() else each for each in self.classes])
 
     def predict_proba(self, X: Any) -> Floats:
