@@ -17,8 +17,8 @@ from belmont.federated.node.data import (
     coded_data,
     fractions_of,
     offered,
+    rows_to_score,
     training_data,
-    training_data_or_none,
 )
 from belmont.federated.node.design import design
 
@@ -118,9 +118,10 @@ def test_a_part_cannot_be_asked_for_where_nobody_is_kept_apart_nor_a_part_that_i
                 training_data(context, ("age",), "event", keep=keep)
 
 
-def test_too_few_rows_refuse_the_round_unless_the_code_asks_whether_there_are_enough() -> None:
+def test_too_few_rows_refuse_the_round_and_are_given_to_who_only_predicts_for_them() -> None:
     with run(table(), min_cohort=95) as (context, offer):
-        assert training_data_or_none(context, ("age",), "event") is None and not offer.too_small
+        scored = rows_to_score(context, ("age",), "event", keep=(0.0, 1.0))
+        assert len(scored.outcome) == ROWS and not offer.too_small
         with pytest.raises(FederatedError, match="too few rows"):
             training_data(context, ("age",), "event")
         assert offer.too_small

@@ -6,10 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from belmont.federated.executor.protocol import Answer, Failed, TooSmall
+from belmont.federated.evaluation.layout import evaluation_config
+from belmont.federated.executor.protocol import Answer, Failed, Task, TooSmall
 from belmont.federated.hashes import code_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.glm import glm_config, initial_model
+
+from .conftest import ROWS, HospitalTable
 
 
 def test_the_code_gets_model_configuration_and_numbers_and_answers_arrays_and_metrics(runner, study):
@@ -158,3 +161,21 @@ def test_what_noise_is_added_to_may_be_not_finite_and_comes_without_metrics(runn
     assert isinstance(outcome, Answer) and outcome.metrics == {}
     np.testing.assert_array_equal(outcome.arrays["w"], [1.0, np.nan, -np.inf])
     assert isinstance(runner.run(study(body)), Failed)
+
+
+def test_an_evaluation_writes_this_hospitals_results_at_the_place_that_the_node_says(runner):
+    config = {
+        "family": "binomial",
+        "features": "age",
+        "missing-indicators": "",
+        "outcome": "event",
+        **evaluation_config("risk", 0.5, ("ldl:1,2",), report_hospitals=True),
+    }
+    bundle, table = shipped_bundle("glm"), HospitalTable(ROWS)
+    fractions, model = np.arange(ROWS) % 2 / 2, {"coefficients": np.array([0.0, 0.1])}
+    safeguards = {"min_cohort": 10, "smallest_cell": 5, "fractions": fractions, "kind": "evaluate", "position": 2}
+    outcome = runner.run(Task(bundle, code_hash(bundle), config, model, 7, 1, 9, table, **safeguards))
+    assert isinstance(outcome, Answer)
+    counts, hospitals = outcome.arrays["counts"], outcome.arrays["hospitals"]
+    assert counts[0].sum() == counts[1].sum() == ROWS / 2 and not ((counts > 0) & (counts < 5)).any()
+    assert hospitals[2, 0] == 1 and not np.delete(hospitals, 2, axis=0).any()

@@ -4,8 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from belmont.ehr.codebook import CategoryBook
+from belmont.ehr.dictionary import Column
 from belmont.ehr.errors import DictionaryError
+from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.groups import GroupColumn
+from belmont.federated.evaluation.layout import groups_of
 from belmont.federated.node.design import LEVEL_MARK, column_of
 from belmont.lab import documents, protection
 from belmont.lab.errors import LabError
@@ -143,10 +149,17 @@ def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
     except (LabError, DictionaryError):
         return  # the hospitals have theirs
     known = [column.name for column in dictionary]
-    named = [*map(column_of, model.columns), model.outcome, *model.missing_indicators]
+    groups = [group.column for group in groups_of(model.config)]
+    named = [*map(column_of, model.columns), model.outcome, *model.missing_indicators, *groups]
     unknown = [each for each in named if each not in known]
     if unknown:
         raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
+    for group in groups_of(model.config):
+        try:
+            group.places(_empty_column(dictionary.column(group.column)))
+        except FederatedError as error:
+            raise LabError(str(error)) from error
+
     for feature in model.columns:
         name, is_level, level = feature.partition(LEVEL_MARK)
         book = dictionary.column(name).codebook
@@ -154,6 +167,13 @@ def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
         if is_level and level not in levels:
             known_levels = ", ".join(levels) or "none: it is no category"
             raise LabError(f"{feature}: dictionary {dictionary.name} has no such level; {name} has {known_levels}")
+
+
+def _empty_column(column: Column) -> GroupColumn:
+    book = column.codebook
+    levels = tuple(each.name for each in book.categories) if isinstance(book, CategoryBook) else ()
+    nobody = np.zeros(0)
+    return GroupColumn(nobody.astype(np.int64), nobody.astype(bool), nobody, levels, column.width)
 
 
 def answer_mode(model: "StudyModel") -> AnswerMode:

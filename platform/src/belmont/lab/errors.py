@@ -4,7 +4,8 @@ LabError
 ├── HomeError               the consortium's directory is missing, foreign or half made
 ├── NotYet                  something that must come first has not happened (a vote, an acceptance)
 ├── DestructionIncomplete   something of a dataset can still be read: nothing is reported
-└── ReportRefused           a destruction report that is not what it says, or not what the chain has
+├── ReportRefused           a destruction report that is not what it says, or not what the chain has
+└── OutputRefused           a model does not pass the output check: it is not released
 
 A refused round or query raises ``RoundRefused`` or ``QueryRefused`` of ``belmont.federated.errors``, with each
 hospital's own reason; a refused vote or acceptance raises ``RegistryRefused`` of ``belmont.registry.errors``.
@@ -29,3 +30,11 @@ class DestructionIncomplete(LabError):
 
 class ReportRefused(LabError):
     """A destruction report is not what it says, or not what the chain has."""
+
+
+class OutputRefused(LabError):
+    """A model does not pass the output check. ``reasons`` are what it does not pass."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self.reasons = reasons
+        super().__init__("this model is not released: " + "; ".join(reasons))

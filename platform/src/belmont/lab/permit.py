@@ -5,17 +5,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from belmont.federated.accounting.epsilon import DELTA
-from belmont.federated.errors import RoundRefused
+from belmont.federated.errors import EncodingRefused, RoundRefused
+from belmont.federated.hashes import Arrays
 from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.training import Training
 from belmont.federated.query.answer import ask
 from belmont.lab import budgets, cards, documents, protection
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
-from belmont.lab.errors import LabError
+from belmont.lab.errors import LabError, NotYet
 from belmont.lab.hopeless import refuse_hopeless, refuse_hopeless_training
 from belmont.lab.models import LogisticRegression, StudyModel
 from belmont.lab.people import Actor, Hospital, dataset_ids, refuse_others
+from belmont.lab.performance import Performance
 from belmont.lab.preparation import Preparation, prepare
 from belmont.lab.questions import Question, columns_of
 from belmont.lab.training import TrainingResult, watched
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from belmont.federated.grid.deployed import DeployedGrid
+    from belmont.federated.grid.in_process import InProcessGrid
     from belmont.lab.consortium import Consortium
     from belmont.lab.own.code import Code
+    from belmont.lab.releases import Release
     from belmont.lab.study import Study
 
 _COLOURS = {
@@ -146,19 +152,8 @@ class Permit:
         self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
         with closing(self.consortium.grid(participants)) as grid:
             grid.deliver(chosen.bundle)
-            training = Training(
-                self.consortium.registry.as_(self.consortium.researcher.identity.account),
-                grid,
-                self.id,
-                config=chosen.config,
-                model=start.rounds[-1].model if start and start.rounds else chosen.start(preparation),
-                combine=chosen.step(),
-                participants=participants,
-                node_ids=grid.node_ids,
-                timeout_seconds=self.consortium.timeout_seconds,
-                patience_seconds=self.consortium.patience_seconds,
-                delta=delta,
-            )
+            begun = start.rounds[-1].model if start and start.rounds else chosen.start(preparation)
+            training = self._training(grid, chosen, begun, chosen.step(), participants, delta)
             with watched(training.rounds(count), count, earlier) as results:
                 try:
                     before = training.model
@@ -177,6 +172,68 @@ class Permit:
                         )
                     raise
         return result
+
+    def evaluate(self, model: StudyModel, *, check: bool = True, delta: float = DELTA) -> Performance:
+        """Evaluates a fitted model on the patients who were kept apart, in the next round (docs/evaluation.md).
+
+        ``check`` and what is raised are those of ``train``; a model without ``holdout``, or that is not fitted, raises
+        before anything is opened. Where every hospital's part is too small, ``NotYet`` says so; the round is used.
+        """
+        if not model.holdout:
+            raise LabError("no patients are kept apart: apply with a model that has holdout=0.25 or the like")
+        arrays = model.fitted_arrays
+        record = self.record
+        participants = record.covered
+        if check and self.status == "active":
+            refuse_hopeless_training(record, model, participants)
+            if record.rounds_opened >= record.terms.rounds:
+                raise LabError("an evaluation is a round, and none is left: permit.amend(rounds=...) asks for more")
+        registry, names = self.consortium.registry, self.consortium.dataset_names
+        budgets.affordable(registry, record, participants, names, model, 1, all_of_them=True)
+        with closing(self.consortium.grid(participants)) as grid:
+            grid.deliver(model.bundle)
+            try:
+                result = self._training(grid, model, arrays, _unchanged, participants, delta).evaluate()
+            except EncodingRefused as error:
+                raise NotYet(
+                    "every hospital's part that is kept apart is too small for the permit's safeguards: the permit's "
+                    f"minimum is {record.terms.min_cohort} patients, and some of either outcome; the round is used"
+                ) from error
+        performance = model.performance_ = Performance(model, self, result)
+        return performance
+
+    def release(self, model: StudyModel) -> "Release":
+        """Announces a fitted model for release on chain, if it passes the permit's output check (docs/releases.md).
+
+        Raises ``OutputRefused`` with what it does not pass, and ``RegistryRefused``; then nothing is recorded.
+        """
+        from belmont.lab.output_check import released
+
+        return released(self, model)
+
+    def _training(
+        self,
+        grid: "InProcessGrid | DeployedGrid",
+        model: StudyModel,
+        arrays: Arrays,
+        combine: Combine,
+        participants: tuple[DatasetId, ...],
+        delta: float,
+    ) -> Training:
+        """The rounds of this permit, from a model's arrays on."""
+        return Training(
+            self.consortium.registry.as_(self.consortium.researcher.identity.account),
+            grid,
+            self.id,
+            config=model.config,
+            model=arrays,
+            combine=combine,
+            participants=participants,
+            node_ids=grid.node_ids,
+            timeout_seconds=self.consortium.timeout_seconds,
+            patience_seconds=self.consortium.patience_seconds,
+            delta=delta,
+        )
 
     def query(self, question: Question, *, check: bool = True) -> Answer:
         """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``.
@@ -324,6 +381,11 @@ class Permit:
             facts["superseded by"] = f"permit {successor}: go on with permit.successor"
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)
+
+
+def _unchanged(model: Arrays, updates: "Sequence[Update]") -> Arrays:
+    """What an evaluation makes of a model."""
+    return model
 
 
 def _used(count: int, most: int, *, superseded: bool) -> object:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BLUE, ORANGE, GREEN, GREY = "#1f6feb", "#d4760a", "#1a7f37", "#6e7781"
+PURPLE, RED = "#8250df", "#cf222e"
 
 
 class Picture:
@@ -90,6 +91,51 @@ def roc(curves: Mapping[str, tuple[Floats, Floats, float]]) -> Picture:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC on held-out patients")
     axes.legend(frameon=False, loc="lower right")
+    return Picture(figure)
+
+
+def roc_bands(curves: Mapping[str, tuple[Floats, Floats, Floats, Floats, str]]) -> Picture:
+    """ROC curves with each point's interval: false positive rates, true positive rates, lowest, highest, and what the
+    legend says of it, by name."""
+    figure = _figure(5.2, 4.0)
+    axes = figure.add_subplot()
+    colours = (BLUE, ORANGE, GREEN, GREY, PURPLE, RED)
+    for (name, (false_rate, true_rate, low, high, note)), colour in zip(curves.items(), colours, strict=False):
+        axes.fill_between(false_rate, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(false_rate, true_rate, color=colour, label=f"{name} {note}")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC of patients who were kept apart")
+    axes.legend(frameon=False, loc="lower right")
+    return Picture(figure)
+
+
+def calibration(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Picture:
+    """Observed against predicted, by name: mean risk, observed share, lowest and highest of each group of patients."""
+    figure = _figure(5.2, 4.0)
+    axes = figure.add_subplot()
+    most = 0.0
+    colours = (BLUE, ORANGE, GREEN, GREY, PURPLE, RED)
+    for (name, points), colour in zip(curves.items(), colours, strict=False):
+        mean, observed, low, high = np.array(points, np.float64).reshape(-1, 4).T
+        reach = np.clip([observed - low, high - observed], 0.0, None)
+        axes.errorbar(mean, observed, yerr=reach, fmt="o-", color=colour, label=name, capsize=2, linewidth=1)
+        most = max([most, *mean, *high])
+    axes.plot([0, most], [0, most], color=GREY, linestyle=":", linewidth=1)
+    axes.set(xlabel="predicted risk", ylabel="observed share", title="Calibration of patients who were kept apart")
+    axes.legend(frameon=False, loc="upper left")
+    return Picture(figure)
+
+
+def forest(estimates: Mapping[str, tuple[float, float, float]], label: str, title: str) -> Picture:
+    """One row each: value, lowest and highest, by name, from the top down."""
+    figure = _figure(5.2, 1.2 + 0.3 * len(estimates))
+    axes = figure.add_subplot()
+    places = np.arange(len(estimates))[::-1]
+    value, low, high = np.array(list(estimates.values()), np.float64).reshape(-1, 3).T
+    reach = np.clip([value - low, high - value], 0.0, None)
+    axes.errorbar(value, places, xerr=reach, fmt="s", color=BLUE, capsize=2, linestyle="none")
+    axes.set_yticks(places, list(estimates))
+    axes.set(xlabel=label, title=title)
     return Picture(figure)
 
 

@@ -2,29 +2,56 @@
 
     holdout = 0.25                       the part of each hospital's patients that is kept apart (docs/evaluation.md)
     evaluates = "risk"                   a probability of an outcome that is 0 or 1; or "value", a number
+    groups = "sex;age:40,60"             subgroups of the patients who were kept apart (`evaluation.groups`)
+    report-hospitals = true              each hospital's own results are shown, and not only those of all together
 
-1. ``risk``: for each slot and each of ``BINS`` equal bins of the predicted risk, how many patients have either outcome
-   (``counts``, of shape (slots, BINS, 2)) and the sum of their risks (``risks``, of shape (slots, BINS)).
-2. ``value``: for each slot the moments of outcome y and prediction f (``moments``, of shape (slots, 6)): 1, y, f, y^2,
+1. ``risk``: for each slot, each of ``BINS`` bins of the predicted risk and each outcome, how many patients (``counts``,
+   of shape (slots, BINS, 2)).
+2. Bins are as wide as a risk's standard error is large: bin b ends at sin^2(pi (b + 1) / (2 BINS)), which is fine where
+   outcomes are rare (Anscombe, Biometrika 35:246, 1948). Bin b of a risk is bin BINS - 1 - b of one minus the risk.
+3. ``value``: for each slot the moments of outcome y and prediction f (``moments``, of shape (slots, 6)): 1, y, f, y^2,
    f^2, y f, summed over patients.
-3. Slots are who is counted: ``held out``, who was kept apart, and ``trained on``, all others.
+4. Slots are who is counted: ``held out``, who was kept apart; ``trained on``, all others; then each group's parts, of
+   those who were kept apart.
+5. ``hospitals``, of shape (16, 7), where the configuration asks for it: each hospital writes its own row alone, by its
+   place among the round's participants; the node compares (`refuse_other_rows`). The 17th and later write nothing.
+6. With noise by row a row is 1 in one cell of each slot that it is in, all of them scaled so that the row has the norm
+   that is cut to; there are ``PRIVATE_BINS`` bins. There is no such form for values, for an update
+   that is cut as a whole, nor for results of single hospitals.
 """
 
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from belmont.federated.accounting.clipping import largest_scaled_norm
+from belmont.federated.accounting.settings import Clipping, PrivacySettings, read_settings
 from belmont.federated.errors import FederatedError
-from belmont.federated.hashes import RunConfig
+from belmont.federated.evaluation.groups import Group, read_groups
+from belmont.federated.hashes import Arrays, RunConfig
+from belmont.federated.node.noise import READ_ELSEWHERE
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SecureSum
 
-HOLDOUT, EVALUATES = "holdout", "evaluates"
+HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS = "holdout", "evaluates", "groups", "report-hospitals"
 RISK, VALUE = "risk", "value"
-BINS = 100
+BINS, PRIVATE_BINS = 100, 20
 MOMENTS = 6
 HELD_OUT, TRAINED_ON = "held out", "trained on"
+MOST_HOSPITALS = 16
+RISK_COLUMNS = ("reported", "patients", "auc", "standard error", "brier", "mean risk", "observed rate")
+VALUE_COLUMNS = ("reported", "patients", "r2", "rmse", "calibration slope", "mean prediction", "mean outcome")
+
+
+def groups_of(config: RunConfig) -> tuple[Group, ...]:
+    """The groups whose parts are slots of their own. Raises FederatedError."""
+    return read_groups(config.get(GROUPS, ""))
 
 
 def slots_of(config: RunConfig) -> tuple[str, ...]:
-    """Names of the slots, in order."""
-    return (HELD_OUT, TRAINED_ON)
+    """Names of the slots, in order (4)."""
+    return (HELD_OUT, TRAINED_ON, *(name for group in groups_of(config) for name in group.names))
 
 
 def holdout_of(config: RunConfig) -> float:
@@ -35,16 +62,90 @@ def holdout_of(config: RunConfig) -> float:
     return value
 
 
-def evaluation_config(evaluates: str, holdout: float) -> dict[str, str | int | float | bool]:
-    """The keys of a configuration whose models are evaluated; none where nobody is kept apart."""
-    return {HOLDOUT: holdout, EVALUATES: evaluates} if holdout else {}
+def reports_hospitals(config: RunConfig) -> bool:
+    """Whether each hospital's own results are shown (5). Raises FederatedError."""
+    value = config.get(REPORT_HOSPITALS, False)
+    if type(value) is not bool:
+        raise FederatedError(f"{REPORT_HOSPITALS} is true or false")
+    return value
+
+
+def evaluation_config(
+    evaluates: str, holdout: float, groups: tuple[str, ...] = (), *, report_hospitals: bool = False
+) -> dict[str, str | int | float | bool]:
+    """The keys of a configuration whose models are evaluated; none where nobody is kept apart. Raises FederatedError
+    for groups or reports without anybody to evaluate on, and for groups that cannot be read."""
+    if not holdout:
+        if groups or report_hospitals:
+            raise FederatedError("groups and results of hospitals are of patients who were kept apart: give a holdout")
+        return {}
+    config: dict[str, str | int | float | bool] = {HOLDOUT: holdout, EVALUATES: evaluates}
+    if groups:
+        config[GROUPS] = ";".join(groups)
+        groups_of(config)
+    return config | ({REPORT_HOSPITALS: True} if report_hospitals else {})
 
 
 def evaluation_sum(config: RunConfig, fraction_bits: int = FRACTION_BITS) -> SecureSum:
-    """What is summed (1, 2). Raises FederatedError for a configuration that names nothing of it."""
-    slots, kind = len(slots_of(config)), config.get(EVALUATES)
+    """What is summed (1, 3, 5, 6). Raises FederatedError for a configuration that names nothing of it."""
+    slots, kind, noise = len(slots_of(config)), config.get(EVALUATES), noise_of(config)
+    if kind not in (RISK, VALUE):
+        raise FederatedError(f'{EVALUATES} is "{RISK}" or "{VALUE}"')
+    if noise is not None:
+        return SecureSum((("counts", (slots, PRIVATE_BINS, 2)),), fraction_bits=noise.fraction_bits, private=True)
+    arrays: tuple[tuple[str, tuple[int, ...]], ...] = (("moments", (slots, MOMENTS)),)
     if kind == RISK:
-        return SecureSum((("counts", (slots, BINS, 2)), ("risks", (slots, BINS))), (), False, fraction_bits)
-    if kind == VALUE:
-        return SecureSum((("moments", (slots, MOMENTS)),), (), False, fraction_bits)
-    raise FederatedError(f'{EVALUATES} is "{RISK}" or "{VALUE}"')
+        arrays = (("counts", (slots, BINS, 2)),)
+    if reports_hospitals(config):
+        arrays += (("hospitals", (MOST_HOSPITALS, len(RISK_COLUMNS))),)
+    return SecureSum(arrays, (), False, fraction_bits)
+
+
+def noise_of(config: RunConfig) -> PrivacySettings | None:
+    """The noise that a configuration asks for. Raises FederatedError where there is no evaluation with it (6)."""
+    settings = read_settings(config, READ_ELSEWHERE)
+    if not isinstance(settings, PrivacySettings):
+        return None
+    if settings.clipping is not Clipping.EXAMPLE:
+        raise FederatedError("with noise, models are evaluated by row: belmont-clipping is example")
+    if config.get(EVALUATES) != RISK:
+        raise FederatedError("with noise, only models of a risk are evaluated: a value's square has no bound")
+    if reports_hospitals(config):
+        raise FederatedError(f"with noise there are no results of single hospitals: leave {REPORT_HOSPITALS} out")
+    return settings
+
+
+def row_weight(config: RunConfig) -> float:
+    """What a row adds to a cell: 1 without noise, else so that the row has the norm that it is cut to (6)."""
+    noise = noise_of(config)
+    if noise is None:
+        return 1.0
+    norm = largest_scaled_norm(noise.bound, evaluation_sum(config).layout.size)
+    return math.ldexp(norm, -noise.fraction_bits) / math.sqrt(1 + len(groups_of(config)))
+
+
+def middles(bins: int = BINS) -> NDArray[np.float64]:
+    """What a risk in each bin counts as, of shape (bins,)."""
+    return np.asarray(np.sin(0.5 * np.pi * (np.arange(bins) + 0.5) / bins) ** 2, np.float64)
+
+
+def edges(bins: int = BINS) -> NDArray[np.float64]:
+    """Where bins begin and end, of shape (bins + 1,): from 0 to 1 (2)."""
+    found = np.sin(0.5 * np.pi * np.arange(bins + 1) / bins) ** 2
+    found[-1] = 1.0
+    return np.asarray(found, np.float64)
+
+
+def bins_of(risks: NDArray[np.float64], bins: int = BINS) -> NDArray[np.int64]:
+    """The bin of each risk from 0 to 1."""
+    return np.minimum(np.searchsorted(edges(bins), risks, side="right") - 1, bins - 1).astype(np.int64)
+
+
+def refuse_other_rows(config: RunConfig, arrays: Arrays, position: int) -> None:
+    """Raises FederatedError where a hospital's answer writes in another's row (5)."""
+    if reports_hospitals(config):
+        table = arrays.get("hospitals")
+        if table is None or table.shape != (MOST_HOSPITALS, len(RISK_COLUMNS)):
+            raise FederatedError("an evaluation answers without the hospitals' results, or in another form")
+        if np.delete(table, position, axis=0).any() if position < MOST_HOSPITALS else table.any():
+            raise FederatedError("an evaluation writes results of another hospital")

@@ -1,8 +1,8 @@
 """Load a study's bundle, run it once, and read its reply: the same code in this process and in an isolated one.
 
 1. The bundle is loaded only if its full SHA-256 is the expected one.
-2. The code gets the approved configuration, the model, the round's number and the rows; nothing else that a coordinator
-   wrote.
+2. The code gets the approved configuration, the model, the round's number, the rows, and its hospital's place among the
+   participants; nothing else that a coordinator wrote.
 3. What it answers is read strictly (`belmont.federated.grid.records`), and a table it found too small overrides it.
 """
 
@@ -18,7 +18,7 @@ from belmont.federated.grid.records import read_arrays, read_metrics, write_arra
 from belmont.federated.hashes import Arrays, code_hash
 from belmont.federated.local_log import place_of
 from belmont.federated.node.bundle import LoadedApp
-from belmont.federated.node.data import NODE_CONFIG_KEY, offered
+from belmont.federated.node.data import NODE_CONFIG_KEY, POSITION_KEY, offered
 
 
 def compute(task: Task, made: dict[object, Any] | None = None) -> Computed:
@@ -44,7 +44,7 @@ def _context(task: Task, ticket: str) -> Context:
     return Context(
         run_id=task.permit_id,
         node_id=task.node_id,
-        node_config={NODE_CONFIG_KEY: ticket},
+        node_config={NODE_CONFIG_KEY: ticket, POSITION_KEY: task.position},
         state=RecordDict(),
         run_config=dict(task.config),
     )

@@ -106,6 +106,7 @@ def packed(task: Task) -> Iterator[int]:
         "columns": {name: _column(sections, task.table, name) for name in task.table.columns},
         "fractions": None if task.fractions is None else _add(sections, task.fractions),
         "kind": task.kind,
+        "position": task.position,
     }
     text = json.dumps(header).encode()
     descriptor = os.memfd_create("task", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -151,6 +152,7 @@ def unpack(descriptor: int) -> Task:
         noisy=header["noisy"],
         fractions=None if header["fractions"] is None else read(header["fractions"]),
         kind=header["kind"],
+        position=header["position"],
     )
 
 

@@ -39,6 +39,8 @@ class Task:
     fractions: NDArray[np.float64] | None = None
     """In [0, 1), of each row's patient: who is kept apart for evaluation (`belmont.federated.node.data`)."""
     kind: Kind = "train"
+    position: int = 0
+    """Of this hospital among the round's participants, from 0."""
 
 
 @dataclass(frozen=True)

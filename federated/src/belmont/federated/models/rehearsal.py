@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.layout import refuse_other_rows
 from belmont.federated.executor.compute import compute
 from belmont.federated.executor.protocol import Answer, AppRunner, Kind, Stopped, Task, TooSmall
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS
@@ -126,9 +127,12 @@ class Rehearsal:
             noisy=noisy,
             fractions=self._fractions[k],
             kind=kind,
+            position=k,
         )
         outcome = compute(task, self._made[k]) if self._runner is None else self._runner.run(task)
         if isinstance(outcome, Answer):
+            if kind == "evaluate":
+                refuse_other_rows(self._config, outcome.arrays, k)
             return outcome
         where = f"table {k + 1} of {len(self._tables)}, {table.rows} rows"
         if isinstance(outcome, TooSmall):

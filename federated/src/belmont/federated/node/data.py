@@ -19,7 +19,10 @@ What is held back so that sums over the rows (a gradient, a Hessian) do not show
    ``SMALLEST_CELL`` rows differ (`belmont.federated.node.design`).
 
 Where 1 or 2 fails the code gets no rows, and whatever it answers then, the node refuses the round with
-COHORT_TOO_SMALL; `training_data_or_none` says so to the code instead, which can leave it out of an evaluation.
+COHORT_TOO_SMALL.
+
+Where a model only predicts for rows, nothing is summed over columns, and rows are given as they are (`rows_to_score`,
+`codes_to_score`); of the predictions what `belmont.federated.evaluation` makes of them leaves.
 
 Patients can be kept apart for evaluation: each has a fraction in [0, 1), drawn from the pseudonym under a secret of
 this hospital and this permit (and of those that take its place), so that nobody else can say who is where, and a
@@ -44,6 +47,7 @@ from flwr.app import Context
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.groups import GroupColumn
 from belmont.federated.node.design import (
     LEVEL_MARK,
     CodedData,
@@ -58,6 +62,8 @@ from belmont.federated.query.aggregate import SMALLEST_CELL
 from belmont.federated.table import NodeTable
 
 NODE_CONFIG_KEY = "belmont-data"
+POSITION_KEY = "belmont-position"
+"""Of the context's node configuration: this hospital's place among the round's participants, from 0."""
 EVERYBODY = (0.0, 1.0)
 _KEPT = 4
 """How much that was made of one table is kept for the next round."""
@@ -113,20 +119,6 @@ def training_data(
     return _taken(offer, made)
 
 
-def training_data_or_none(
-    context: Context,
-    features: Sequence[str],
-    outcome: str,
-    missing_indicators: Sequence[str] = (),
-    *,
-    keep: tuple[float, float] = EVERYBODY,
-    required: Sequence[str] = (),
-    references: NDArray[np.float64] | None = None,
-) -> TrainingData | None:
-    """The same, None where they are too few: the code goes on, and learns no more than that."""
-    return _training_data(offer_of(context), features, outcome, missing_indicators, keep, required, references)
-
-
 def coded_data(
     context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
 ) -> CodedData:
@@ -135,11 +127,47 @@ def coded_data(
     return _taken(offer, _coded_data(offer, features, outcome, keep))
 
 
-def coded_data_or_none(
-    context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float] = EVERYBODY
-) -> CodedData | None:
-    """The same, None where they are too few."""
-    return _coded_data(offer_of(context), features, outcome, keep)
+def rows_to_score(
+    context: Context,
+    features: Sequence[str],
+    outcome: str,
+    missing_indicators: Sequence[str] = (),
+    *,
+    keep: tuple[float, float],
+    references: NDArray[np.float64] | None = None,
+) -> TrainingData:
+    """The rows whose outcome is known, however few, and every level as it is: what a fitted model predicts for.
+
+    Raises FederatedError outside a node's run, and for a column that does not exist.
+    """
+    offer = offer_of(context)
+    given = None if references is None else np.array(references, np.float64)
+    return design(offer.table, features, outcome, missing_indicators, 1, references=given, rows=offer.rows(keep))
+
+
+def codes_to_score(context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float]) -> CodedData:
+    """The codes of the same rows. Raises as `rows_to_score` does."""
+    offer = offer_of(context)
+    return coded(offer.table, features, outcome, offer.rows(keep))
+
+
+def group_column(context: Context, column: str, outcome: str, *, keep: tuple[float, float]) -> GroupColumn:
+    """One column of the same rows. Raises as `rows_to_score` does."""
+    table, rows = offer_of(context).table, offer_of(context).rows(keep)
+    refuse_unknown(table, (column, outcome))
+    used = usable(table, outcome, (), rows)
+    return GroupColumn(
+        np.asarray(table.codes(column), np.int64)[used],
+        np.asarray(table.observed(column), bool)[used],
+        np.asarray(table.values(column), np.float64)[used],
+        tuple(table.levels(column)),
+        int(table.width(column)),
+    )
+
+
+def min_cohort(context: Context) -> int:
+    """The fewest patients of a hospital that the permit allows. Raises FederatedError outside a node's run."""
+    return offer_of(context).min_cohort
 
 
 def smallest_cell(context: Context) -> int:

@@ -28,6 +28,7 @@ from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
+from belmont.federated.evaluation.layout import refuse_other_rows
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
@@ -157,13 +158,16 @@ class RoundServer:
                 noisy=noisy,
                 fractions=fractions_of(table.pseudonyms, self.secure.ledger.root(permit.line or permit.id)),
                 kind=kind,
+                position=claim.participants.index(self.dataset_id),
             )
         )
         which = f"round {claim.n} of permit {claim.permit_id}"
         if isinstance(outcome, Answer):
             try:
+                if kind == "evaluate":
+                    refuse_other_rows(asked.config, outcome.arrays, claim.participants.index(self.dataset_id))
                 return outcome, update_hash(outcome.arrays, outcome.metrics)
-            except ValueError as error:  # a name that is no Unicode text
+            except (ValueError, FederatedError) as error:  # a name that is no Unicode text; another hospital's row
                 outcome = Failed(place_of(error))
         if isinstance(outcome, Failed):
             _log.error("%s: the study's code failed: %s", which, outcome.place)

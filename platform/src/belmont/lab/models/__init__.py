@@ -9,6 +9,7 @@ from belmont.lab.models.networks import MLPRegressor as MLPRegressor
 from belmont.lab.models.networks import TorchClassifier as TorchClassifier
 from belmont.lab.models.networks import TorchRegressor as TorchRegressor
 from belmont.lab.models.own import OwnModel as OwnModel
+from belmont.lab.models.saved import load as load
 from belmont.lab.models.survival import CoxRegression as CoxRegression
 from belmont.lab.models.survival import KaplanMeier as KaplanMeier
 from belmont.lab.models.trees import HistGradientBoostingClassifier as HistGradientBoostingClassifier

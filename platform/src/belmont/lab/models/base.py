@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -37,11 +38,15 @@ from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.references import References
+from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
 from belmont.registry.types import MicroRho
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from belmont.lab.export import Graph
+    from belmont.lab.model_card import ModelCard
+    from belmont.lab.output_check import OutputCheck
     from belmont.lab.permit import Permit
     from belmont.lab.preparation import Preparation
 
@@ -74,10 +79,16 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     """Noise that each hospital adds to such sums, if any (docs/differential_privacy.md). The permit binds it."""
     holdout: float = 0.0
     """The part of each hospital's patients that is kept apart, to evaluate the model on (docs/evaluation.md)."""
+    groups: Sequence[str] = ()
+    """Subgroups to evaluate it on: ``sex`` (each level), ``age:40,60`` (cut points), ``smoking:never,current``."""
+    report_hospitals: bool = False
+    """Whether each hospital's own performance is shown, to three digits. The permit binds it."""
+    release: ReleaseRule | None = None
+    """What a model has to pass before it may leave (`belmont.lab.output_check`); without one, a strict rule."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.features, str) or isinstance(self.missing_indicators, str):
-            raise LabError("features and missing_indicators are lists of columns: ('age',) and not 'age'")
+        if any(isinstance(each, str) for each in (self.features, self.missing_indicators, self.groups)):
+            raise LabError("features, missing_indicators and groups are lists of columns: ('age',) and not 'age'")
         if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
             raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
         if self.largest is not None:
@@ -174,16 +185,20 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             "missing-indicators": ",".join(self.missing_indicators),
             "outcome": self.outcome_name,
             **self.settings(),
-            **evaluation_config(self.evaluates, float(self.holdout)),
+            **evaluation_config(
+                self.evaluates, float(self.holdout), tuple(self.groups), report_hospitals=self.report_hospitals
+            ),
         }
+        if self.release is not None:
+            config[RELEASE_KEY] = self.release.to_text()
         if self.private is not None:
             config |= {SECURE_SUM_KEY: self.private_sums(self.private).to_text()}
             config |= {"step": self.private.step, "momentum": self.private.momentum}
             config |= self.private.noise.as_config()
         elif self.secure or self.largest is not None:
             config |= {SECURE_SUM_KEY: self.sums().to_text()}
-            if self.holdout:
-                config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
+        if SECURE_SUM_KEY in config and self.holdout:
+            config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
         if self.largest is not None:
             bounds, _ = UpdateBounds.of(self.largest, fraction_bits=self._noisy_bits)
             config |= bounds.to_config()
@@ -231,7 +246,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         """Train under a permit, on a DataFrame, or on tables that are here.
 
         - a permit: the rounds that it has left, or until nothing changes; with ``holdout`` the last is kept for the
-          evaluation. ``choices`` are those of ``permit.train``.
+          evaluation, which is in ``performance_``. ``choices`` are those of ``permit.train``.
         - a DataFrame with ``y``, or with the outcome among its columns: the same code here. ``rounds=`` at most.
         - a table of the dictionary, such as a twin's, or a list of them, one a hospital.
         """
@@ -253,6 +268,8 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.adopt(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
         self.result_ = result
         self.permit_ = permit
+        if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
+            permit.evaluate(self)
         return self
 
     def _fit_tables(
@@ -336,6 +353,44 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if names and array.shape[1] != len(names):
             raise LabError(f"there are {array.shape[1]} columns and {len(names)} features: {', '.join(names)}")
         return pd.DataFrame(array, columns=names or [f"x{k}" for k in range(array.shape[1])])
+
+    # --- what comes of it ---
+
+    def declared(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the arrays that a fitted model may have; what is released has no other."""
+        shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in self.initial().items()}
+        return shapes | ({REFERENCES: (len(self.columns), 3)} if self.takes_references else {})
+
+    def card(self) -> "ModelCard":
+        """What it is, where it comes from and how well it does: ``to_markdown()``, ``to_dict()``, ``save(path)``."""
+        from belmont.lab.model_card import card_of
+
+        return card_of(self)
+
+    def output_check(self) -> "OutputCheck":
+        """Whether it may leave, by the permit's rule (`belmont.lab.output_check`)."""
+        from belmont.lab.output_check import output_check
+
+        return output_check(self)
+
+    def export(self, path: Path | str) -> Path:
+        """Writes the fitted model as .onnx or .skops, with its card inside (`belmont.lab.export`)."""
+        from belmont.lab.export import exported
+
+        return exported(self, path)
+
+    def to_onnx(self, builder: "Graph") -> str:
+        """Adds nodes that predict to an ONNX graph, and says which value is the prediction, of shape (n,).
+
+        ``builder.design`` is the standardised rows, (n, columns), double. Raises LabError for a model without such a
+        form.
+        """
+        raise LabError(f"{type(self).__name__} has no ONNX form: export it as .skops")
+
+    @property
+    def fitted_arrays(self) -> Arrays:
+        """The model. Raises NotFittedError where there is none."""
+        return self._arrays
 
     @property
     def _arrays(self) -> Arrays:

@@ -17,7 +17,9 @@ from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import ROWS_METRIC, Combine, Update
 from belmont.federated.models.glm import (
     COEFFICIENTS,
+    INVERSE,
     LARGEST_STEP,
+    PREVIOUS,
     PrivateSteps,
     gradient_steps,
     newton,
@@ -31,7 +33,11 @@ from belmont.lab.models.base import StudyModel
 if TYPE_CHECKING:
     import pandas as pd
 
+    from belmont.lab.export import Graph
+
 Floats = NDArray[np.float64]
+_LINKS = {"binomial": "Sigmoid", "poisson": "Exp"}
+"""ONNX's names of the inverse links; of a line there is none."""
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +78,15 @@ class GeneralisedLinear(StudyModel):
     @property
     def _is_firth(self) -> bool:
         return False
+
+    def declared(self) -> dict[str, tuple[int, ...]]:
+        size = len(self.names)
+        return super().declared() | ({PREVIOUS: (size,), INVERSE: (size, size)} if self._is_firth else {})
+
+    def to_onnx(self, builder: "Graph") -> str:
+        weights = np.asarray(self._arrays[COEFFICIENTS], np.float64)
+        linear = builder.node("MatMul", [builder.design, builder.constant(weights)])
+        return builder.node(_LINKS[self.family], [linear]) if self.family in _LINKS else linear
 
     def is_finished(self, before: Arrays, after: Arrays) -> bool:
         if self.private is not None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,15 @@ from belmont.federated.models.network import (
     network_settings,
     network_sums,
 )
-from belmont.federated.models.strategies import FedAvg, Strategy, mean_loss
+from belmont.federated.models.strategies import FedAvg, Strategy, mean_loss, parameters_of
 from belmont.federated.models.torch_modules import TorchNetwork, module_source, torch_bundle
 from belmont.federated.secagg.settings import SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
+
+if TYPE_CHECKING:
+    from belmont.lab.export import Graph
 
 Floats = NDArray[np.float64]
 
@@ -245,6 +248,22 @@ class _Perceptron(NetworkModel):
 
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
         return self._risks(network_outputs(self.network, rows, arrays))
+
+    def to_onnx(self, builder: "Graph") -> str:
+        target = self.target
+        if target.loss == "softmax":
+            raise LabError("an ONNX form is of two classes or a number: export a model of more classes as .skops")
+        inputs = linear = builder.design
+        for k, layer in enumerate(parameters_of(self._arrays).values()):
+            if k:
+                hidden = builder.node("Relu" if self.activation == "relu" else "Tanh", [linear])
+                inputs = builder.node("Concat", [builder.ones, hidden], axis=1)
+            linear = builder.node("MatMul", [inputs, builder.constant(np.asarray(layer, np.float64))])
+        flat = builder.node("Squeeze", [linear, builder.constant(np.array([1], np.int64))])
+        if target.loss == "logistic":
+            return builder.node("Sigmoid", [flat])
+        scaled = builder.node("Mul", [flat, builder.constant(np.array(float(target.scale)))])
+        return builder.node("Add", [scaled, builder.constant(np.array(float(target.center)))])
 
     def _risks(self, found: Floats) -> Floats:
         raise NotImplementedError

@@ -1,0 +1,63 @@
+"""A researcher whose model is aimed at one patient: what exact tables tell, and ours do not.
+
+The model's arrays are not bound by the permit, so that anybody who may evaluate may send such a one.
+"""
+
+import numpy as np
+
+from belmont.federated.executor.parcel import ArrayTable
+
+from .conftest import Evaluate, hospital, study, table_of
+
+AIMED = {"coefficients": np.array([-200.0, 40.0, 0.0])}
+"""Everybody's risk is 0 but that of patients above 110, and one is 115."""
+
+
+def with_target(event: int) -> ArrayTable:
+    """A hospital where everybody was kept apart who counts here, and one patient is 115 years old."""
+    base = hospital(400, 3)
+    age, sex, events = (base.values(name).copy() for name in ("age", "sex", "event"))
+    age[0], events[0] = 115.0, event
+    return table_of(age, sex + 1, events)
+
+
+def both(evaluate: Evaluate, smallest_cell: int) -> list[np.ndarray]:
+    """All sums of two hospitals without anybody so old and one with, for either outcome of that patient."""
+    others = [hospital(400, seed) for seed in (1, 2)]
+    found = []
+    for event in (0, 1):
+        arrays = evaluate([*others, with_target(event)], study(), AIMED, smallest_cell=smallest_cell)
+        found.append(arrays["counts"][0] + arrays["counts"][1])
+    return found
+
+
+def test_in_an_exact_table_the_one_patient_with_a_risk_shows_his_outcome(evaluate: Evaluate) -> None:
+    for event, counts in enumerate(both(evaluate, smallest_cell=1)):
+        assert counts[-1, event] == 1 and counts[-1, 1 - event] == 0
+        assert counts[1:-1].sum() == 0
+
+
+def test_in_ours_nobody_stands_out(evaluate: Evaluate) -> None:
+    for counts in both(evaluate, smallest_cell=8):
+        assert counts[1:].sum() == 0, "all groups are where everybody is"
+
+
+def test_a_mean_in_the_place_of_the_middle_half_would_show_him() -> None:
+    table = with_target(1)
+    events, risk = table.values("event"), (table.values("age") > 110).astype(float)
+    means = [np.sort(risk[events == y])[-8:].mean() for y in (0, 1)]
+    assert means == [0.0, 1 / 8], "the group of cases with a mean above 0 is that of the patient"
+
+
+def test_values_of_single_patients_do_not_come_out_of_moments_either(evaluate: Evaluate) -> None:
+    base = hospital(400, 3)
+    for age in (108.0, 119.0):
+        ages = base.values("age").copy()
+        ages[0] = age
+        sex = np.where(np.arange(400) == 0, 2, 1)
+        table = table_of(ages, sex, base.values("event"))
+        aimed = {"coefficients": np.array([0.0, 0.0, 1.0])}  # the only man
+        exact = evaluate([table], study("value"), aimed, smallest_cell=1)["moments"]
+        ours = evaluate([table], study("value"), aimed, smallest_cell=8)["moments"]
+        assert exact[:2, 5].sum() == age, "y f is that patient's value"
+        assert (ours[:2, 5] == 0).all()

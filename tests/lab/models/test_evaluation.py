@@ -1,0 +1,269 @@
+"""A model under a permit from its fit to its release: evaluated, described, checked, recorded."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from belmont.federated.bounded.record import RoundRecord, open_round
+from belmont.federated.hashes import model_hash
+from belmont.lab import Consortium
+from belmont.lab.errors import LabError, NotYet, OutputRefused
+from belmont.lab.models import LinearRegression, LogisticRegression, StudyModel
+from belmont.lab.permit import Permit
+from belmont.lab.release_rule import ReleaseRule
+
+OUTCOME = "antihypertensive"
+"""Common enough that parts of these small hospitals are not too small."""
+RULE = ReleaseRule(max_parameters=20, max_membership_advantage=0.5, min_rows=100, min_hospitals=3)
+MODEL = LogisticRegression(
+    ("age", "hba1c", "systolic", "sex=male"),
+    OUTCOME,
+    holdout=0.5,
+    groups=("sex", "age:60"),
+    report_hospitals=True,
+    release=RULE,
+)
+
+
+def permit_for(consortium: Consortium, model: StudyModel, rounds: int = 12, **terms: Any) -> Permit:
+    study = consortium.propose(
+        "Risk to be released", model=model, rounds=rounds, queries=0, **({"min_cohort": 10} | terms)
+    )
+    return study.vote(*consortium.board[:2]).accept(*consortium.hospitals).permit()
+
+
+@pytest.fixture(scope="module")
+def permit(consortium: Consortium) -> Permit:
+    return permit_for(consortium, MODEL)
+
+
+@pytest.fixture(scope="module")
+def model(permit: Permit) -> LogisticRegression:
+    return replace(MODEL).fit(permit)
+
+
+def test_a_fit_with_a_holdout_ends_with_an_evaluation_of_the_model_it_gives(
+    model: LogisticRegression, permit: Permit, consortium: Consortium
+) -> None:
+    performance = model.performance_
+    assert performance.n == permit.record.rounds_opened == len(model.result_.rounds) + 1
+    assert performance.model_hash == model_hash(model.arrays_)
+    table = performance.table
+    assert list(table.index[:1]) == ["held out"] and table.index[-1] == "trained on"
+    assert 150 < table.loc["held out", "patients"] <= 300
+    fresh = consortium.yardstick.fresh_table.decode()
+    truth = roc_auc_score(fresh[OUTCOME].astype(int), model.predict_proba(fresh)[:, 1])
+    assert table.loc["held out", "auc low"] - 0.05 < truth < table.loc["held out", "auc high"] + 0.05
+    assert {"sex=female", "sex=male"} & set(table.index) or {"age <60", "age >=60"} & set(table.index)
+    assert "AUC" in repr(performance) and "kept apart" in performance._repr_html_()
+
+
+def test_rates_subgroups_and_pictures_follow_from_the_sums(model: LogisticRegression) -> None:
+    performance = model.performance_
+    rates = performance.at(0.2)
+    assert (
+        (rates["sensitivity low"] <= rates["sensitivity"]) & (rates["sensitivity"] <= rates["sensitivity high"])
+    ).all()
+    held_out = performance.slot("held out")
+    shown = [parts for parts in performance.results.groups.values() if len(parts) > 1]
+    if shown:
+        fairness = performance.fairness()
+        assert len(fairness) == sum(len(parts) - 1 for parts in shown)
+        assert (fairness["ppv low"].isna() | (fairness["ppv low"] <= fairness["ppv high"])).all()
+    for picture in (performance.plot_roc(), performance.plot_calibration(), performance.plot_hospitals()):
+        assert "<svg" in picture.svg()
+    assert held_out.patients == performance.patients
+    with pytest.raises(LabError, match="no slot"):
+        performance.slot("everybody")
+
+
+def test_each_hospitals_own_results_are_shown_because_the_permit_says_so(
+    model: LogisticRegression, consortium: Consortium
+) -> None:
+    frame = model.performance_.hospitals
+    assert list(frame.index) == [consortium.dataset_names[each] for each in model.permit_.record.covered]
+    assert frame["patients"].dropna().mod(10).eq(0).all() and frame["auc"].notna().any()
+    assert (frame["auc low"].isna() | (frame["auc low"] <= frame["auc"])).all()
+
+
+def test_anybody_computes_the_same_sums_from_the_rounds_record(
+    model: LogisticRegression, consortium: Consortium
+) -> None:
+    record = RoundRecord.from_bytes(model.performance_.record.to_bytes())
+    arrays, metrics = record.secure.decode(open_round(record, consortium.registry).total)
+    assert (arrays["counts"] == model.performance_.result.updates[0].arrays["counts"]).all()
+    assert metrics["num-examples"] == model.performance_.patients
+
+
+def test_the_card_says_where_the_model_comes_from_and_how_well_it_does(
+    model: LogisticRegression, permit: Permit, tmp_path: Path
+) -> None:
+    card = model.card()
+    content = card.to_dict()
+    assert content["permit"]["permit"] == permit.id and content["permit"]["study"] == "Risk to be released"
+    assert content["model"]["model hash"] == "0x" + model_hash(model.arrays_).hex()
+    assert content["permit"]["approved configuration"] == content["model"]["configuration hash"]
+    assert [each["rows are"] for each in content["data"]] == ["proven"] * 3
+    assert content["permit"]["who sees an update"].startswith("only their sum")
+    assert {row["term"] for row in content["coefficients"]} == set(model.names)
+    assert content["performance"][0]["patients who are"] == "held out" and len(content["limits"]) >= 3
+    assert card.to_bytes() == model.card().to_bytes(), "the same model and chain give the same card"
+    assert json.loads(card.save(tmp_path / "card.json").read_text()) == content
+    assert "## permit" in card.save(tmp_path / "card.md").read_text()
+    assert "belmont-card" in card.save(tmp_path / "card.html").read_text()
+    with pytest.raises(LabError, match=r"\.md"):
+        card.save(tmp_path / "card.pdf")
+
+
+def test_a_model_that_passes_is_released_on_chain_under_the_hashes_of_its_card_and_evidence(
+    model: LogisticRegression, permit: Permit
+) -> None:
+    check = model.output_check()
+    assert check.passed, check.reasons
+    release = permit.release(model)
+    record = release.record
+    assert record.model_hash == model_hash(model.arrays_) and record.evaluated_round == model.performance_.n
+    assert record.evidence_hash == hashlib.sha256(model.performance_.record.to_bytes()).digest()
+    assert record.card_hash == hashlib.sha256(model.card().to_bytes()).digest()
+    assert "passed" in check._repr_html_() and check.table["passed"].all()
+
+
+def changed(model: LogisticRegression, **attributes: Any) -> LogisticRegression:
+    """The same fitted model with other attributes."""
+    other = replace(model)
+    other.__dict__.update({name: each for name, each in model.__dict__.items() if name.endswith("_")})
+    other.__dict__.update(attributes)
+    return other
+
+
+def test_what_was_not_evaluated_is_not_released(model: LogisticRegression, permit: Permit) -> None:
+    never = changed(model)
+    del never.performance_
+    with pytest.raises(OutputRefused, match="no evaluation round"):
+        permit.release(never)
+    moved = changed(model, arrays_={"coefficients": model.arrays_["coefficients"] + 1e-9})
+    with pytest.raises(OutputRefused, match="of another model"):
+        permit.release(moved)
+
+
+def test_an_array_beside_the_model_is_not_released(model: LogisticRegression) -> None:
+    more = changed(model, arrays_=model.arrays_ | {"notes": np.zeros(3)})
+    (found,) = [test for test in more.output_check().tests if test.name == "arrays that are not declared"]
+    assert not found.passed and found.value == "notes"
+    wide = changed(model, arrays_={"coefficients": np.zeros(50)})
+    assert {"parameters", "bytes", "arrays that are not declared"} <= {
+        test.name for test in wide.output_check().tests if not test.passed
+    }
+
+
+def test_a_rule_that_the_permit_was_not_approved_with_does_not_count(model: LogisticRegression) -> None:
+    loose = changed(model, release=ReleaseRule(10**6, 1.0, 1, 1))
+    assert any(reason.startswith("approved code and configuration") for reason in loose.output_check().reasons)
+
+
+def test_sums_that_the_record_does_not_give_do_not_count(model: LogisticRegression) -> None:
+    performance = model.performance_
+    update = performance.result.updates[0]
+    better = replace(update, arrays=update.arrays | {"counts": update.arrays["counts"] * 2})
+    forged = object.__new__(type(performance))
+    forged.__dict__.update(performance.__dict__, result=replace(performance.result, updates=(better,)))
+    assert any("computed again" in reason for reason in changed(model, performance_=forged).output_check().reasons)
+    bare = object.__new__(type(performance))
+    bare.__dict__.update(performance.__dict__, result=replace(performance.result, record=None))
+    assert any("computed again" in reason for reason in changed(model, performance_=bare).output_check().reasons)
+
+
+def test_a_model_of_another_permit_or_of_rows_here_is_not_released(
+    model: LogisticRegression, consortium: Consortium, permit: Permit
+) -> None:
+    fresh = consortium.yardstick.fresh_table
+    here = replace(MODEL).fit(fresh)
+    with pytest.raises(OutputRefused, match="no permit"):
+        permit.release(here)
+    with pytest.raises(NotYet, match="no permit"):
+        here.output_check()
+    assert here.card().to_dict()["permit"].startswith("none")
+    other = permit_for(consortium, MODEL, rounds=1)
+    with pytest.raises(OutputRefused, match=f"fitted under permit {permit.id}"):
+        other.release(model)
+
+
+def test_what_is_plain_beforehand_opens_no_round(consortium: Consortium, model: LogisticRegression) -> None:
+    without = LogisticRegression(("age",), "cvd_event")
+    permit = permit_for(consortium, without, rounds=2)
+    with pytest.raises(LabError, match="holdout"):
+        permit.evaluate(without)
+    other = permit_for(consortium, LogisticRegression(("age",), "cvd_event", holdout=0.3), rounds=2)
+    with pytest.raises(LabError, match="other configuration"):
+        other.evaluate(model)
+    assert permit.record.rounds_opened == other.record.rounds_opened == 0
+
+
+def test_parts_that_are_all_too_small_say_so(consortium: Consortium) -> None:
+    small = LogisticRegression(("age",), "cvd_event", holdout=0.1)
+    permit = permit_for(consortium, small, rounds=2, min_cohort=60)
+    permit.train(1, model=small)
+    small.arrays_ = permit.last_training.rounds[-1].model  # type: ignore[union-attr]
+    with pytest.raises(NotYet, match="too small"):
+        permit.evaluate(small)
+
+
+def test_groups_that_the_dictionary_does_not_have_are_refused_at_the_application(consortium: Consortium) -> None:
+    for group, message in (
+        ("height", "no column"),
+        ("age", "cut points"),
+        ("sex:other", "no level"),
+        ("age:x", "level"),
+    ):
+        with pytest.raises(LabError, match=message):
+            consortium.propose("Groups", model=replace(MODEL, groups=(group,)))
+
+
+def test_values_are_evaluated_and_without_secure_sums_each_hospital_is_seen_anyway(consortium: Consortium) -> None:
+    line = LinearRegression(("age", "bmi"), "systolic", holdout=0.5, secure=False)
+    permit = permit_for(consortium, line, rounds=3)
+    line.fit(permit)
+    table = line.performance_.table
+    assert table.loc["held out", "rmse low"] < table.loc["held out", "rmse"] < table.loc["held out", "rmse high"]
+    assert "R2" in repr(line.performance_) and line.performance_.membership is not None
+    assert any("record" in reason for reason in line.output_check().reasons), "nobody can compute these sums again"
+    with pytest.raises(NotYet, match="report_hospitals"):
+        line.performance_.hospitals  # noqa: B018
+    with pytest.raises(LabError, match="values"):
+        line.performance_.plot_roc()
+
+
+def test_with_noise_an_evaluation_is_charged_and_its_intervals_count_the_noise_in(consortium: Consortium) -> None:
+    base = LogisticRegression(("age", "systolic"), OUTCOME, holdout=0.5, groups=("age:60",))
+    private = base.with_noise(epsilon=20, rounds=3)
+    permit = permit_for(consortium, private, rounds=3)
+    private.fit(permit)
+    performance = private.performance_
+    privacy = performance.result.privacy
+    assert permit.record.rounds_opened == 3 and privacy is not None
+    assert performance.epsilon == privacy.epsilon <= 20
+    held_out = performance.slot("held out")
+    assert held_out.noise_deviation > 0 and "noise" in performance.note
+    assert list(performance.table.index) == ["held out", "age <60", "age >=60", "trained on"]
+    rates = performance.at(0.5)
+    exact = np.sqrt(0.25 / 225)
+    assert (rates["accuracy high"] - rates["accuracy low"]).iloc[0] > 2 * 1.96 * exact
+    with pytest.raises(NotYet, match="report_hospitals"):
+        performance.hospitals  # noqa: B018
+    assert f"epsilon {privacy.epsilon:.3g}" in private.card().to_dict()["permit"]["privacy"]
+
+
+def test_proved_bounds_hold_for_an_evaluation_too(consortium: Consortium) -> None:
+    bounded = LogisticRegression(("age", "systolic"), OUTCOME, holdout=0.5, largest=5_000.0)
+    permit = permit_for(consortium, bounded, rounds=2)
+    bounded.fit(permit)
+    performance = bounded.performance_
+    assert performance.record.bounds is not None
+    counts = performance.result.updates[0].arrays["counts"]
+    assert counts[0].sum() == performance.patients > 100 and (counts == counts.round()).all()
