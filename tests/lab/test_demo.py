@@ -90,8 +90,8 @@ def test_help_has_examples_and_needs_no_heavy_library() -> None:
 
 
 def test_the_code_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    script = block + "\nprint(len(consortium.audit()), permit.status)\nconsortium.close()\n"
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    script = "\n".join(blocks) + "\nprint(len(consortium.audit()), permit.status)\nconsortium.close()\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     events, status = done.stdout.split()[-2:]
@@ -108,6 +108,26 @@ SHOWN = {
     "03_governance_and_consent": (
         0,
         ("NONCE_USED", "CONSENT_STALE", "UseRecorded", "from 1", ">verified<", ">refused<"),
+    ),
+    "04_federated_training": (
+        4,
+        (
+            "synthetic rows of 4 hospitals",
+            "queries",
+            "patients kept apart, AUC",
+            "tests, passed",
+            "announced",
+            "ModelReleased",
+        ),
+    ),
+    "05_your_own_model": (
+        1,
+        (
+            "CheckResult(bent_risk: passed",
+            "is not the code that was applied with",
+            "epsilon 5",
+            "one plan alone, worst",
+        ),
     ),
 }
 """Of each notebook, how many pictures and which words have to be in what it shows."""
