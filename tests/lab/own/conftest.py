@@ -9,7 +9,7 @@ import pytest
 from belmont.ehr.synthetic import coded_tables, generate_population
 from belmont.federated.executor.limits import Limits
 from belmont.lab.models import OwnModel
-from belmont.lab.own.run_checks import Subject
+from belmont.lab.own.subject import Subject
 from belmont.lab.own.templates import write_template
 from belmont.lab.own.watched import WatchedRunner
 

@@ -13,10 +13,11 @@ from belmont.federated.models.rehearsal import Rehearsal
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticRegression, OwnModel
 from belmont.lab.own import run_checks
+from belmont.lab.own.answers import outside
 from belmont.lab.own.check import check
 from belmont.lab.own.findings import CANNOT_SHOW, Finding, Level
 from belmont.lab.own.hospitals import repeated
-from belmont.lab.own.run_checks import Subject
+from belmont.lab.own.subject import Subject
 from belmont.lab.own.watched import WatchedRunner
 
 ANSWER = '    return _reply(message, {"weights": weights}, {"num-examples": len(y), "loss": loss})\n'
@@ -121,7 +122,7 @@ def test_what_a_hospital_does_not_have_is_named_by_the_line_that_asks_for_it(
 ) -> None:
     begin = len(runner.trials)
     run_checks.form(subject(written.before_training(code).model()))
-    found = run_checks.outside(runner.trials[begin:])
+    found = outside(runner.trials[begin:])
     assert what in said(found), said(found)
     assert all(each.where.startswith("my_model/client_app.py:") for each in found)
 
@@ -131,7 +132,7 @@ def test_importing_a_library_in_the_midst_of_a_round_is_no_finding(
 ) -> None:
     begin = len(runner.trials)
     assert run_checks.form(subject(written.before_training("import csv, statistics, numpy.fft").model())) == []
-    assert run_checks.outside(runner.trials[begin:]) == []
+    assert outside(runner.trials[begin:]) == []
 
 
 STOPPED = [

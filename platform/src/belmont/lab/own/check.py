@@ -27,10 +27,12 @@ from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
 from belmont.lab.own import run_checks
+from belmont.lab.own.answers import outside
 from belmont.lab.own.findings import CheckResult, Finding, Level, in_order
 from belmont.lab.own.folder import files_of
 from belmont.lab.own.hospitals import copied
 from belmont.lab.own.static_checks import static_findings
+from belmont.lab.own.subject import Subject
 from belmont.lab.own.watched import WatchedRunner
 
 if TYPE_CHECKING:
@@ -86,15 +88,13 @@ def check(
     facts = {"rows": ", ".join(str(each.rows) for each in hospitals)}
     with closing(WatchedRunner(limits)) as runner:
         named = model.columns, model.outcome_name
-        subject = run_checks.Subject(
-            bundle, config, start, combine, *named, hospitals, min_cohort, runner, float(model.holdout)
-        )
+        subject = Subject(bundle, config, start, combine, *named, hospitals, min_cohort, runner, float(model.holdout))
         findings += _ran(subject, rounds, limits, tried, facts, isolated=isolated)
     return CheckResult(name, code, hashed, in_order(findings), tuple(tried), facts)
 
 
 def _ran(
-    subject: run_checks.Subject, rounds: int, limits: Limits, tried: list[str], facts: dict[str, str], *, isolated: bool
+    subject: Subject, rounds: int, limits: Limits, tried: list[str], facts: dict[str, str], *, isolated: bool
 ) -> list[Finding]:
     """What running it shows (2, 3); what was tried, and what it took, is added to the lists."""
     found = run_checks.form(subject)
@@ -117,7 +117,7 @@ def _ran(
             tried.append("a hospital's isolated process")
     seconds, memory = max(each.seconds for each in trials), max(each.memory_bytes for each in trials)
     facts["a run"] = f"{seconds:.2g} s of processor time, {memory / 2**20:,.0f} MiB at most"
-    return [*run_checks.outside(trials), *found]
+    return [*outside(trials), *found]
 
 
 def table_of(frame: "pd.DataFrame", dictionary: Dictionary, columns: Sequence[str]) -> NodeTable:
