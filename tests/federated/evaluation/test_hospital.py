@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from belmont.federated.errors import EncodingRefused, FederatedError
+from belmont.federated.evaluation.hospital import _shown
 from belmont.federated.evaluation.layout import edges, refuse_other_rows
 
 from .conftest import Evaluate, hospital, study, table_of
@@ -110,3 +113,27 @@ def test_bins_are_fine_where_outcomes_are_rare_and_the_same_from_both_ends() -> 
     assert ends[0] == 0 and ends[-1] == 1 and (np.diff(ends) > 0).all()
     assert ends[1] < 0.001 and np.diff(ends).max() < 0.016
     assert np.allclose(ends, 1 - ends[::-1])
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 3), st.booleans()), max_size=150),
+    st.integers(1, 12),
+    st.integers(2, 8),
+    st.booleans(),
+)
+def test_no_part_that_is_shown_and_nothing_that_is_left_over_is_small(
+    rows: list[tuple[int, bool]], least: int, cell: int, is_risk: bool
+) -> None:
+    place = np.array([each[0] for each in rows], np.int64)
+    outcome = np.array([each[1] for each in rows], float)
+    parts = [place == k for k in range(4)]
+    shown = _shown(outcome, parts, least, cell, is_risk)
+    left = np.ones(len(rows), bool)
+    for part, is_shown in zip(parts, shown, strict=True):
+        if is_shown:
+            left &= ~part
+            cases = outcome[part].sum()
+            assert part.sum() >= max(least, cell)
+            assert not is_risk or cell <= cases <= part.sum() - cell
+    for count in (outcome[left].sum(), (1 - outcome[left]).sum()) if is_risk else (left.sum(),):
+        assert count == 0 or count >= cell or not any(shown)

@@ -185,6 +185,8 @@ class Permit:
         record = self.record
         participants = record.covered
         if check and self.status == "active":
+            code = record.terms.code_hash
+            model.refuse_other_code(code, documents.found(self.consortium.home, code))
             refuse_hopeless_training(record, model, participants)
             if record.rounds_opened >= record.terms.rounds:
                 raise LabError("an evaluation is a round, and none is left: permit.amend(rounds=...) asks for more")

@@ -7,10 +7,10 @@
 3. Read strictly: an unknown word, a missing one or another type is an error.
 """
 
-import json
 from dataclasses import asdict, dataclass, fields
 
 from belmont.federated.hashes import RunConfig, canonical_json
+from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 
 RELEASE_KEY = "release"
@@ -54,9 +54,9 @@ def read_release_rule(config: RunConfig) -> ReleaseRule:
     if text is None:
         return STRICT
     try:
-        content = json.loads(text) if isinstance(text, str) else None
+        content = loads(text) if isinstance(text, str) else None
         if not isinstance(content, dict) or set(content) != {each.name for each in fields(ReleaseRule)}:
             raise ValueError
         return ReleaseRule(**content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise LabError(f"{RELEASE_KEY} is no rule for releases: {text!r}") from error

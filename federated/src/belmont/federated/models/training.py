@@ -3,7 +3,7 @@
     training = Training(registry, grid, permit_id, config=config, model=model, combine=newton(), participants=ids)
     for result in training.rounds(10):
         print(result.n, result.metrics["loss"])
-    print(training.evaluate().arrays)
+    print(training.evaluate().updates)
 
 An evaluation is a round of its own: it is opened, checked, charged and counted like the others, and the model stays as
 it is. The app's ``evaluate`` function answers it.

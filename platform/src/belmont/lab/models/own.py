@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from belmont.federated.errors import BundleError
-from belmont.federated.evaluation.layout import EVALUATES, HOLDOUT, RISK, VALUE
+from belmont.federated.evaluation.layout import EVALUATES, GROUPS, HOLDOUT, REPORT_HOSPITALS, RISK, VALUE
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine, Update, federated_averaging
 from belmont.federated.models.glm import PrivateSteps
@@ -34,11 +34,17 @@ from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import Floats, StudyModel
 from belmont.lab.own.folder import bundle_of, changed_files, files_of
+from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
 
 if TYPE_CHECKING:
     from belmont.lab.own.findings import CheckResult
 
-RESERVED = frozenset((HOLDOUT, EVALUATES, "features", "missing-indicators", "outcome", "step", "momentum"))
+RESERVED = frozenset(
+    (
+        *(HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS, RELEASE_KEY),
+        *("features", "missing-indicators", "outcome", "step", "momentum"),
+    )
+)
 """Keys that the model itself writes."""
 
 
@@ -78,6 +84,9 @@ class OwnModel(StudyModel):
         largest: float | None = None,
         private: PrivateSteps | None = None,
         holdout: float = 0.0,
+        groups: Sequence[str] = (),
+        report_hospitals: bool = False,
+        release: ReleaseRule | None = None,
         evaluated_as: str = RISK,
     ) -> None:
         self.folder = folder
@@ -85,6 +94,7 @@ class OwnModel(StudyModel):
         self.app_config, self.initial_arrays, self.combination = app_config, initial_arrays, combination
         self.answers, self.metrics, self.weighted = answers, metrics, weighted
         self.secure, self.largest, self.private, self.holdout = secure, largest, private, holdout
+        self.groups, self.report_hospitals, self.release = groups, report_hospitals, release
         self.evaluated_as = evaluated_as
         if isinstance(metrics, str):
             raise LabError("metrics is a list of names: ('loss',) and not 'loss'")

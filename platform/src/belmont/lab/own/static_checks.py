@@ -45,10 +45,11 @@ OURS = frozenset(
     )
 )
 """Modules of Belmont that are for a study's code."""
-_DATA = frozenset(
-    ("training_data", "training_data_or_none", "coded_data", "coded_data_or_none", "smallest_cell", "EVERYBODY")
-)
-"""What of `belmont.federated.node.data` is: the rest hands out whole tables."""
+_NAMES = {
+    "belmont.federated.node.data": frozenset(("training_data", "coded_data", "smallest_cell", "EVERYBODY")),
+    "belmont.federated.evaluation.hospital": frozenset(("evaluated", "evaluated_codes", "Predict", "PredictCodes")),
+}
+"""What of these is: the rest hands out whole tables, or rows however few they are."""
 _MAKES_CODE = frozenset(
     ("eval", "exec", "compile", "__import__", "importlib.import_module", "importlib.__import__", "types.FunctionType")
 )
@@ -214,7 +215,7 @@ def _imports(
 def _ours(node: ast.Import | ast.ImportFrom, module: str, where: str) -> Iterator[Finding]:
     private = isinstance(node, ast.ImportFrom) and any(each.name.startswith("_") for each in node.names)
     deeper = isinstance(node, ast.ImportFrom) and any(f"{module}.{each.name}" in OURS for each in node.names)
-    tables = module == "belmont.federated.node.data" and any(each.name not in _DATA for each in node.names)
+    tables = module in _NAMES and any(each.name not in _NAMES[module] for each in node.names)
     if private or tables or not (module in OURS or deeper):
         what = f"it imports {module}, which is not for a study's code: it can go around the rule for too few rows"
         remedy = "use training_data, coded_data and evaluated alone"
@@ -263,7 +264,7 @@ def _is_plain(call: ast.Call) -> bool:
 
 def _is_whole_table(full: str) -> bool:
     module, _, name = full.rpartition(".")
-    return module == "belmont.federated.node.data" and name not in _DATA
+    return module in _NAMES and name not in _NAMES[module]
 
 
 class _Names:
