@@ -7,14 +7,15 @@ from time import gmtime, strftime
 STYLE = """
 <style>
 .belmont-card{font-family:system-ui,sans-serif;font-size:13px;border:1px solid #c9d1d9;border-radius:8px;
- padding:10px 14px;margin:6px 0;max-width:760px;background:#fff;color:#1f2328}
+ padding:10px 14px;margin:6px 0;max-width:900px;overflow-x:auto;background:#fff;color:#1f2328}
 .belmont-card h4{margin:0 0 6px 0;font-size:15px}
 .belmont-card table{border-collapse:collapse;width:100%;table-layout:auto!important;
  background:#fff!important;color:#1f2328}
 .belmont-card tr{background:#fff!important}
 .belmont-card td,.belmont-card th{padding:3px 8px;border:0;border-bottom:1px solid #eaeef2;
  text-align:left!important;vertical-align:top}
-.belmont-card th{font-weight:600;color:#57606a;white-space:nowrap;}
+.belmont-card th{font-weight:600;color:#57606a;white-space:nowrap}
+.belmont-card .belmont-columns th{white-space:normal}
 .belmont-badge{display:inline-block;border-radius:10px;padding:1px 9px;font-size:12px;margin-left:8px;color:#fff}
 .belmont-bar{height:8px;border-radius:4px;background:#eaeef2;overflow:hidden}
 .belmont-bar>div{height:100%;background:#1f6feb}
@@ -69,7 +70,7 @@ def facts(rows: Mapping[str, object]) -> Html:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return Html(f"<table><tr>{head}</tr>{body}</table>")
+    return Html(f'<table class="belmont-columns"><tr>{head}</tr>{body}</table>')
 
 
 def card(title: str, *parts: object, mark: Html | None = None) -> str:

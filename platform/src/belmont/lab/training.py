@@ -170,10 +170,17 @@ def watched(
         def told() -> Iterator[RoundResult]:
             for result in rounds:
                 seen.append(result)
-                losses = [each.metrics["loss"] for each in seen if "loss" in each.metrics]
-                note = f"loss {losses[-1]:.4f}" if losses else ""
-                newest = cards.table(ROUND_COLUMNS, [round_row(each) for each in seen[-5:]])
-                bar.advance(note=note, detail=cards.Html(cards.curve(losses, "loss before each round") + newest))
+                note = f"loss {result.metrics['loss']:.4f}" if "loss" in result.metrics else ""
+                bar.advance(note=note, detail=_newest(seen))
                 yield result
 
         yield told()
+        ran = len(seen) - len(earlier)
+        if 0 < ran < total:
+            bar.advance(total - ran, note=f"({ran} rounds were enough: nothing moves any more)", detail=_newest(seen))
+
+
+def _newest(rounds: Sequence[RoundResult]) -> cards.Html:
+    losses = [each.metrics["loss"] for each in rounds if "loss" in each.metrics]
+    newest = cards.table(ROUND_COLUMNS, [round_row(each) for each in rounds[-5:]])
+    return cards.Html(cards.curve(losses, "loss before each round") + newest)
