@@ -12,6 +12,7 @@
 3. A model that was fitted reads new rows by the references that it was fitted with (`lab.models.references`).
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from belmont.federated.node.design import REFERENCES, TrainingData, column_of, d
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.federated.table import NodeTable
-from belmont.lab.errors import LabError
+from belmont.lab.errors import LabError, NotYet
 from belmont.lab.models.references import References
 from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
 from belmont.registry.types import MicroRho
@@ -269,7 +270,10 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.result_ = result
         self.permit_ = permit
         if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
-            permit.evaluate(self)
+            try:
+                permit.evaluate(self)
+            except NotYet as error:
+                warnings.warn(f"the model is fitted and was not evaluated: {error}", stacklevel=3)
         return self
 
     def _fit_tables(
