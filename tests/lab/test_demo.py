@@ -85,7 +85,7 @@ def test_help_has_examples_and_needs_no_heavy_library() -> None:
         assert "examples" in done.stdout
     script = "import sys; from belmont.cli import build_parser; build_parser('demo'); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    for heavy in ("numpy", "pandas", "web3", "flwr", "tenseal", "eth", "matplotlib"):
+    for heavy in ("numpy", "pandas", "scipy", "sklearn", "web3", "flwr", "tenseal", "eth", "matplotlib"):
         assert f"'{heavy}'" not in loaded
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from belmont.federated.errors import RoundRefused
+from belmont.federated.evaluation.layout import evaluation_config
 from belmont.federated.exchange import Exchange
 from belmont.federated.models.glm import glm_config, newton
 from belmont.federated.models.training import Training
@@ -41,6 +42,21 @@ def test_training_over_a_coordinator_gives_the_model_of_the_in_process_grid(depl
         here = training(scene, grid, scene.issue())
         list(here.rounds(3))
     np.testing.assert_array_equal(deployed.model["coefficients"], here.model["coefficients"])
+
+
+def test_a_model_is_evaluated_over_a_coordinator(deployment: Any) -> None:
+    scene = deployment.scene
+    features = ("age", "hba1c", "systolic")
+    scene.config = glm_config(features, "cvd_event", secure=True, evaluation=evaluation_config("risk", 0.5))
+    with closing(deployment.grid()) as grid:
+        trained = training(scene, grid, scene.issue())
+        trained.round()
+        found = trained.evaluate()
+    assert [hospital.status for hospital in found.hospitals] == ["answered"] * 4
+    counts = found.updates[0].arrays["counts"]
+    rows = sum(table.rows for table in scene.consortium.tables)
+    assert 0.4 * rows < found.rows < 0.6 * rows and counts[:2].sum() <= rows
+    assert found.record is not None and found.record.n == 2
 
 
 def test_a_query_over_a_coordinator_is_answered_and_proved(deployment: Any, layout: Any) -> None:
