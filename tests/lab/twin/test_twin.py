@@ -228,7 +228,7 @@ def test_a_studys_code_is_rehearsed_on_twins_and_finds_what_was_published_with_t
         for seed in (1, 2, 3)
     ]
     twin = make_twin(profiles, None, 0)
-    model = LogisticRegression(features=("smoking", "age"), outcome="cvd_event").fit(twin.tables())
+    model = LogisticRegression(features=("smoking", "age"), outcome="cvd_event").fit(twin)
     smoking, age = model.coef_.ravel()
     assert smoking > 1 and abs(age) < 0.3
     assert model.predict_proba(twin.frame.dropna()).min() >= 0

@@ -249,13 +249,15 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         - a permit: the rounds that it has left, or until nothing changes; with ``holdout`` the last is kept for the
           evaluation, which is in ``performance_``. ``choices`` are those of ``permit.train``.
         - a DataFrame with ``y``, or with the outcome among its columns: the same code here. ``rounds=`` at most.
-        - a table of the dictionary, such as a twin's, or a list of them, one a hospital.
+        - a twin, or a table of the dictionary, or a list of them, one a hospital.
         """
         from belmont.lab.permit import Permit
 
         self.__dict__.pop("classes_", None)  # of an earlier fit to labels
         if isinstance(X, Permit):
             return self._fit_permit(X, **choices)
+        if callable(getattr(X, "tables", None)):
+            X = X.tables()
         if _is_table(X) or (isinstance(X, list | tuple) and X and all(_is_table(each) for each in X)):
             return self._fit_tables([X] if _is_table(X) else list(X), **choices)
         return self._fit_rows(X, y, **choices)
