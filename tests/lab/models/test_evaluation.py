@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from belmont.lab.errors import LabError, NotYet, OutputRefused
 from belmont.lab.models import LinearRegression, LogisticRegression, StudyModel
 from belmont.lab.permit import Permit
 from belmont.lab.release_rule import ReleaseRule
+from belmont.lab.verify_round_command import verify
 
 OUTCOME = "antihypertensive"
 """Common enough that parts of these small hospitals are not too small."""
@@ -99,6 +101,28 @@ def test_anybody_computes_the_same_sums_from_the_rounds_record(
     arrays, metrics = record.secure.decode(open_round(record, consortium.registry).total)
     assert (arrays["counts"] == model.performance_.result.updates[0].arrays["counts"]).all()
     assert metrics["num-examples"] == model.performance_.patients
+
+
+def test_the_board_reads_from_the_evidence_which_model_was_evaluated_and_what_the_rule_finds(
+    model: LogisticRegression, consortium: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A round of training is opened with the model too, and recorded by as many hospitals: it is no evidence."""
+    members = consortium.registry.addresses["Members"]
+    shown = []
+    for record in (model.performance_.record, model.result_.record(1)):
+        path = tmp_path / "record.json"
+        path.write_bytes(record.to_bytes())
+        options = Namespace(record=path, url=consortium.url, members=members, json=True)
+        assert verify(options) == 0
+        shown.append(json.loads(capsys.readouterr().out))
+    evaluated, trained = shown
+    assert (evaluated["kind"], trained["kind"]) == ("evaluation", "training")
+    assert evaluated["model"] == "0x" + model_hash(model.arrays_).hex() != trained["model"]
+    found = model.performance_.membership
+    assert found is not None and f"at most {found.upper:.3f}" in evaluated["remembers"]
+    assert evaluated["remembers"].endswith("the permit has at most 0.5: passed")
+    assert f"AUC {model.performance_.auc}" in evaluated["kept apart"]
+    assert "remembers" not in trained
 
 
 def test_the_card_says_where_the_model_comes_from_and_how_well_it_does(

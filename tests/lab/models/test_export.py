@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 from belmont.federated.hashes import model_hash
 from belmont.federated.node.design import REFERENCES
 from belmont.lab.errors import LabError
+from belmont.lab.export import about
 from belmont.lab.models import (
     HistGradientBoostingClassifier,
     LinearRegression,
@@ -255,3 +256,44 @@ def test_what_cannot_be_exported_says_so_and_writes_nothing(model: LogisticRegre
     with pytest.raises(NotFittedError):
         LogisticRegression(FEATURES, "event").export(tmp_path / "none.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def rewritten(source: Path, target: Path, old: bytes, new: bytes) -> Path:
+    """The same file with other words in what describes it."""
+    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w") as written:
+        for name in read.namelist():
+            content = read.read(name)
+            if name == "schema.json":
+                assert old in content
+                content = content.replace(old, new)
+            written.writestr(name, content)
+    return target
+
+
+def test_a_file_that_reads_rows_otherwise_with_the_same_arrays_is_refused(
+    model: LogisticRegression, tmp_path: Path
+) -> None:
+    """The arrays' hash is that of the chain, and another column's coefficient is a patient's age."""
+    good = model.export(tmp_path / "good.skops")
+    center = json.dumps(model.references_["age"].center).encode()
+    with pytest.raises(LabError, match="changed"):
+        load(rewritten(good, tmp_path / "center.skops", center, b"0.0"))
+    other = replace(model)
+    other.__dict__.update({name: each for name, each in model.__dict__.items() if name.endswith("_")})
+    other.classes_ = model.classes_[::-1].copy()
+    said = about(model)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("belmont.lab.models.saved.about", lambda _: said)
+        with pytest.raises(LabError, match="changed"):
+            load(other.export(tmp_path / "classes.skops"))
+        other.classes_, other.features = model.classes_, tuple(reversed(FEATURES))
+        with pytest.raises(LabError, match="changed"):
+            load(other.export(tmp_path / "features.skops"))
+
+
+def test_a_file_whose_card_was_changed_is_refused(model: LogisticRegression, tmp_path: Path) -> None:
+    good = model.export(tmp_path / "good.skops")
+    with pytest.raises(LabError, match="changed"):
+        load(
+            rewritten(good, tmp_path / "card.skops", b"How well it does is not known", b"It is the best of them all   ")
+        )

@@ -105,9 +105,8 @@ def card_of(model: "StudyModel") -> ModelCard:
             "outcome": model.outcome_name,
             "features": list(model.columns),
             "arrays": {name: list(array.shape) for name, array in arrays.items()},
-            "model hash": "0x" + model_hash(arrays).hex(),
             "code hash": "0x" + model.code_hash.hex(),
-            "configuration hash": "0x" + model.config_hash.hex(),
+            **identity_of(model),
         },
     }
     if permit is None:
@@ -118,6 +117,16 @@ def card_of(model: "StudyModel") -> ModelCard:
     content |= _performance(performance)
     content["limits"] = [*_limits(model, performance), *LIMITS]
     return ModelCard(_plain(content))
+
+
+def identity_of(model: "StudyModel") -> dict[str, str]:
+    """All that its predictions rest on: arrays, configuration, how rows are read, and what the outcomes are called."""
+    return {
+        "model hash": "0x" + model_hash(model.fitted_arrays).hex(),
+        "configuration hash": "0x" + model.config_hash.hex(),
+        "references hash": "0x" + model.references_.hash.hex(),
+        "classes": ", ".join(str(each) for each in getattr(model, "classes_", ())) or "none",
+    }
 
 
 def _approval(permit: "Permit", model: "StudyModel") -> dict[str, Any]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from belmont.federated.bounded.record import RoundRecord
+    from belmont.federated.hashes import Arrays
     from belmont.registry.protocol import Registry
     from belmont.registry.types import DatasetId
 
@@ -19,6 +20,7 @@ The record comes from whoever trained: Path("round-3.json").write_bytes(result.r
 chain: configuration, participants, whose vectors are in the sum, and the hash of each. Where the configuration bounds
 updates, each is proved to be within the bound, and the total is the sum of exactly these. Not shown: that an update was
 computed from records, or that noise was added. Rows are what the hospitals say; with noise, what the chain has.
+Of an evaluation, as the evidence of a release is one: which model, and what the permit's rule for releases finds in it.
 Exit status 1: refused, with whom it was if that is known. The chain of belmont up: belmont status says its address.
 """
 
@@ -53,8 +55,9 @@ def verify(options: argparse.Namespace) -> int:
     try:
         record = RoundRecord.from_bytes(content)
         opened = open_round(record, registry)
-        _, metrics = record.secure.decode(opened.total)
+        arrays, metrics = record.secure.decode(opened.total)
         noise = read_noise(record.config, record.secure)
+        evaluated = _evaluated(record, arrays, len(opened.sum.recorded)) if record.kind == "evaluate" else {}
     except FederatedError as refused:
         print(json.dumps({"accepted": False, "why": str(refused)}) if options.json else f"REFUSED  {refused}")
         return 1
@@ -63,6 +66,8 @@ def verify(options: argparse.Namespace) -> int:
     facts = {
         "permit": record.permit_id,
         "round": record.n,
+        "kind": "evaluation" if record.kind == "evaluate" else "training",
+        "model": _model(registry, record),
         "in the sum": ", ".join(inside),
         "left out": ", ".join(_name(registry, each) for each in record.participants if each not in opened.sum.recorded)
         or "nobody",
@@ -72,6 +77,7 @@ def verify(options: argparse.Namespace) -> int:
         "noise": "none: the total is exact"
         if noise is None
         else f"each hospital's is to cost {noise.rho_per_round:,} micro-rho; that it was added is not proved",
+        **evaluated,
         "milliseconds": round(1000 * (time.perf_counter() - started)),
     }
     if options.json:
@@ -81,6 +87,42 @@ def verify(options: argparse.Namespace) -> int:
     for name, value in facts.items():
         print(f"  {name:14} {value}")
     return 0
+
+
+def _model(registry: "Registry", record: "RoundRecord") -> str:
+    """The hash of the model that the round was opened with, under which a release of it is on chain."""
+    from belmont.registry.types import UseKind
+
+    opened = registry.opened(record.permit_id, UseKind.ROUND, record.n)
+    return "unknown" if opened is None else "0x" + opened.subject_hash.hex()
+
+
+def _evaluated(record: "RoundRecord", arrays: "Arrays", hospitals: int) -> dict[str, str]:
+    """What an evaluation's sums say of the model, by the permit's rule (`belmont.lab.output_check`). Nothing where its
+    form is the study's own."""
+    from belmont.federated.evaluation.comparison import membership, membership_of_values
+    from belmont.federated.evaluation.layout import EVALUATES, HELD_OUT, TRAINED_ON
+    from belmont.federated.evaluation.results import Results
+    from belmont.federated.models.combine import Update
+    from belmont.lab.release_rule import RELEASE_KEY, read_release_rule
+
+    if EVALUATES not in record.config:
+        return {}
+    found, rule = Results.of(record.config, [Update(arrays, {})], hospitals), read_release_rule(record.config)
+    if found.is_risk:
+        advantage = membership(found.risks[HELD_OUT], found.risks[TRAINED_ON])
+        how = f"AUC {found.risks[HELD_OUT].auc_interval()}"
+    else:
+        advantage = membership_of_values(found.values[HELD_OUT], found.values[TRAINED_ON])
+        how = f"R2 {found.values[HELD_OUT].r2():.3f}"
+    upper = float("nan") if advantage is None else advantage.upper
+    within = "passed" if upper <= rule.max_membership_advantage else "NOT passed"
+    return {
+        "kept apart": f"{found.patients:,.0f} patients: {how}",
+        "remembers": f"advantage of guessing who was trained on at most {upper:.3f}; "
+        f"{'the permit has' if RELEASE_KEY in record.config else 'without a rule of the permit,'} at most "
+        f"{rule.max_membership_advantage:g}: {within}",
+    }
 
 
 def _rows(registry: "Registry", record: "RoundRecord", recorded: "Sequence[DatasetId]") -> int:

@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 from belmont.federated.bounded.proved import check_update, statement_of
 from belmont.federated.bounded.settings import UpdateBounds, read_bounds
 from belmont.federated.errors import FederatedError, RoundRefuted, SecAggError, VectorRejected
+from belmont.federated.executor.protocol import Kind
 from belmont.federated.hashes import RunConfig, canonical_json, config_hash
 from belmont.federated.secagg.context import Context
 from belmont.federated.secagg.groups import SCALARS, WORDS
 from belmont.federated.secagg.masking import MaskedVector
 from belmont.federated.secagg.opening import OpenedSum, open_sum
 from belmont.federated.secagg.release import Shares
-from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SecureSum, read_secure_sum, threshold_of
+from belmont.federated.secagg.settings import KEYS, SECURE_EVALUATION_KEY, SecureSum, read_secure_sum, threshold_of
 from belmont.federated.secagg.setup import PublicPart, transcript_of
 from belmont.registry.errors import RegistryArgumentError
 from belmont.registry.hashes import participants_hash
@@ -74,15 +75,20 @@ class RoundRecord:
     shares: Mapping[DatasetId, bytes]
 
     @cached_property
-    def secure(self) -> SecureSum:
-        """What is summed: in training or in an evaluation, by the layout of what was delivered. FederatedError."""
-        found = read_secure_sum(self.config)
-        if found is None:
-            raise FederatedError("the configuration asks for no secure sum")
+    def kind(self) -> Kind:
+        """Of the round, by the layout of what was delivered: a configuration's two are not the same. FederatedError."""
         if SECURE_EVALUATION_KEY in self.config:
             other = read_secure_sum(self.config, "evaluate")
             if other is not None and {each.layout_hash for each in self.delivered.values()} == {self._hash(other)}:
-                return other
+                return "evaluate"
+        return "train"
+
+    @cached_property
+    def secure(self) -> SecureSum:
+        """What is summed: in training or in an evaluation. Raises FederatedError."""
+        found = read_secure_sum(self.config, self.kind)
+        if found is None:
+            raise FederatedError("the configuration asks for no secure sum")
         return found
 
     def _hash(self, secure: SecureSum) -> bytes:
@@ -251,6 +257,7 @@ def check_vectors(record: RoundRecord, registry: Registry) -> None:
         shape = statement_of(bounds, context, layout, context.participants[0]).shape
         layout_hash, size = bounds.layout_hash(layout), shape.chunks * N
     found = transcript(record, context)
+    _refuse_two_kinds(record)
     for each in (each for each in context.participants if each in recorded):
         if each not in record.delivered:
             raise VectorRejected(each, "it is recorded and has not come")
@@ -261,6 +268,13 @@ def check_vectors(record: RoundRecord, registry: Registry) -> None:
             raise VectorRejected(each, "the hospital was shown other setup packages than these")
         if (vector.layout_hash, len(vector.values)) != (layout_hash, size):
             raise VectorRejected(each, "it has another layout than the configuration's")
+
+
+def _refuse_two_kinds(record: RoundRecord) -> None:
+    """Whoever asks some hospitals to train and others to evaluate has none of them to blame. Raises SecAggError."""
+    found = {each.layout_hash for each in record.delivered.values()}
+    if len(found) > 1 and found <= {record._hash(each) for k in KEYS if (each := read_secure_sum(record.config, k))}:
+        raise SecAggError("some hospitals were asked to train and some to evaluate: there is no sum of both")
 
 
 def check_updates(record: RoundRecord, context: Context) -> dict[DatasetId, UpdateCommitment]:

@@ -28,7 +28,7 @@ from typing import Any
 from belmont.federated.errors import LedgerError
 from belmont.registry.types import DatasetId, PermitId, UseKind
 
-FORMAT = 2
+FORMAT = 3
 MOST_ATTEMPTS = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (registry TEXT NOT NULL, dataset_id BLOB NOT NULL);
@@ -214,7 +214,7 @@ class Ledger:
         return bytes(self._rows("SELECT root FROM roots WHERE permit_id=?", permit_id)[0][0])
 
     def preparation(self, permit_id: PermitId, hashed: bytes) -> bytes:
-        """What a permit's first round prepared the rows by: this hash, if no round came before."""
+        """How a permit's first round prepared the rows, and whom it kept apart: this hash, if no round came before."""
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO preparations VALUES (?,?)", (permit_id, hashed))
         return bytes(self._rows("SELECT hash FROM preparations WHERE permit_id=?", permit_id)[0][0])

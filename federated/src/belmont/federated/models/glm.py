@@ -9,9 +9,10 @@ maximum likelihood of a logistic model to ten digits from w = 0. Where the mean 
 no coefficient moves by more than ``LARGEST_STEP``, which keeps the first steps of unbalanced outcomes stable. A column
 that is 0 in every row of every hospital keeps its coefficient.
 
-With Firth's score (`firth`) the model carries the coefficients before and the inverse of the Hessian there, from which
-each hospital computes its rows' leverages (those of the newest coefficients with an older inverse would overshoot for
-ever); estimates stay finite where an outcome is separated.
+With Firth's score (`firth`; hospitals answer it where the configuration has ``penalty = "firth"``) the model carries
+the coefficients before and the inverse of the Hessian there, from which each hospital computes its rows' leverages
+(those of the newest coefficients with an older inverse would overshoot for ever); estimates stay finite where an
+outcome is separated.
 
 With noise (`PrivateSteps`) a hospital sends the sum of its rows' gradients, each cut to a norm, and the researcher
 takes steps of a fixed size with momentum:

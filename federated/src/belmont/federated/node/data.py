@@ -33,6 +33,7 @@ difference between two rounds or studies over nearly the same rows, and anything
 rows it was given; the code is approved for that by its hash, and sees every row.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,6 +83,11 @@ class Offer:
     """Whether rows were asked for that are too few."""
     made: dict[object, Any] = field(default_factory=dict)
     """What was made of this table before, by what was asked; None where it was too small."""
+
+    @property
+    def split(self) -> bytes | None:
+        """What stands for who is kept apart: permits over one table have a split each."""
+        return None if self.fractions is None else hashlib.sha256(self.fractions.tobytes()).digest()
 
     def rows(self, keep: tuple[float, float]) -> NDArray[np.bool_] | None:
         """Which rows' patients are in a part; None for everybody. Raises FederatedError."""
@@ -256,7 +262,7 @@ def _made(
     keep: tuple[float, float],
     make: Callable[[], object],
 ) -> Any:
-    asked = asked, offer.min_cohort, offer.smallest_cell
+    asked = asked, offer.min_cohort, offer.smallest_cell, None if keep == EVERYBODY else offer.split
     if asked not in offer.made:
         is_refused = _too_small(offer, features, usable(offer.table, outcome, required, offer.rows(keep)), outcome)
         found = None if is_refused else make()

@@ -13,6 +13,8 @@ A study's code that grows trees asks for them here (`tree_histograms`); ``k`` is
    of no row or at least ``k``, for who knows no more than these sums. Groups made for each node alone do not stand
    that (tests/federated/models/test_tree_histograms.py).
 4. With ``k`` = 1 a row counts at its own bin, and the sums are exact.
+5. A loss is of scores in groups of ``k`` neighbours (`grouped_scores`): a model with one large score, in a leaf that
+   one patient is alone in, would show that patient's outcome in the mean loss.
 
 What is not held back: a sum over ``k`` rows that all have one outcome; differences between features or trees, whose
 nodes differ by a few patients; what follows for who knows otherwise that nobody is in some part of a node; and sums
@@ -30,6 +32,7 @@ from flwr.app import Context
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.microaggregation import microaggregated
 from belmont.federated.node.data import smallest_cell
 
 Bins = NDArray[np.int64]
@@ -55,6 +58,14 @@ def tree_histograms(
     Raises FederatedError outside a node's run, and for bins or splits that do not fit.
     """
     return guarded_histograms(bins, sizes, levels, statistics, smallest_cell(context))
+
+
+def grouped_scores(context: Context, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of all rows, (rows, classes), each as its group's (5). Raises FederatedError outside a node's run."""
+    k = smallest_cell(context)
+    if len(scores) < k:
+        return np.zeros_like(scores)
+    return np.column_stack([microaggregated(column, k, column) for column in scores.T])
 
 
 def guarded_histograms(

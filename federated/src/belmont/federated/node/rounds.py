@@ -9,13 +9,16 @@
    where it asks for a secure sum (`secure`), hashed, and released by the gate.
 
 5. All rounds of a permit, and of those that take its place, prepare the rows by the same references, or all by none
-   (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value.
+   (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value. And they
+   keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
+   evaluated on patients that it was trained on.
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
 long it takes.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,11 +31,19 @@ from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
-from belmont.federated.evaluation.layout import refuse_other_rows
+from belmont.federated.evaluation.layout import HOLDOUT, refuse_other_rows
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
-from belmont.federated.hashes import Arrays, code_hash, config_hash, model_hash, update_hash
+from belmont.federated.hashes import (
+    Arrays,
+    RunConfig,
+    canonical_json,
+    code_hash,
+    config_hash,
+    model_hash,
+    update_hash,
+)
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
 from belmont.federated.node.data import fractions_of
@@ -111,7 +122,7 @@ class RoundServer:
         admission, opened, table = self.versions.admit(self.gate, which, charged, message.metadata.message_id)
         if plan is not None:
             check_rows(plan, opened.version.rows)
-        self._refuse_other_references(admission.permit, asked.arrays)
+        self._refuse_other_preparation(admission.permit, asked)
         answer, hashed = self._compute(bundle, asked, table, admission.permit, kind, noisy=plan is not None)
         if secure is not None and joined is not None:
             noisy = None if plan is None else Noisy(plan, secure, table.rows)
@@ -121,12 +132,14 @@ class RoundServer:
         self.gate.release(admission, hashed, pack_records(reply))
         return reply
 
-    def _refuse_other_references(self, permit: Permit, arrays: Arrays) -> None:
+    def _refuse_other_preparation(self, permit: Permit, asked: RoundMessage) -> None:
         """Rule 5. Raises Refusal; only a round that was admitted says what the first one was."""
-        given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
-        hashed = model_hash(given)
+        hashed = preparation_hash(asked.config, asked.arrays)
         if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
-            detail = "the model comes with other references than the permit's first round: apply anew to change them"
+            detail = (
+                "the model comes with other references than the permit's first round, or the configuration with "
+                f"another {HOLDOUT}: apply anew to change them"
+            )
             raise Refusal(Reason.MODEL_MISMATCH, detail)
 
     @staticmethod
@@ -176,3 +189,10 @@ class RoundServer:
             _log.error("%s: the study's code was stopped: %s", which, outcome.limit)
             raise AppStopped
         raise Refusal(Reason.COHORT_TOO_SMALL, TOO_FEW_ROWS.format(min_cohort), TOO_FEW_REMEDY)
+
+
+def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
+    """What stands for how a round prepares the rows, and whom it keeps apart (rule 5)."""
+    given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
+    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0)})
+    return hashlib.sha256(b"belmont/preparation/1\0" + model_hash(given) + apart).digest()

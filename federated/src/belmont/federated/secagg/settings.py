@@ -10,7 +10,9 @@
    ``weighted`` is true, arrays are too, so that their total is divided by all rows to give a mean over rows.
 4. Read strictly: an unknown word is an error.
 5. A second key of the same form, ``belmont-secure-evaluation``, is for rounds in which a model is evaluated: a
-   configuration asks for both or for neither, or what one kind of round hides the other would show.
+   configuration asks for both or for neither, or what one kind of round hides the other would show. They are not the
+   same form: masks tell rounds of two kinds apart by it, and what one hospital answered to the one kind and all others
+   to the other must not add up.
 6. ``private`` is for rounds with noise (`belmont.federated.node.noise`), of arrays alone: a number of rows or a metric
    would have none. What has no noise is never encoded in this form.
 """
@@ -105,6 +107,23 @@ def read_secure_sum(config: RunConfig, kind: str = "train") -> SecureSum | None:
         return None
     if SECURE_SUM_KEY not in config:
         raise FederatedError(f"{key} comes with {SECURE_SUM_KEY}, or not at all")
+    found = _read(key, text)
+    other = KEYS["train" if kind == "evaluate" else "evaluate"]
+    if other in config and _read(other, config[other]).layout == found.layout:
+        raise FederatedError(f"{key} and {other} are of the same form: name an array otherwise")  # 5
+    return found
+
+
+def threshold_of(participants: int, min_hospitals: int) -> int:
+    """How many hospitals have to deliver: the permit's minimum, three at least and more than half.
+
+    The more, the more may collude without seeing one hospital's part, and the fewer may drop out.
+    """
+    return min(participants, max(min_hospitals, 3, participants // 2 + 1))
+
+
+def _read(key: str, text: object) -> SecureSum:
+    """Rule 4. Raises FederatedError."""
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise FederatedError(f"{key} is a text of at most {MAX_TEXT} characters")
     try:
@@ -126,14 +145,6 @@ def read_secure_sum(config: RunConfig, kind: str = "train") -> SecureSum | None:
     except (ValueError, TypeError, KeyError, RecursionError, EncodingRefused) as error:
         raise FederatedError(f"{key} does not say which arrays and metrics are summed") from error
     return found
-
-
-def threshold_of(participants: int, min_hospitals: int) -> int:
-    """How many hospitals have to deliver: the permit's minimum, three at least and more than half.
-
-    The more, the more may collude without seeing one hospital's part, and the fewer may drop out.
-    """
-    return min(participants, max(min_hospitals, 3, participants // 2 + 1))
 
 
 def _name(value: object) -> str:

@@ -55,7 +55,7 @@ class GeneralisedLinear(StudyModel):
     """The fit has ended when no coefficient moves by more."""
 
     def settings(self) -> RunConfig:
-        return {"family": self.family}
+        return {"family": self.family} | ({"penalty": "firth"} if self._is_firth else {})
 
     def sums(self) -> SecureSum:
         size = len(self.names)

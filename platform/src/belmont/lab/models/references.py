@@ -4,6 +4,7 @@ A model that was fitted under a permit keeps the dictionary's references; one th
 of its columns: mean and standard deviation of numbers, levels of categories. New rows are read by the same ones.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.federated.executor.parcel import ArrayTable
+from belmont.federated.hashes import canonical_json
 from belmont.federated.node.design import column_of
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
@@ -144,6 +146,21 @@ class References(Mapping[str, Reference]):
 
         rows = [(name, each.center, each.scale, ", ".join(each.levels)) for name, each in self.items()]
         return pd.DataFrame(rows, columns=["column", "center", "scale", "levels"]).set_index("column")
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of all of it: the same arrays mean another model where rows are read otherwise."""
+        content = {
+            name: {
+                "center": repr(float(each.center)),
+                "scale": repr(float(each.scale)),
+                "values": hashlib.sha256(np.asarray(each.values, "<f8").tobytes()).hexdigest(),
+                "levels": list(each.levels),
+                "bit": bool(each.is_bit),
+            }
+            for name, each in self.items()
+        }
+        return hashlib.sha256(b"belmont/references/1\0" + canonical_json(content)).digest()
 
     def __getitem__(self, name: str) -> Reference:
         return self._columns[name]

@@ -3,16 +3,20 @@
 1. A file holds what predicting needs: parameters, arrays and references, and the model's card. What a fit leaves beside
    that (permit, rounds, tables) is not in it.
 2. Reading trusts the classes named in ``TRUSTED`` and those that skops itself does, and refuses a file with any other.
-3. The arrays have the hash that the file says, or it is refused.
+3. Arrays, configuration and references, by which new rows are read, are those whose hashes its card names, and the
+   card is the one whose hash the file names, or it is refused. Whether that is the card of a release says the chain.
 """
 
 import copy
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from belmont.federated.hashes import model_hash
+from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 from belmont.lab.export import about
+from belmont.lab.model_card import identity_of
 
 if TYPE_CHECKING:
     from belmont.lab.models.base import StudyModel
@@ -84,9 +88,24 @@ def load(path: Path | str) -> "StudyModel":
     said = getattr(found, ABOUT, None)
     if not isinstance(found, StudyModel) or not isinstance(said, dict):
         raise LabError(f"{path} holds no model of Belmont's")
+    _refuse_changed(path, found, said)
+    return found
+
+
+def _refuse_changed(path: Path | str, found: "StudyModel", said: dict[str, str]) -> None:
+    """Rule 3. Raises LabError."""
     if model_hash(found.fitted_arrays).hex() != said.get("belmont-model-hash"):
         raise LabError(f"{path} holds other arrays than those whose hash it names")
-    return found
+    try:
+        card = said["belmont-card"].encode()
+        content = loads(card)["model"]
+        is_same = all(content[name] == value for name, value in identity_of(found).items())
+        is_same &= content["kind"] == type(found).__name__
+        is_same &= hashlib.sha256(card).hexdigest() == said["belmont-card-sha256"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LabError(f"{path} has no card of its model") from error
+    if not is_same:
+        raise LabError(f"{path} holds another model than its card says: it was changed")
 
 
 def _refuse_others(types: list[str]) -> None:

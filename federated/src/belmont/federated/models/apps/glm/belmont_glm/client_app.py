@@ -4,8 +4,10 @@ Summed over hospitals they are exactly those of the pooled rows, so that the fed
 much the hospitals differ (Wu et al., J Am Med Inform Assoc 19:758, 2012; DataSHIELD fits its models the same way).
 The links are the canonical ones (McCullagh and Nelder, Generalized Linear Models, 1989, table 2.1).
 
-Where the model comes with the previous one and the inverse of all rows' Hessian there, the score is Firth's
-(Biometrika 80:27, 1993; Heinze and Schemper, Stat Med 21:2409, 2002), which is finite where an outcome is separated.
+Where the configuration has ``penalty = "firth"`` and the model comes with the previous one and the inverse of all
+rows' Hessian there, the score is Firth's (Biometrika 80:27, 1993; Heinze and Schemper, Stat Med 21:2409, 2002), which
+is finite where an outcome is separated. Whoever sends the model chooses that inverse, so a row's leverage counts as 0
+to 1, which it is by the true one. Where the configuration does not say so, such a model is refused.
 
 Where the configuration asks for noise by row, the answer is each row's own gradient, computed from that row and the
 model alone, so that the hospital can cut each, add them up and add noise (docs/differential_privacy.md). It has no
@@ -43,9 +45,11 @@ def train(message: Message, context: Context) -> Message:
         return _reply(message, {"gradient": x * (mean - y)[:, None]}, {})
     weight = _weight(family, mean)
     gradient = x.T @ (mean - y)
-    if "inverse" in model:
+    if "inverse" in model or "previous" in model:
+        if config.get("penalty") != "firth":
+            raise ValueError("the model asks for Firth's score, and the configuration does not")
         before = _weight(family, _mean(family, x @ model["previous"]))
-        leverage = before * np.einsum("ij,jk,ik->i", x, model["inverse"], x)
+        leverage = np.clip(before * np.einsum("ij,jk,ik->i", x, model["inverse"], x), 0.0, 1.0)
         gradient -= x.T @ (leverage * (0.5 - mean))
     arrays = {"gradient": gradient, "hessian": np.ascontiguousarray((x * weight[:, None]).T @ x)}
     loss = float(np.mean(_losses(family, linear, mean, y))) if len(y) else 0.0

@@ -20,7 +20,7 @@ from flwr.clientapp import ClientApp
 
 from belmont.federated.evaluation.hospital import evaluated_codes
 from belmont.federated.node.data import coded_data
-from belmont.federated.node.histograms import Level, tree_histograms
+from belmont.federated.node.histograms import Level, grouped_scores, tree_histograms
 
 app = ClientApp()
 
@@ -28,7 +28,7 @@ app = ClientApp()
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Answer with ``histogram`` (nodes of the widest level, bins, 2 or 3): rows, gradient and, but for squared loss,
-    Hessian; the number of rows, and the mean loss of the trees that are complete.
+    Hessian; the number of rows, and the mean loss of the trees that are complete, by grouped scores.
 
     By row: with ``histogram`` (rows, bins, 2): gradient and Hessian.
     """
@@ -36,7 +36,8 @@ def train(message: Message, context: Context) -> Message:
     keep = (float(config.get("holdout", 0.0)), 1.0)
     data = coded_data(context, _names(config["features"]), str(config["outcome"]), keep=keep)
     bins, sizes = _bins(config, data.codes)
-    derivatives, loss = _derivatives(str(config["loss"]), _scores(config, model, bins, sizes), data.outcome)
+    kind, score = str(config["loss"]), _scores(config, model, bins, sizes)
+    derivatives = _derivatives(kind, score, data.outcome)
     if config.get("belmont-clipping") == "example":
         by_row = np.zeros((len(bins), sum(sizes), 2), np.float32)
         by_row[np.arange(len(bins))[:, None], bins + _starts(sizes)] = np.hstack(derivatives)[:, None, :]
@@ -52,6 +53,7 @@ def train(message: Message, context: Context) -> Message:
         own = np.column_stack([each[:, tree % classes] for each in derivatives])
         histogram[slot, : 2**depth] = tree_histograms(context, bins, sizes, splits, own)
     flat = histogram.reshape(step * width, *histogram.shape[2:])
+    loss = _mean_loss(kind, grouped_scores(context, score), data.outcome)
     return _reply(message, flat, {"num-examples": len(bins), "loss": loss})
 
 
@@ -103,23 +105,29 @@ def _scores(
     return score
 
 
-def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], float]:
-    """First and second derivative of each row's loss by its scores, (rows, classes) each, and the mean loss.
+def _derivatives(loss: str, score: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """First and second derivative of each row's loss by its scores, (rows, classes) each.
 
     Of squared loss the second is 1 throughout, and left out. Of softmax it is the diagonal alone, as usual in boosting.
     """
     if loss == "squared":
-        return [score - y[:, None]], float(np.mean((score[:, 0] - y) ** 2) / 2)
+        return [score - y[:, None]]
     if not np.isin(y, np.arange(max(score.shape[1], 2))).all():
         raise ValueError("the outcome is 0, 1, ... up to one less than the number of classes")
     if loss == "logistic":
         risk = 0.5 * (1.0 + np.tanh(0.5 * score))
-        mean = float(np.mean(np.logaddexp(0.0, score[:, 0]) - y * score[:, 0]))
-        return [risk - y[:, None], risk * (1.0 - risk)], mean
-    is_class = y[:, None] == np.arange(score.shape[1])
-    total = np.logaddexp.reduce(score, axis=1, keepdims=True)
-    risk = np.exp(score - total)
-    return [risk - is_class, risk * (1.0 - risk)], float(np.mean(total[:, 0] - score[is_class]))
+        return [risk - y[:, None], risk * (1.0 - risk)]
+    risk = np.exp(score - np.logaddexp.reduce(score, axis=1, keepdims=True))
+    return [risk - (y[:, None] == np.arange(score.shape[1])), risk * (1.0 - risk)]
+
+
+def _mean_loss(loss: str, score: np.ndarray, y: np.ndarray) -> float:
+    """Of outcomes that were checked."""
+    if loss == "squared":
+        return float(np.mean((score[:, 0] - y) ** 2) / 2)
+    if loss == "logistic":
+        return float(np.mean(np.logaddexp(0.0, score[:, 0]) - y * score[:, 0]))
+    return float(np.mean(np.logaddexp.reduce(score, axis=1) - score[np.arange(len(y)), y.astype(np.int64)]))
 
 
 def _model(message: Message) -> dict[str, np.ndarray]:

@@ -1,0 +1,109 @@
+"""Who is kept apart stays apart: over a permit's amendments, and over other permits on the same table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.layout import HOLDOUT, evaluation_config
+from belmont.federated.hashes import Arrays, RunConfig, config_hash
+from belmont.federated.models.bundles import shipped_bundle
+from belmont.federated.models.glm import glm_config, initial_model
+from belmont.federated.models.rehearsal import Rehearsal
+from belmont.federated.models.training import Training
+from belmont.federated.node.data import fractions_of
+from belmont.federated.node.rounds import preparation_hash
+
+FEATURES = ("age", "hba1c")
+OUTCOME = "cvd_event"
+
+
+def config_of(holdout: float) -> RunConfig:
+    return glm_config(FEATURES, OUTCOME, secure=True, evaluation=evaluation_config("risk", holdout))
+
+
+@pytest.fixture
+def glm(scene):
+    scene.bundle, scene.config = shipped_bundle("glm"), config_of(0.25)
+    scene.model = initial_model(FEATURES)
+    return scene
+
+
+def training_of(scene, permit, config) -> Training:
+    arguments = {"config": config, "model": scene.model, "combine": lambda model, updates: model}
+    return Training(scene.by_researcher, scene.grid(), permit, participants=scene.participants, **arguments)
+
+
+def amended(scene, permit, config):
+    """The permit that takes another's place, with another configuration, by the whole procedure."""
+    registry, consortium = scene.registry, scene.consortium
+    terms = replace(registry.permit(permit).terms, config_hash=config_hash(config))
+    study = scene.by_researcher.propose_amendment(permit, terms)
+    for member in consortium.board:
+        registry.as_(member).vote(study, True, "approved")
+    for account, dataset in zip(consortium.hospitals, consortium.datasets, strict=True):
+        registry.as_(account).accept(study, dataset)
+    return scene.by_researcher.issue(study)
+
+
+def test_without_the_rule_two_parts_that_differ_by_a_patient_tell_the_patients_row(scene):
+    """An amendment that keeps a little more apart, on the same split: the difference of two sums is one row's."""
+    table = scene.consortium.tables[0]
+    fractions = np.sort(fractions_of(table.pseudonyms, bytes(32)))
+    low = float(fractions[(fractions > 0.2).argmax() - 1])
+    between = np.nextafter(float(fractions[(fractions > 0.2).argmax()]), 1.0)
+    hessians = []
+    for holdout in (np.nextafter(low, 1.0), between):
+        study = shipped_bundle("glm"), config_of(float(holdout)), initial_model(FEATURES), lambda model, updates: model
+        rehearsal = Rehearsal(*study, [table], min_cohort=50, smallest_cell=8)
+        rehearsal._fractions = [fractions_of(table.pseudonyms, bytes(32))]
+        rehearsal.round()
+        hessians.append(rehearsal.updates[0].arrays["hessian"])
+    told = 4.0 * (hessians[0] - hessians[1])[0]
+    victim = int(np.argmin(np.abs(fractions_of(table.pseudonyms, bytes(32)) - between)))
+    age = (table.values("age")[victim] - table.center("age")) / table.scale("age")
+    assert told[0] == pytest.approx(1.0, abs=1e-4)
+    assert told[1] == pytest.approx(age, abs=1e-4), "the patient's age, from two sums"
+
+
+@pytest.mark.parametrize("other", [0.2501, 0.5])
+def test_a_node_refuses_an_amendment_that_keeps_others_apart(glm, other):
+    permit = glm.issue()
+    training_of(glm, permit, glm.config).round()
+    newer = amended(glm, permit, config_of(other))
+    with pytest.raises(FederatedError, match="another holdout"):
+        training_of(glm, newer, config_of(other)).round()
+
+
+def test_a_model_trained_on_everybody_is_not_evaluated_by_an_amendment_on_patients_that_it_saw(glm):
+    glm.config = glm_config(FEATURES, OUTCOME, secure=True)
+    permit = glm.issue()
+    training_of(glm, permit, glm.config).round()
+    newer = amended(glm, permit, config_of(0.25))
+    with pytest.raises(FederatedError, match="another holdout"):
+        training_of(glm, newer, config_of(0.25)).evaluate()
+
+
+def test_an_amendment_of_something_else_goes_on(glm):
+    permit = glm.issue()
+    training_of(glm, permit, glm.config).round()
+    other = glm.config | {"release": "another rule"}
+    training_of(glm, amended(glm, permit, other), other).evaluate()
+
+
+def test_no_holdout_and_a_holdout_of_nobody_are_the_same_preparation():
+    model: Arrays = initial_model(FEATURES)
+    assert preparation_hash({}, model) == preparation_hash({HOLDOUT: 0.0}, model)
+    assert preparation_hash({}, model) != preparation_hash({HOLDOUT: 0.1}, model)
+
+
+def test_two_permits_over_one_table_train_each_on_its_own_split(glm):
+    """A node keeps what it made of a table for the next round, which may be another permit's."""
+    told = []
+    for _ in range(2):
+        training = training_of(glm, glm.issue(), glm.config)
+        rows = training.round().rows
+        told.append((rows, training.evaluate().updates[0].arrays["counts"][1].sum()))
+    for rows, trained_on in told:
+        assert rows == trained_on, "who is counted as trained on is who was trained on"
