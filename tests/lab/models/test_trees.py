@@ -194,7 +194,7 @@ def test_a_column_that_the_dictionary_lacks_is_named_before_an_application():
 def test_a_number_has_no_form_with_noise():
     noisy = HistGradientBoostingClassifier(FEATURES, OUTCOME).with_noise(epsilon=5).private
     with pytest.raises(LabError, match="two classes"):
-        _ = HistGradientBoostingRegressor(FEATURES, "systolic", private=noisy).config
+        _ = HistGradientBoostingRegressor(FEATURES[:4], "systolic", private=noisy).config
 
 
 def test_rows_of_one_outcome_are_refused():

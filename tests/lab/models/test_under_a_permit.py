@@ -5,11 +5,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as Plain
 
 from belmont.lab import Consortium
 from belmont.lab.errors import LabError
 from belmont.lab.hospital_files import stored_rows
-from belmont.lab.models import LinearRegression, LogisticRegression, StudyModel
+from belmont.lab.models import (
+    CoxRegression,
+    KaplanMeier,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    StudyModel,
+)
 from belmont.lab.models.references import merged
 from belmont.lab.permit import Permit
 
@@ -100,3 +109,36 @@ def test_a_column_that_was_not_prepared_is_named(consortium: Consortium) -> None
 def test_a_level_that_the_dictionary_lacks_is_found_before_the_application(consortium: Consortium) -> None:
     with pytest.raises(LabError, match="smoking=sometimes"):
         consortium.propose("Levels", model=LogisticRegression(("smoking=sometimes",), "cvd_event"), rounds=1)
+
+
+def test_a_preparation_that_nodes_would_refuse_uses_nothing(consortium: Consortium) -> None:
+    model = LogisticRegression(("age", "hba1c"), "cvd_event")
+    permit = permit_for(consortium, model, queries=4)
+    prepared = permit.prepare(["age", "hba1c"])
+    assert permit.record.queries_opened == 2
+    with pytest.warns(ConvergenceWarning, match="still moved in the last round, 1"):
+        model.fit(permit, rounds=1)
+    with pytest.raises(LabError, match=r"one preparation, or none.*nothing was used"):
+        model.fit(permit, preparation=prepared)
+    with pytest.raises(LabError, match=r"without a preparation.*nothing was used"):
+        permit.prepare(["age"])
+    assert (permit.record.rounds_opened, permit.record.queries_opened) == (1, 2)
+    model.fit(permit, start=model.result_)
+
+
+def test_what_no_hospital_could_fit_is_refused_before_the_application(consortium: Consortium) -> None:
+    def refused(model: Any) -> str:
+        with pytest.raises(LabError) as found:
+            consortium.propose("Not to be", model=model, rounds=3)
+        return str(found.value)
+
+    before = len(consortium.studies())
+    assert "no model of a study" in refused(Plain()) and "no model of a study" in refused(LogisticRegression)
+    assert "name the column of the outcome" in refused(LogisticRegression(("age",)))
+    assert "has no features: name them" in refused(LogisticRegression((), "cvd_event"))
+    assert "one of 0, 1, and 'ldl' has others" in refused(LogisticRegression(("age",), "ldl"))
+    assert "one of 0, 1, and 'ldl' has others" in refused(MLPClassifier(("age",), "ldl"))
+    assert "no column days" in refused(CoxRegression(("age",), duration="days", outcome="cvd_event"))
+    groups = KaplanMeier(duration="hba1c", outcome="cvd_event", cuts=(40, 60), by=("smoking=never", "smoking=often"))
+    assert "no such level; smoking has never, former, current" in refused(groups)
+    assert len(consortium.studies()) == before

@@ -17,6 +17,7 @@ from belmont.lab import documents, protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
 from belmont.lab.host import Host
+from belmont.lab.models.references import Reference
 from belmont.lab.people import Hospital, dataset_ids
 from belmont.lab.permit import Permit
 from belmont.lab.study import Study
@@ -74,6 +75,7 @@ class Applications:
         """
         from belmont.lab.models import LogisticRegression
 
+        refuse_other_models(model)
         approved_model = model or LogisticRegression.default()
         noise = None if approved_model.private is None else approved_model.private.noise
         if queries is None:
@@ -142,6 +144,18 @@ class Applications:
         return pd.DataFrame(rows, columns=columns).set_index("study")
 
 
+def refuse_other_models(model: object) -> None:
+    """Raises ``LabError`` for what is no model of a study, such as scikit-learn's own."""
+    from belmont.lab.models import StudyModel
+
+    if model is not None and not isinstance(model, StudyModel):
+        name = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise LabError(
+            f"model is {name!r} and no model of a study: give one such as LogisticRegression(features=('age',), "
+            "outcome='cvd_event') of belmont.lab, or an OwnModel with your code"
+        )
+
+
 def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
     """Raises ``LabError`` where the shipped study names a column that the dictionary here does not have."""
     try:
@@ -149,8 +163,13 @@ def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
     except (LabError, DictionaryError):
         return  # the hospitals have theirs
     known = [column.name for column in dictionary]
+    if not model.outcome:
+        raise LabError('name the column of the outcome: outcome="..."')
+    if model.takes_features and not model.columns:
+        raise LabError(f"{type(model).__name__} has no features: name them; {dictionary.name} has {', '.join(known)}")
+    levels_named = (*model.columns, *model.other_columns)
     groups = [group.column for group in groups_of(model.config)]
-    named = [*map(column_of, model.columns), model.outcome, *model.missing_indicators, *groups]
+    named = [*map(column_of, levels_named), model.outcome, *model.missing_indicators, *groups]
     unknown = [each for each in named if each not in known]
     if unknown:
         raise LabError(f"dictionary {dictionary.name} has no column {', '.join(unknown)}; it has {', '.join(known)}")
@@ -160,7 +179,8 @@ def refuse_unknown_columns(host: Host, model: "StudyModel") -> None:
         except FederatedError as error:
             raise LabError(str(error)) from error
 
-    for feature in model.columns:
+    model.refuse_outcomes(Reference.of_column(dictionary.column(model.outcome)).values)
+    for feature in levels_named:
         name, is_level, level = feature.partition(LEVEL_MARK)
         book = dictionary.column(name).codebook
         levels = [each.name for each in book.categories] if isinstance(book, CategoryBook) else []

@@ -70,6 +70,7 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self.patience_seconds = 0.0
         """For asking again whoever was away, or could not see the chain."""
         self.models: dict[PermitId, StudyModel] = {}
+        self.prepared: dict[PermitId, bytes] = {}  # by what rounds standardised that ran from here; empty for nothing
         """What was applied with over this object: a permit has the number of its study."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None

@@ -67,6 +67,8 @@ def to_onnx(model: "StudyModel") -> bytes:
         from onnx import checker, helper
     except ImportError as error:
         raise LabError("ONNX files need the extra: pip install 'belmont[export]'") from error
+    if not model.columns:
+        raise LabError(f"{type(model).__name__} without features has no ONNX form, which takes rows")
     graph = Graph(model)
     prediction = model.to_onnx(graph)
     outputs = _outputs(model, graph, prediction)

@@ -95,7 +95,7 @@ def output_check(model: "StudyModel") -> OutputCheck:
     """Runs it, under the permit that the model was fitted under. Raises ``NotYet`` where it was fitted under none."""
     permit: Permit | None = getattr(model, "permit_", None)
     if permit is None:
-        raise NotYet("this model was fitted under no permit: there is no rule to check it by")
+        raise NotYet("this model has no permit with it, being fitted to rows here or loaded: there is no rule for it")
     rule = read_release_rule(model.config)
     performance: Performance | None = getattr(model, "performance_", None)
     tests = [*_bound(model, permit), *_evaluated(model, permit, performance), *_size(model, rule)]

@@ -97,6 +97,8 @@ class Performance:
         import pandas as pd
 
         rows = {}
+        if not 0.0 <= threshold <= 1.0:
+            raise LabError(f"a threshold is a risk from 0 to 1, and not {threshold!r}")
         for name in self.table.index:
             found = self._risks[name].at(threshold, level)
             rows[name] = {"threshold": found.threshold, "positives": found.positives}
@@ -126,6 +128,11 @@ class Performance:
                     for measure in ("sensitivity", "false_positive_rate", "ppv", "calibration_gap"):
                         row |= _columns(measure.replace("_", " "), getattr(found, measure))
                     rows.append(row)
+        if not rows and self.results.groups:
+            raise NotYet(
+                "there are no two subgroups to compare: parts of fewer patients than the permit's minimum, or with "
+                "fewer than 8 of either outcome at a hospital, are left out; take fewer parts, or a larger holdout"
+            )
         if not rows:
             raise NotYet("there are no two subgroups to compare: apply with groups=('sex', 'age:40,60') or the like")
         return pd.DataFrame(rows).set_index(["group", "part"])

@@ -4,12 +4,15 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.errors import EncodingRefused, RoundRefused
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.training import Training
+from belmont.federated.node.design import REFERENCES
 from belmont.federated.query.answer import ask
 from belmont.lab import budgets, cards, documents, protection
 from belmont.lab.amendments import amended
@@ -149,21 +152,30 @@ class Permit:
         registry, names = self.consortium.registry, self.consortium.dataset_names
         count = budgets.affordable(registry, record, participants, names, chosen, count, all_of_them=rounds is not None)
         earlier = start.rounds if start else []
+        begun = start.rounds[-1].model if start and start.rounds else chosen.start(preparation)
+        prepared = np.asarray(begun.get(REFERENCES, ()), np.float64).tobytes()
+        if check and self.consortium.prepared.get(record.line or self.id, prepared) != prepared:
+            raise LabError(
+                "all rounds of a permit have one preparation, or none, and those that ran had another: nothing was "
+                "used; give the same preparation=, or apply for a permit of its own"
+            )
         self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
         with closing(self.consortium.grid(participants)) as grid:
             grid.deliver(chosen.bundle)
-            begun = start.rounds[-1].model if start and start.rounds else chosen.start(preparation)
             training = self._training(grid, chosen, begun, chosen.step(), participants, delta)
             with watched(training.rounds(count), count, earlier) as results:
                 try:
                     before = training.model
                     for finished in results:
                         result.rounds.append(finished)
+                        self.consortium.prepared.setdefault(record.line or self.id, prepared)
                         result.updates = training.updates
                         if until_finished and chosen.is_finished(before, finished.model):
                             break
                         before = finished.model
                 except RoundRefused as refused:
+                    if record.superseded_by:
+                        refused.add_note(f"permit {record.superseded_by} took the place of this one: permit.successor")
                     if chosen.largest is not None and any(each.status == "failed" for each in refused.hospitals):
                         refused.add_note(
                             f"largest is {chosen.largest:,g}: a hospital with a larger number in its sums sends "
@@ -276,6 +288,11 @@ class Permit:
         permit has too few queries left; ``QueryRefused`` as ``query`` does. Give it to ``model.fit(permit,
         preparation=...)``.
         """
+        if self.consortium.prepared.get(self.record.line or self.id) == b"":
+            raise LabError(
+                "rounds ran under this permit without a preparation, so hospitals take none any more: nothing was "
+                "used; apply for a permit of its own, and prepare before its first round"
+            )
         return prepare(self, columns, median=median)
 
     def code(self) -> "Code":

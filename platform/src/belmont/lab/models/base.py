@@ -38,7 +38,8 @@ from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError, NotYet
-from belmont.lab.models.references import References
+from belmont.lab.models.first_use import NotEvaluated, question_words
+from belmont.lab.models.references import References, is_words
 from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
 from belmont.registry.types import MicroRho
 
@@ -63,6 +64,10 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     """The folder of its code in `belmont.federated.models.apps`."""
     evaluates: ClassVar[str] = "risk"
     """``risk`` of an outcome that is 0 or 1, or a ``value`` (`belmont.federated.evaluation.layout`)."""
+
+    takes_features: ClassVar[bool] = True
+    takes_words: ClassVar[bool] = False
+    """Whether a column of words can be a feature as a whole, and not only by its levels."""
 
     takes_references: ClassVar[bool] = False
     """Whether its code standardises by the model's array ``references`` where there is one."""
@@ -90,6 +95,11 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     def __post_init__(self) -> None:
         if any(isinstance(each, str) for each in (self.features, self.missing_indicators, self.groups)):
             raise LabError("features, missing_indicators and groups are lists of columns: ('age',) and not 'age'")
+        twice = sorted({name for name in self.features if list(self.features).count(name) > 1})
+        if twice:
+            raise LabError(f"features name {', '.join(twice)} twice: name each once")
+        if self.outcome and self.outcome in map(column_of, self.features):
+            raise LabError(f"the outcome {self.outcome!r} is among the features, and would be told from itself")
         if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
             raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
         if self.largest is not None:
@@ -100,6 +110,8 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if isinstance(largest, bool) or not isinstance(largest, int | float) or not 0 < largest < most:
             why = "" if self.private is None else ", with the fraction bits of this noise"
             raise LabError(f"largest is {largest!r}: give a number above 0 and below {most:,.0f}{why}")
+
+    performance_ = NotEvaluated()
 
     # --- what a family gives ---
 
@@ -252,12 +264,14 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         - a twin, or a table of the dictionary, or a list of them, one a hospital.
         """
         from belmont.lab.permit import Permit
+        from belmont.lab.twin.twin import Twin
 
+        self.__post_init__()  # set_params may have changed anything
         self.__dict__.pop("classes_", None)  # of an earlier fit to labels
+        if isinstance(X, Twin):
+            X = X.tables()
         if isinstance(X, Permit):
             return self._fit_permit(X, **choices)
-        if callable(getattr(X, "tables", None)):
-            X = X.tables()
         if _is_table(X) or (isinstance(X, list | tuple) and X and all(_is_table(each) for each in X)):
             return self._fit_tables([X] if _is_table(X) else list(X), **choices)
         return self._fit_rows(X, y, **choices)
@@ -268,7 +282,11 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if rounds is None and self.holdout and left > 1:
             rounds = left - 1  # one is for the evaluation
         result = permit.train(rounds, model=self, until_finished=True, **choices)
-        self.adopt(result.rounds[-1].model, result.updates, References.of_dictionary(permit.consortium.dictionary))
+        models = [each.model for each in result.rounds]
+        self.adopt(models[-1], result.updates, References.of_dictionary(permit.consortium.dictionary))
+        before = models[-2] if len(models) > 1 else self.start(choices.get("preparation"))
+        if not self.is_finished(before, models[-1]):
+            self._tell_unfinished(len(models))
         self.result_ = result
         self.permit_ = permit
         if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
@@ -283,6 +301,12 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
     ) -> Self:
         if not tables:
             raise LabError("there is no table to fit to")
+        if type(rounds) is not int or rounds < 1:
+            raise LabError(f"rounds is {rounds!r}: give a whole number of at least 1")
+        self._refuse_lacking(tables[0].columns)
+        for table in tables:
+            observed = np.asarray(table.observed(self.outcome_name), bool)
+            self.refuse_outcomes(np.asarray(table.values(self.outcome_name), np.float64)[observed])
         self._take_names(tuple(name for name in tables[0].columns if name != self.outcome_name))
         rehearsal = Rehearsal(
             self.bundle,
@@ -301,15 +325,60 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
             if self.is_finished(before, ran.model):
                 break
         self.adopt(rehearsal.model, rehearsal.updates, References.of_table(tables[0]))
+        if not self.is_finished(before, rehearsal.model):
+            self._tell_unfinished(len(self.history_))
         return self
+
+    def _tell_unfinished(self, rounds: int) -> None:
+        """Warns where it matters that the rounds were over before the fit was."""
+
+    @property
+    def outcomes(self) -> tuple[float, ...] | None:
+        """The values that the outcome may have; None where any number will do."""
+        return None
+
+    def refuse_outcomes(self, values: Floats) -> None:
+        """Raises LabError where ``values`` of the outcome are none that this model can be fitted to."""
+        if self.outcomes is None:
+            return
+        others = values[~np.isin(values, self.outcomes)]
+        if len(others):
+            allowed = ", ".join(f"{each:g}" for each in self.outcomes)
+            raise LabError(
+                f"the outcome of {type(self).__name__} is one of {allowed}, and {self.outcome_name!r} has others, such "
+                f"as {others[0]:g}: name another outcome, or take a model of numbers"
+            )
+
+    @property
+    def other_columns(self) -> tuple[str, ...]:
+        """What it reads beside features, outcome and indicators of missing values."""
+        return ()
+
+    def _refuse_lacking(self, known: Sequence[str]) -> None:
+        """Raises LabError where rows lack a column."""
+        if not self.outcome_name:
+            raise LabError('name the column of the outcome: outcome="..."')
+        named = (*map(column_of, self.features), *self.missing_indicators, self.outcome_name)
+        lacking = [name for name in dict.fromkeys(named) if name not in known]
+        if lacking:
+            raise LabError(f"the rows have no column {', '.join(lacking)}; they have {', '.join(known)}")
 
     def _fit_rows(self, X: Any, y: Any, **choices: Any) -> Self:
         frame = self._frame(X)
         self.outcome_ = self.outcome or str(getattr(y, "name", None) or "outcome")
+        if y is None:
+            if self.outcome_ not in frame.columns:
+                raise LabError(f"the rows have no outcome {self.outcome_!r}: give y, or the outcome among the columns")
+            frame = frame[frame[self.outcome_].notna()]
+            y = frame[self.outcome_] if is_words(frame[self.outcome_]) else None
+        elif len(y) != len(frame):
+            raise LabError(f"there are {len(frame)} rows and {len(y)} outcomes: give one for each row")
+        if not len(frame):
+            raise LabError("there is no row to fit to")
         if y is not None:
             frame = frame.assign(**{self.outcome_: self._labels(y)})
-        if self.outcome_ not in frame.columns:
-            raise LabError(f"the rows have no outcome {self.outcome_!r}: give y, or the outcome among the columns")
+        named = self.features or [name for name in frame.columns if name != self.outcome_]
+        question_words(frame, named, becomes_numbers=not self.takes_words)
         references = References.of_frame(frame)
         self._take_names(tuple(str(name) for name in frame.columns if name != self.outcome_))
         self._fit_tables([references.table(frame)], **choices)
@@ -318,7 +387,10 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _labels(self, y: Any) -> Any:
         """The outcome as numbers; what a classifier's labels are is for it to say."""
-        return np.asarray(y, np.float64)
+        try:
+            return np.asarray(y, np.float64)
+        except (TypeError, ValueError) as error:
+            raise LabError(f"the outcome of {type(self).__name__} is a number, and this one is not: {error}") from error
 
     def _take_names(self, found: tuple[str, ...]) -> None:
         self.feature_names_in_ = np.array(tuple(self.features) or found, dtype=object)
@@ -349,9 +421,12 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         import pandas as pd
 
         if isinstance(X, pd.DataFrame):
-            return X
+            return X if all(isinstance(name, str) for name in X.columns) else X.rename(columns=str)
         if not (hasattr(X, "__array__") or isinstance(X, list | tuple)):
-            raise LabError(f"fit with a permit, a DataFrame, an array or tables, and not {type(X).__name__}")
+            raise LabError(
+                f"rows are a DataFrame, an array or tables, and not {type(X).__name__}; rounds at the hospitals are "
+                "fit(permit), with study.permit()"
+            )
         array = np.asarray(X)
         if array.ndim != 2:
             raise LabError(f"rows are two-dimensional, and these have shape {array.shape}")
@@ -391,7 +466,7 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         ``builder.design`` is the standardised rows, (n, columns), double. Raises LabError for a model without such a
         form.
         """
-        raise LabError(f"{type(self).__name__} has no ONNX form: export it as .skops")
+        raise LabError(f"{type(self).__name__} has no ONNX form: export('model.skops') is for most models")
 
     @property
     def fitted_arrays(self) -> Arrays:
@@ -403,6 +478,10 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if not hasattr(self, "arrays_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(permit) or fit(rows, y)")
         return self.arrays_
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> tuple[()]:
+        """scikit-learn's diagram would ask every property, and some raise where there is nothing to show."""
+        return ()
 
     def __repr__(self) -> str:
         parts = [f"{self.outcome_name!r} on {len(self.columns)} features"]

@@ -4,6 +4,7 @@ Docs: `belmont.federated.models.glm`. Coefficients are per reference standard de
 has them per unit too.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.hashes import Arrays, RunConfig
@@ -29,6 +31,7 @@ from belmont.federated.node.design import REFERENCES
 from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
+from belmont.lab.models.first_use import labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 _LINKS = {"binomial": "Sigmoid", "poisson": "Exp"}
 """ONNX's names of the inverse links; of a line there is none."""
+_OTHERS = "for a number take LinearRegression, for more classes MLPClassifier"
 
 
 @dataclass(eq=False, repr=False)
@@ -53,6 +57,11 @@ class GeneralisedLinear(StudyModel):
     """Penalty on the mean log-likelihood, ridge / 2 * |w|^2, without the intercept."""
     tol: float = 1e-8
     """The fit has ended when no coefficient moves by more."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.ridge, bool) or not isinstance(self.ridge, int | float) or not 0 <= self.ridge < np.inf:
+            raise LabError(f"ridge is {self.ridge!r}: give a number from 0")
 
     def settings(self) -> RunConfig:
         return {"family": self.family} | ({"penalty": "firth"} if self._is_firth else {})
@@ -92,6 +101,15 @@ class GeneralisedLinear(StudyModel):
         if self.private is not None:
             return False
         return bool(np.abs(after[COEFFICIENTS] - before[COEFFICIENTS]).max() <= self.tol)
+
+    def _tell_unfinished(self, rounds: int) -> None:
+        if self.private is None:
+            warnings.warn(
+                f"the coefficients still moved in the last round, {rounds}: neither they nor the standard errors "
+                "are those of the fit. Run more rounds; under a permit fit(permit, start=model.result_) goes on",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def coefficients(self, arrays: Arrays) -> dict[str, float]:
         return dict(zip(self.names, arrays[COEFFICIENTS].tolist(), strict=True))
@@ -195,6 +213,10 @@ class LogisticRegression(ClassifierMixin, GeneralisedLinear):  # type: ignore[mi
     def _is_firth(self) -> bool:
         return self.penalty == "firth"
 
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        return (0.0, 1.0)
+
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
         linear = rows @ np.asarray(arrays[COEFFICIENTS], np.float64)
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * linear)))
@@ -204,9 +226,9 @@ class LogisticRegression(ClassifierMixin, GeneralisedLinear):  # type: ignore[mi
         self.classes_ = getattr(self, "classes_", np.array([0, 1]))
 
     def _labels(self, y: Any) -> Any:
-        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, labels = labelled(y)
         if len(self.classes_) != 2:
-            raise LabError(f"the outcome has {len(self.classes_)} values and needs two: {self.classes_[:5].tolist()}")
+            raise LabError(f"the outcome needs two values, and these are {self.classes_[:5].tolist()}: {_OTHERS}")
         return labels.astype(np.float64)
 
     def predict_proba(self, X: Any) -> Floats:
@@ -261,3 +283,7 @@ class PoissonRegression(RegressorMixin, GeneralisedLinear):  # type: ignore[misc
     def predict(self, X: Any) -> Floats:
         """Expected counts."""
         return self.predict_values(X)
+
+    def refuse_outcomes(self, values: Floats) -> None:
+        if np.min(values, initial=0.0) < 0:
+            raise LabError(f"the outcome of PoissonRegression is a count, and {self.outcome_name!r} can be negative")

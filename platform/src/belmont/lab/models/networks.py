@@ -41,6 +41,7 @@ from belmont.federated.secagg.settings import SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
+from belmont.lab.models.first_use import labelled
 
 if TYPE_CHECKING:
     from belmont.lab.export import Graph
@@ -148,8 +149,12 @@ class _Classifier(NetworkModel):
         classes = tuple(map(float, self.classes if here is None else range(here)))
         return Target("logistic" if len(classes) == 2 else "softmax", classes)
 
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        return self.target.classes
+
     def _labels(self, y: Any) -> Any:
-        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, labels = labelled(y)
         if len(self.classes_) < 2:
             raise LabError(f"the outcome has one value, {self.classes_[0]!r}: a classifier needs two")
         self._classes_here = len(self.classes_)
@@ -222,6 +227,11 @@ class _Perceptron(NetworkModel):
     activation: str = "relu"
     """``relu`` or ``tanh``."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.hidden, list | tuple):
+            raise LabError(f"hidden is {self.hidden!r}: give the units of each layer, such as (16,)")
+        super().__post_init__()
+
     @property
     def network(self) -> Network:
         """The form. Raises FederatedError where it is none."""
@@ -278,9 +288,15 @@ class _Torch(NetworkModel):
     standardised rows (n, columns) to (n, outputs)."""
 
     @property
+    def _source(self) -> str:
+        if self.module == "":
+            raise LabError("there is no module: give module='model.py', or a function that builds one")
+        return module_source(self.module)
+
+    @property
     def network(self) -> TorchNetwork:
         """The module, as it is here. Raises FederatedError where PyTorch is missing."""
-        return _torch_network(module_source(self.module), self.seed, self.target)
+        return _torch_network(self._source, self.seed, self.target)
 
     @property
     def parameters(self) -> int:
@@ -288,7 +304,7 @@ class _Torch(NetworkModel):
 
     @property
     def bundle(self) -> bytes:
-        return torch_bundle(module_source(self.module))
+        return torch_bundle(self._source)
 
     def settings(self) -> RunConfig:
         return rounds_config(self.target, self.local, self.strategy, self.private)

@@ -51,7 +51,7 @@ class Reference:
     @classmethod
     def of_series(cls, series: "pd.Series[Any]") -> "Reference":
         """Those of a column of a DataFrame."""
-        if _is_category(series):
+        if is_words(series):
             levels = tuple(str(each) for each in series.astype("category").cat.categories)
             return cls(0.0, 1.0, np.arange(1.0, len(levels) + 1), levels)
         numbers = np.asarray(series, np.float64)
@@ -87,10 +87,12 @@ class Reference:
             unknown = sorted({str(each) for each in words[~missing]} - set(known))
             if unknown:
                 raise LabError(f"column {series.name!r} has no level {unknown[0]!r}; it has {', '.join(self.levels)}")
-            codes = np.array([0 if lost else known[str(each)] for each, lost in zip(words, missing, strict=True)])
+            codes = np.array(
+                [0 if lost else known[str(each)] for each, lost in zip(words, missing, strict=True)], np.intp
+            )
             values = np.where(missing, np.nan, self.values[np.maximum(codes, 1) - 1])
             return codes.astype(np.uint16), ~missing, values
-        if _is_category(series):
+        if is_words(series):
             raise LabError(f"column {series.name!r} has words, and this model knows it as a number")
         numbers = np.asarray(series, np.float64)
         observed = np.isfinite(numbers)
@@ -188,7 +190,8 @@ def merged(tables: Any) -> ArrayTable:
     return ArrayTable(sum(each.rows for each in tables), columns, numbers, levels)
 
 
-def _is_category(series: "pd.Series[Any]") -> bool:
+def is_words(series: "pd.Series[Any]") -> bool:
+    """Whether a column of a DataFrame is neither numbers nor bits."""
     import pandas as pd
 
     return not pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series)

@@ -59,6 +59,12 @@ def to_bytes(model: "StudyModel") -> bytes:
         from skops import io
     except ImportError as error:
         raise LabError("skops files need the extra: pip install 'belmont[export]'") from error
+    kind = f"{type(model).__module__}.{type(model).__name__}"
+    if kind not in TRUSTED:
+        raise LabError(
+            f"{type(model).__name__} has no file of its own, since code comes with it: keep the code, and the arrays "
+            "with numpy.savez('model.npz', **model.fitted_arrays)"
+        )
     said = about(model)
     saved = copy.copy(model)
     for name in LEFT_OUT:

@@ -75,6 +75,14 @@ class _Survival(StudyModel):
             raise LabError("give cuts: under a permit the grid of times is public, and in the application")
         return found
 
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        return (0.0, 1.0)
+
+    @property
+    def other_columns(self) -> tuple[str, ...]:
+        return (self.duration,)
+
     def _take_names(self, found: tuple[str, ...]) -> None:
         super()._take_names(tuple(name for name in found if name != self.duration))
 
@@ -82,7 +90,10 @@ class _Survival(StudyModel):
         frame = self._frame(X)
         if self.duration not in frame.columns:
             raise LabError(f"the rows have no column of times {self.duration!r}; duration= names it")
-        times = np.asarray(frame[self.duration], np.float64)
+        try:
+            times = np.asarray(frame[self.duration], np.float64)
+        except (TypeError, ValueError) as error:
+            raise LabError(f"{self.duration!r} is no column of times: {error}") from error
         if np.nanmin(times, initial=0.0) < 0:
             raise LabError(f"{int((times < 0).sum())} times in {self.duration!r} are negative: they start at 0")
         if y is None and self.outcome not in frame.columns:
@@ -277,6 +288,8 @@ class KaplanMeier(_Survival):
     """
 
     app: ClassVar[str] = "kaplan_meier"
+    takes_features: ClassVar[bool] = False
+    takes_words: ClassVar[bool] = True
     evaluates: ClassVar[str] = "value"
 
     by: Sequence[str] = ()
@@ -301,6 +314,10 @@ class KaplanMeier(_Survival):
     @property
     def columns(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def other_columns(self) -> tuple[str, ...]:
+        return (self.duration, *self.by)
 
     def settings(self) -> RunConfig:
         return self.form.settings()

@@ -10,6 +10,7 @@ Docs: `belmont.federated.models.trees`, and with noise `belmont.federated.models
 3. A round is a level: ``rounds`` says how many to apply for.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import FederatedError
@@ -31,6 +33,7 @@ from belmont.federated.secagg.settings import SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
+from belmont.lab.models.first_use import labelled
 from belmont.lab.models.tree_columns import TreeColumn
 from belmont.lab.models.tree_frames import importances_frame, importances_plot, trees_frame
 
@@ -49,6 +52,7 @@ class BoostedTrees(StudyModel):
     """What classifier and regressor have in common. Leave ``features`` whole: a category is split by its levels."""
 
     app: ClassVar[str] = "trees"
+    takes_words: ClassVar[bool] = True
     loss: ClassVar[str] = ""
 
     trees: int = 50
@@ -113,6 +117,17 @@ class BoostedTrees(StudyModel):
 
     def predict_values(self, X: Any) -> Floats:
         return self._values(self._scores(self.codes_of(X), self._arrays))
+
+    def _tell_unfinished(self, rounds: int) -> None:
+        plan = self.plan_
+        if isinstance(plan, TreePlan):
+            grown, wanted = int(self.arrays_["at"][0]), plan.classes * plan.trees
+            warnings.warn(
+                f"{grown} of {wanted} trees have grown in {rounds} rounds: all of them take {self.rounds}, and an "
+                "evaluation one more; under a permit fit(permit, start=model.result_) goes on",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     # --- plans ---
 
@@ -206,7 +221,8 @@ class BoostedTrees(StudyModel):
 
     def importances(self) -> "pd.DataFrame":
         """By feature: the gain of all its splits and their number; with noise the spread of its steps."""
-        return importances_frame(self.plan_, self._arrays)
+        arrays = self._arrays  # raises where there is none
+        return importances_frame(self.plan_, arrays)
 
     def plot_importances(self, ax: "Axes | None" = None) -> "Axes":
         """Bars of `importances`, the largest first."""
@@ -253,6 +269,10 @@ class HistGradientBoostingClassifier(ClassifierMixin, BoostedTrees):  # type: ig
     def _class_count(self) -> int:
         return int(getattr(self, "_classes_here", self.classes))
 
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        return tuple(map(float, range(self._class_count)))
+
     def with_noise(
         self, *, epsilon: float, rounds: int = NOISY_ROUNDS, **choices: Any
     ) -> "HistGradientBoostingClassifier":
@@ -269,14 +289,13 @@ class HistGradientBoostingClassifier(ClassifierMixin, BoostedTrees):  # type: ig
         self.classes_ = getattr(self, "classes_", np.arange(self._class_count))
 
     def _labels(self, y: Any) -> Any:
-        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, labels = labelled(y)
         if len(self.classes_) < 2:
             raise LabError("all rows have the same outcome: there is nothing to tell apart")
+        self._classes_here = len(self.classes_)
         return labels.astype(np.float64)
 
     def _fit_rows(self, X: Any, y: Any, **choices: Any) -> Any:
-        if y is not None:
-            self._classes_here = len(np.unique(np.asarray(y)))
         try:
             return super()._fit_rows(X, y, **choices)
         finally:
@@ -293,10 +312,12 @@ class HistGradientBoostingClassifier(ClassifierMixin, BoostedTrees):  # type: ig
 
     def predict(self, X: Any) -> Any:
         """The likeliest class of each row."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        likeliest = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[likeliest]
 
     def learning_curve(self, X: Any, y: Any) -> "pd.DataFrame":
         """Mean log-loss of rows after each step of trees, by the number of steps."""
+        self._arrays  # noqa: B018  raises where there is none
         place = np.searchsorted(self.classes_, np.asarray(y))
         risks = [_both(each)[np.arange(len(place)), place] for each in self.staged_values(X)]
         return _curve([-float(np.mean(np.log(np.maximum(each, 1e-300)))) for each in risks])

@@ -14,13 +14,14 @@ _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _TAKEN = frozenset(("belmont", "flwr", "numpy", "model", "client_app", "server_app", "test"))
 
 
-def write_template(target: Path) -> list[Path]:
+def write_template(target: Path | str) -> list[Path]:
     """Writes the template as the folder ``target``, whose name becomes the package's. The files that were written.
 
     Raises LabError for a folder that exists, and for a name that is no module's, or an installed one's.
     """
     import importlib.util
 
+    target = Path(target)
     name = target.name
     if not _WORD.fullmatch(name) or keyword.iskeyword(name):
         raise LabError(f"{name!r} names no module: take small letters, digits and underscores, such as {NAME}")
