@@ -107,3 +107,34 @@ def test_two_permits_over_one_table_train_each_on_its_own_split(glm):
         told.append((rows, training.evaluate().updates[0].arrays["counts"][1].sum()))
     for rows, trained_on in told:
         assert rows == trained_on, "who is counted as trained on is who was trained on"
+
+
+CARELESS = """
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from belmont.federated.node.data import training_data
+app = ClientApp()
+@app.train()
+def train(message, context):
+    rows = training_data(context, ("age",), "cvd_event")
+    metrics = MetricRecord({"num-examples": len(rows.outcome)})
+    return Message(RecordDict({"arrays": message.content["arrays"], "metrics": metrics}), reply_to=message)
+"""
+
+
+def test_code_that_does_not_leave_them_out_trains_without_them_all_the_same(scene, app_builder):
+    scene.bundle = app_builder(CARELESS, "careless")
+    rows = []
+    for config in ({"features": "age"}, {"features": "age", HOLDOUT: 0.5}):
+        scene.config, scene.model = config, {"w": np.zeros(1)}
+        rows.append(training_of(scene, scene.issue(), config).round().rows)
+    everybody, others = rows
+    assert everybody == sum(table.rows for table in scene.consortium.tables)
+    assert 0.4 * everybody < others < 0.6 * everybody
+
+
+def test_a_holdout_that_is_none_is_refused_before_anything_is_computed(glm):
+    config = glm.config | {HOLDOUT: 1}
+    permit = glm.issue(config_hash=config_hash(config))
+    with pytest.raises(FederatedError, match="holdout is a float"):
+        training_of(glm, permit, config).round()

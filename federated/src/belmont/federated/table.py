@@ -45,3 +45,19 @@ class NodeTable(Protocol):
 
     def levels(self, column: str) -> tuple[str, ...]:
         """Names of a category's levels, of code 1 first; empty where the column is a number or a bit."""
+
+
+class Selection:
+    """The newest selection of rows is kept, since it seldom changes between rounds. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._newest: tuple[NodeTable, NDArray[np.bool_], NodeTable] | None = None
+
+    def of(self, table: NodeTable, mask: NDArray[np.bool_]) -> NodeTable:
+        """The rows of a table where the mask is true: the very same table, where it was asked for last."""
+        if mask.all():
+            return table
+        newest = self._newest
+        if newest is None or newest[0] is not table or not np.array_equal(newest[1], mask):
+            newest = self._newest = table, mask, table.select(mask)
+        return newest[2]

@@ -6,8 +6,10 @@
 1. Whatever the chain has is read from it: permit, purpose, hashes, the versions that were computed on, rounds, charges.
 2. ``to_bytes`` is canonical JSON of ``to_dict``, the same for the same model and chain; a release records its hash.
 3. What is not known says so; nothing is left out because it looks bad.
+4. Names are a stranger's: in Markdown and HTML none begins a line, a heading or a tag of its own, or hides a character.
 """
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from belmont.federated.hashes import canonical_json, model_hash
 from belmont.identity.words import purposes
 from belmont.lab import cards, protection
 from belmont.lab.errors import LabError, NotYet
+from belmont.lab.own.visible import visible
 from belmont.registry.types import UseKind
 
 if TYPE_CHECKING:
@@ -49,18 +52,18 @@ class ModelCard:
         return canonical_json(self._content)
 
     def to_markdown(self) -> str:
-        parts = [f"# Model card: {self._content['title']}"]
+        parts = [f"# Model card: {_line(self._content['title'])}"]
         for section, content in self._sections():
             parts.append(f"## {section}")
             if isinstance(content, list) and content and isinstance(content[0], dict):
                 names = list(content[0])
                 parts.append("\n".join([_row(names), _row(["---"] * len(names)), *(_row(r.values()) for r in content)]))
             elif isinstance(content, list):
-                parts.append("\n".join(f"- {each}" for each in content))
+                parts.append("\n".join(f"- {_line(each)}" for each in content))
             elif isinstance(content, dict):
-                parts.append("\n".join(f"- **{name}**: {_text(value)}" for name, value in content.items()))
+                parts.append("\n".join(f"- **{_line(name)}**: {_line(value)}" for name, value in content.items()))
             else:
-                parts.append(str(content))
+                parts.append(_line(content))
         return "\n\n".join(parts) + "\n"
 
     def save(self, path: Path | str) -> Path:
@@ -242,5 +245,10 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _line(value: object) -> str:
+    """On one line of Markdown and no HTML (4)."""
+    return html.escape(visible(" ".join(_text(value).split())), quote=False)
+
+
 def _row(values: Any) -> str:
-    return "| " + " | ".join(_text(each).replace("|", "\\|") for each in values) + " |"
+    return "| " + " | ".join(_line(each).replace("|", "&#124;") for each in values) + " |"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from belmont.federated.errors import Refusal
 from belmont.federated.gate.gate import chain_read
-from belmont.federated.table import NodeTable
+from belmont.federated.table import NodeTable, Selection
 from belmont.registry.consents.errors import ConsentError
 from belmont.registry.consents.register import ConsentRegister
 from belmont.registry.consents.scope import IntendedUse
@@ -54,7 +54,7 @@ class NodeConsents:
         self._registry = registry
         self._dataset_id = dataset_id
         self._register = register
-        self._selected: tuple[NodeTable, NDArray[np.bool_], NodeTable] | None = None
+        self._selected = Selection()
 
     def permitted(self, table: NodeTable, view: View, now: int) -> tuple[NDArray[np.bool_], bytes, int]:
         """For each row whether a consent permits the use that ``view`` is about, the consent root of that, and when the
@@ -71,12 +71,7 @@ class NodeConsents:
 
     def select(self, table: NodeTable, mask: NDArray[np.bool_]) -> NodeTable:
         """The permitted rows of a table; the last selection is kept, since consents seldom change between rounds."""
-        if mask.all():
-            return table
-        kept = self._selected
-        if kept is None or kept[0] is not table or not np.array_equal(kept[1], mask):
-            kept = self._selected = table, mask, table.select(mask)
-        return kept[2]
+        return self._selected.of(table, mask)
 
     def catch_up(self) -> None:
         """Apply the patients' statements that the chain has and the register does not (2).

@@ -12,6 +12,7 @@
    (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value. And they
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
    evaluated on patients that it was trained on.
+6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
@@ -21,7 +22,7 @@ long it takes.
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from flwr.app import Message, MetricRecord, RecordDict
@@ -31,7 +32,7 @@ from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
-from belmont.federated.evaluation.layout import HOLDOUT, refuse_other_rows
+from belmont.federated.evaluation.layout import HOLDOUT, holdout_of, refuse_other_rows
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
@@ -53,7 +54,7 @@ from belmont.federated.node.requests import RoundMessage, read_round
 from belmont.federated.node.secure import SecureRounds
 from belmont.federated.node.versions import NewestVersion
 from belmont.federated.secagg.settings import SecureSum, read_secure_sum
-from belmont.federated.table import NodeTable
+from belmont.federated.table import NodeTable, Selection
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, MicroRho, Permit, Request, UseKind
 
@@ -74,6 +75,7 @@ class RoundServer:
     smallest_cell: int
     runner: AppRunner
     secure: SecureRounds
+    trained_on: Selection = field(default_factory=Selection)
 
     def serve(self, message: Message) -> RecordDict:
         """Answer one message of type ``train`` or ``evaluate``: with which the approved configuration may name another
@@ -88,6 +90,7 @@ class RoundServer:
             if secure is not None and bounds is not None:
                 check_bounds(bounds, secure.layout, len(asked.claim.participants))
             noise = read_noise(asked.config, secure)
+            holdout_of(asked.config)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
@@ -155,6 +158,10 @@ class RoundServer:
         self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit, kind: Kind, *, noisy: bool
     ) -> tuple[Answer, bytes]:
         claim, min_cohort = asked.claim, permit.terms.min_cohort
+        fractions = fractions_of(table.pseudonyms, self.secure.ledger.root(permit.line or permit.id))
+        if kind == "train":  # 6
+            is_trained_on = fractions >= holdout_of(asked.config)
+            table, fractions = self.trained_on.of(table, is_trained_on), fractions[is_trained_on]
         outcome = self.runner.run(
             Task(
                 bundle=bundle,
@@ -169,7 +176,7 @@ class RoundServer:
                 # A rule about small cells would make one row's contribution depend on others'; noise is in its place.
                 smallest_cell=1 if noisy else self.smallest_cell,
                 noisy=noisy,
-                fractions=fractions_of(table.pseudonyms, self.secure.ledger.root(permit.line or permit.id)),
+                fractions=fractions,
                 kind=kind,
                 position=claim.participants.index(self.dataset_id),
             )
