@@ -115,6 +115,8 @@ def test_a_preparation_that_nodes_would_refuse_uses_nothing(consortium: Consorti
     model = LogisticRegression(("age", "hba1c"), "cvd_event")
     permit = permit_for(consortium, model, queries=4)
     prepared = permit.prepare(["age", "hba1c"])
+    with pytest.raises(LabError, match="leave y out"):
+        model.fit(permit, [0, 1])
     assert permit.record.queries_opened == 2
     with pytest.warns(ConvergenceWarning, match="still moved in the last round, 1"):
         model.fit(permit, rounds=1)

@@ -80,7 +80,11 @@ def test_a_grid_that_is_too_fine_says_what_helps(consortium: Consortium) -> None
 
 def test_a_duration_that_the_dictionary_does_not_have_opens_nothing(consortium: Consortium) -> None:
     other = clone(COX).set_params(duration="days")
-    permit = permit_for(consortium, other)
+    before = len(consortium.studies())
+    with pytest.raises(LabError, match="no column days"):
+        permit_for(consortium, other)
+    assert len(consortium.studies()) == before
+    permit = permit_for(consortium, clone(COX))
     with pytest.raises(LabError, match="no column 'days'"):
         clone(other).fit(permit)
     assert permit.record.rounds_opened == 0

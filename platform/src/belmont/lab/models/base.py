@@ -271,6 +271,8 @@ class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
         if isinstance(X, Twin):
             X = X.tables()
         if isinstance(X, Permit):
+            if y is not None:
+                raise LabError("under a permit the outcome is the hospitals': leave y out")
             return self._fit_permit(X, **choices)
         if _is_table(X) or (isinstance(X, list | tuple) and X and all(_is_table(each) for each in X)):
             return self._fit_tables([X] if _is_table(X) else list(X), **choices)
