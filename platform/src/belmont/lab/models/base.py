@@ -13,35 +13,24 @@
 """
 
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from belmont.federated.accounting.release import ReleasePlan, plan_release
-from belmont.federated.bounded.settings import UpdateBounds
-from belmont.federated.evaluation.layout import evaluation_config, evaluation_sum
-from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
-from belmont.federated.models.bundles import shipped_bundle
-from belmont.federated.models.combine import Combine, Update
-from belmont.federated.models.glm import PrivateSteps
+from belmont.federated.hashes import Arrays
+from belmont.federated.models.combine import Update
 from belmont.federated.models.rehearsal import Rehearsal
 from belmont.federated.node.design import REFERENCES, TrainingData, column_of, design
-from belmont.federated.secagg.encoding import FRACTION_BITS
-from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError, NotYet
-from belmont.lab.models.first_use import NotEvaluated, question_words
+from belmont.lab.models.applied import AppliedModel
+from belmont.lab.models.first_use import question_words
 from belmont.lab.models.references import References, is_words
-from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
-from belmont.registry.types import MicroRho
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,208 +39,14 @@ if TYPE_CHECKING:
     from belmont.lab.model_card import ModelCard
     from belmont.lab.output_check import OutputCheck
     from belmont.lab.permit import Permit
-    from belmont.lab.preparation import Preparation
 
 Floats = NDArray[np.float64]
 LOCAL_ROUNDS = 100
 
 
 @dataclass(eq=False, repr=False)
-class StudyModel(BaseEstimator, ABC):  # type: ignore[misc]
-    """What every model has. ``features`` are columns, or ``column=level`` for one level of a category."""
-
-    app: ClassVar[str] = ""
-    """The folder of its code in `belmont.federated.models.apps`."""
-    evaluates: ClassVar[str] = "risk"
-    """``risk`` of an outcome that is 0 or 1, or a ``value`` (`belmont.federated.evaluation.layout`)."""
-
-    takes_features: ClassVar[bool] = True
-    takes_words: ClassVar[bool] = False
-    """Whether a column of words can be a feature as a whole, and not only by its levels."""
-
-    takes_references: ClassVar[bool] = False
-    """Whether its code standardises by the model's array ``references`` where there is one."""
-
-    features: Sequence[str] = ()
-    outcome: str = ""
-    missing_indicators: Sequence[str] = ()
-    secure: bool = True
-    """Whether only sums over the hospitals can be read (docs/secure_aggregation.md). The permit binds it."""
-    largest: float | None = None
-    """The largest number in a hospital's sums that is taken; each proves that its own are within it, and nobody sees
-    them (docs/bounded_updates.md). Sums of a hospital's rows grow with their number: a few times the largest hospital's
-    rows is enough."""
-    private: PrivateSteps | None = None
-    """Noise that each hospital adds to such sums, if any (docs/differential_privacy.md). The permit binds it."""
-    holdout: float = 0.0
-    """The part of each hospital's patients that is kept apart, to evaluate the model on (docs/evaluation.md)."""
-    groups: Sequence[str] = ()
-    """Subgroups to evaluate it on: ``sex`` (each level), ``age:40,60`` (cut points), ``smoking:never,current``."""
-    report_hospitals: bool = False
-    """Whether each hospital's own performance is shown, to three digits. The permit binds it."""
-    release: ReleaseRule | None = None
-    """What a model has to pass before it may leave (`belmont.lab.output_check`); without one, a strict rule."""
-
-    def __post_init__(self) -> None:
-        if any(isinstance(each, str) for each in (self.features, self.missing_indicators, self.groups)):
-            raise LabError("features, missing_indicators and groups are lists of columns: ('age',) and not 'age'")
-        twice = sorted({name for name in self.features if list(self.features).count(name) > 1})
-        if twice:
-            raise LabError(f"features name {', '.join(twice)} twice: name each once")
-        if self.outcome and self.outcome in map(column_of, self.features):
-            raise LabError(f"the outcome {self.outcome!r} is among the features, and would be told from itself")
-        if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
-            raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
-        if self.largest is not None:
-            self._refuse_bound(self.largest)
-
-    def _refuse_bound(self, largest: object) -> None:
-        most = 2.0 ** (31 if self.private is None else 31 - self.private.noise.fraction_bits)
-        if isinstance(largest, bool) or not isinstance(largest, int | float) or not 0 < largest < most:
-            why = "" if self.private is None else ", with the fraction bits of this noise"
-            raise LabError(f"largest is {largest!r}: give a number above 0 and below {most:,.0f}{why}")
-
-    performance_ = NotEvaluated()
-
-    # --- what a family gives ---
-
-    @abstractmethod
-    def settings(self) -> RunConfig:
-        """The app's own configuration, beside features, outcome and what is common to all."""
-
-    @abstractmethod
-    def sums(self) -> SecureSum:
-        """What a round sums where sums are secure, without noise."""
-
-    @abstractmethod
-    def initial(self) -> Arrays:
-        """The model that the first round starts from."""
-
-    @abstractmethod
-    def combine(self) -> Combine:
-        """How updates become the next model."""
-
-    @abstractmethod
-    def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
-        """Risks or values of standardised rows, shape (n, columns), by a model's arrays."""
-
-    def start(self, preparation: "Preparation | None" = None) -> Arrays:
-        """The model that the first round starts from, with what was prepared. Raises LabError."""
-        if preparation is None:
-            return self.initial()
-        if not self.takes_references:
-            raise LabError(f"the code of {type(self).__name__} reads no preparation: fit without it")
-        return self.initial() | {REFERENCES: preparation.references(self.columns)}
-
-    def step(self) -> Combine:
-        """``combine``, which keeps what was prepared."""
-        combine = self.combine()
-
-        def keeping(model: Arrays, updates: Sequence[Update]) -> Arrays:
-            kept: Arrays = {name: model[name] for name in (REFERENCES,) if name in model}
-            return {**combine(model, updates), **kept}
-
-        return keeping
-
-    def is_finished(self, before: Arrays, after: Arrays) -> bool:
-        """Whether another round would change nothing that matters; ``fit`` stops then."""
-        return False
-
-    def private_sums(self, private: PrivateSteps) -> SecureSum:
-        """What a round sums where there is noise. Raises LabError for a model that has no such form."""
-        raise LabError(f"{type(self).__name__} has no form with noise: take LogisticRegression or MLPClassifier")
-
-    def coefficients(self, arrays: Arrays) -> dict[str, float]:
-        """By name. Raises LabError for a model that has none."""
-        raise LabError(f"{type(self).__name__} has no coefficients")
-
-    def refuse_other_code(self, approved: bytes, kept: bytes | None) -> None:
-        """Raises LabError where the code is one that can have changed since it was approved, and has; says what."""
-
-    def learned(self, updates: Sequence[Update]) -> None:
-        """Sets what users look for after a fit, from ``arrays_`` and what the last round was combined from."""
-
-    # --- what the permit binds ---
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The features; of a model that was fitted to rows without naming any, theirs."""
-        return tuple(self.features) or tuple(getattr(self, "feature_names_in_", ()))
-
-    @property
-    def outcome_name(self) -> str:
-        """The outcome; of a model that was fitted to rows without naming one, what it is called there."""
-        return self.outcome or str(getattr(self, "outcome_", ""))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One for each column of the design."""
-        return ("intercept", *self.columns, *(f"{name} missing" for name in self.missing_indicators))
-
-    @property
-    def config(self) -> RunConfig:
-        """The run configuration whose hash the permit names. Raises FederatedError or LabError."""
-        if any("," in name for name in (*self.columns, *self.missing_indicators)):
-            raise LabError("a column's name holds a comma, which separates names in a configuration")
-        config: dict[str, str | int | float | bool] = {
-            "features": ",".join(self.columns),
-            "missing-indicators": ",".join(self.missing_indicators),
-            "outcome": self.outcome_name,
-            **self.settings(),
-            **evaluation_config(
-                self.evaluates, float(self.holdout), tuple(self.groups), report_hospitals=self.report_hospitals
-            ),
-        }
-        if self.release is not None:
-            config[RELEASE_KEY] = self.release.to_text()
-        if self.private is not None:
-            config |= {SECURE_SUM_KEY: self.private_sums(self.private).to_text()}
-            config |= {"step": self.private.step, "momentum": self.private.momentum}
-            config |= self.private.noise.as_config()
-        elif self.secure or self.largest is not None:
-            config |= {SECURE_SUM_KEY: self.sums().to_text()}
-        if SECURE_SUM_KEY in config and self.holdout:
-            config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
-        if self.largest is not None:
-            bounds, _ = UpdateBounds.of(self.largest, fraction_bits=self._noisy_bits)
-            config |= bounds.to_config()
-        return config
-
-    @property
-    def fraction_bits(self) -> int:
-        """Of the numbers in a secure sum."""
-        if self.private is not None:
-            return self.private.noise.fraction_bits
-        return FRACTION_BITS if self.largest is None else UpdateBounds.of(self.largest)[1]
-
-    @property
-    def _noisy_bits(self) -> int | None:
-        return None if self.private is None else self.private.noise.fraction_bits
-
-    @property
-    def bundle(self) -> bytes:
-        """The Flower App Bundle that the hospitals run."""
-        return shipped_bundle(self.app)
-
-    @property
-    def code_hash(self) -> bytes:
-        return code_hash(self.bundle)
-
-    @property
-    def config_hash(self) -> bytes:
-        return config_hash(self.config)
-
-    @cached_property
-    def plan(self) -> ReleasePlan | None:
-        """What each hospital adds and is charged in a round; None without noise."""
-        if self.private is None:
-            return None
-        return plan_release(self.private.noise, self.private_sums(self.private).layout.size)
-
-    @property
-    def rho_per_round(self) -> MicroRho:
-        """What each dataset is charged for a round, in micro-rho; 0 without noise."""
-        return MicroRho(0) if self.plan is None else self.plan.rho
+class StudyModel(AppliedModel):
+    """What every model has: `AppliedModel` has its parameters, this what is done with it."""
 
     # --- fit ---
 
