@@ -58,14 +58,20 @@ def test_the_same_folder_is_the_same_bytes(folder, tmp_path):
     assert build_bundle(copy) != bundle
 
 
+def bundled_modules():
+    """Modules of bundles that are loaded now; other tests of a process may keep some."""
+    return {name for name in sys.modules if name.startswith("belmont_bundle")}
+
+
 def test_two_bundles_with_equal_module_names_do_not_mix(folder):
+    before = bundled_modules()
     one, two = build_bundle(folder("one")), build_bundle(folder("two"))
     with LoadedApp(one) as first, LoadedApp(two) as second, LoadedApp(one) as again:
         assert first.word == ("one", "one", "one", "one deep", 1)
         assert second.word == ("two", "two", "two", "two deep", 1)
         assert again is not first
         assert "study" not in sys.modules
-    assert not any(name.startswith("belmont_bundle") for name in sys.modules)
+    assert bundled_modules() == before
 
 
 def test_neither_the_disk_nor_an_imported_module_can_stand_in(folder, tmp_path, monkeypatch):
@@ -148,9 +154,10 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused():
 
 @pytest.mark.parametrize("source", ["app = 1", "", "def (", "import study_that_is_not_there"])
 def test_code_that_cannot_be_loaded_is_refused_and_leaves_no_module(app_builder, source):
+    before = bundled_modules()
     with pytest.raises((BundleError, ImportError)):
         LoadedApp(app_builder(source))
-    assert not any(name.startswith("belmont_bundle") for name in sys.modules)
+    assert bundled_modules() == before
 
 
 def test_a_folder_that_is_no_app_is_refused(tmp_path):

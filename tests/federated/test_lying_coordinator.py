@@ -165,7 +165,7 @@ def test_the_code_sees_only_what_the_permit_binds(scene, app_builder):
     assert seen == ["1", "round-1", 0, permit, ["arrays", "config"], scene.config]
 
 
-@pytest.mark.parametrize("message_type", ["evaluate", "train.other", "query.other"])
+@pytest.mark.parametrize("message_type", ["evaluate.other", "train.other", "query.other"])
 def test_other_kinds_of_message_get_nothing(opened, refused, message_type):
     node = opened.nodes[0]
     reply = node.handle(message_to(opened, opened.content, message_type))
