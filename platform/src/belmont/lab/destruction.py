@@ -40,6 +40,7 @@ from belmont.lab.errors import DestructionIncomplete, HomeError, LabError, Repor
 from belmont.lab.home import Home
 from belmont.lab.people import Hospital
 from belmont.lab.twin.anchors import withdraw as withdraw_profiles
+from belmont.registry.errors import RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.types import Dataset, DatasetId, DatasetStatus, MemberStatus
 from belmont.vault.cid import Cid
@@ -133,7 +134,12 @@ def open_vault(home: Home, slug: str) -> Vault:
 def _freeze(registry: Registry, dataset: Dataset) -> None:
     member = registry.member(dataset.holder)
     if dataset.status is DatasetStatus.ACTIVE and member is not None and member.status is MemberStatus.ACTIVE:
-        registry.freeze_dataset(dataset.id)
+        try:
+            registry.freeze_dataset(dataset.id)
+        except RegistryRefused:  # a call that was killed may have frozen it since it was read
+            now = registry.dataset(dataset.id)
+            if now is None or now.status is not DatasetStatus.FROZEN:
+                raise
 
 
 def _begin(path: Path, vault: Vault, label: str, reason: str, clock: Callable[[], float]) -> Begun:
