@@ -19,20 +19,16 @@ What this cannot know: a file restored from a backup, or begun anew, has forgott
 version then. Values at 0 are free here, because the limit has counted one already: there is only one such value.
 """
 
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from belmont.zk.durable import DurableFile
 from belmont.zk.errors import BudgetError, OpeningsExhausted
 from belmont.zk.field import B
 
 MOST: Final = B - 2
 """Evaluations that one commitment bears."""
-LOCK_TIMEOUT_SECONDS: Final = 30.0
 _ROOT_BYTES: Final = 32
 _APPLICATION_ID: Final = 0x424C4D42  # "BLMB" in SQLite's header
 _SCHEMA: Final = (
@@ -54,16 +50,7 @@ class OpeningBudget:
     """The budgets of all of a hospital's commitments, in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._path = path
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(
-                path, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._claim()
-        except (OSError, sqlite3.Error) as error:
-            raise BudgetError(f"{path} cannot be used to count evaluations: {error}") from error
+        self._file = DurableFile(path, _APPLICATION_ID, "an opening budget", _SCHEMA, BudgetError, is_secret=False)
 
     def spend(self, root: bytes, spending: Spending, purpose: bytes) -> None:
         """Count durably what is about to be told of the table with this commitments root. ``purpose`` is kept with it.
@@ -74,14 +61,14 @@ class OpeningBudget:
             raise BudgetError(f"a root is {_ROOT_BYTES} bytes")
         if not spending or any(count < 1 or min(place) < 0 for place, count in spending.items()):
             raise BudgetError("a proof gives away at least one evaluation of each column that it names")
-        with self._writing():
-            self._db.execute("INSERT INTO purposes VALUES (?,?)", (root, purpose))
+        with self._file.writing():
+            self._file.execute("INSERT INTO purposes VALUES (?,?)", root, purpose)
             for (column, chunk), count in spending.items():
-                (spent,) = self._db.execute(
+                ((spent,),) = self._file.execute(
                     "INSERT INTO spent VALUES (?,?,?,?) ON CONFLICT (root, column_number, chunk) "
                     "DO UPDATE SET evaluations = evaluations + excluded.evaluations RETURNING evaluations",
-                    (root, column, chunk, count),
-                ).fetchone()
+                    *(root, column, chunk, count),
+                )
                 if spent > MOST:  # 2
                     raise OpeningsExhausted(
                         f"chunk {chunk} of committed column {column} has {MOST - spent + count} evaluations left, "
@@ -90,48 +77,17 @@ class OpeningBudget:
 
     def purposes(self, root: bytes) -> list[bytes]:
         """What evaluations of this table were spent for, in order."""
-        return [purpose for (purpose,) in self._read("SELECT purpose FROM purposes WHERE root=? ORDER BY rowid", root)]
+        return [
+            purpose for (purpose,) in self._file.read("SELECT purpose FROM purposes WHERE root=? ORDER BY rowid", root)
+        ]
 
     def left(self, root: bytes, columns: Sequence[int] | None = None) -> int:
         """How many evaluations every chunk of these committed columns (without: of all) still bears."""
-        rows = self._read("SELECT column_number, max(evaluations) FROM spent WHERE root=? GROUP BY column_number", root)
+        rows = self._file.read(
+            "SELECT column_number, max(evaluations) FROM spent WHERE root=? GROUP BY column_number", root
+        )
         return MOST - max((spent for column, spent in rows if columns is None or column in columns), default=0)
 
     def close(self) -> None:
         """Close the file; the budget cannot be used afterwards."""
-        with self._lock:
-            self._db.close()
-
-    def _claim(self) -> None:
-        self._db.execute("PRAGMA journal_mode=TRUNCATE")
-        self._db.execute("PRAGMA synchronous=FULL")
-        with self._writing():  # of several that begin a file at once, one does
-            (found,) = self._db.execute("PRAGMA application_id").fetchone()
-            if found != _APPLICATION_ID:
-                if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    raise BudgetError(f"{self._path} is something else than an opening budget")
-                self._db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            for table in _SCHEMA:
-                self._db.execute(table)
-
-    def _read(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._db.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise BudgetError(f"{self._path} cannot be read: {error}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-        except (sqlite3.Error, OverflowError) as error:
-            raise BudgetError(f"{self._path} cannot be written: {error}") from error
+        self._file.close()

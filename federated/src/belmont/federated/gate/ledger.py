@@ -15,7 +15,6 @@
 7. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
 """
 
-import os
 import secrets
 import sqlite3
 import threading
@@ -27,8 +26,10 @@ from typing import Any
 
 from belmont.federated.errors import LedgerError
 from belmont.registry.types import DatasetId, PermitId, UseKind
+from belmont.zk.durable import open_file, transaction
 
 FORMAT = 3
+LOCK_TIMEOUT_SECONDS = 10.0
 MOST_ATTEMPTS = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (registry TEXT NOT NULL, dataset_id BLOB NOT NULL);
@@ -87,10 +88,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._process = secrets.token_hex(16)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            if path.stat().st_mode & 0o077:
-                raise LedgerError(f"{path} can be read by others: chmod 600 it")  # 6
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db = open_file(path, LOCK_TIMEOUT_SECONDS)  # 6
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'OFF'}")
             self._db.execute("PRAGMA secure_delete=ON")
@@ -316,15 +314,8 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
+            with transaction(self._db, self._lock):
+                yield
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OverflowError) as error:

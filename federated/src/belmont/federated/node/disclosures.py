@@ -6,14 +6,15 @@ the next answer is kept. `forget` removes what is settled before, and overwrites
 copies that a disk or a backup keeps are outside its reach.
 """
 
-import os
 import sqlite3
 import threading
 from pathlib import Path
 
 from belmont.federated.errors import LedgerError
+from belmont.federated.gate.ledger import LOCK_TIMEOUT_SECONDS
 from belmont.federated.query.disclosure import Disclosure
 from belmont.registry.types import PermitId
+from belmont.zk.durable import open_file
 
 DISPUTE_DAYS = 30
 """For so long after its answer a hospital can be asked what went into it."""
@@ -31,10 +32,7 @@ class Disclosures:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            if path.stat().st_mode & 0o077:
-                raise LedgerError(f"{path} can be read by others: chmod 600 it")
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db = open_file(path, LOCK_TIMEOUT_SECONDS)
             self._db.execute("PRAGMA journal_mode=TRUNCATE")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
