@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.layout import HOLDOUT, evaluation_config
+from belmont.federated.bounded.settings import UpdateBounds
+from belmont.federated.errors import FederatedError, RoundRefused
+from belmont.federated.evaluation.layout import HOLDOUT, REPORT_HOSPITALS, evaluation_config
 from belmont.federated.hashes import Arrays, RunConfig, config_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.glm import glm_config, initial_model
@@ -133,8 +134,72 @@ def test_code_that_does_not_leave_them_out_trains_without_them_all_the_same(scen
     assert 0.4 * everybody < others < 0.6 * everybody
 
 
-def test_a_holdout_that_is_none_is_refused_before_anything_is_computed(glm):
-    config = glm.config | {HOLDOUT: 1}
+def test_a_rehearsal_trains_careless_code_without_them_as_a_node_does(scene, app_builder):
+    table, bundle = scene.consortium.tables[0], app_builder(CARELESS, "careless")
+    study = bundle, {"features": "age", HOLDOUT: 0.5}, {"w": np.zeros(1)}, lambda model, updates: model
+    rehearsal = Rehearsal(*study, [table])
+    rows = rehearsal.round().rows
+    assert rows == (rehearsal._fractions[0] >= 0.5).sum()
+    assert 0.4 * table.rows < rows < 0.6 * table.rows
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [({HOLDOUT: 1}, "holdout is a float"), ({REPORT_HOSPITALS: "yes"}, "report-hospitals is true or false")],
+)
+def test_a_setting_that_cannot_be_read_is_refused_before_anything_is_computed(glm, more, message):
+    config = glm.config | more
     permit = glm.issue(config_hash=config_hash(config))
-    with pytest.raises(FederatedError, match="holdout is a float"):
-        training_of(glm, permit, config).round()
+    for ask in (Training.round, Training.evaluate):
+        with pytest.raises(FederatedError, match=message):
+            ask(training_of(glm, permit, config))
+    with pytest.raises(FederatedError, match=message):
+        Rehearsal(glm.bundle, config, glm.model, lambda model, updates: model, glm.consortium.tables)
+    assert not glm.nodes[0].ledger.entries()
+
+
+SINGLING_OUT = """
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+app = ClientApp()
+@app.evaluate()
+def evaluate(message, context):
+    counts = np.zeros((2, 100, 2))
+    counts[0, :, 0], counts[0, 7, 1] = 9, PATIENTS
+    arrays = ArrayRecord({"counts": Array(counts)})
+    return Message(RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 901})}), reply_to=message)
+"""
+
+
+@pytest.mark.parametrize(("patients", "is_refused"), [(1, True), (7, True), (-8, True), (8, False)])
+def test_a_node_lets_no_evaluation_out_that_rests_on_few_patients_whoever_made_its_sums(
+    glm, app_builder, patients, is_refused
+):
+    """The rules are in functions that a study's code calls; this code does not."""
+    glm.bundle = app_builder(SINGLING_OUT.replace("PATIENTS", str(patients)), "single")
+    training = training_of(glm, glm.issue(), glm.config)
+    study = glm.bundle, glm.config, glm.model, lambda model, updates: model
+    rehearsal = Rehearsal(*study, glm.consortium.tables, min_cohort=50, smallest_cell=8)
+    if not is_refused:
+        assert training.evaluate().updates[0].arrays["counts"][0, 7, 1] == len(glm.participants) * patients
+        rehearsal.evaluate()
+        return
+    with pytest.raises(RoundRefused, match="code failed"):
+        training.evaluate()
+    with pytest.raises(FederatedError, match="too few patients"):
+        rehearsal.evaluate()
+    Rehearsal(*study, glm.consortium.tables).evaluate()  # where single patients are allowed
+
+
+def test_a_rehearsal_refuses_an_update_above_the_bound_as_a_node_does(glm):
+    config = {key: str(v).replace(":32", ":12") if "secure" in key else v for key, v in glm.config.items()}
+    tables = glm.consortium.tables
+    for bound, is_refused in ((2**30, False), (2**10, True)):
+        study = glm.bundle, config | UpdateBounds(bound).to_config(), glm.model, lambda model, updates: model
+        rehearsal = Rehearsal(*study, tables)
+        if not is_refused:
+            rehearsal.round()
+            continue
+        with pytest.raises(FederatedError, match="larger than the approved bound"):
+            rehearsal.round()

@@ -18,6 +18,8 @@
 6. With noise by row a row is 1 in one cell of each slot that it is in, all of them scaled so that the row has the norm
    that is cut to; there are ``PRIVATE_BINS`` bins. There is no such form for values, for an update
    that is cut as a whole, nor for results of single hospitals.
+7. Without noise a count is 0 or at least the node's smallest cell, and a slot's patients are nobody or at least the
+   permit's minimum cohort (`evaluation.hospital` makes them so; the node compares: `refuse_small_sums`).
 """
 
 import math
@@ -149,3 +151,18 @@ def refuse_other_rows(config: RunConfig, arrays: Arrays, position: int) -> None:
             raise FederatedError("an evaluation answers without the hospitals' results, or in another form")
         if np.delete(table, position, axis=0).any() if position < MOST_HOSPITALS else table.any():
             raise FederatedError("an evaluation writes results of another hospital")
+
+
+def refuse_small_sums(config: RunConfig, arrays: Arrays, min_cohort: int, smallest_cell: int) -> None:
+    """Raises FederatedError where a hospital's evaluation rests on too few patients (7). With a smallest cell of one,
+    as with noise, nothing is too few."""
+    if smallest_cell <= 1 or not holdout_of(config) or config.get(EVALUATES) not in (RISK, VALUE):
+        return
+    name, shape = evaluation_sum(config).arrays[0]
+    found = arrays.get(name)
+    if found is None or found.shape != shape:
+        raise FederatedError(f"an evaluation answers without {name}, or in another form")
+    patients = found.sum(axis=(1, 2)) if config[EVALUATES] == RISK else found[:, 0]
+    cells = found if config[EVALUATES] == RISK else patients
+    if ((cells != 0) & (cells < smallest_cell)).any() or ((patients != 0) & (patients < min_cohort)).any():
+        raise FederatedError("an evaluation's sums rest on too few patients")

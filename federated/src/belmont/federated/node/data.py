@@ -26,7 +26,7 @@ Where a model only predicts for rows, nothing is summed over columns, and rows a
 
 Patients can be kept apart for evaluation: each has a fraction in [0, 1), drawn from the pseudonym under a secret of
 this hospital and this permit (and of those that take its place), so that nobody else can say who is where, and a
-patient stays on one side for good (`fractions_of`).
+patient stays on one side for good (`fractions_of`). In training, code is given the rows of the others (`given`).
 
 What is not protected: sums over small groups that only a combination of columns picks out, the
 difference between two rounds or studies over nearly the same rows, and anything that approved code computes from the
@@ -49,6 +49,7 @@ from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.groups import GroupColumn
+from belmont.federated.executor.protocol import Kind
 from belmont.federated.node.design import (
     LEVEL_MARK,
     CodedData,
@@ -60,7 +61,7 @@ from belmont.federated.node.design import (
     usable,
 )
 from belmont.federated.query.aggregate import SMALLEST_CELL
-from belmont.federated.table import NodeTable
+from belmont.federated.table import NodeTable, Selection
 
 NODE_CONFIG_KEY = "belmont-data"
 POSITION_KEY = "belmont-position"
@@ -209,6 +210,17 @@ def fractions_of(pseudonyms: NDArray[np.uint64], secret: bytes) -> NDArray[np.fl
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block a patient, each once
     images = np.frombuffer(cipher.update(blocks.tobytes()) + cipher.finalize(), "<u8")[::2]
     return (images >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def given(
+    kind: Kind, holdout: float, table: NodeTable, fractions: NDArray[np.float64], trained_on: Selection
+) -> tuple[NodeTable, NDArray[np.float64]]:
+    """The rows that a round's code gets, with their fractions: in training those of the others alone, so that who is
+    kept apart is not there, whatever the code asks for."""
+    if kind == "evaluate":
+        return table, fractions
+    is_trained_on = fractions >= holdout
+    return trained_on.of(table, is_trained_on), fractions[is_trained_on]
 
 
 def offer_of(context: Context) -> Offer:

@@ -13,6 +13,8 @@
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
    evaluated on patients that it was trained on.
 6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
+7. What an evaluation answers in the form that its configuration names is looked at here again, whoever made it: no sum
+   in it rests on fewer patients than one may, and no hospital writes another's results (`evaluation.layout`).
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
 another where it was stopped at a limit. What remains is which of the two, whether it asks for too few rows, and how
@@ -25,14 +27,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 from flwr.app import Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
 
 from belmont.federated.accounting.release import ReleasePlan, plan_release
 from belmont.federated.accounting.settings import PrivacySettings
 from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
-from belmont.federated.evaluation.layout import HOLDOUT, holdout_of, refuse_other_rows
+from belmont.federated.evaluation.layout import (
+    HOLDOUT,
+    holdout_of,
+    refuse_other_rows,
+    refuse_small_sums,
+    reports_hospitals,
+)
 from belmont.federated.executor.protocol import Answer, AppRunner, Failed, Kind, Stopped, Task
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS, Asked, Gate, request_hash
 from belmont.federated.grid.records import pack_records, unpack_records, write_arrays
@@ -47,7 +57,7 @@ from belmont.federated.hashes import (
 )
 from belmont.federated.local_log import place_of
 from belmont.federated.node.consents import NOTHING, Chosen
-from belmont.federated.node.data import fractions_of
+from belmont.federated.node.data import fractions_of, given
 from belmont.federated.node.design import REFERENCES
 from belmont.federated.node.noise import Noisy, check_rows, read_noise
 from belmont.federated.node.requests import RoundMessage, read_round
@@ -90,7 +100,8 @@ class RoundServer:
             if secure is not None and bounds is not None:
                 check_bounds(bounds, secure.layout, len(asked.claim.participants))
             noise = read_noise(asked.config, secure)
-            holdout_of(asked.config)
+            holdout = holdout_of(asked.config)
+            reports_hospitals(asked.config)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
@@ -126,7 +137,11 @@ class RoundServer:
         if plan is not None:
             check_rows(plan, opened.version.rows)
         self._refuse_other_preparation(admission.permit, asked)
-        answer, hashed = self._compute(bundle, asked, table, admission.permit, kind, noisy=plan is not None)
+        fractions = fractions_of(
+            table.pseudonyms, self.secure.ledger.root(admission.permit.line or admission.permit.id)
+        )
+        table, fractions = given(kind, holdout, table, fractions, self.trained_on)  # 6
+        answer, hashed = self._compute(bundle, asked, table, fractions, admission.permit, kind, noisy=plan is not None)
         if secure is not None and joined is not None:
             noisy = None if plan is None else Noisy(plan, secure, table.rows)
             reply, hashed = self.secure.masked(asked.config, secure, joined, answer, noisy, kind)
@@ -155,13 +170,19 @@ class RoundServer:
             raise Refusal(Reason.REQUEST_MALFORMED, str(error)) from error
 
     def _compute(
-        self, bundle: bytes, asked: RoundMessage, table: NodeTable, permit: Permit, kind: Kind, *, noisy: bool
+        self,
+        bundle: bytes,
+        asked: RoundMessage,
+        table: NodeTable,
+        fractions: NDArray[np.float64],
+        permit: Permit,
+        kind: Kind,
+        *,
+        noisy: bool,
     ) -> tuple[Answer, bytes]:
         claim, min_cohort = asked.claim, permit.terms.min_cohort
-        fractions = fractions_of(table.pseudonyms, self.secure.ledger.root(permit.line or permit.id))
-        if kind == "train":  # 6
-            is_trained_on = fractions >= holdout_of(asked.config)
-            table, fractions = self.trained_on.of(table, is_trained_on), fractions[is_trained_on]
+        # A rule about small cells would make one row's contribution depend on others'; noise is in its place.
+        smallest_cell = 1 if noisy else self.smallest_cell
         outcome = self.runner.run(
             Task(
                 bundle=bundle,
@@ -173,8 +194,7 @@ class RoundServer:
                 node_id=self.node_id,
                 table=table,
                 min_cohort=min_cohort,
-                # A rule about small cells would make one row's contribution depend on others'; noise is in its place.
-                smallest_cell=1 if noisy else self.smallest_cell,
+                smallest_cell=smallest_cell,
                 noisy=noisy,
                 fractions=fractions,
                 kind=kind,
@@ -186,8 +206,9 @@ class RoundServer:
             try:
                 if kind == "evaluate":
                     refuse_other_rows(asked.config, outcome.arrays, claim.participants.index(self.dataset_id))
+                    refuse_small_sums(asked.config, outcome.arrays, min_cohort, smallest_cell)  # 7
                 return outcome, update_hash(outcome.arrays, outcome.metrics)
-            except (ValueError, FederatedError) as error:  # a name that is no Unicode text; another hospital's row
+            except (ValueError, FederatedError) as error:  # a name that is no Unicode text; what 7 refuses
                 outcome = Failed(place_of(error))
         if isinstance(outcome, Failed):
             _log.error("%s: the study's code failed: %s", which, outcome.place)
