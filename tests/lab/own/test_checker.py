@@ -290,6 +290,21 @@ def test_an_app_without_an_evaluation_is_found_where_one_is_asked_for(written: W
     assert findings and findings[0].level is Level.REFUSED and findings[0].where == "evaluation"
 
 
+def test_an_evaluation_that_adds_up_by_itself_and_shows_single_patients_is_found(
+    written: Written, subject: Made
+) -> None:
+    alone = (
+        "reply = evaluated(message, context, lambda x: predictions(x, model), references=model.get('references'))\n"
+        "    reply.content['arrays']['counts'] = Array(np.minimum(reply.content['arrays']['counts'].numpy(), 1.0))\n"
+        "    return reply"
+    )
+    written.edit(
+        'return evaluated(message, context, lambda x: predictions(x, model), references=model.get("references"))', alone
+    )
+    findings = run_checks.kept_apart(subject(written.model(holdout=0.3)))
+    assert "too few patients" in said(findings) and findings[0].level is Level.REFUSED
+
+
 def test_the_isolated_process_of_a_hospital_is_tried(written: Written, subject: Made) -> None:
     findings, held = run_checks.isolated(subject(written.model()))
     if held.startswith("not possible"):

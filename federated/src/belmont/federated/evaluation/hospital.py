@@ -4,7 +4,8 @@
     def evaluate(message, context):
         return evaluated(message, context, lambda design: predict(design, model))
 
-Models of codes answer by ``evaluated_codes`` instead.
+Models of codes answer by ``evaluated_codes`` instead. Code that sums up by itself is held by the node to the least that
+follows from 2 and 4 (`layout.refuse_small_sums`), and to no more.
 
 1. Only patients whom the hospital kept apart tell how well a model does; the others tell what it remembers of them.
 2. A part that is too small is left out, that is it adds zeros: fewer patients than the permit's minimum cohort, or

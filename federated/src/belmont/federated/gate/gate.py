@@ -48,11 +48,11 @@ from belmont.registry.strict_json import loads
 from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, RoundState, UseKind, View
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
+"""What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
 TOO_FEW_REMEDY = (
     "This hospital has too few rows, or too few with a value, a level or a time in a cell: leave out what is rare, and "
     "take coarser cut points."
 )
-"""What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
 
 _EXHAUSTED = {UseKind.ROUND: Reason.ROUNDS_EXHAUSTED, UseKind.QUERY: Reason.QUERIES_EXHAUSTED}
 

@@ -1,6 +1,7 @@
 """Sums over the nodes and bins of a growing tree, so that no sum of this hospital's rests on a few patients.
 
-A study's code that grows trees asks for them here (`tree_histograms`); ``k`` is the permit's smallest cell.
+A study's code that grows trees asks for them here (`tree_histograms`); ``k`` is the node's smallest cell. The rules are
+of what is asked for here: approved code that adds up by itself is not held to them.
 
 1. In a node, and for each feature, neighbouring bins are joined into groups of at least ``k`` rows, from the lowest bin
    on; what is left over at the end joins the group before it. A row counts at its group's fullest bin. So every sum is

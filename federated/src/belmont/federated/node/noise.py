@@ -43,12 +43,12 @@ def read_noise(config: RunConfig, secure: SecureSum | None) -> PrivacySettings |
     is_private = secure is not None and secure.private
     if not isinstance(settings, PrivacySettings):
         if is_private:
-            raise SettingsRefused(f"{SECURE_SUM_KEY} is private, and no noise is named")
+            raise SettingsRefused("a secure sum is private, and no noise is named")
         return None
     if secure is None or not is_private:
-        raise SettingsRefused(f"noise is added to a {SECURE_SUM_KEY} that is private, and to nothing else")
+        raise SettingsRefused("noise is added to a secure sum that is private, and to nothing else")
     if secure.fraction_bits != settings.fraction_bits:
-        raise SettingsRefused(f"{SECURE_SUM_KEY} and belmont-fraction-bits differ")
+        raise SettingsRefused("a secure sum's fraction bits and belmont-fraction-bits differ")
     return settings
 
 

@@ -1,6 +1,7 @@
 """What a study of survival may call at a hospital: rows with a time and an event, and the rules for sums over them.
 
-The rules of `belmont.federated.node.data` hold for the rows. Rows are standardised by the dictionary alone, since
+The rules of `belmont.federated.node.data` hold for the rows, and those below for what is asked for here: approved code
+that sums by time on its own is not held to them. Rows are standardised by the dictionary alone, since
 a fill for missing values that changes from round to round would show the rows of those who lack them. Sums by cells of
 a public grid of times show more than sums over all rows, so these come on top:
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from belmont.federated.errors import FederatedError, NotIsolated
+from belmont.federated.evaluation.layout import refuse_small_sums
 from belmont.federated.executor.isolated import IsolatedRunner
 from belmont.federated.executor.probe import WAIVABLE
 from belmont.federated.executor.protocol import Answer, Failed, Stopped, TooSmall
@@ -187,6 +188,17 @@ def kept_apart(subject: Subject) -> list[Finding]:
     finding = explained(trial, subject.runner.limits, "evaluation")
     if finding is None:
         finding = next(fits(subject, trial.outcome, table, "evaluation", "evaluate"), None)
+    if finding is None and not subject.is_noisy:
+        least = subject.min_cohort
+        guarded = subject.run(
+            table, kind="evaluate", fractions=fractions, min_cohort=least, smallest_cell=SMALLEST_CELL
+        ).outcome
+        try:
+            if isinstance(guarded, Answer):
+                refuse_small_sums(subject.config, guarded.arrays, least, SMALLEST_CELL)
+        except FederatedError as error:
+            remedy = "answer by evaluated or evaluated_codes, which leave small parts out"
+            finding = Finding(Level.REFUSED, str(error), remedy, APART, "evaluation")
     return found + ([finding] if finding else [])
 
 
