@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from belmont.federated.errors import FederatedError
 from belmont.lab.errors import LabError, NotYet
+from belmont.lab.models import CoxRegression
 from belmont.lab.models.concordance import concordance_index
 from belmont.lab.models.references import References
-from belmont.lab.models.survival import CoxRegression
 
 FEATURES = ("fin", "age", "race", "wexp", "mar", "paro", "prio")
 TIGHT = {"precision": 1e-13, "r_precision": 1e-16}
