@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belmont.federated.errors import RoundRefused
+from belmont.federated.node.design import column_of
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
 from belmont.lab.models.references import References
@@ -46,6 +47,10 @@ class SurvivalModel(StudyModel):
         super().__post_init__()
         if not self.duration:
             raise LabError("name the column of times: duration=")
+        if self.duration in (self.outcome, *map(column_of, self.features)):
+            raise LabError(
+                f"the times {self.duration!r} are also the outcome or a feature: they would be told from itself"
+            )
         if self.holdout:
             raise LabError(
                 "survival models have no evaluation under a permit: leave holdout at 0, and score on rows here"
@@ -82,7 +87,7 @@ class SurvivalModel(StudyModel):
             raise LabError(f"{int((times < 0).sum())} times in {self.duration!r} are negative: they start at 0")
         if y is None and self.outcome not in frame.columns:
             raise LabError(f"the rows have no outcome {self.outcome!r}: give y, or the outcome among the columns")
-        event = np.asarray(frame[self.outcome] if y is None else y, np.float64)
+        event = np.asarray(self._labels(frame[self.outcome] if y is None else y), np.float64)
         if not np.isin(event[np.isfinite(event)], (0.0, 1.0)).all():
             raise LabError("the outcome is 1 where the event was seen and 0 where not, and it has other values")
         self.cuts_ = tuple(np.unique(times[np.isfinite(times) & (times > 0)]).tolist())
