@@ -14,8 +14,9 @@ from belmont.federated.executor.limits import Limits
 from belmont.federated.executor.probe import Property
 from belmont.federated.executor.protocol import Answer, Failed, Task
 from belmont.federated.hashes import code_hash
+from belmont.federated.models.configuration import study_config
 from belmont.federated.models.glm import PrivateSteps
-from belmont.federated.models.local import LocalTraining, Target, rounds_config, with_columns
+from belmont.federated.models.local import LocalTraining, Target, rounds_config
 from belmont.federated.models.network import Network
 from belmont.federated.models.strategies import FedAdam, FedAvg, FedProx, FedYogi, Scaffold, parameters_of
 from belmont.federated.models.torch_modules import TorchNetwork, torch_bundle
@@ -62,7 +63,7 @@ def made(source, local=None, strategy=None, target=None, private=None):
         TorchNetwork(source, 0, target or Target()),
     )
     settings = rounds_config(network.target, local, strategy, private)
-    config = with_columns(FEATURES, OUTCOME, (), settings, sums=network.sums(strategy, private), private=private)
+    config = study_config(FEATURES, OUTCOME, (), settings, sums=network.sums(strategy, private), private=private)
     return torch_bundle(source), config, network.initial(strategy, private), network.combine(local, strategy, private)
 
 

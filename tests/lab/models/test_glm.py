@@ -15,7 +15,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from belmont.federated.accounting.settings import Clipping, PrivacySettings
+from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.layout import evaluation_config
+from belmont.federated.hashes import config_hash
+from belmont.federated.models.configuration import study_config
+from belmont.federated.models.glm import PrivateSteps, glm_config
 from belmont.lab.errors import LabError
 from belmont.lab.models import LinearRegression, LogisticRegression, PoissonRegression
 from belmont.lab.models.references import References
@@ -176,3 +182,46 @@ def test_a_category_is_used_by_its_levels_and_an_unknown_level_is_named() -> Non
 def test_its_repr_says_what_is_protected(tmp_path: Path) -> None:
     model = LogisticRegression(("age",), "cvd_event", holdout=0.2)
     assert repr(model) == "LogisticRegression('cvd_event' on 1 features, secure sums, 20% of the patients kept apart)"
+
+
+STEPS = PrivateSteps(PrivacySettings(Clipping.EXAMPLE, 2.0, 20, 1_000_000, 3))
+BOUNDS, BITS = UpdateBounds.of(50_000.0)
+NOISY_BOUNDS, _ = UpdateBounds.of(500.0, fraction_bits=20)
+HELD = evaluation_config("risk", 0.25, ("sex",), report_hospitals=True)
+
+
+@pytest.mark.parametrize(
+    ("choices", "given"),
+    [
+        ({"secure": False}, {}),
+        ({"secure": False, "holdout": 0.25}, {"evaluation": evaluation_config("risk", 0.25)}),
+        ({}, {"secure": True}),
+        ({"holdout": 0.25, "groups": ("sex",), "report_hospitals": True}, {"secure": True, "evaluation": HELD}),
+        ({"largest": 50_000.0}, {"bounds": BOUNDS, "fraction_bits": BITS}),
+        (
+            {"largest": 50_000.0, "holdout": 0.25},
+            {"bounds": BOUNDS, "fraction_bits": BITS, "evaluation": evaluation_config("risk", 0.25)},
+        ),
+        ({"private": STEPS}, {"private": STEPS}),
+        ({"private": STEPS, "holdout": 0.25}, {"private": STEPS, "evaluation": evaluation_config("risk", 0.25)}),
+        ({"private": STEPS, "largest": 500.0}, {"private": STEPS, "bounds": NOISY_BOUNDS}),
+    ],
+    ids=lambda choices: "-".join(choices) or "default",
+)
+def test_a_permit_binds_the_configuration_that_the_federated_side_makes_of_the_same_choices(
+    choices: dict[str, Any], given: dict[str, Any]
+) -> None:
+    columns = ("age", "smoking=current"), "cvd_event", ("hba1c",)
+    model = LogisticRegression(*columns, **choices)
+    other = glm_config(*columns, **given)
+    assert model.config == other
+    assert model.config_hash == config_hash(other)
+
+
+def test_a_configuration_refuses_a_column_that_would_read_as_two_and_noise_of_no_sum() -> None:
+    for features, indicators in ((("age,ldl",), ()), (("age",), ("age,ldl",))):
+        with pytest.raises(FederatedError, match="comma"):
+            _ = LogisticRegression(features, "cvd_event", indicators).config
+    for loose in ({"private": STEPS}, {"bounds": BOUNDS}):
+        with pytest.raises(FederatedError, match="secure sum"):
+            study_config(("age",), "cvd_event", (), {}, **loose)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from belmont.federated.models.strategies import FedAdam, FedAvgM, Scaffold
 from belmont.federated.node.bundle import read_bundle
 from belmont.federated.secagg.settings import read_secure_sum
 from belmont.lab.errors import LabError
-from belmont.lab.models import MLPClassifier, MLPRegressor, TorchClassifier, TorchRegressor
+from belmont.lab.models import MLPClassifier, MLPRegressor, TorchClassifier, TorchRegressor, networks
 from belmont.registry.reasons import Reason
 
 COLUMNS = ("age", "hba1c", "systolic")
@@ -228,3 +228,9 @@ def test_a_module_of_the_studys_own_learns_here_as_the_shipped_perceptron_does(b
     regression = TorchRegressor(module=path, learning_rate=0.1, momentum=0.5).fit(frame, numbers, rounds=60)
     assert regression.score(frame, numbers) > 0.8
     assert clone(model).get_params()["module"] == path
+
+
+@pytest.mark.parametrize("form", [networks.NetworkModel, networks._Classifier, networks._Perceptron, networks._Torch])
+def test_what_is_no_whole_model_cannot_be_made(form):
+    with pytest.raises(TypeError, match="abstract"):
+        form(COLUMNS, "label")

@@ -126,6 +126,10 @@ def test_a_preparation_that_nodes_would_refuse_uses_nothing(consortium: Consorti
         permit.prepare(["age"])
     assert (permit.record.rounds_opened, permit.record.queries_opened) == (1, 2)
     model.fit(permit, start=model.result_)
+    assert model.permit_ is permit
+    with pytest.warns(ConvergenceWarning):
+        model.fit(consortium.yardstick.tables[0], rounds=1)
+    assert not hasattr(model, "permit_") and not hasattr(model, "result_"), "no permit's model any more"
 
 
 def test_what_no_hospital_could_fit_is_refused_before_the_application(consortium: Consortium) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from sklearn.isotonic import IsotonicRegression
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.models.cox import CoxModel
 from belmont.federated.models.kaplan_meier import CurveModel
 from belmont.federated.models.survival_curves import chi_squared_tail, consistent, curve, isotonic, log_rank
 
@@ -136,6 +137,15 @@ def test_a_log_rank_test_of_nothing_says_so(counts, why):
 def test_a_grid_that_is_none_is_refused(cuts):
     with pytest.raises(FederatedError, match="cuts are times above 0"):
         CurveModel("t", cuts)
+    if cuts:
+        with pytest.raises(FederatedError, match="cuts are times above 0"):
+            CoxModel(("x",), "t", cuts=cuts)
+
+
+@pytest.mark.parametrize("by", [("a=x", "a=x"), ("a=x,y", "a=z")])
+def test_groups_that_would_be_others_at_a_hospital_are_refused_here(by):
+    with pytest.raises(FederatedError, match="different levels"):
+        CurveModel("t", (1.0,), by)
 
 
 @pytest.mark.parametrize("by", [("a=x", "b=y"), ("a",)])

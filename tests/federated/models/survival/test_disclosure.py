@@ -162,6 +162,24 @@ def test_large_coefficients_make_a_hospitals_gradient_two_patients_rows(hospital
             asked([frame], model, SMALLEST, coefficients=np.array([b, 0.0]))
 
 
+def test_a_made_up_inverse_makes_firths_score_one_patients_row(hospitals, asked):
+    """Two columns are alike but for one patient, who alone has a length under their difference."""
+    frame = hospitals[0].assign(t=1.0, other=hospitals[0]["trait"])
+    victim = frame.index[7]
+    frame.loc[victim, "other"] = 1.0 - frame.loc[victim, "trait"]
+    model = CoxModel(("age", "bmi", "trait", "other"), "t", "breslow", firth=True)
+    direction = np.array([0.0, 0.0, 1.0, -1.0])
+    score = asked([frame], model, 1, inverse=np.outer(direction, direction))["firth"]
+    share = 1 / len(frame)
+    read = score[:2] / (0.5 * frame["e"].sum() * share * (1 - 2 * share))
+    mean = np.array([(frame["age"].mean() - 60) / 10, (frame["bmi"].mean() - 27) / 4])
+    assert np.allclose(read + mean, standardised(frame.loc[victim]), atol=1e-6)
+    with pytest.raises(FederatedError, match=REFUSED):
+        asked([frame], model, SMALLEST, inverse=np.outer(direction, direction))
+    true = np.linalg.inv(asked([frame], model, SMALLEST)["information"])
+    assert np.isfinite(asked([frame], model, SMALLEST, inverse=true)["firth"]).all()
+
+
 def test_sums_by_cell_leave_only_as_a_secure_sum(tools, hospitals):
     cox, curves = CoxModel(("age",), "t", cuts=CUTS), CurveModel("t", CUTS)
     tables = [tools.table_of(frame) for frame in hospitals]

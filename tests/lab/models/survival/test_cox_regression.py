@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from belmont.federated.errors import FederatedError
 from belmont.lab.errors import LabError, NotYet
+from belmont.lab.models import CoxRegression
 from belmont.lab.models.concordance import concordance_index
 from belmont.lab.models.references import References
-from belmont.lab.models.survival import CoxRegression
 
 FEATURES = ("fin", "age", "race", "wexp", "mar", "paro", "prio")
 TIGHT = {"precision": 1e-13, "r_precision": 1e-16}
@@ -152,6 +152,8 @@ def test_hazard_ratios_are_drawn(fitted):
         ({"baseline": "common", "secure": False}, "secure=True"),
         ({"penalty": "lasso"}, "penalty"),
         ({"holdout": 0.2}, "no evaluation"),
+        ({"features": (*FEATURES, "week")}, "'week' are also"),
+        ({"outcome": "week"}, "'week' are also"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, why):
@@ -169,6 +171,7 @@ def test_a_common_baseline_under_a_permit_needs_cut_points():
     [
         ({"week": -1.0}, "432 times in 'week' are negative"),
         ({"arrest": 2}, "other values"),
+        ({"arrest": "yes"}, "is a number, and this one is not"),
         ({"arrest": 0}, "no hospital has a patient with an event"),
         ({"age": 30.0, "prio": 1.0}, "'age', 'prio' varies nowhere"),
     ],

@@ -10,8 +10,8 @@ from sklearn.base import clone
 
 from belmont.federated.errors import FederatedError
 from belmont.lab.errors import LabError
+from belmont.lab.models import KaplanMeier
 from belmont.lab.models.references import References
-from belmont.lab.models.survival import KaplanMeier
 
 BY = ("horTh=no", "horTh=yes")
 

@@ -8,7 +8,7 @@ from sklearn.base import clone
 
 from belmont.federated.errors import RoundRefused
 from belmont.lab import Consortium
-from belmont.lab.errors import LabError
+from belmont.lab.errors import LabError, NotYet
 from belmont.lab.models import CoxRegression, KaplanMeier
 
 COX = CoxRegression(("age", "systolic"), "cvd_event", duration="egfr")
@@ -44,7 +44,11 @@ def test_cox_under_a_permit_is_the_fit_to_the_hospitals_tables(consortium: Conso
 
 def test_a_common_baseline_under_a_permit_gives_survival(consortium: Consortium) -> None:
     common = clone(COX).set_params(baseline="common", cuts=(80, 160))
-    model = clone(common).fit(permit_for(consortium, common))
+    permit, model = permit_for(consortium, common), clone(common)
+    with pytest.raises(NotYet, match="no coefficients yet"):
+        model.fit(permit, rounds=1)
+    model.fit(permit, start=model.result_)
+    assert len(model.result_.rounds) == permit.record.rounds_opened
     here = clone(common).fit(list(consortium.yardstick.tables))
     assert np.abs(model.coef_ - here.coef_).max() < 1e-8
     assert np.abs(model.baseline_survival_ - here.baseline_survival_).to_numpy().max() < 1e-8

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
@@ -35,17 +36,29 @@ Combine: TypeAlias = Callable[[Arrays, Sequence[Update]], Arrays]
 
 def federated_averaging(model: Arrays, updates: Sequence[Update]) -> Arrays:
     """The mean of the hospitals' models, weighted by rows (McMahan et al., AISTATS 2017)."""
+    mean = mean_update(updates, [(name, array.shape) for name, array in model.items()])
+    return {name: like(array, mean[name]) for name, array in model.items()}
+
+
+def mean_update(
+    updates: Sequence[Update], expected: Sequence[tuple[str, tuple[int, ...]]]
+) -> dict[str, NDArray[np.float64]]:
+    """The mean over all rows of the named arrays; of one update, its own arrays. Raises FederatedError."""
+    if not updates:
+        raise FederatedError("there is no update to combine")
     total = sum(update.rows for update in updates)
-    averaged: Arrays = {}
-    for name, array in model.items():
-        for update in updates:
-            if name not in update.arrays or update.arrays[name].shape != array.shape:
-                raise FederatedError(f"an update has no array {name!r} of the model's shape")
-        mean = np.zeros(array.shape)
-        for update in updates:
-            mean += update.arrays[name] * (update.rows / total)
-        averaged[name] = mean.astype(np.float32) if array.dtype == np.float32 else mean
-    return averaged
+    mean: dict[str, NDArray[np.float64]] = {}
+    for name, shape in expected:
+        if any(name not in each.arrays or each.arrays[name].shape != shape for each in updates):
+            raise FederatedError(f"an update has no array {name!r} of shape {shape}")
+        parts = [np.asarray(each.arrays[name], np.float64) * (each.rows / total) for each in updates]
+        mean[name] = np.sum(parts, axis=0)
+    return mean
+
+
+def like(array: NDArray[np.floating], values: NDArray[np.float64]) -> "NDArray[np.float64] | NDArray[np.float32]":
+    """The values in the array's own kind."""
+    return values.astype(np.float32) if array.dtype == np.float32 else values
 
 
 def weighted_metrics(updates: Sequence[Update]) -> dict[str, float]:

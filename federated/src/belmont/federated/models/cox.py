@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.survival_curves import refuse_no_grid
 from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SecureSum
 
@@ -70,6 +71,8 @@ class CoxModel:
             raise FederatedError('ties are treated by "efron" or by "breslow"')
         if not (isinstance(self.ridge, int | float) and np.isfinite(self.ridge) and self.ridge >= 0):
             raise FederatedError("ridge is a number from 0")
+        if self.cuts:
+            refuse_no_grid(self.cuts)
         if self.firth and self.cuts:
             raise FederatedError("Firth's penalty is for a baseline of each hospital: with a common one, use ridge")
         if self.firth and self.ridge:

@@ -24,7 +24,7 @@ noisy one is no use when the budget is small.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +35,12 @@ from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import MOST_RHO, Clipping, PrivacySettings
 from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError, PrivacyError
-from belmont.federated.evaluation.layout import evaluation_sum
-from belmont.federated.hashes import Arrays
+from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models import gradient
 from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.configuration import study_config
 from belmont.federated.secagg.encoding import FRACTION_BITS
-from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
+from belmont.federated.secagg.settings import SecureSum
 from belmont.registry.types import MicroRho
 
 COEFFICIENTS = "coefficients"
@@ -118,7 +118,7 @@ def glm_config(
     bounds: UpdateBounds | None = None,
     fraction_bits: int = FRACTION_BITS,
     family: str = "binomial",
-    evaluation: Mapping[str, str | int | float | bool] | None = None,
+    evaluation: RunConfig | None = None,
 ) -> dict[str, str | int | float | bool]:
     """The run configuration to apply with and to send; with ``secure``, only sums over the hospitals can be read, and
     with ``private`` only such sums with noise.
@@ -126,32 +126,26 @@ def glm_config(
     ``evaluation`` are keys of `belmont.federated.evaluation.layout.evaluation_config`. With ``bounds`` every hospital
     proves its sums to be within them, in units of 2^-``fraction_bits``; with noise, in the units of that.
     """
-    if any("," in name for name in (*features, *missing_indicators)):
-        raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
     if family not in FAMILIES:
         raise FederatedError(f"family is {family!r}: it is one of {', '.join(FAMILIES)}")
-    config: dict[str, str | int | float | bool] = {
-        "family": family,
-        "features": ",".join(features),
-        "missing-indicators": ",".join(missing_indicators),
-        "outcome": outcome,
-    }
-    size = 1 + len(features) + len(missing_indicators)
+    is_summed = secure or private is not None or bounds is not None
+    return study_config(
+        features,
+        outcome,
+        missing_indicators,
+        {"family": family},
+        sums=glm_sums(1 + len(features) + len(missing_indicators), private, fraction_bits) if is_summed else None,
+        private=private,
+        bounds=bounds,
+        evaluation=evaluation,
+    )
+
+
+def glm_sums(size: int, private: PrivateSteps | None = None, fraction_bits: int = FRACTION_BITS) -> SecureSum:
+    """What a round of ``size`` coefficients sums; with noise in the fraction bits of that."""
     if private is not None:
-        noise = private.noise
-        sums = SecureSum((("gradient", (size,)),), fraction_bits=noise.fraction_bits, private=True)
-        config |= {SECURE_SUM_KEY: sums.to_text(), "step": private.step, "momentum": private.momentum}
-        config |= noise.as_config()
-    elif secure or bounds is not None:
-        summed = SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",), False, fraction_bits)
-        config[SECURE_SUM_KEY] = summed.to_text()
-    if evaluation:
-        config |= evaluation
-        if SECURE_SUM_KEY in config:
-            config[SECURE_EVALUATION_KEY] = evaluation_sum(config, fraction_bits).to_text()
-    if bounds is not None:
-        config |= bounds.to_config()
-    return config
+        return SecureSum((("gradient", (size,)),), fraction_bits=private.noise.fraction_bits, private=True)
+    return SecureSum((("gradient", (size,)), ("hessian", (size, size))), ("loss",), False, fraction_bits)
 
 
 def initial_model(

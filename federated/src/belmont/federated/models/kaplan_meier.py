@@ -18,6 +18,7 @@ import numpy as np
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Update
+from belmont.federated.models.survival_curves import refuse_no_grid
 from belmont.federated.secagg.settings import SecureSum
 
 LEAVING = "leaving"
@@ -34,11 +35,11 @@ class CurveModel:
     small_cells: Literal["refuse", "merge"] = "refuse"
 
     def __post_init__(self) -> None:
-        ends = np.asarray(self.cuts, np.float64)
-        if not len(ends) or not np.isfinite(ends).all() or ends[0] <= 0 or (np.diff(ends) <= 0).any():
-            raise FederatedError("cuts are times above 0, each later than the one before: the grid that curves are on")
+        refuse_no_grid(self.cuts)
         if len({name.partition("=")[0] for name in self.by}) > 1 or any("=" not in name for name in self.by):
             raise FederatedError("groups are levels of one column, each as column=level")
+        if len(set(self.by)) != len(self.by) or any("," in name for name in self.by):
+            raise FederatedError("groups are different levels, and none holds a comma, which separates them")
         if self.small_cells not in ("refuse", "merge"):
             raise FederatedError('small_cells is "refuse" or "merge"')
 

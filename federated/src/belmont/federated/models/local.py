@@ -5,7 +5,6 @@
 2. Sums are in units of 2^-24: hospitals with two million rows fit, and the mean over rows is right to far below 1e-9.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.strategies import DIVERGED, Strategy, check_number
-from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
+from belmont.federated.secagg.settings import SecureSum
 
 LOSSES = ("logistic", "softmax", "squared")
 FRACTION_BITS = 24
@@ -110,36 +109,12 @@ def rounds_config(
     """The keys of a study that is trained so; with noise there are no local steps, and nothing is said of them."""
     if private is None:
         return target.config() | local.config() | strategy.config()
-    said = {"l2": float(local.l2), "seed": local.seed, "step": private.step, "momentum": private.momentum}
-    return target.config() | said
+    return target.config() | {"l2": float(local.l2), "seed": local.seed}
 
 
 def rounds_sums(parameters: Arrays, strategy: Strategy, fraction_bits: int = FRACTION_BITS) -> SecureSum:
     """What a round's sum is made of, without noise (2)."""
     return SecureSum(strategy.summed(parameters), ("loss", DIVERGED), True, fraction_bits)
-
-
-def with_columns(
-    features: Sequence[str],
-    outcome: str,
-    missing_indicators: Sequence[str],
-    settings: dict[str, str | int | float | bool],
-    *,
-    sums: SecureSum | None = None,
-    private: PrivateSteps | None = None,
-) -> dict[str, str | int | float | bool]:
-    """The run configuration to apply with and to send: columns, settings, and what is summed with or without noise."""
-    if any("," in name for name in (*features, *missing_indicators)):
-        raise FederatedError("a column's name holds a comma, which separates names in a Flower configuration")
-    config: dict[str, str | int | float | bool] = {
-        "features": ",".join(features),
-        "missing-indicators": ",".join(missing_indicators),
-        "outcome": outcome,
-    }
-    config |= settings
-    if sums is not None:
-        config[SECURE_SUM_KEY] = sums.to_text()
-    return config if private is None else config | private.noise.as_config()
 
 
 def private_sums(parameters: Arrays, private: PrivateSteps) -> SecureSum:

@@ -25,6 +25,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.apps.network.belmont_network import layers as rule
 from belmont.federated.models.combine import Combine
+from belmont.federated.models.configuration import study_config
 from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.models.gradient import gradient_steps, with_velocity
 from belmont.federated.models.local import (
@@ -34,7 +35,6 @@ from belmont.federated.models.local import (
     private_sums,
     rounds_config,
     rounds_sums,
-    with_columns,
 )
 from belmont.federated.models.strategies import Strategy, parameters_of
 from belmont.federated.secagg.settings import SecureSum
@@ -111,7 +111,7 @@ def network_config(
         raise FederatedError(f"the network has {network.inputs} inputs, and not one for each column")
     sums = network_sums(network, strategy, private) if secure or private is not None else None
     settings = network_settings(network, local, strategy, private)
-    return with_columns(features, outcome, missing_indicators, settings, sums=sums, private=private)
+    return study_config(features, outcome, missing_indicators, settings, sums=sums, private=private)
 
 
 def initial_layers(network: Network, seed: int, kind: DTypeLike = np.float64) -> Arrays:

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from belmont.federated.errors import Diverged, FederatedError
 from belmont.federated.hashes import Arrays
-from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.combine import Combine, Update, like, mean_update
+from belmont.federated.node.design import REFERENCES
 
 STATE_MARK = "/"
-REFERENCES = "references"
 GRADIENT = "gradient"
 """State and answer of SCAFFOLD: ``gradient/parameter``."""
 DIVERGED = "diverged"
@@ -84,7 +84,7 @@ class Strategy(ABC):
             after, kept = self._next(x, mean, states)
             flat = {f"{state}{STATE_MARK}{name}": a for state, each in kept.items() for name, a in each.items()}
             moved = after | flat
-            return {name: _like(array, moved[name]) if name in moved else array for name, array in model.items()}
+            return {name: like(array, moved[name]) if name in moved else array for name, array in model.items()}  # 5
 
         return step
 
@@ -290,20 +290,6 @@ class Scaffold(Strategy):
         return after, {"previous": x, "control": control, "started": {name: np.ones(1) for name in x}}
 
 
-def mean_update(updates: Sequence[Update], expected: Sequence[tuple[str, tuple[int, ...]]]) -> _Floats:
-    """The mean over all rows of the named arrays; of one update, its own arrays. Raises FederatedError."""
-    if not updates:
-        raise FederatedError("there is no update to combine")
-    total = sum(update.rows for update in updates)
-    mean: _Floats = {}
-    for name, shape in expected:
-        if any(name not in each.arrays or each.arrays[name].shape != shape for each in updates):
-            raise FederatedError(f"an update has no array {name!r} of shape {shape}")
-        parts = [np.asarray(each.arrays[name], np.float64) * (each.rows / total) for each in updates]
-        mean[name] = np.sum(parts, axis=0)
-    return mean
-
-
 def refuse_diverged(updates: Sequence[Update], mean: _Floats) -> None:
     """Raises Diverged where hospitals say so, or the mean is not finite (4)."""
     total = sum(update.rows for update in updates)
@@ -317,10 +303,6 @@ def mean_loss(updates: Sequence[Update]) -> float:
     if any("loss" not in update.metrics for update in updates):
         raise FederatedError("an update reports no loss")
     return sum(update.metrics["loss"] * update.rows for update in updates) / sum(update.rows for update in updates)
-
-
-def _like(array: NDArray[np.floating], values: NDArray[np.float64]) -> "NDArray[np.float64] | NDArray[np.float32]":
-    return values.astype(np.float32) if array.dtype == np.float32 else values  # 5
 
 
 def check_number(

@@ -92,6 +92,13 @@ def curve(leaving: Floats, cuts: Sequence[float], level: float = 0.95, noise_var
     return Curve(times, at_risk, events, withdrawn, survival, error, low, high)
 
 
+def refuse_no_grid(cuts: Sequence[float]) -> None:
+    """Raises FederatedError for cut points that are no grid of times."""
+    ends = np.asarray(cuts, np.float64)
+    if not len(ends) or not np.isfinite(ends).all() or ends[0] <= 0 or (np.diff(ends) <= 0).any():
+        raise FederatedError("cuts are times above 0, each later than the one before: the grid that curves are on")
+
+
 def log_rank(leaving: Floats) -> LogRank:
     """Rule 3. ``leaving`` (groups, cells, 2). Raises FederatedError where there is nothing to compare."""
     counts = np.asarray(leaving, np.float64)

@@ -17,8 +17,9 @@ a public grid of times show more than sums over all rows, so these come on top:
    ``FEW_VALUES`` values is there nobody's, or at least ``smallest_cell`` patients': in as many rounds as there are
    values, sums over each value's patients follow by interpolation, and those of one patient are that patient's row.
 6. No patient has more than half of a sum's weight (`SurvivalData.hold`; the (1, 50 %) dominance rule, Hundepool et al.,
-   Statistical Disclosure Control, 2012, section 4.2.2). The researcher chooses the coefficients; large ones would give
-   one patient all the weight.
+   Statistical Disclosure Control, 2012, section 4.2.2). The researcher chooses the coefficients, and for Firth's
+   score the inverse information; large ones, or one that only a few rows have a length under, would give one patient
+   all the weight.
 
 Where 4 to 6 fail, the node refuses the round with COHORT_TOO_SMALL; coarser cut points, a level less or `merge` help.
 With noise (``smallest_cell`` is 1 then) and in rehearsals that allow single patients, 4 to 6 do not apply.

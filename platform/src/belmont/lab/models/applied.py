@@ -16,14 +16,15 @@ from sklearn.base import BaseEstimator
 
 from belmont.federated.accounting.release import ReleasePlan, plan_release
 from belmont.federated.bounded.settings import UpdateBounds
-from belmont.federated.evaluation.layout import evaluation_config, evaluation_sum
+from belmont.federated.evaluation.layout import evaluation_config
 from belmont.federated.hashes import Arrays, RunConfig, code_hash, config_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.combine import Combine, Update
+from belmont.federated.models.configuration import study_config
 from belmont.federated.models.glm import PrivateSteps
 from belmont.federated.node.design import REFERENCES, column_of
 from belmont.federated.secagg.encoding import FRACTION_BITS
-from belmont.federated.secagg.settings import SECURE_EVALUATION_KEY, SECURE_SUM_KEY, SecureSum
+from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
 from belmont.lab.models.first_use import NotEvaluated
 from belmont.lab.release_rule import RELEASE_KEY, ReleaseRule
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from belmont.lab.preparation import Preparation
 
 Floats = NDArray[np.float64]
-LOCAL_ROUNDS = 100
 
 
 @dataclass(eq=False, repr=False)
@@ -171,31 +171,23 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
     @property
     def config(self) -> RunConfig:
         """The run configuration whose hash the permit names. Raises FederatedError or LabError."""
-        if any("," in name for name in (*self.columns, *self.missing_indicators)):
-            raise LabError("a column's name holds a comma, which separates names in a configuration")
-        config: dict[str, str | int | float | bool] = {
-            "features": ",".join(self.columns),
-            "missing-indicators": ",".join(self.missing_indicators),
-            "outcome": self.outcome_name,
-            **self.settings(),
-            **evaluation_config(
+        settings = dict(self.settings())
+        if self.release is not None:
+            settings[RELEASE_KEY] = self.release.to_text()
+        is_summed = self.secure or self.largest is not None
+        bits = None if self.private is None else self.private.noise.fraction_bits
+        return study_config(
+            self.columns,
+            self.outcome_name,
+            self.missing_indicators,
+            settings,
+            sums=self.private_sums(self.private) if self.private is not None else self.sums() if is_summed else None,
+            private=self.private,
+            bounds=None if self.largest is None else UpdateBounds.of(self.largest, fraction_bits=bits)[0],
+            evaluation=evaluation_config(
                 self.evaluates, float(self.holdout), tuple(self.groups), report_hospitals=self.report_hospitals
             ),
-        }
-        if self.release is not None:
-            config[RELEASE_KEY] = self.release.to_text()
-        if self.private is not None:
-            config |= {SECURE_SUM_KEY: self.private_sums(self.private).to_text()}
-            config |= {"step": self.private.step, "momentum": self.private.momentum}
-            config |= self.private.noise.as_config()
-        elif self.secure or self.largest is not None:
-            config |= {SECURE_SUM_KEY: self.sums().to_text()}
-        if SECURE_SUM_KEY in config and self.holdout:
-            config |= {SECURE_EVALUATION_KEY: evaluation_sum(config, self.fraction_bits).to_text()}
-        if self.largest is not None:
-            bounds, _ = UpdateBounds.of(self.largest, fraction_bits=self._noisy_bits)
-            config |= bounds.to_config()
-        return config
+        )
 
     @property
     def fraction_bits(self) -> int:
@@ -203,10 +195,6 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
         if self.private is not None:
             return self.private.noise.fraction_bits
         return FRACTION_BITS if self.largest is None else UpdateBounds.of(self.largest)[1]
-
-    @property
-    def _noisy_bits(self) -> int | None:
-        return None if self.private is None else self.private.noise.fraction_bits
 
     @property
     def bundle(self) -> bytes:

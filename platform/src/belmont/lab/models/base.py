@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LOCAL_ROUNDS = 100
+OF_ONE_FIT = ("permit_", "result_", "performance_", "history_")
+"""What an earlier fit leaves: of a model fitted anew it would say another's permit, rounds or performance."""
 
 
 @dataclass(eq=False, repr=False)
@@ -80,12 +82,12 @@ class StudyModel(AppliedModel):
             rounds = left - 1  # one is for the evaluation
         result = permit.train(rounds, model=self, until_finished=True, **choices)
         models = [each.model for each in result.rounds]
+        self._forget()
+        self.result_, self.permit_ = result, permit  # first: a model that cannot be shown yet goes on from there
         self.adopt(models[-1], result.updates, References.of_dictionary(permit.consortium.dictionary))
         before = models[-2] if len(models) > 1 else self.start(choices.get("preparation"))
         if not self.is_finished(before, models[-1]):
             self._tell_unfinished(len(models))
-        self.result_ = result
-        self.permit_ = permit
         if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
             try:
                 permit.evaluate(self)
@@ -114,17 +116,23 @@ class StudyModel(AppliedModel):
             min_cohort=min_cohort,
             smallest_cell=smallest_cell,
         )
-        self.history_: list[dict[str, float]] = []
+        history: list[dict[str, float]] = []
         for _ in range(rounds):
             before = rehearsal.model
             ran = rehearsal.round()
-            self.history_.append({"round": ran.n, "rows": ran.rows, **ran.metrics})
+            history.append({"round": ran.n, "rows": ran.rows, **ran.metrics})
             if self.is_finished(before, ran.model):
                 break
+        self._forget()
+        self.history_ = history
         self.adopt(rehearsal.model, rehearsal.updates, References.of_table(tables[0]))
         if not self.is_finished(before, rehearsal.model):
             self._tell_unfinished(len(self.history_))
         return self
+
+    def _forget(self) -> None:
+        for name in OF_ONE_FIT:
+            self.__dict__.pop(name, None)
 
     def _tell_unfinished(self, rounds: int) -> None:
         """Warns where it matters that the rounds were over before the fit was."""

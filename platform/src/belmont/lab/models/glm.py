@@ -23,10 +23,12 @@ from belmont.federated.models.glm import (
     LARGEST_STEP,
     PREVIOUS,
     PrivateSteps,
+    glm_sums,
     gradient_steps,
+    initial_model,
     newton,
+    risk,
 )
-from belmont.federated.models.gradient import with_velocity
 from belmont.federated.node.design import REFERENCES
 from belmont.federated.secagg.settings import SecureSum
 from belmont.lab.errors import LabError
@@ -67,17 +69,13 @@ class GeneralisedLinear(StudyModel):
         return {"family": self.family} | ({"penalty": "firth"} if self._is_firth else {})
 
     def sums(self) -> SecureSum:
-        size = len(self.names)
-        arrays = (("gradient", (size,)), ("hessian", (size, size)))
-        return SecureSum(arrays, ("loss",), False, self.fraction_bits)
+        return glm_sums(len(self.names), fraction_bits=self.fraction_bits)
 
     def private_sums(self, private: PrivateSteps) -> SecureSum:
-        shape = (len(self.names),)
-        return SecureSum((("gradient", shape),), fraction_bits=private.noise.fraction_bits, private=True)
+        return glm_sums(len(self.names), private)
 
     def initial(self) -> Arrays:
-        model: Arrays = {COEFFICIENTS: np.zeros(len(self.names))}
-        return model if self.private is None else with_velocity(model)
+        return initial_model(self.columns, self.missing_indicators, private=self.private)
 
     def combine(self) -> Combine:
         if self.private is not None:
@@ -218,8 +216,7 @@ class LogisticRegression(ClassifierMixin, GeneralisedLinear):  # type: ignore[mi
         return (0.0, 1.0)
 
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
-        linear = rows @ np.asarray(arrays[COEFFICIENTS], np.float64)
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * linear)))
+        return risk(rows, arrays)
 
     def learned(self, updates: Sequence[Update]) -> None:
         super().learned(updates)
@@ -233,8 +230,8 @@ class LogisticRegression(ClassifierMixin, GeneralisedLinear):  # type: ignore[mi
 
     def predict_proba(self, X: Any) -> Floats:
         """Probabilities of both classes, shape (n, 2)."""
-        risk = self.predict_values(X)
-        return np.column_stack([1.0 - risk, risk])
+        risks = self.predict_values(X)
+        return np.column_stack([1.0 - risks, risks])
 
     def predict(self, X: Any) -> Any:
         """The likelier class of each row."""

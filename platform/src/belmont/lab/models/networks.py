@@ -13,6 +13,7 @@
    by those of the rows or the tables' dictionary.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -82,9 +83,9 @@ class NetworkModel(StudyModel):
         return LocalTraining(self.epochs, self.batch_size, self.learning_rate, self.momentum, self.l2, self.seed)
 
     @property
+    @abstractmethod
     def target(self) -> Target:
         """What the network is to give."""
-        raise NotImplementedError
 
     @property
     def fraction_bits(self) -> int:
@@ -93,9 +94,17 @@ class NetworkModel(StudyModel):
         return super().fraction_bits
 
     @property
+    @abstractmethod
     def parameters(self) -> int:
         """How many numbers are trained."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _rule(self) -> Combine:
+        """How updates become the next model."""
+
+    @abstractmethod
+    def _shown(self, found: Floats) -> Floats:
+        """What is predicted, from what `Target.shown` gives."""
 
     def with_noise(self, *, epsilon: float, rounds: int, **choices: Any) -> Self:
         """The same model with noise, so that ``rounds`` rounds together come to ``epsilon`` at most for each dataset.
@@ -117,9 +126,6 @@ class NetworkModel(StudyModel):
             return after
 
         return step
-
-    def _rule(self) -> Combine:
-        raise NotImplementedError
 
     def is_finished(self, before: Arrays, after: Arrays) -> bool:
         losses = [] if self.private is not None else self.loss_curve_
@@ -174,9 +180,9 @@ class _Classifier(NetworkModel):
         likeliest = self.predict_proba(X).argmax(axis=1)
         return self.classes_[likeliest]
 
-    def _risks(self, probabilities: Floats) -> Floats:
-        """Of two classes that of the second alone, as evaluations want it."""
-        return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+    def _shown(self, found: Floats) -> Floats:
+        """Of two classes the probability of the second alone, as evaluations want it."""
+        return found[:, 1] if found.shape[1] == 2 else found
 
 
 @dataclass(eq=False, repr=False)
@@ -214,8 +220,8 @@ class _Regressor(NetworkModel):
         """Expected values of the outcome, in its unit."""
         return self.predict_values(X)
 
-    def _risks(self, values: Floats) -> Floats:
-        return values
+    def _shown(self, found: Floats) -> Floats:
+        return found
 
 
 @dataclass(eq=False, repr=False)
@@ -257,7 +263,7 @@ class _Perceptron(NetworkModel):
         return network_combine(self.network, self.local, self.strategy, self.private)
 
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
-        return self._risks(network_outputs(self.network, rows, arrays))
+        return self._shown(network_outputs(self.network, rows, arrays))
 
     def to_onnx(self, builder: "Graph") -> str:
         target = self.target
@@ -274,9 +280,6 @@ class _Perceptron(NetworkModel):
             return builder.node("Sigmoid", [flat])
         scaled = builder.node("Mul", [flat, builder.constant(np.array(float(target.scale)))])
         return builder.node("Add", [scaled, builder.constant(np.array(float(target.center)))])
-
-    def _risks(self, found: Floats) -> Floats:
-        raise NotImplementedError
 
 
 @dataclass(eq=False, repr=False)
@@ -322,10 +325,7 @@ class _Torch(NetworkModel):
         return self.network.combine(self.local, self.strategy, self.private)
 
     def predictions(self, rows: Floats, arrays: Arrays) -> Floats:
-        return self._risks(self.network.outputs(rows, arrays))
-
-    def _risks(self, found: Floats) -> Floats:
-        raise NotImplementedError
+        return self._shown(self.network.outputs(rows, arrays))
 
 
 @dataclass(eq=False, repr=False)

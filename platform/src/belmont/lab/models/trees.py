@@ -79,6 +79,10 @@ class BoostedTrees(StudyModel):
         super().__post_init__()
         if self.missing_indicators:
             raise LabError("trees split on whether a value is missing by themselves: give no missing_indicators")
+        if isinstance(self.categorical, str):
+            raise LabError("categorical is a list of columns: ('smoking',) and not 'smoking'")
+        if self.max_bins is not None and (type(self.max_bins) is not int or self.max_bins < 2):
+            raise LabError(f"max_bins is {self.max_bins!r}: give a whole number of at least 2")
         if any(LEVEL_MARK in name for name in self.features):
             raise LabError("trees take whole columns and split on their levels: 'smoking' and not 'smoking=current'")
 

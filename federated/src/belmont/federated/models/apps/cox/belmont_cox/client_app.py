@@ -93,6 +93,7 @@ def _within(data: SurvivalData, linear: np.ndarray, is_efron: bool, inverse: np.
     if inverse is not None:
         # Half the trace of inverse times the information's derivative, that is of third central moments.
         length = np.einsum("ij,jk,ik->i", x, inverse, x)
+        data.hold(w * hazard * length)  # who sends the model chooses the inverse
         skew = term(length[:, None] * x) / d[:, None] - m * (term(length) / d)[:, None]
         c = term(x[:, :, None] * x[:, None, :]) / d[:, None, None] - m[:, :, None] * m[:, None, :]
         arrays["firth"] = 0.5 * (skew - 2.0 * np.einsum("kab,bc,kc->ka", c, inverse, m)).sum(axis=0)
