@@ -250,7 +250,7 @@ def _text(value: object) -> str:
 def _line(value: object) -> str:
     """On one line of Markdown, without a link, a picture or HTML (4)."""
     escaped = html.escape(visible(" ".join(_text(value).split())), quote=False)
-    return escaped.replace("[", "&#91;").replace("`", "&#96;")
+    return escaped.replace("](", "]&#40;").replace("`", "&#96;")
 
 
 def _row(values: Any) -> str:
