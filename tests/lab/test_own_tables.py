@@ -8,6 +8,7 @@ import pytest
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import DictionaryError
+from belmont.ehr.ingest import read_csv
 from belmont.lab import Consortium
 from belmont.lab.errors import LabError
 from belmont.lab.models import LogisticRegression
@@ -51,6 +52,34 @@ def test_rows_that_no_dictionary_fits_are_refused(frame: pd.DataFrame, change: o
         OwnTables.of([frame], draft_dictionary(frame, name="own", outcome="event"))  # type: ignore[arg-type]
     with pytest.raises(DictionaryError):
         OwnTables.of({"A": frame}, "name: own\ncolumns: 3\n")
+
+
+def test_what_would_stop_half_way_is_refused_before_anything_is_made(frame: pd.DataFrame, tmp_path: Path) -> None:
+    text = draft_dictionary(frame, name="own", outcome="event")
+    for tables, message in (
+        ({f"H{k}": frame for k in range(17)}, "17 tables"),
+        ({"": frame}, "names no hospital"),
+        ({"é" * 40: frame}, "names no hospital"),
+        ({7: frame}, "names no hospital"),
+        ({"North": tmp_path / "none.csv"}, "no CSV file that is there"),
+        ({"North": [1, 2]}, "no CSV file that is there"),
+    ):
+        with pytest.raises(LabError, match=message):
+            Consortium.of_tables(tables, text, home=tmp_path / "own")  # type: ignore[arg-type]
+    with pytest.raises(DictionaryError):
+        Consortium.of_tables({"North": frame}, tmp_path / "none.yaml", home=tmp_path / "own")
+    assert not (tmp_path / "own" / "consortium.json").exists()
+
+
+def test_numbers_are_written_as_the_dictionary_reads_them(frame: pd.DataFrame, tmp_path: Path) -> None:
+    text = draft_dictionary(frame, name="own", outcome="event", missing=("NA",))
+    text = text.replace("csv:\n", "csv:\n  delimiter: ';'\n  decimal: ','\n")
+    OwnTables.of({"North": frame}, text).write("North", tmp_path)
+    book = Dictionary.loads(text)
+    found = read_csv(tmp_path / "records.csv", book, bytes(32)).table
+    assert found.rows == len(frame)
+    read, given = (np.sort(each["weight"].to_numpy(float)) for each in (found.decode(), frame))
+    assert np.allclose(read, given, rtol=0, atol=0.5, equal_nan=True)
 
 
 def test_hospitals_of_own_tables_register_prove_and_train(frame: pd.DataFrame, tmp_path: Path) -> None:

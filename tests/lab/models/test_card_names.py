@@ -19,5 +19,13 @@ def test_in_markdown_no_name_begins_a_section_a_column_or_a_tag() -> None:
 
 
 def test_in_html_neither() -> None:
-    said = ModelCard({"title": HOSTILE, "permit": {HOSTILE: HOSTILE}, "limits": [HOSTILE]})._repr_html_()
+    rows = [{"term": HOSTILE, HOSTILE: 1.0}]
+    said = ModelCard({"title": HOSTILE, "permit": {HOSTILE: HOSTILE}, "rows": rows, "limits": [HOSTILE]})._repr_html_()
     assert "<img" not in said
+    assert "\u202e" not in said and said.count("[U+202E]") == 6
+
+
+def test_a_name_is_no_link_and_loads_no_picture() -> None:
+    name = "![x](https://tracker.example/x.png) \u202e(https://tracker.example) `"
+    said = ModelCard({"title": name, "permit": {name: name}, "limits": [name]}).to_markdown()
+    assert "](" not in said and "`" not in said and "![x]&#40;https://" in said

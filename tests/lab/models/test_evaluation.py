@@ -234,8 +234,12 @@ def test_parts_that_are_all_too_small_say_so(consortium: Consortium) -> None:
     permit = permit_for(consortium, small, rounds=2, min_cohort=60)
     permit.train(1, model=small)
     small.arrays_ = permit.last_training.rounds[-1].model  # type: ignore[union-attr]
-    with pytest.raises(NotYet, match="too small"):
+    with pytest.raises(NotYet, match=r"too small.*nothing was used"):
         permit.evaluate(small)
+    assert permit.record.rounds_opened == 1
+    with pytest.raises(NotYet, match=r"too small.*the round is used"):
+        permit.evaluate(small, check=False)
+    assert permit.record.rounds_opened == 2
 
 
 def test_groups_that_the_dictionary_does_not_have_are_refused_at_the_application(consortium: Consortium) -> None:

@@ -13,7 +13,7 @@ from tests.federated.profile.scenes import profile_of, rows_of
 from tests.lab.twin.scenes import rewritten
 
 from belmont.cli import build_parser, is_explained
-from belmont.ehr.errors import DictionaryError
+from belmont.ehr.errors import DictionaryError, OutputRefused
 from belmont.federated.errors import ProfileRefused, PublicationsSpent
 from belmont.federated.profile.document import MAX_BYTES, SignedProfile
 from belmont.federated.profile.ledger import CAP
@@ -26,7 +26,7 @@ from belmont.lab.hospital_files import stored_rows
 from belmont.lab.people import Hospital
 from belmont.lab.twin import anchors
 from belmont.lab.twin.checking import check_profile
-from belmont.lab.twin.kept import keep, kept
+from belmont.lab.twin.kept import discard, keep, kept
 from belmont.lab.twin.publishing import Wanted, _consenting, publish
 from belmont.registry.types import Address, Dataset
 
@@ -353,12 +353,41 @@ def test_the_command_publishes_lists_and_withdraws(
     assert clinic.hospitals[0].publications()["published"].sum() == 0
 
 
+def test_the_command_spends_nothing_where_its_file_cannot_be_written(clinic: Consortium, tmp_path: Path) -> None:
+    hospital, taken = clinic.hospitals[1], tmp_path / "taken.profile"
+    taken.write_text("something else")
+    before = len(hospital.publications())
+    words = ("--dataset", "hospital-2", "--columns", "smoking", "--epsilon", "0.1")
+    for out in (taken, tmp_path, tmp_path / "nowhere" / "a.profile"):
+        with pytest.raises(OutputRefused):
+            here(clinic, *words, "--out", str(out))
+    assert len(hospital.publications()) == before and taken.read_text() == "something else"
+    assert here(clinic, *words, "--out", str(taken), "--force") == 0
+    assert clinic.profile(taken).dataset.id == hospital.dataset_id
+
+
+def test_a_file_under_another_datasets_name_is_not_that_datasets_profile(clinic: Consortium) -> None:
+    first, second = clinic.hospitals[1:3]
+    one = first.publish_profile(["smoking"], epsilon=0.1)
+    keep(clinic.home_here, second.dataset_id, one.to_bytes())
+    try:
+        with pytest.raises(ProfileRefused, match="is of another dataset"):
+            clinic.profile(second)
+        assert clinic.twin(200).hospitals.count(first.name) == 1
+    finally:
+        discard(clinic.home_here, second.dataset_id)
+    with pytest.raises(LabError, match="more than once"):
+        clinic.twin(200, profiles=[one, one])
+
+
 def test_the_command_says_what_is_wrong(clinic: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in [
         (("--dataset", "hospital-9", "--list"), "hospital-1, hospital-2, hospital-3"),
         (("--dataset", "hospital-1", "--columns", "age"), "--columns and --epsilon go together"),
         (("--dataset", "hospital-1", "--columns", "height", "--epsilon", "1"), "no column 'height'"),
         (("--dataset", "hospital-1", "--columns", "age", "--epsilon", "9"), "are left for all publications"),
+        (("--dataset", "hospital-1", "--list", "--cap", "5"), "go with --columns"),
+        (("--dataset", "hospital-1", "--withdraw", "--cells", "5"), "go with --columns"),
     ]:
         with pytest.raises((LabError, DictionaryError, PublicationsSpent), match=said) as refused:
             here(clinic, *words)

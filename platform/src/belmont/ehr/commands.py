@@ -73,13 +73,34 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     _add_dictionary(subparsers)
 
 
-def _add_generate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    description: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """Adds a command with its examples, which stay as they are written."""
     parser = subparsers.add_parser(
-        "generate",
-        help="make synthetic hospitals",
-        description="Make synthetic hospitals: type 2 diabetes, cardiovascular events, records as messy as real ones.",
-        epilog=GENERATE_EXAMPLES,
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_generate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        subparsers,
+        "generate",
+        _generate,
+        "make synthetic hospitals",
+        "Make synthetic hospitals: type 2 diabetes, cardiovascular events, records as messy as real ones.",
+        GENERATE_EXAMPLES,
     )
     parser.add_argument("--hospitals", type=int, default=4, help="how many (default: 4)")
     parser.add_argument("--patients", type=int, default=4000, help="over all hospitals (default: 4000)")
@@ -92,16 +113,16 @@ def _add_generate(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         help="FHIR R4 NDJSON, CSV, or tables already coded (default: fhir)",
     )
     parser.add_argument("--truth", action="store_true", help="also write each patient's true risk, as truth.csv")
-    parser.set_defaults(run=_generate)
 
 
 def _add_code(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "code",
-        help="code records by a data dictionary",
-        description="Code a hospital's records by a data dictionary, and report on their quality.",
-        epilog=CODE_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _code,
+        "code records by a data dictionary",
+        "Code a hospital's records by a data dictionary, and report on their quality.",
+        CODE_EXAMPLES,
     )
     parser.add_argument("input", type=Path, metavar="INPUT", help="a folder of FHIR NDJSON, or a CSV file")
     parser.add_argument("--dictionary", required=True, help="a YAML file, or the name of a built-in dictionary")
@@ -114,33 +135,32 @@ def _add_code(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--strict", action="store_true", help="parse every FHIR resource with the full R4 models, too")
     parser.add_argument("--refusals", type=Path, help="write the refused lines, rows, values as CSV (stays with you)")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object, counts only")
-    parser.set_defaults(run=_code)
 
 
 def _add_show(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "show",
-        help="sum up a coded table",
-        description="Sum up a coded table column by column, in the units of its dictionary. Shows no patient's row.",
-        epilog=SHOW_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _show,
+        "sum up a coded table",
+        "Sum up a coded table column by column, in the units of its dictionary. Shows no patient's row.",
+        SHOW_EXAMPLES,
     )
     parser.add_argument("table", type=Path, metavar="TABLE", help="a file that `belmont data code` wrote")
     parser.add_argument("--dictionary", required=True, help="the one it was coded by: a YAML file, or a built-in name")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    parser.set_defaults(run=_show)
 
 
 def _add_dictionary(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "dictionary",
-        help="check a data dictionary and show it",
-        description="Check a data dictionary and show its columns, widths and hash.",
-        epilog=DICTIONARY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _dictionary,
+        "check a data dictionary and show it",
+        "Check a data dictionary and show its columns, widths and hash.",
+        DICTIONARY_EXAMPLES,
     )
     parser.add_argument("dictionary", help="a YAML file, or the name of a built-in dictionary")
-    parser.set_defaults(run=_dictionary)
 
 
 def _generate(arguments: argparse.Namespace) -> int:
@@ -202,12 +222,13 @@ def _code(arguments: argparse.Namespace) -> int:
     import json
 
     from belmont.ehr.ingest import read_records
+    from belmont.ehr.output_files import check_free, write_whole
 
     dictionary = _load(arguments.dictionary)
     out: Path = arguments.out
     for path in (out, arguments.refusals):
         if path is not None:
-            _check_free(path, arguments.force)
+            check_free(path, arguments.force)
     key_path: Path = arguments.key or out.with_name(f"{out.name}.key")
     key, is_new = _pseudonym_key(key_path)
     size = _bytes_under(arguments.input)
@@ -222,9 +243,9 @@ def _code(arguments: argparse.Namespace) -> int:
         )
     if is_new:
         _write_key(key_path, key)
-    _write_whole(out, ingested.table.to_bytes())
+    write_whole(out, ingested.table.to_bytes())
     if arguments.refusals is not None:
-        _write_whole(arguments.refusals, ingested.quality.refusals_frame().to_csv(index=False).encode())
+        write_whole(arguments.refusals, ingested.quality.refusals_frame().to_csv(index=False).encode())
     if arguments.json:
         print(json.dumps({**ingested.quality.to_dict(), "dictionary_hash": dictionary.hash.hex(), "out": str(out)}))
     else:
@@ -278,18 +299,6 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no day; give it as YYYY-MM-DD, such as 2026-01-31") from None
 
 
-def _check_free(path: Path, force: bool) -> None:
-    """Raises OutputRefused where a file cannot be written, or would replace another without `force`."""
-    from belmont.ehr.errors import OutputRefused
-
-    if not path.parent.is_dir():
-        raise OutputRefused(f"{path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise OutputRefused(f"{path} is a folder; give the name of a file")
-    if path.exists() and not force:
-        raise OutputRefused(f"{path} is already there; give another name, or --force to replace it")
-
-
 def _load(name: str) -> Dictionary:
     """A YAML file, or else a built-in dictionary of that name."""
     from belmont.ehr.dictionary import Dictionary
@@ -324,15 +333,6 @@ def _write_key(path: Path, key: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(key.hex() + "\n")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file for its owner's eyes that is either there whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    unfinished.touch(mode=0o600, exist_ok=False)
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
 
 
 def _bytes_under(path: Path) -> int:

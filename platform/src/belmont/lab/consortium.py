@@ -8,29 +8,25 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from belmont.chain.process import ChainProcess
-from belmont.ehr.dictionary import Dictionary
 from belmont.identity.keys import Identity
-from belmont.lab import cards, hospital_files, local
+from belmont.lab import cards, local
 from belmont.lab.applications import Applications
 from belmont.lab.consents import HospitalConsents
 from belmont.lab.credits import Contributions
 from belmont.lab.destroyed import Destroying
-from belmont.lab.drafts import Version
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.governance import Governance
 from belmont.lab.home import Home, Person, SyntheticSource
-from belmont.lab.nodes import existing, open_node, refuse_destroyed
+from belmont.lab.nodes import open_node, refuse_destroyed
 from belmont.lab.own_tables import OwnTables
-from belmont.lab.people import Actor, Hospital, refuse_others
-from belmont.lab.proofs import VersionProof
-from belmont.lab.proving import saved_proof
+from belmont.lab.people import Actor, Hospital
+from belmont.lab.records import Records
 from belmont.lab.retention import Keeping
 from belmont.lab.running import CHAIN, COORDINATOR, Deployment
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
 from belmont.lab.twin.shelf import Profiles
-from belmont.lab.yardstick import Yardstick
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId, PermitId, Role
@@ -47,7 +43,7 @@ DEPLOYED_TIMEOUT_SECONDS = 30.0
 DEPLOYED_PATIENCE_SECONDS = 300.0
 
 
-class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destroying, Profiles):
+class Consortium(Records, Applications, Tables, Governance, Contributions, Keeping, Destroying, Profiles):
     """One consortium. Make one with ``Consortium.local`` or ``Consortium.connect``; use it as a context manager or
     call ``close``. The chain is always reached over JSON-RPC; the two differ only in who started it.
 
@@ -62,7 +58,8 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self.url = url
         self.home = home
         self._nodes: dict[DatasetId, HospitalNode] = {}
-        self._consents: dict[DatasetId, HospitalConsents] = {}
+        self.registers: dict[DatasetId, HospitalConsents] = {}
+        """Opened so far."""
         self._chain: ChainProcess | None = None
         self._deployment: Deployment | None = None
         self.timeout_seconds: float | None = None
@@ -70,11 +67,12 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         self.patience_seconds = 0.0
         """For asking again whoever was away, or could not see the chain."""
         self.models: dict[PermitId, StudyModel] = {}
-        self.prepared: dict[PermitId, bytes] = {}  # by what rounds standardised that ran from here; empty for nothing
         """What was applied with over this object: a permit has the number of its study."""
+        self.prepared: dict[PermitId, bytes] = {}
+        """By what rounds standardised that ran from here, by the first permit of the line; empty for nothing."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
-        self._source = record.synthetic if record else None
+        self.source = record.synthetic if record else None
         self._actors = [self._actor(person) for person in record.people] if record else []
 
     @classmethod
@@ -301,60 +299,6 @@ class Consortium(Applications, Tables, Governance, Contributions, Keeping, Destr
         if self.home is None:
             raise LabError("no hospital's files are on this machine: connect with home=...")
         return self.home
-
-    # --- data ---
-
-    def proof(self, hospital: Hospital) -> VersionProof:
-        """The proof of the newest version of a hospital's dataset, from its files: a card, and ``verify()``."""
-        refuse_others(Hospital, (hospital,), "consortium.proof(consortium.hospitals[0])")
-        return saved_proof(self.home_here, hospital.slug, self.registry, hospital.dataset_id)
-
-    def consents(self, hospital: Hospital) -> HospitalConsents:
-        """Who consents to the use of a hospital's dataset: attest, give patients keys of their own, and see it all."""
-        refuse_others(Hospital, (hospital,), "consortium.consents(consortium.hospitals[0])")
-        return self._consents.setdefault(hospital.dataset_id, HospitalConsents(self, hospital))
-
-    def new_version(self, hospital: Hospital) -> Version:
-        """Registers a hospital's rows once more, with fresh blinding and without the rows of patients who withdrew;
-        ``prove()`` what is returned.
-
-        Until then its node refuses to compute: the newest version is not proven.
-        """
-        refuse_others(Hospital, (hospital,), "consortium.new_version(consortium.hospitals[0])")
-        writes = self.registry.as_(hospital.identity.account)
-        number = hospital_files.renew(self.home_here, hospital.slug, writes, hospital.dataset_id)
-        return Version(self, hospital, number)
-
-    @cached_property
-    def dictionary(self) -> Dictionary:
-        """The data dictionary that the datasets here were coded under. Raises ``LabError`` unless it is one."""
-        if self.home is None or not self.hospitals:
-            raise LabError("no dictionary is on this machine: connect with home=...")
-        found = {book.hash: book for book in (Dictionary.load(self.home.dictionary(h.slug)) for h in self.hospitals)}
-        if len(found) != 1:
-            raise LabError("the hospitals here use different dictionaries: name datasets that share one")
-        return next(iter(found.values()))
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether the records here were generated: nobody in them exists."""
-        return self._source is not None
-
-    @property
-    def yardstick_or_none(self) -> Yardstick | None:
-        """The yardstick where there is one."""
-        return self.yardstick if self._source is not None and existing(self.registry, self.hospitals) else None
-
-    @cached_property
-    def yardstick(self) -> Yardstick:
-        """What pooling what is not destroyed would give, and what is true: only where the records are synthetic."""
-        if self._source is None or self.home is None:
-            raise LabError("there is no yardstick for real records: pooling them is what a study must not do")
-        tables = [
-            hospital_files.stored_rows(self.home, hospital.slug, self.registry, hospital.dataset_id).table
-            for hospital in existing(self.registry, self.hospitals)
-        ]
-        return Yardstick(self._source, tables)
 
     # --- end ---
 

@@ -11,6 +11,13 @@ Rounds:
 4. The model is the one that the permit was applied for with.
 5. A secure sum is over three hospitals at least: of two each could subtract its own part.
 
+Both:
+
+6. Each dataset's newest version has as many rows as the permit's minimum, by the chain. Where patients are kept apart,
+   each by chance (`belmont.federated.node.data`), as many of them may be left to train on: it is refused where that
+   happens less than once in a million times.
+7. Of an evaluation, at some hospital as many may be kept apart, by the same chance; with noise no part is too small.
+
 Everything else is for the nodes to say, and so is all of it where a permit is frozen, revoked, expired or superseded.
 """
 
@@ -19,15 +26,16 @@ from typing import TYPE_CHECKING
 
 from belmont.federated.secagg.context import PARTICIPANTS_MIN
 from belmont.federated.secagg.settings import SECURE_SUM_KEY
-from belmont.lab.errors import LabError
+from belmont.lab.errors import LabError, NotYet
 from belmont.registry.limits import TOTAL_HOSPITALS_MIN
 from belmont.registry.protocol import Registry
-from belmont.registry.types import AnswerMode, DatasetId, Permit
+from belmont.registry.types import AnswerMode, DatasetId, DatasetVersion, Permit
 
 if TYPE_CHECKING:
     from belmont.lab.models import StudyModel
 
-    pass
+NEVER = 1e-6
+"""A chance below it is none (6, 7)."""
 
 
 def refuse_hopeless(registry: Registry, permit: Permit, names: Mapping[DatasetId, str]) -> None:
@@ -50,10 +58,43 @@ def refuse_hopeless(registry: Registry, permit: Permit, names: Mapping[DatasetId
             f"consents changed since the newest version of {', '.join(older)} was built: {_UNUSED}; "
             "consortium.new_version(hospital).prove() first"
         )
+    _refuse_few_rows(registry, permit, permit.covered, names)  # 6
 
 
-def refuse_hopeless_training(permit: Permit, model: "StudyModel", participants: Sequence[DatasetId]) -> None:
-    """Raises ``LabError`` for a round that every node would refuse."""
+def refuse_hopeless_training(
+    registry: Registry,
+    permit: Permit,
+    model: "StudyModel",
+    participants: Sequence[DatasetId],
+    names: Mapping[DatasetId, str],
+) -> None:
+    """Raises ``LabError`` for a round of training that nodes would refuse."""
+    _refuse_other_models(permit, model)  # 4
+    refuse_few_for_sums(model, len(participants))  # 5
+    _refuse_few_rows(registry, permit, participants, names, 1.0 - model.holdout)  # 6
+
+
+def refuse_hopeless_evaluation(
+    registry: Registry,
+    permit: Permit,
+    model: "StudyModel",
+    participants: Sequence[DatasetId],
+    names: Mapping[DatasetId, str],
+) -> None:
+    """Raises ``LabError`` for an evaluation that nodes would refuse, ``NotYet`` where nobody has anything to add."""
+    _refuse_other_models(permit, model)  # 4
+    refuse_few_for_sums(model, len(participants))  # 5
+    _refuse_few_rows(registry, permit, participants, names)  # 6
+    least = permit.terms.min_cohort
+    versions = [newest_version(registry, each) for each in participants]
+    if model.private is None and all(each and not _may_have(each.rows, model.holdout, least) for each in versions):  # 7
+        raise NotYet(
+            f"every hospital's part that is kept apart is too small: the permit's minimum is {least} patients, and "
+            f"holdout is {model.holdout:g} of them; {_UNUSED}"
+        )
+
+
+def _refuse_other_models(permit: Permit, model: "StudyModel") -> None:
     terms = permit.terms
     differ = [
         word
@@ -69,7 +110,6 @@ def refuse_hopeless_training(permit: Permit, model: "StudyModel", participants: 
             f"refuse it: {_UNUSED}; give permit.train(model=...) what propose(..., model=...) was given, with the same "
             "features, secure=, largest= and noise"
         )
-    refuse_few_for_sums(model, len(participants))  # 5
 
 
 def refuse_few_for_sums(model: "StudyModel", hospitals: int) -> None:
@@ -81,10 +121,43 @@ def refuse_few_for_sums(model: "StudyModel", hospitals: int) -> None:
         )
 
 
+def _refuse_few_rows(
+    registry: Registry,
+    permit: Permit,
+    participants: Sequence[DatasetId],
+    names: Mapping[DatasetId, str],
+    kept: float = 1.0,
+) -> None:
+    """Raises ``LabError`` where a hospital has fewer rows than the minimum, or surely fewer in this part of them."""
+    least = permit.terms.min_cohort
+    for each in participants:
+        version = newest_version(registry, each)
+        if version is not None and not _may_have(version.rows, kept, least):
+            part = "" if kept == 1.0 or version.rows < least else f", about {version.rows * kept:,.0f} to train on"
+            raise LabError(
+                f"{names.get(each, each.hex()[:12])} has {version.rows:,} rows{part}, and this permit's minimum is "
+                f"{least:,} at each hospital: {_UNUSED}; permit.amend(min_cohort=...) asks for fewer"
+            )
+
+
+def _may_have(rows: int, part: float, least: int) -> bool:
+    """Whether so many of the rows may be in a part that each is in with this chance."""
+    if rows < least or part >= 1.0:
+        return rows >= least
+    from scipy.stats import binom
+
+    return bool(binom.sf(least - 1, rows, part) >= NEVER)
+
+
+def newest_version(registry: Registry, dataset_id: DatasetId) -> DatasetVersion | None:
+    """What nodes compute on; None where there is none."""
+    dataset = registry.dataset(dataset_id)
+    return registry.version(dataset_id, dataset.versions) if dataset else None
+
+
 def is_older(registry: Registry, dataset_id: DatasetId) -> bool:
     """Whether a dataset's newest version was built at other consents than those of now."""
-    dataset = registry.dataset(dataset_id)
-    version = registry.version(dataset_id, dataset.versions) if dataset else None
+    dataset, version = registry.dataset(dataset_id), newest_version(registry, dataset_id)
     return dataset is not None and version is not None and version.consent_root != dataset.consent_root
 
 

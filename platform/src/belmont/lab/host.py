@@ -10,10 +10,13 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import DatasetId, PermitId
 
 if TYPE_CHECKING:
+    from belmont.lab.consents import HospitalConsents
     from belmont.lab.consortium import Consortium
+    from belmont.lab.home import SyntheticSource
     from belmont.lab.models import StudyModel
     from belmont.lab.twin.profile import DatasetProfile
     from belmont.lab.twin.shelf import Which
+    from belmont.lab.yardstick import Yardstick
 
 
 class Host(Protocol):
@@ -22,6 +25,11 @@ class Host(Protocol):
     url: str
     home: Home | None
     models: "dict[PermitId, StudyModel]"
+    source: "SyntheticSource | None"
+    registers: "dict[DatasetId, HospitalConsents]"
+
+    @property
+    def yardstick(self) -> "Yardstick": ...
 
     @property
     def registry(self) -> ChainRegistry: ...

@@ -6,7 +6,8 @@
 1. Whatever the chain has is read from it: permit, purpose, hashes, the versions that were computed on, rounds, charges.
 2. ``to_bytes`` is canonical JSON of ``to_dict``, the same for the same model and chain; a release records its hash.
 3. What is not known says so; nothing is left out because it looks bad.
-4. Names are a stranger's: in Markdown and HTML none begins a line, a heading or a tag of its own, or hides a character.
+4. Names are a stranger's: in Markdown and HTML none begins a line, a heading, a link, a picture or a tag of its own, or
+   hides a character.
 """
 
 import html
@@ -83,13 +84,14 @@ class ModelCard:
         for section, content in self._sections():
             parts.append(cards.Html(f"<h5>{cards.text(section)}</h5>"))
             if isinstance(content, list) and content and isinstance(content[0], dict):
-                parts.append(cards.table(list(content[0]), [[_text(v) for v in row.values()] for row in content]))
+                head = [visible(name) for name in content[0]]
+                parts.append(cards.table(head, [[visible(_text(v)) for v in row.values()] for row in content]))
             elif isinstance(content, dict):
-                parts.append(cards.facts({name: _text(value) for name, value in content.items()}))
+                parts.append(cards.facts({visible(name): visible(_text(value)) for name, value in content.items()}))
             else:
                 said = content if isinstance(content, list) else [content]
-                parts.append(cards.Html("".join(f"<div>{cards.text(each)}</div>" for each in said)))
-        return cards.card(f"Model card: {self._content['title']}", *parts)
+                parts.append(cards.Html("".join(f"<div>{cards.text(visible(_text(each)))}</div>" for each in said)))
+        return cards.card(f"Model card: {visible(_text(self._content['title']))}", *parts)
 
     def _sections(self) -> list[tuple[str, Any]]:
         return [(name, each) for name, each in self._content.items() if name not in ("format", "title")]
@@ -246,8 +248,9 @@ def _text(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    """On one line of Markdown and no HTML (4)."""
-    return html.escape(visible(" ".join(_text(value).split())), quote=False)
+    """On one line of Markdown, without a link, a picture or HTML (4)."""
+    escaped = html.escape(visible(" ".join(_text(value).split())), quote=False)
+    return escaped.replace("](", "]&#40;").replace("`", "&#96;")
 
 
 def _row(values: Any) -> str:

@@ -17,6 +17,7 @@ import yaml
 
 from belmont.ehr.dictionary import FORMAT, Dictionary
 from belmont.lab.errors import LabError
+from belmont.registry.limits import DATASETS_MAX, TEXT_MAX_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,13 +39,25 @@ class OwnTables:
 
     @classmethod
     def of(cls, tables: "Mapping[str, pd.DataFrame | Path | str]", dictionary: "str | Path") -> "OwnTables":
-        """``dictionary`` is YAML text or a path. Raises LabError or DictionaryError."""
+        """``dictionary`` is YAML text or a path. Raises LabError or DictionaryError for what would stop half way."""
+        import pandas as pd
+
         if not isinstance(tables, Mapping) or len(tables) < 1:
             raise LabError('give a table for each hospital, by its name: {"Northgate": frame, ...}')
-        is_text = isinstance(dictionary, str) and "\n" in dictionary
-        text = str(dictionary) if is_text else Path(dictionary).read_text(encoding="utf-8")
-        Dictionary.loads(text)
-        return cls(text, tables)
+        if len(tables) > DATASETS_MAX:
+            raise LabError(f"there are {len(tables)} tables: a study is over {DATASETS_MAX} hospitals at most")
+        for name, table in tables.items():
+            if not isinstance(name, str) or not name.strip() or len(name.encode()) > TEXT_MAX_BYTES:
+                raise LabError(f"{name!r} names no hospital: give a name of 1 to {TEXT_MAX_BYTES} bytes")
+            if not isinstance(table, pd.DataFrame) and not (isinstance(table, Path | str) and Path(table).is_file()):
+                raise LabError(f"the table of {name} is no DataFrame, and no CSV file that is there")
+        if isinstance(dictionary, str) and "\n" in dictionary:
+            text = dictionary
+            Dictionary.loads(text)
+        else:
+            Dictionary.load(dictionary)
+            text = Path(dictionary).read_text(encoding="utf-8")
+        return cls(text, dict(tables))
 
     def write(self, name: str, folder: Path) -> None:
         """One hospital's table, as CSV."""
@@ -63,7 +76,9 @@ class OwnTables:
         for column in frame.columns:
             if pd.api.types.is_bool_dtype(frame[column]):
                 frame[column] = frame[column].astype(int)
-        frame.to_csv(folder / CSV_FILE, index=False, sep=dictionary.csv.delimiter)
+        about = dictionary.csv
+        missing = about.missing[0] if about.missing else ""
+        frame.to_csv(folder / CSV_FILE, index=False, sep=about.delimiter, decimal=about.decimal, na_rep=missing)
 
 
 def draft_dictionary(

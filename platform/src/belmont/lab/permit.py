@@ -4,27 +4,20 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from belmont.federated.accounting.epsilon import DELTA
-from belmont.federated.errors import EncodingRefused, RoundRefused
-from belmont.federated.hashes import Arrays
 from belmont.federated.models.bundles import shipped_bundle
-from belmont.federated.models.combine import Combine, Update
-from belmont.federated.models.training import Training
-from belmont.federated.node.design import REFERENCES
 from belmont.federated.query.answer import ask
-from belmont.lab import budgets, cards, documents, protection
+from belmont.lab import budgets, cards, documents, permit_rounds, protection
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
-from belmont.lab.errors import LabError, NotYet
-from belmont.lab.hopeless import refuse_hopeless, refuse_hopeless_training
-from belmont.lab.models import LogisticRegression, StudyModel
-from belmont.lab.people import Actor, Hospital, dataset_ids, refuse_others
+from belmont.lab.errors import LabError
+from belmont.lab.hopeless import refuse_hopeless
+from belmont.lab.models import StudyModel
+from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.performance import Performance
 from belmont.lab.preparation import Preparation, prepare
 from belmont.lab.questions import Question, columns_of
-from belmont.lab.training import TrainingResult, watched
+from belmont.lab.training import TrainingResult
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import DatasetId, PermitId, PermitStatus, StudyId
 from belmont.registry.types import Permit as PermitRecord
@@ -34,8 +27,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from belmont.federated.grid.deployed import DeployedGrid
-    from belmont.federated.grid.in_process import InProcessGrid
     from belmont.lab.consortium import Consortium
     from belmont.lab.own.code import Code
     from belmont.lab.releases import Release
@@ -134,87 +125,22 @@ class Permit:
         the shipped logistic regression on every feature. ``start`` continues from an earlier result. Raises
         ``RoundRefused`` with each hospital's own reason; the rounds before it are in ``last_training``, as they are
         after an interrupt. A round that was opened is used, also where the nodes refuse it. So what is plain beforehand
-        raises ``LabError``, and opens nothing: another model than the permit's, too few hospitals for a secure sum
-        (``check=False`` asks the nodes anyway), a privacy budget that is gone. Where no round is left the nodes are
-        asked, so that the refusal is theirs. Epsilon is shown at ``delta``.
+        raises ``LabError``, and opens nothing: another model than the permit's, too few hospitals for a secure sum, too
+        few rows at one (``check=False`` asks the nodes anyway), a privacy budget that is gone. Where no round is left
+        the nodes are asked, so that the refusal is theirs. Epsilon is shown at ``delta``.
         """
-        record = self.record
-        chosen = model or self.consortium.models.get(self.id) or LogisticRegression.default()
-        participants = dataset_ids(datasets) if datasets else record.covered
-        left = record.terms.rounds - record.rounds_opened
-        if rounds is not None and (type(rounds) is not int or rounds < 1 or rounds > max(left, 1)):
-            raise LabError(f"rounds is {rounds!r}: this permit has {left} left, and a call trains at least one")
-        count = max(left, 1) if rounds is None else rounds
-        if check and self.status == "active":
-            code = record.terms.code_hash
-            chosen.refuse_other_code(code, documents.found(self.consortium.home, code))
-            refuse_hopeless_training(record, chosen, participants)
-        registry, names = self.consortium.registry, self.consortium.dataset_names
-        count = budgets.affordable(registry, record, participants, names, chosen, count, all_of_them=rounds is not None)
-        earlier = start.rounds if start else []
-        begun = start.rounds[-1].model if start and start.rounds else chosen.start(preparation)
-        prepared = np.asarray(begun.get(REFERENCES, ()), np.float64).tobytes()
-        if check and self.consortium.prepared.get(record.line or self.id, prepared) != prepared:
-            raise LabError(
-                "all rounds of a permit have one preparation, or none, and those that ran had another: nothing was "
-                "used; give the same preparation=, or apply for a permit of its own"
-            )
-        self.last_training = result = TrainingResult(chosen, [*earlier], self.consortium.yardstick_or_none)
-        with closing(self.consortium.grid(participants)) as grid:
-            grid.deliver(chosen.bundle)
-            training = self._training(grid, chosen, begun, chosen.step(), participants, delta)
-            with watched(training.rounds(count), count, earlier) as results:
-                try:
-                    before = training.model
-                    for finished in results:
-                        result.rounds.append(finished)
-                        self.consortium.prepared.setdefault(record.line or self.id, prepared)
-                        result.updates = training.updates
-                        if until_finished and chosen.is_finished(before, finished.model):
-                            break
-                        before = finished.model
-                except RoundRefused as refused:
-                    if record.superseded_by:
-                        refused.add_note(f"permit {record.superseded_by} took the place of this one: permit.successor")
-                    if chosen.largest is not None and any(each.status == "failed" for each in refused.hospitals):
-                        refused.add_note(
-                            f"largest is {chosen.largest:,g}: a hospital with a larger number in its sums sends "
-                            "nothing, and that reads as code that failed. Such sums grow with a hospital's rows: apply "
-                            "with a few times those of the largest hospital."
-                        )
-                    raise
-        return result
+        return permit_rounds.train(
+            self, rounds, model, start, datasets, delta, preparation, check=check, until_finished=until_finished
+        )
 
     def evaluate(self, model: StudyModel, *, check: bool = True, delta: float = DELTA) -> Performance:
         """Evaluates a fitted model on the patients who were kept apart, in the next round (docs/evaluation.md).
 
         ``check`` and what is raised are those of ``train``; a model without ``holdout``, or that is not fitted, raises
-        before anything is opened. Where every hospital's part is too small, ``NotYet`` says so; the round is used.
+        before anything is opened. Where every hospital's part is too small, ``NotYet`` says so, and whether the round
+        is used: it is where their rows do not tell it beforehand.
         """
-        if not model.holdout:
-            raise LabError("no patients are kept apart: apply with a model that has holdout=0.25 or the like")
-        arrays = model.fitted_arrays
-        record = self.record
-        participants = record.covered
-        if check and self.status == "active":
-            code = record.terms.code_hash
-            model.refuse_other_code(code, documents.found(self.consortium.home, code))
-            refuse_hopeless_training(record, model, participants)
-            if record.rounds_opened >= record.terms.rounds:
-                raise LabError("an evaluation is a round, and none is left: permit.amend(rounds=...) asks for more")
-        registry, names = self.consortium.registry, self.consortium.dataset_names
-        budgets.affordable(registry, record, participants, names, model, 1, all_of_them=True)
-        with closing(self.consortium.grid(participants)) as grid:
-            grid.deliver(model.bundle)
-            try:
-                result = self._training(grid, model, arrays, _unchanged, participants, delta).evaluate()
-            except EncodingRefused as error:
-                raise NotYet(
-                    "every hospital's part that is kept apart is too small for the permit's safeguards: the permit's "
-                    f"minimum is {record.terms.min_cohort} patients, and some of either outcome; the round is used"
-                ) from error
-        performance = model.performance_ = Performance(model, self, result)
-        return performance
+        return permit_rounds.evaluate(self, model, delta, check=check)
 
     def release(self, model: StudyModel) -> "Release":
         """Announces a fitted model for release on chain, if it passes the permit's output check (docs/releases.md).
@@ -224,30 +150,6 @@ class Permit:
         from belmont.lab.output_check import released
 
         return released(self, model)
-
-    def _training(
-        self,
-        grid: "InProcessGrid | DeployedGrid",
-        model: StudyModel,
-        arrays: Arrays,
-        combine: Combine,
-        participants: tuple[DatasetId, ...],
-        delta: float,
-    ) -> Training:
-        """The rounds of this permit, from a model's arrays on."""
-        return Training(
-            self.consortium.registry.as_(self.consortium.researcher.identity.account),
-            grid,
-            self.id,
-            config=model.config,
-            model=arrays,
-            combine=combine,
-            participants=participants,
-            node_ids=grid.node_ids,
-            timeout_seconds=self.consortium.timeout_seconds,
-            patience_seconds=self.consortium.patience_seconds,
-            delta=delta,
-        )
 
     def query(self, question: Question, *, check: bool = True) -> Answer:
         """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``.
@@ -400,11 +302,6 @@ class Permit:
             facts["superseded by"] = f"permit {successor}: go on with permit.successor"
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)
-
-
-def _unchanged(model: Arrays, updates: "Sequence[Update]") -> Arrays:
-    """What an evaluation makes of a model."""
-    return model
 
 
 def _used(count: int, most: int, *, superseded: bool) -> object:

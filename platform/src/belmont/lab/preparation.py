@@ -24,6 +24,7 @@ from belmont.ehr.dictionary import Column
 from belmont.federated.node.design import LEVEL_MARK, column_of
 from belmont.lab import cards
 from belmont.lab.errors import LabError
+from belmont.lab.hopeless import newest_version
 from belmont.lab.progress import progress_bar
 from belmont.lab.questions import coding_of, histogram, variance
 
@@ -146,11 +147,7 @@ def prepare(permit: "Permit", columns: Sequence[str] | None, *, median: bool) ->
                 prepared[-1] = _with_median(permit, column, prepared[-1])
                 bar.advance(note=f"median of {column.name}")
     registry = permit.consortium.registry
-    rows = 0
-    for dataset_id in record.covered:
-        dataset = registry.dataset(dataset_id)
-        version = registry.version(dataset_id, dataset.versions) if dataset else None
-        rows += version.rows if version else 0
+    rows = sum(version.rows for each in record.covered if (version := newest_version(registry, each)))
     return Preparation(tuple(prepared), rows, tuple(range(first, first + needed)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from belmont.lab.options import hospital_command
 
 EXAMPLES = """examples:
   belmont data retention --home consortium --url http://127.0.0.1:8545
@@ -17,20 +18,16 @@ Nothing polls: run it as often as the rules of the house ask. Exit status 1: som
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds ``retention`` to the group `data`."""
-    parser = subparsers.add_parser(
+    parser = hospital_command(
+        subparsers,
         "retention",
-        help="list what is kept until when; destroy what is due",
-        description="List a hospital's datasets with their retention dates, and destroy those that are due.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        retention,
+        "list what is kept until when; destroy what is due",
+        "List a hospital's datasets with their retention dates, and destroy those that are due.",
+        EXAMPLES,
     )
-    parser.add_argument(
-        "--home", type=Path, required=True, metavar="DIR", help="a consortium's directory: keys, vaults"
-    )
-    parser.add_argument("--url", required=True, help="the chain's JSON-RPC address")
     parser.add_argument("--destroy-due", action="store_true", help="destroy what is due, for good")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=retention)
 
 
 def retention(options: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from belmont.ehr.commands import add_command
+
 if TYPE_CHECKING:
     from belmont.lab.models.own import OwnModel
 
@@ -90,15 +92,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def _command(subparsers: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=EXAMPLES_OF[name],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
+    return add_command(subparsers, name, run, summary, summary, EXAMPLES_OF[name])
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -144,6 +138,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _hash(options: argparse.Namespace) -> int:
+    from belmont.ehr.output_files import write_whole
     from belmont.federated.hashes import code_hash
     from belmont.lab.errors import LabError
 
@@ -151,7 +146,7 @@ def _hash(options: argparse.Namespace) -> int:
     if options.out is not None:
         if options.out.exists():
             raise LabError(f"{options.out} exists already: nothing was written")
-        options.out.write_bytes(bundle)
+        write_whole(options.out, bundle)
     print(code_hash(bundle).hex())
     return 0
 
@@ -214,7 +209,7 @@ def _rows(options: argparse.Namespace) -> tuple[Any, Any]:
         header = pd.read_csv(options.table, sep=book.csv.delimiter, nrows=0).columns
         if book.csv.identifier in header:
             return read_csv(options.table, book, secrets.token_bytes(32)).table, dictionary
-        return pd.read_csv(options.table), dictionary
+        return pd.read_csv(options.table, sep=book.csv.delimiter), dictionary
     except (ValueError, UnicodeDecodeError) as error:
         raise LabError(f"{options.table} is no table with commas and names in its first line: {error}") from error
 

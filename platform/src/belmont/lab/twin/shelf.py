@@ -48,7 +48,13 @@ class Profiles:
         It is held against the chain. ``dictionary`` is the dataset's own, where it is not on this machine. Raises
         ProfileRefused, and LabError where there is none.
         """
-        return read_profile(_content(self, which), self.registry, _dictionaries(self, dictionary))
+        found = read_profile(_content(self, which), self.registry, _dictionaries(self, dictionary))
+        asked = _dataset(self, which)
+        if asked is not None and found.dataset.id != asked:
+            raise ProfileRefused(
+                f"{self.home_here.profile(asked)} is of another dataset, {found.dataset.name}: remove it"
+            )
+        return found
 
     def add_profile(
         self: Host, given: Path | str | bytes, *, dictionary: Dictionary | Path | str | None = None
@@ -73,7 +79,10 @@ class Profiles:
         found, left_out = list(profiles or ()), {}
         for path in kept(self.home) if profiles is None else ():
             try:
-                found.append(self.profile(path))
+                each = self.profile(path)
+                if each.dataset.id in {other.dataset.id for other in found}:
+                    continue  # a copy: each hospital's rows are drawn once
+                found.append(each)
             except (LabError, ProfileRefused) as error:
                 left_out[self.dataset_names.get(_named(path), path.name)] = str(error)
         if not found and left_out:
@@ -83,20 +92,25 @@ class Profiles:
         return make_twin(found, rows, seed, left_out)
 
 
-def _content(host: Host, which: Which) -> bytes:
+def _dataset(host: Host, which: Which) -> DatasetId | None:
+    """The dataset that is named; None where it is a file, or its bytes."""
     if isinstance(which, Hospital):
-        which = which.dataset_id
-    names = {name: dataset_id for dataset_id, name in host.dataset_names.items()}
-    if isinstance(which, str) and which in names:
-        which = names[which]
-    if isinstance(which, bytes) and len(which) != 32:
-        return which
-    if isinstance(which, bytes):
-        path = host.home_here.profile(DatasetId(which))
+        return which.dataset_id
+    if isinstance(which, str):
+        return next((dataset_id for dataset_id, name in host.dataset_names.items() if name == which), None)
+    return DatasetId(which) if isinstance(which, bytes) and len(which) == 32 else None
+
+
+def _content(host: Host, which: Which) -> bytes:
+    asked = _dataset(host, which)
+    if asked is not None:
+        path = host.home_here.profile(asked)
         if not path.is_file():
-            name = host.dataset_names.get(DatasetId(which), which.hex()[:12])
+            name = host.dataset_names.get(asked, asked.hex()[:12])
             raise LabError(f"no profile of {name} is in this directory: its hospital publishes one if it will")
         return read(path)
+    if isinstance(which, bytes):
+        return which
     if not isinstance(which, Path | str):
         raise LabError("name a hospital, a dataset, or the file that a hospital sent")
     return read(Path(which).expanduser())

@@ -132,6 +132,8 @@ def make_twin(
     """``rows`` in all, in proportion to the hospitals' own; as many as each has, unless named. Raises LabError."""
     if not profiles:
         raise LabError("there is no profile to make a twin of: a hospital publishes one with publish_profile(...)")
+    if len({profile.dataset.id for profile in profiles}) != len(profiles):
+        raise LabError("a dataset's profile is named more than once: give each once")
     if len({profile.dictionary.hash for profile in profiles}) != 1:
         raise LabError("these profiles are under different dictionaries: make a twin of each hospital's alone")
     counts = [profile.rows for profile in profiles]
