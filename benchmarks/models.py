@@ -12,7 +12,6 @@ of lbfgs from the mean of all, ``flwr.serverapp.strategy.FedAvg``) over the same
 ``seconds`` are of training alone; ``times_sklearn`` is their ratio; ``difference`` is the largest of a coefficient.
 """
 
-import argparse
 import json
 import logging
 import time
@@ -46,6 +45,7 @@ from belmont.lab.models import (
 )
 from belmont.lab.models.references import References
 from belmont.lab.yardstick import Yardstick
+from benchmarks import options
 from benchmarks.parties import HOSPITALS, SEED, features, parties, tables
 
 PATIENTS = 4_000
@@ -222,17 +222,9 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints what ``run`` gives."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.models",
-        description=__doc__,
-        epilog="example:\n  python -m benchmarks.models --quick",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="a quarter of the patients")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
-    figures = run(quick=options.quick)
-    if options.json:
+    asked = options.parse("models", __doc__, "a quarter of the patients", arguments)
+    figures = run(quick=asked.quick)
+    if asked.json:
         print(json.dumps(figures))
         return 0
     import pandas as pd
