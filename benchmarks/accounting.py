@@ -14,7 +14,6 @@ Medians, of opendp one run; ``times_numpy`` is the ratio to numpy's noise, ``ope
 takes than ours, and ``plan`` what the settings come to. opendp comes with the extras ``dev`` and ``bench``.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -29,6 +28,7 @@ from belmont.federated.accounting.noise import discrete_gaussian
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.accounting.settings import Clipping, PrivacySettings
 from belmont.registry.types import MicroRho
+from benchmarks import options
 
 DELTA = 1e-6
 ROUNDS = 100
@@ -94,10 +94,7 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accounting", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer cells and repetitions")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("accounting", __doc__, "fewer cells and repetitions", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

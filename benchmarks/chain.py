@@ -10,7 +10,6 @@ both sides' clients, so signing is not measured except in `send_ms_median`, the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import statistics
@@ -28,6 +27,7 @@ from belmont.chain.client import ChainClient
 from belmont.chain.compiler import Compiled, compile_contract
 from belmont.chain.deployment import deploy, predict_address
 from belmont.chain.process import ChainProcess
+from benchmarks import options
 
 CHAIN_ID = 1337
 CONTRACT = """# pragma version 0.4.3
@@ -182,12 +182,9 @@ def signature_backend() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of `python -m benchmarks.chain`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chain", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer transactions")
-    options = parser.parse_args(argv)
-    figures = run(options.quick)
-    if options.json:
+    asked = options.parse("chain", __doc__, "fewer transactions", argv)
+    figures = run(asked.quick)
+    if asked.json:
         print(json.dumps(figures))
         return 0
     from rich.console import Console

@@ -11,7 +11,6 @@ are built; and the Merkle Patricia trie of the package `trie`, in memory, which 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import secrets
@@ -39,6 +38,7 @@ from belmont.registry.consents.statements import Statement, account_key, patient
 from belmont.registry.consents.tree import ConsentTree
 from belmont.registry.founding import found
 from belmont.registry.types import Address, DatasetId, MemberProfile, MicroRho, Role
+from benchmarks import options
 
 DISEASE = 1 << 37
 YEAR = 365 * 24 * 3600
@@ -220,14 +220,9 @@ def median(figures: list[float], digits: int = 1) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints a table, or one JSON object with ``--json``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.consents", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a tenth of the patients")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
-    figures = run(options.quick)
-    if options.json:
+    asked = options.parse("consents", __doc__, "a tenth of the patients", arguments)
+    figures = run(asked.quick)
+    if asked.json:
         print(json.dumps(figures))
         return 0
     from rich.console import Console

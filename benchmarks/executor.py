@@ -14,7 +14,6 @@ Medians and the quickest; ``overhead`` is a median less that of the same work in
 start with the attacks on itself, once for each node.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -41,6 +40,7 @@ from belmont.federated.hashes import code_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.models.glm import glm_config, initial_model
 from belmont.federated.node.bundle import build_bundle
+from benchmarks import options
 
 ROWS, COLUMNS, PARAMETERS = 2_000, 12, 1_000_000
 PYPROJECT = """
@@ -166,14 +166,9 @@ def _in_turns(runners: dict[str, Callable[[Task], Outcome]], task: Task, turns: 
 
 def main() -> int:
     """Print a table, or one JSON object."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.executor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer turns: a look, not a measurement")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    figures = run(quick=options.quick)
-    if options.json:
+    asked = options.parse("executor", __doc__, "fewer turns")
+    figures = run(quick=asked.quick)
+    if asked.json:
         print(json.dumps(figures))
         return 0
     for task in ("small", "large"):

@@ -17,7 +17,6 @@ secagg_ms_per_client_1m  encode, mask and hash 1,000,000 parameters, one client 
 Four hospitals; Newton steps over 5,000 rows each (generated rows for Flower's as shipped, synthetic patients else).
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -39,7 +38,7 @@ from belmont.federated.node.bundle import build_bundle
 from belmont.lab import Consortium, LogisticRegression
 from belmont.registry.decide import decide
 from belmont.registry.types import Request, UseKind
-from benchmarks import flower_shipped, grid, secagg
+from benchmarks import flower_shipped, grid, options, secagg
 
 HOSPITALS = 4
 PARAMETERS_1M = 1_000_000
@@ -159,10 +158,7 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.federated", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("federated", __doc__, "fewer rounds", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

@@ -9,7 +9,6 @@ and reader of the very same rows. `share_of_limit` is how much of that speed is 
 runs, taken in turn with its limit.
 """
 
-import argparse
 import collections
 import csv
 import io
@@ -26,6 +25,7 @@ import numpy as np
 from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.ingest import read_csv, read_fhir
 from belmont.ehr.synthetic import HospitalCohort, coded_tables, generate_population, write_csv, write_fhir
+from benchmarks import options
 
 SEED = 7
 DRAWS_A_PATIENT = 58
@@ -135,10 +135,7 @@ def exhaust(items: Iterable[Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the measurements; exit status 1 where a floor is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer patients, one run")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("generator", __doc__, "fewer patients, one run", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

@@ -13,7 +13,6 @@ Medians; ``times_plain`` is the ratio to plain numpy. With the extra ``bench``, 
 hospital; without it, it takes as many as it likes, and ``ray`` says why it is missing.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -40,6 +39,7 @@ from belmont.federated.node.bundle import LoadedApp
 from belmont.federated.node.data import NODE_CONFIG_KEY, offered
 from belmont.federated.node.design import TrainingData, design
 from belmont.federated.node.requests import Claim, round_content
+from benchmarks import options
 from benchmarks.parties import HOSPITALS, Parties, features, missing_indicators, parties, tables
 
 RAY_LIMIT_SECONDS = 240
@@ -200,10 +200,7 @@ def _summary(times: list[float]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.grid", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and patients")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("grid", __doc__, "fewer rounds and patients", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

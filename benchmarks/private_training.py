@@ -9,7 +9,6 @@ asked. ``auc`` are the mean, the lowest and the highest of the runs at each epsi
 dataset, all rounds together); ``rho_per_round`` is in millionths.
 """
 
-import argparse
 import json
 import sys
 from typing import Any
@@ -23,6 +22,7 @@ from belmont.federated.node.design import design
 from belmont.lab.home import SyntheticSource
 from belmont.lab.models import LogisticRegression
 from belmont.lab.yardstick import Yardstick
+from benchmarks import options
 
 HOSPITALS, PATIENTS, SEED = 4, 4_000, 7
 EPSILONS = (1.0, 3.0, 5.0, 10.0)
@@ -67,17 +67,9 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints what ``run`` gives."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.private_training",
-        description=__doc__,
-        epilog="example:\n  python -m benchmarks.private_training --quick",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="three runs at each epsilon")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
-    figures = run(quick=options.quick)
-    if options.json:
+    asked = options.parse("private_training", __doc__, "three runs at each epsilon", arguments)
+    figures = run(quick=asked.quick)
+    if asked.json:
         print(json.dumps(figures))
         return 0
     for name, value in figures.items():

@@ -7,7 +7,6 @@
 that the decrypted totals equal the clear ones. Medians over repetitions.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -18,6 +17,7 @@ from belmont.federated.grid.in_process import InProcessGrid
 from belmont.federated.query.aggregate import clear_totals
 from belmont.federated.query.answer import Answer, ask
 from belmont.federated.query.question import Query, between, count, histogram, mean
+from benchmarks import options
 from benchmarks.parties import HOSPITALS, Parties, parties, tables
 
 QUERIES: dict[str, Query] = {
@@ -68,10 +68,7 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.query", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer patients and repetitions")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("query", __doc__, "fewer patients and repetitions", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

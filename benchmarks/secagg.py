@@ -16,7 +16,6 @@ flower_masks  the masks of one client of Flower's SecAgg+ (its own and one a pee
 ``exact`` says that both sums are right to the last bit. Medians over repetitions, in one process.
 """
 
-import argparse
 import hashlib
 import json
 import secrets
@@ -37,6 +36,7 @@ from belmont.federated.secagg.opening import open_sum
 from belmont.federated.secagg.release import release
 from belmont.federated.secagg.setup import deal, deal_secrets, exchange, join, public_part
 from belmont.registry.types import DatasetId, PermitId
+from benchmarks import options
 
 HOSPITALS = (3, 5, 10)
 FLOWER_MODULUS = 1 << 32
@@ -146,10 +146,7 @@ def run(quick: bool = False) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.secagg", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer parameters and repetitions")
-    arguments = parser.parse_args(argv)
+    arguments = options.parse("secagg", __doc__, "fewer parameters and repetitions", argv)
     result = run(arguments.quick)
     if arguments.json:
         print(json.dumps(result))

@@ -12,20 +12,32 @@ import sys
 sys.setrecursionlimit(100_000)
 from {module} import {name} as read
 try:
-    read(b"[" * 200_000)
+    read({text} * 200_000)
 except Exception as error:
     print(type(error).__name__)
 """
 
 
-def run(module: str, name: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", DEEP.format(module=module, name=name)], capture_output=True, text=True)
+def run(module: str, name: str, text: str | bytes) -> "subprocess.CompletedProcess[str]":
+    code = DEEP.format(module=module, name=name, text=repr(text))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_a_deep_text_ends_a_process_that_reads_it_with_json_alone_and_not_one_that_counts() -> None:
-    assert run("json", "loads").returncode < 0, "the process was killed"
-    ended = run("belmont.identity.strict_json", "loads")
+@pytest.mark.parametrize("text", [b"[", '["]",', '["\\"]",', '{"}]":', '[{"\\\\":["]}",'])
+def test_a_deep_text_ends_a_process_that_reads_it_with_json_alone_and_not_one_that_counts(text: str | bytes) -> None:
+    assert run("json", "loads", text).returncode < 0, "the process was killed"
+    ended = run("belmont.identity.strict_json", "loads", text)
     assert (ended.returncode, ended.stdout.strip()) == (0, "ValueError")
+
+
+def test_brackets_within_text_are_not_counted() -> None:
+    assert loads('["' + "[" * 40 + '", "\\"{"]') == ["[" * 40, '"{']
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-be"])
+def test_what_is_not_utf_8_is_refused(encoding: str) -> None:
+    with pytest.raises(ValueError):
+        loads('["a"]'.encode(encoding))
 
 
 @pytest.mark.parametrize("depth", [1, 31, 32])

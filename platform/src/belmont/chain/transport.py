@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from belmont.chain.errors import BadChainData, ChainUnreachable, ContractReverted, RpcRefused
 from belmont.chain.reverts import revert_message
+from belmont.identity.strict_json import loads
 
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 REVERTED = re.compile(r"execution reverted(?:: ?(?P<reason>.*))?", re.IGNORECASE | re.DOTALL)
@@ -108,8 +109,8 @@ class JsonRpcTransport:
                 raise StaleConnection(f"{self.url} had closed the connection: {error!r}") from error
             return self.exchange(body, timeout)
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            return loads(raw)
+        except ValueError as error:
             raise BadChainData(f"{self.url} answered with something that is not JSON: is it a chain's RPC?") from error
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 
 Python's decoder raises RecursionError for lists and objects too deep in one another, unless something raised the
 interpreter's recursion limit, as py-evm and py_ecc do when they are imported: then it runs out of stack, and ends the
-process. So brackets are counted before anything is parsed; those within text count too, which refuses at worst a text
-of brackets.
+process. So brackets are counted before anything is parsed. Those within text do not count: a ``]`` there would hide a
+``[`` outside. For the same reason bytes are UTF-8, which ``json.loads`` alone would not insist on.
 """
 
 import json
@@ -11,15 +11,15 @@ import re
 from typing import Any, Final
 
 MOST_DEPTH: Final = 32
-_BRACKETS: Final = re.compile(rb"[\[\]{}]")
+_TEXT_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def loads(data: bytes | str, *, most_depth: int = MOST_DEPTH, **hooks: Any) -> Any:
     """What the text says, as ``json.loads`` reads it. Raises ValueError for what is no JSON, or nested too deeply."""
-    text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+    text = data if isinstance(data, str) else str(data, "utf-8")
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth += 1 if found[0] in b"[{" else -1
+    for found in _TEXT_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
         if depth > most_depth:
             raise ValueError(f"lists or objects more than {most_depth} deep in one another")
     return json.loads(text, **hooks)

@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from belmont.identity.strict_json import loads
 from belmont.light.errors import BundleMalformed
 
 NUMBER_MAX: Final = 2**64 - 1
 DIGITS_MAX: Final = 20
 DEPTH_MAX: Final = 16
-BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 
 
@@ -30,10 +30,10 @@ def read_json(data: bytes, size_max: int) -> object:
     """A JSON document of at most ``size_max`` bytes, without floats and doubled names. Raises ``BundleMalformed``."""
     if len(data) > size_max:
         raise BundleMalformed(f"the file has more than {size_max} bytes, which no file of this kind has")
-    _refuse_depth(data)
     try:
-        return json.loads(
-            data.decode("utf-8"),
+        return loads(
+            data,
+            most_depth=DEPTH_MAX,
             object_pairs_hook=_once,
             parse_int=_integer,
             parse_float=_refuse_number,
@@ -41,15 +41,6 @@ def read_json(data: bytes, size_max: int) -> object:
         )
     except ValueError as error:
         raise BundleMalformed(f"the file is not JSON of this format: {_short(error)}") from error
-
-
-def _refuse_depth(data: bytes) -> None:
-    """Raises ``BundleMalformed`` for lists and objects too deep in one another: json itself can run out of stack."""
-    depth = 0
-    for found in BRACKETS.finditer(data):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
-        if depth > DEPTH_MAX:
-            raise BundleMalformed(f"the file has lists or objects more than {DEPTH_MAX} deep in one another")
 
 
 class Fields:

@@ -16,6 +16,7 @@ from belmont.federated.deployed.keepalive import KEEPALIVE_OPTIONS
 from belmont.federated.deployed.paths import FLEET_PULL, MOST_WAIT_SECONDS, RUNTIME_PULL, SEEN_HEADER, WAIT_HEADER
 from belmont.federated.errors import CoordinatorError
 from belmont.federated.grid.records import MAX_MODEL_BYTES
+from belmont.registry.strict_json import loads
 
 MAX_ANSWER_BYTES = MAX_MODEL_BYTES + 1024 * 1024
 TIMEOUT_SECONDS = MOST_WAIT_SECONDS + 15
@@ -121,7 +122,7 @@ def explained(call: Callable[[], T], doing: str) -> T:
 def _said(response: httpx.Response) -> str:
     """A coordinator's own words for why it refuses; nothing where there are none."""
     try:
-        said = response.json()["error"]
+        said = loads(response.content)["error"]
     except (ValueError, TypeError, LookupError):
         return ""
     return f": {said[:500]}" if isinstance(said, str) else ""
@@ -130,7 +131,7 @@ def _said(response: httpx.Response) -> str:
 def read_json(response: httpx.Response, doing: str) -> Mapping[str, Any]:
     """A JSON object, or CoordinatorError with the coordinator's own words."""
     try:
-        content = response.json()
+        content = loads(response.content)
         if not isinstance(content, dict):
             raise ValueError
     except ValueError as error:

@@ -17,7 +17,6 @@ and no stored node is altered.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -38,6 +37,7 @@ from belmont.chain.audit.source import ChainDirectory, StoredBlock
 from belmont.chain.audit.specification import LEGACY_FROM, Impossible, Specification
 from belmont.chain.errors import ChainDirectoryError
 from belmont.chain.rows import NO_BLOCK
+from belmont.identity.strict_json import loads
 
 SHOWN_CHARACTERS: Final = 80
 
@@ -234,7 +234,7 @@ def _culprit(stored: StoredBlock, documents: list[Expected]) -> int | None:
     """The first transaction that went otherwise when it was sealed, as far as stored receipts tell; else None."""
     for position, (row, specified) in enumerate(zip(stored.transactions, documents, strict=True)):
         try:
-            receipt = json.loads(row.receipt)
+            receipt = loads(row.receipt)
             if any(receipt[name] != specified.receipt[name] for name in ("status", "cumulativeGasUsed", "logsBloom")):
                 return position
         except (TypeError, ValueError, KeyError):
@@ -254,7 +254,7 @@ def _same_documents(number: int, position: int, row: Any, logs: list[Any], speci
 
 def _same_document(number: int, position: int, what: str, stored: Any, specified: dict[str, Any]) -> None:
     try:
-        document = json.loads(stored)
+        document = loads(stored)
     except (TypeError, ValueError):
         raise Divergence(number, position, f"the {what} is no JSON") from None
     if not isinstance(document, dict):
