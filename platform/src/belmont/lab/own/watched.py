@@ -22,6 +22,7 @@ from belmont.federated.executor.parcel import packed
 from belmont.federated.executor.process import ENVIRONMENT
 from belmont.federated.executor.protocol import Failed, Outcome, Stopped, Task
 from belmont.federated.local_log import place_of
+from belmont.identity import strict_json
 from belmont.lab.errors import LabError
 
 PREFIX = "belmont-check-"
@@ -155,15 +156,19 @@ def _read(content: bytes, status: int, *, noisy: bool) -> Trial:
         if -code in (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ):
             return Trial(Stopped(f"signal {-code}: it took more time, memory or space than it may"))
         return Trial(Failed(f"it ended without an answer, {'signal' if code < 0 else 'exit status'} {abs(code)}"))
-    said = json.loads(content[8 : 8 + length])
+    try:
+        said = strict_json.loads(content[8 : 8 + length])
+        notes = tuple((str(each[0]), str(each[1]), str(each[2])) for each in said["notes"])
+        error, seconds, memory = str(said["error"]), float(said["seconds"]), int(said["memory"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Trial(Failed("it wrote over what the check says of it"))
     frame = content[8 + length :]
     kind, _ = HEAD.unpack(frame[: HEAD.size])
     try:
         outcome: Outcome = read_outcome(kind, frame[HEAD.size :], noisy)
-    except Exception as error:  # as a node reads it
-        outcome = Failed(place_of(error))
-    notes = tuple((str(each[0]), str(each[1]), str(each[2])) for each in said["notes"])
-    return Trial(outcome, notes, said["error"], float(said["seconds"]), int(said["memory"]))
+    except Exception as refusal:  # as a node reads it
+        outcome = Failed(place_of(refusal))
+    return Trial(outcome, notes, error, seconds, memory)
 
 
 def shown(what: str) -> str:
