@@ -34,6 +34,7 @@ def test_after_each_act_the_renewed_snapshot_is_the_one_read_from_nothing(world:
     keeper = Keeper(world.registry)
     keeper.told(index.catch_up())
     study = world.study(computations=Computation.QUERY, rounds=0)
+    root = world.registry.consents.root(world.datasets[0])
     acts = [
         lambda: world.as_("board").vote(study, True),
         lambda: world.as_("lay").vote(study, True, "for patients"),
