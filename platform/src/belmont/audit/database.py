@@ -105,6 +105,4 @@ def database_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         why = getattr(error, "orig", None) or error
-        raise IndexUnavailable(
-            f"the index's database refuses ({type(why).__name__}: {why}); nothing changed"
-        ) from error
+        raise IndexUnavailable(f"the database refuses ({type(why).__name__}: {why}); nothing changed") from error

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Final
 
 REMEDY: Final = (
-    "The index only repeats what the chain says: give it a database of its own, or delete its tables (index_...), and it "
-    "is read anew."
+    "The index only repeats what the chain says: give it a database of its own, or delete its tables (index_...), and "
+    "it is read anew."
 )
 
 

@@ -66,7 +66,7 @@ class EventQuery:
 
 @dataclass(frozen=True)
 class EventPage:
-    """Events in the order asked for, how many there are on all pages, and where the next page begins, if there is one."""
+    """Events in the order asked for, how many there are on all pages, and where the next page begins, if one does."""
 
     events: tuple[IndexedEvent, ...]
     total: int
