@@ -6,8 +6,8 @@
 @notice Data permits: issued from approved studies, and the ways to stop them. A permit has its study's number.
 @dev Rules, cited by number where they are kept:
   1. Anyone issues the permit of a study, once, within a year of the application, when the ethics board approved it, the
-     holder of every dataset accepted it, its data user and all those holders are active, and none of the datasets is
-     destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
+     holder of every dataset accepted it, its data user agreed to the board's conditions exactly as they are, data user
+     and all those holders are active, and none of the datasets is destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
   2. A permit expires when the study's duration has passed since it was issued. Expired is final.
   3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
      it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per
@@ -134,6 +134,7 @@ def issue(study: uint64) -> uint64:
     if found.amends != 0:
         assert staticcall IDENTITIES.worksFor(found.dataUser, msg.sender), "NOT_THE_APPLICANT"  # 1
     assert staticcall MEMBERS.isActive(found.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 1
+    assert not staticcall STUDIES.conditionsOpen(study), "CONDITIONS_OPEN"  # 1
     terms: Studies.Terms = staticcall STUDIES.terms(study)
     for dataset: bytes32 in terms.datasets:
         assert staticcall STUDIES.isAccepted(study, dataset), "NOT_ACCEPTED"  # 1

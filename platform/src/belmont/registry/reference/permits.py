@@ -22,6 +22,7 @@ def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
     require(world.now < study.proposed_at + ISSUE_MAX_SECONDS, W.STUDY_LAPSED)
     require(not study.amends or identities.works_for(world, study.data_user, by), W.NOT_THE_APPLICANT)
     require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    require(study.conditions == study.agreed, W.CONDITIONS_OPEN)
     for id_ in study.terms.datasets:
         require(id_ in study.accepted, W.NOT_ACCEPTED)
         dataset = world.datasets[id_]
