@@ -13,7 +13,8 @@
      it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per
      account and permit.
   4. The quorum of the ethics board lifts a freeze early. Votes to lift belong to the newest freeze: another freeze
-     needs new votes.
+     needs new votes. Who took no part in the vote on the study has none here, but may freeze, and vote to revoke: that
+     only takes away.
   5. The quorum of the ethics board revokes a permit. Revoked is final.
   6. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
      the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation. When a smaller
@@ -183,6 +184,7 @@ def voteLift(actor: address, permit: uint64):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
     assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 4
+    assert not staticcall STUDIES.isRecused(permit, actor), "RECUSED"  # 4
     assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
     freeze: uint64 = self._permits[permit].freezes
     assert actor not in self._lifts[permit][freeze], "ALREADY_VOTED"  # 6

@@ -554,6 +554,12 @@ def recused(id: uint64) -> DynArray[address, 256]:
 
 @external
 @view
+def isRecused(id: uint64, account: address) -> bool:
+    return account in self._recused[id]
+
+
+@external
+@view
 def limits(id: uint64) -> Limits:
     return Limits(
         dataUser=self._studies[id].dataUser,

@@ -53,6 +53,7 @@ def freeze(world: World, by: Address, permit_id: PermitId, seconds: int, reason_
 def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
     permit = _alive(world, permit_id)
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
+    require(by not in world.studies[StudyId(permit_id)].recused, W.RECUSED)
     require(world.now < permit.frozen_until, W.PERMIT_NOT_FROZEN)
     require(by not in permit.lifts, W.ALREADY_VOTED)
     permit = replace(permit, lifts=(*permit.lifts, by))
