@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: its id and eight calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and nine calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -46,6 +46,9 @@ class ChainPort(Protocol):
 
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         """Call functions without a transaction, in the state after ``block``, or after the newest."""
+
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        """Call a stranger's function in the newest state with so much gas; None where it reverts or runs out of it."""
 
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int

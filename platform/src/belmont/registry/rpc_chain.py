@@ -10,7 +10,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from belmont.chain.client import ChainClient
-from belmont.chain.errors import BadChainData, ChainError, ContractReverted
+from belmont.chain.errors import BadChainData, ChainError, ContractReverted, RpcRefused
 from belmont.registry.chain_port import Creation, Log
 from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
 from belmont.registry.protocol import Account
@@ -18,6 +18,8 @@ from belmont.registry.types import Address, Head
 
 BATCH = 100
 """Calls in one round trip: servers refuse larger batches at some point, and time runs out over them."""
+EXECUTION_REVERTED, SERVER_ERROR = 3, -32_000
+"""What servers answer of a call that reverted, or that ran out of gas or failed otherwise (geth's codes)."""
 Request = tuple[str, Sequence[Any]]
 """A method and its parameters."""
 
@@ -45,6 +47,16 @@ class RpcChain:
         requests = _calls(calls, "latest" if block is None else hex(block))
         with _registry_errors():
             return [_raw(answer) for answer in self._batches(requests)]
+
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        fields = {"to": to, "data": "0x" + data.hex(), "gas": hex(gas)}
+        with _registry_errors():
+            try:
+                return _raw(self._client.transport.request("eth_call", [fields, "latest"]))
+            except RpcRefused as refused:
+                if refused.code in (EXECUTION_REVERTED, SERVER_ERROR):
+                    return None
+                raise
 
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
