@@ -12,8 +12,8 @@ Rules of reading (``parse``); what they cite is ERC-4361 unless it says otherwis
 
 Whether the text says what a service asked for is not decided here (``belmont.service.sign_in.challenges``).
 
-Whom a key signs in as: the account of ``address``, or the identity that ``resources`` names, as its only entry, by a DID
-(``belmont.identity.did``). It is in the text, so that who signs reads it, and nobody can change it afterwards.
+Whom a key signs in as: the account of ``address``, or the identity that ``resources`` names, as its only entry, by a
+DID (``belmont.identity.did``). It is in the text, so that who signs reads it, and nobody changes it afterwards.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ _AUTHORITY = rf"(?:{_USERINFO}@)?(?:{_IP_LITERAL}|{_REG_NAME})(?::[0-9]*)?"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+\-.]*"
 _PATH = rf"(?://{_AUTHORITY}(?:/{_PCHAR}*)*|/(?:{_PCHAR}+(?:/{_PCHAR}*)*)?|{_PCHAR}+(?:/{_PCHAR}*)*|)"
 _URI = rf"{_SCHEME}:{_PATH}(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?"
-_DATE_TIME = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+\-][0-9]{2}:[0-9]{2})"
-)
+_DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+\-][0-9]{2}:[0-9]{2})"
 _STATEMENT = rf"[{_UNRESERVED}:/?#\[\]@{_SUB_DELIMS} ]*"
 _TEXT = re.compile(
     rf"(?:(?P<scheme>{_SCHEME})://)?(?P<domain>{_AUTHORITY}) wants you to sign in with your Ethereum account:\n"

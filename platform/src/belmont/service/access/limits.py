@@ -2,9 +2,9 @@
 
 1. A bucket holds ``burst`` tokens and gains ``per_second``; a request takes one, and where there is none it is refused
    with the seconds until there is (429, RFC 6585).
-2. A client is the address that the connection comes from. ``X-Forwarded-For`` is believed only from the proxies that the
-   configuration names: the client is the last address in it that is none of theirs. An IPv6 client is its /64, since
-   one subscriber has all of that.
+2. A client is the address that the connection comes from. ``X-Forwarded-For`` is believed only from the proxies that
+   the configuration names: the client is the last address in it that is none of theirs. An IPv6 client is its /64,
+   since one subscriber has all of that.
 3. At most ``MOST_BUCKETS`` are kept, and the one longest unused is forgotten, so that strangers cannot fill the memory.
    A bucket that is full again says nothing, so little is lost with it.
 """
@@ -18,7 +18,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from fastapi import Depends, Request
 
 from belmont.service.errors import TooMany
 
@@ -42,7 +44,7 @@ DEFAULT_RATES: Final[Mapping[str, Rate]] = {
     "sign_in": Rate(0.5, 20),
     "relay": Rate(1, 30),
 }
-"""By kind; ``sign_in`` and ``relay`` count beside the others, each for accounts and clients apart."""
+"""By kind; ``sign_in`` and ``relay`` count beside the others, by client."""
 
 
 class Limits:
@@ -53,7 +55,9 @@ class Limits:
         rates: Mapping[str, Rate] = DEFAULT_RATES,
         now: Callable[[], float] = time.monotonic,
         most: int = MOST_BUCKETS,
+        proxies: Sequence[Network] = (),
     ) -> None:
+        self._proxies = tuple(proxies)
         self._rates, self._now, self._most = {**DEFAULT_RATES, **rates}, now, most
         self._lock = threading.Lock()
         self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
@@ -72,8 +76,26 @@ class Limits:
         if not taken:
             raise TooMany("You ask more often than is allowed here.", max(1, math.ceil((1 - tokens) / rate.per_second)))
 
+    def client(self, request: Request) -> str:
+        """Whom a request is counted as, beside its account."""
+        peer = request.client.host if request.client else None
+        return client_of(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
+
+    def take_client(self, request: Request, kind: str = "client") -> None:
+        """Take a token of the client that a request comes from. Raises ``TooMany``."""
+        self.take(kind, self.client(request))
+
     def __len__(self) -> int:
         return len(self._buckets)
+
+
+def limited(kind: str) -> Any:
+    """A dependency that counts a route's requests as of this kind as well: ``dependencies=[limited("relay")]``."""
+
+    def take(request: Request) -> None:
+        request.app.state.service.sign_in.limits.take_client(request, kind)
+
+    return Depends(take)
 
 
 def client_of(peer: str | None, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:

@@ -1,7 +1,7 @@
 """Challenges: the text that this service has somebody sign, and what it makes of the signature (ERC-4361).
 
-1. The service writes the whole text: its own domain and address, the consortium's chain, a nonce of 128 random bits, when
-   it was issued and when it ends, five minutes later. A client chooses which key signs, and for which identity.
+1. The service writes the whole text: its own domain and address, the consortium's chain, a nonce of 128 random bits,
+   when it was issued and when it ends, five minutes later. A client chooses which key signs, and for which identity.
 2. A nonce counts once, and only for the browser that asked ("Creating Sessions"; ``store.tickets``). It is used up
    before anything is checked, so that a failed attempt leaves nothing to try again.
 3. A signed text is read strictly, and every field of it is the one that was issued: what comes back is compared with
@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from typing import Any, Final
 
 from belmont.identity import sign_in_message
@@ -24,7 +25,7 @@ from belmont.identity.errors import MessageMalformed
 from belmont.identity.sign_in_message import SignInMessage, parse, resources_of
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
-from belmont.service.errors import NotSignedIn
+from belmont.service.errors import Problem
 from belmont.service.sign_in.signatures import way_of_signature
 from belmont.service.store.database import Store
 from belmont.service.store.sessions import Proof
@@ -34,8 +35,10 @@ CHALLENGE_SECONDS: Final = 300
 STATEMENT: Final = "Sign in to read and to relay. This signature decides nothing: each decision is signed by itself."
 
 
-class SignInRefused(NotSignedIn):
+class SignInRefused(Problem):
     """A sign-in that does not hold; ``code`` says why."""
+
+    status = HTTPStatus.UNAUTHORIZED
 
     default_code = "SIGN_IN_REFUSED"
 

@@ -1,1 +1,1 @@
-"""OpenID Connect: a provider that the operator named says who somebody is, and ``service.toml`` which member that is."""
+"""OpenID Connect: a provider that the operator named says who somebody is, and ``service.toml`` who that is here."""

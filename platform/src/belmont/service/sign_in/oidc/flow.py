@@ -1,7 +1,7 @@
 """The authorization code flow with PKCE (OpenID Connect Core 1.0, section 3.1; RFC 7636; RFC 9700, section 2.1).
 
-1. The browser is led to the provider with a state, a nonce and the hash of a verifier. All three follow from a secret in
-   a cookie of that browser, so that an answer counts only where it was asked for, and nothing of it is kept here.
+1. The browser is led to the provider with a random state, a nonce and the hash of a verifier. Both follow from the
+   state and a secret in a cookie of that browser, so that an answer counts only where it was asked for.
 2. A state counts once, and is used up before anything else is looked at.
 3. An answer comes to the address of the provider that was asked, and names it where it does so at all (RFC 9207): the
    code of one provider is never handed to another (mix-up).

@@ -82,5 +82,3 @@ def _time(claims: dict[str, Any], name: str) -> float:
 
 def _refused(why: str) -> SignInRefused:
     return SignInRefused(f"The provider's token does not hold: {why}.", code="ID_TOKEN_REFUSED")
-
-

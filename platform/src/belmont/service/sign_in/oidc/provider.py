@@ -24,7 +24,19 @@ from belmont.service.sign_in.oidc.fetching import ProviderUnavailable, check_add
 KEPT_SECONDS: Final = 3600
 KEYS_AGAIN_SECONDS: Final = 60
 KEYS_MOST: Final = 64
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
 """Signatures with a public key (RFC 7518, RFC 8037, RFC 9864); never ``none``, never one under a shared secret."""
 _KEY_TYPES = ("RSA", "EC", "OKP")
 
