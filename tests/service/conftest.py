@@ -1,4 +1,4 @@
-"""One consortium for the service's tests: a real chain process, members in every role, proven datasets, and the service."""
+"""One consortium for the service's tests: a real chain process, members in every role, proven datasets."""
 
 import hashlib
 import time

@@ -51,7 +51,7 @@ def test_after_each_act_the_renewed_snapshot_is_the_one_read_from_nothing(world:
             b"\x06" * 32,
             0,
             1,
-            world.registry.consents.root(world.datasets[0]),
+            root,
         ),
         lambda: world.as_("board").freeze_permit(study, 3600, "look"),
         lambda: world.as_("lay").vote_lift(study),
