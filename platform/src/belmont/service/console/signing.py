@@ -1,0 +1,135 @@
+"""From a form to a message that its person signs, and from the signed message to what the contract took.
+
+1. The service prepares a message and shows it in words. Nothing of it is kept here: what comes back is read, checked and
+   shown anew, whoever sent it.
+2. What is signed is for the account that is signed in. What somebody else signed is relayed for members all the same
+   (``belmont.service.relaying``), as a file.
+3. A refusal of the contract is said in words with what to do, beside the same message, which can be signed again or
+   relayed later: it used nothing up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.identity.messages import STATEMENTS, Freeze, Pause, Revocation, Statement
+from belmont.identity.signed_message import SignedMessage
+from belmont.registry.errors import RegistryError
+from belmont.registry.types import Address
+from belmont.service.access.visitor import Visitor
+from belmont.service.console.parts import names_of, service_of
+from belmont.service.console.saying import lines, says
+from belmont.service.errors import Problem, problem_of
+from belmont.service.words import Sentence
+from belmont.service.words import names as named
+
+REASON_BYTES_MAX = 4096
+"""As ``belmont sign`` takes it."""
+STOPPING = (Freeze, Revocation, Pause)
+"""What asks for a touch of a hardware key where its member enrolled one."""
+NAMES = {each.__name__: each for each in STATEMENTS}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do, as its confirmation page asks for it."""
+
+    heading: Sentence
+    explains: tuple[Sentence, ...]
+    back: str
+    """The page of what it is about."""
+    back_name: Sentence
+    reason: bool = False
+    durations: tuple[int, ...] = ()
+    """Seconds to choose from; none where it has no duration."""
+    grave: bool = False
+    """Whether it stops something or cannot be undone."""
+
+
+Errors = list[tuple[str, Sentence]]
+"""Which field is wrong (its id), and what is."""
+
+
+def ask(request: Request, act: Act, errors: Errors | None = None, **given: Any) -> Response:
+    """The page that says what an act does, with its form."""
+    status = 422 if errors else 200
+    return service_of(request).pages.page(
+        request, "acts/confirm.html", status, act=act, errors=errors or [], given={"reason": "", **given}
+    )
+
+
+def checked_reason(text: str, errors: Errors, needed: bool = False) -> str:
+    """A reason as it is signed: line ends as ``\\n``, no space around."""
+    reason = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")).strip()
+    if len(reason.encode("utf-8", "replace")) > REASON_BYTES_MAX:
+        errors.append(("reason", Sentence("Write a reason of at most {most} bytes.", most=REASON_BYTES_MAX)))
+    if needed and not reason:
+        errors.append(("reason", Sentence("Write why.")))
+    return reason
+
+
+def prepared(
+    request: Request,
+    visitor: Visitor,
+    message: Statement,
+    back: str,
+    reason: str = "",
+    conditions: ApprovalConditions | None = None,
+) -> Response:
+    """The page on which a message is signed."""
+    domain = service_of(request).registry.relay.domain
+    unsigned = SignedMessage(message, domain, (), reason or None, conditions)
+    return to_sign(request, visitor, unsigned, back)
+
+
+def to_sign(
+    request: Request, visitor: Visitor, unsigned: SignedMessage, back: str, problem: Sentence | None = None,
+    remedy: Sentence | None = None, code: str = "", status: int = 200,
+) -> Response:  # fmt: skip
+    """The same for a message that is there, with what was wrong with the last attempt (3)."""
+    service = service_of(request)
+    names = names_of(service.snapshot)
+    return service.pages.page(
+        request,
+        "acts/sign.html",
+        status,
+        unsigned=unsigned,
+        says=says(unsigned.message, names),
+        lines=lines(unsigned, names),
+        content=unsigned.to_json(),
+        back=back,
+        problem=problem,
+        remedy=remedy,
+        code=code,
+        signers=_signers(request, visitor),
+        stops=isinstance(unsigned.message, STOPPING),
+    )
+
+
+def refusal(request: Request, error: Exception) -> tuple[Sentence, Sentence | None, str] | None:
+    """What went wrong, what to do, and its word; None for an error that is no answer to a person."""
+    problem = problem_of(error) if isinstance(error, Problem | RegistryError) else None
+    if problem is None:
+        return None
+    known = named.refusal(problem.code)
+    if known is not None:
+        return Sentence("The contract refuses: {word}.", word=named.of(known)), named.remedy(known), problem.code
+    remedy = Sentence("{text}", text=problem.remedy) if problem.remedy else None
+    return Sentence("{text}", text=problem.detail), remedy, problem.code
+
+
+def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:
+    """The accounts whose signature counts for the visitor: the identity's owner, where the chain says so."""
+    account = visitor.account
+    if account is None:
+        return ()
+    try:
+        owner = service_of(request).registry.identities.owner(account)
+    except RegistryError:
+        return (account,)
+    return (Address(owner),)
