@@ -49,7 +49,7 @@ from belmont.identity.signed_message import SignedMessage
 from belmont.identity.strict_json import loads
 from belmont.registry.types import Address
 from belmont.service.access.visitor import SessionView, Visitor
-from belmont.service.errors import Conflict, NotAllowed, NotFound
+from belmont.service.errors import Conflict, Malformed, NotAllowed, NotFound
 from belmont.service.store.database import Store
 from belmont.service.store.passkeys import passkeys, steps
 from belmont.service.store.tickets import Tickets
@@ -64,6 +64,17 @@ ENROL: Final = hashlib.sha256(b"belmont passkeys: enrol another").digest()
 def removal(credential: bytes) -> bytes:
     """The purpose of a touch that removes a key."""
     return hashlib.sha256(b"belmont passkeys: remove " + credential).digest()
+
+
+def key_id(text: str) -> bytes:
+    """A key's identifier from base64url. Raises ``Malformed``."""
+    try:
+        found = base64url_to_bytes(text)
+    except ValueError as error:
+        raise Malformed("This is no identifier of a key.") from error
+    if bytes_to_base64url(found) != text:
+        raise Malformed("This is no identifier of a key.")
+    return found
 
 
 class PasskeyRefused(NotAllowed):
