@@ -8,6 +8,7 @@ _PAGES = {
     "permit": "/permits/{}",
     "dataset": "/datasets/{}",
     "member": "/members#{}",
+    "model": "/releases/{}",
     "proposal": "/proposals#members-{}",
     "rule_proposal": "/proposals#rules-{}",
 }

@@ -18,10 +18,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from belmont.service import words
-from belmont.service.access.visitor import Visitor
+from belmont.service.access.visitor import Visitor, Who
 from belmont.service.config import ServiceConfig
 from belmont.service.console import addresses
 from belmont.service.console.navigation import sections_for
+from belmont.service.console.offline import Offline
 
 AREA = Path(__file__).resolve().parent.parent
 TEMPLATE_FOLDERS = (AREA / "console/templates", AREA / "patient/templates", AREA / "sign_in/templates")
@@ -38,7 +39,7 @@ class Pages:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
-        self._environments = {code: _environment(code) for code in words.LANGUAGES}  # 4
+        self._environments = {code: _environment(code, config) for code in words.LANGUAGES}  # 4
 
     def language(self, request: Request) -> str:
         """The language that a visitor chose, or whose browser asks for; always one of those that are configured."""
@@ -74,6 +75,7 @@ class Pages:
                 themes=THEMES,
                 here=f"{request.url.path}{query}" if request.method in ("GET", "HEAD") else "/",
                 sections=sections_for(visitor),
+                acting=visitor.is_one_of((Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)),
                 **context,
             )
         )
@@ -91,7 +93,7 @@ def shown(value: object) -> object:
     )
 
 
-def _environment(code: str) -> Environment:
+def _environment(code: str, config: ServiceConfig) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_FOLDERS),
         autoescape=True,  # 1
@@ -112,8 +114,9 @@ def _environment(code: str) -> Environment:
     environment.filters["linked"] = linked
     environment.filters["rfc3339"] = addresses.rfc3339
     environment.filters["hexed"] = addresses.hexed
+    environment.filters["is_some"] = any
     environment.filters["shortened"] = addresses.shortened
-    environment.globals["address_of"] = addresses.address_of
+    environment.globals["offline"] = Offline(config.chain)
     return environment
 
 

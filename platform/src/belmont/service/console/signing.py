@@ -24,7 +24,7 @@ from belmont.registry.types import Address
 from belmont.service.access.visitor import Visitor
 from belmont.service.console.parts import names_of, service_of
 from belmont.service.console.saying import lines, says
-from belmont.service.errors import Problem, problem_of
+from belmont.service.errors import problem_of
 from belmont.service.words import Sentence
 from belmont.service.words import names as named
 
@@ -88,39 +88,53 @@ def prepared(
 
 
 def to_sign(
-    request: Request, visitor: Visitor, unsigned: SignedMessage, back: str, problem: Sentence | None = None,
-    remedy: Sentence | None = None, code: str = "", status: int = 200,
-) -> Response:  # fmt: skip
+    request: Request, visitor: Visitor, unsigned: SignedMessage, back: str, refused: Refused | None = None
+) -> Response:
     """The same for a message that is there, with what was wrong with the last attempt (3)."""
     service = service_of(request)
     names = names_of(service.snapshot)
     return service.pages.page(
         request,
         "acts/sign.html",
-        status,
+        refused.status if refused else 200,
         unsigned=unsigned,
         says=says(unsigned.message, names),
         lines=lines(unsigned, names),
         content=unsigned.to_json(),
+        file_name=file_name(unsigned),
         back=back,
-        problem=problem,
-        remedy=remedy,
-        code=code,
+        refused=refused,
         signers=_signers(request, visitor),
-        stops=isinstance(unsigned.message, STOPPING),
+        touches=_touches(request, visitor, unsigned),
     )
 
 
-def refusal(request: Request, error: Exception) -> tuple[Sentence, Sentence | None, str] | None:
-    """What went wrong, what to do, and its word; None for an error that is no answer to a person."""
-    problem = problem_of(error) if isinstance(error, Problem | RegistryError) else None
+def file_name(unsigned: SignedMessage) -> str:
+    """Of the file that is to be signed."""
+    return f"{type(unsigned.message).__name__.lower()}-unsigned.json"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why something was not taken, in words, and what to do about it."""
+
+    status: int
+    code: str
+    says: Sentence
+    remedy: Sentence | None
+
+
+def refusal(error: Exception) -> Refused | None:
+    """What an error says to a person; None for one that is nobody's business but the operator's."""
+    problem = problem_of(error)
     if problem is None:
         return None
     known = named.refusal(problem.code)
     if known is not None:
-        return Sentence("The contract refuses: {word}.", word=named.of(known)), named.remedy(known), problem.code
+        says_so = Sentence("The contract refuses: {word}.", word=named.of(known))
+        return Refused(problem.status, problem.code, says_so, named.remedy(known))
     remedy = Sentence("{text}", text=problem.remedy) if problem.remedy else None
-    return Sentence("{text}", text=problem.detail), remedy, problem.code
+    return Refused(problem.status, problem.code, Sentence("{text}", text=problem.detail), remedy)
 
 
 def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:
@@ -133,3 +147,10 @@ def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:
     except RegistryError:
         return (account,)
     return (Address(owner),)
+
+
+def _touches(request: Request, visitor: Visitor, unsigned: SignedMessage) -> bool:
+    """Whether a hardware key has to be touched for this before it is relayed here."""
+    account = visitor.account
+    stops = isinstance(unsigned.message, STOPPING)
+    return stops and account is not None and bool(service_of(request).sign_in.passkeys.of(account))

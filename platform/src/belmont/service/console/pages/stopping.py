@@ -57,9 +57,7 @@ def freeze(
     text = checked_reason(reason, errors)
     if errors:
         return ask(request, _freeze(request, number), errors, reason=reason, duration=duration)
-    message = Freeze(
-        actor=str(visitor.account), permit=number, duration=duration, reason_hash=reason_hash(text)
-    )
+    message = Freeze(actor=str(visitor.account), permit=number, duration=duration, reason_hash=reason_hash(text))
     return prepared(request, visitor, message, f"/permits/{number}", text)
 
 

@@ -52,11 +52,24 @@ async function sign() {
   });
   if ("touch" in form.dataset) {
     say(words.touch);
-    await touch(form.dataset.digest, form.elements.csrf);
+    await touch({ purpose: "message", digest: form.dataset.digest });
   }
   say(words.sending);
   form.elements.signature.value = signature.toLowerCase();
   form.submit();
+}
+
+const byFile = document.getElementById("by-file");
+if ("touch" in form.dataset) {
+  byFile.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await touch({ purpose: "message", digest: form.dataset.digest });
+      byFile.submit();
+    } catch (error) {
+      say(`${words.declined} ${error?.message ?? ""}`);
+    }
+  });
 }
 
 if (wallet) {
