@@ -1,38 +1,45 @@
-"""The service as an application in this process, and members who are signed in to it."""
+"""The service on a port of this machine, and members who are signed in to it."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from eth_account import Account as EthAccount
 from eth_account.messages import encode_defunct
-from fastapi import FastAPI
-from starlette.testclient import TestClient
 from tests.service.conftest import World, account_of
 
 from belmont.service.app import create_app
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
 from belmont.service.service import Service
+from belmont.service.serving import Serving, bound
 
-Client = Callable[[str], TestClient]
-ORIGIN = "http://127.0.0.1:8600"
+Client = Callable[[str], httpx.Client]
 
 
 @pytest.fixture(scope="session")
-def app(config: ServiceConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+def service(config: ServiceConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     database: Path = tmp_path_factory.mktemp("documents") / "service.sqlite"
-    made = create_app(replace(config, database=f"sqlite:///{database}"))
-    with TestClient(made, base_url=ORIGIN):
-        yield made
-
-
-@pytest.fixture(scope="session")
-def service(app: FastAPI) -> Service:
+    listening, config = bound(replace(config, database=f"sqlite:///{database}", port=0))
+    app = create_app(config)
+    ready = threading.Event()
+    server = Serving(app, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
     found: Service = app.state.service
-    return found
+    try:
+        assert ready.wait(20)
+        wait_for(lambda: found.follower.state == "following")
+        yield found
+    finally:
+        server.should_exit = True
+        thread.join(20)
+    assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -41,19 +48,20 @@ def documents(service: Service) -> Documents:
 
 
 @pytest.fixture
-def stranger(app: FastAPI) -> TestClient:
-    return TestClient(app, base_url=ORIGIN, raise_server_exceptions=False)
+def stranger(service: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.config.public_url) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def client(app: FastAPI, world: World) -> Client:
+def client(service: Service, world: World) -> Iterator[Client]:
     """Somebody who is signed in with a bearer token: a member by name, or ``nobody``, who is none."""
-    known: dict[str, TestClient] = {}
+    known: dict[str, httpx.Client] = {}
 
-    def signed_in(name: str) -> TestClient:
+    def signed_in(name: str) -> httpx.Client:
         if name not in known:
             account = world.people.get(name) or account_of(name)
-            made = TestClient(app, base_url=ORIGIN, raise_server_exceptions=False)
+            made = httpx.Client(base_url=service.config.public_url, timeout=30)
             text = made.post("/api/v1/sign-in/challenge", json={"account": account.address}).json()["message"]
             signature = EthAccount.sign_message(encode_defunct(text=text), account.key).signature
             given = made.post("/api/v1/session", json={"message": text, "signature": "0x" + bytes(signature).hex()})
@@ -62,12 +70,21 @@ def client(app: FastAPI, world: World) -> Client:
             known[name] = made
         return known[name]
 
-    return signed_in
+    yield signed_in
+    for each in known.values():
+        each.close()
 
 
-def put(client: TestClient, study: int, kind: str, content: bytes, **headers: str) -> Any:
+def wait_for(happened: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def put(client: httpx.Client, study: int, kind: str, content: bytes, **headers: str) -> Any:
     return client.put(f"/api/v1/studies/{study}/documents/{kind}", content=content, headers=headers)
 
 
-def get(client: TestClient, sha256: str) -> Any:
+def get(client: httpx.Client, sha256: str) -> Any:
     return client.get(f"/api/v1/documents/{sha256}")

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
-from starlette.testclient import TestClient
 from tests.service.conftest import World
 from tests.service.documents.conftest import Client, get, put
 
@@ -52,7 +52,7 @@ def code(answer: Any) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-def test_a_stranger_is_refused(stranger: TestClient, method: str, path: str) -> None:
+def test_a_stranger_is_refused(stranger: httpx.Client, method: str, path: str) -> None:
     answer = stranger.request(method, path, content=b"x" * 100_000)
     assert answer.status_code == 401
     assert code(answer) == "NOT_SIGNED_IN"
@@ -194,10 +194,10 @@ def test_what_is_no_text_is_no_protocol(client: Client, study: int, content: byt
     assert put(client("data_user"), study, "protocol", content).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"{", b"[]", b"1", b'{"a":[1]}', b'{"a":null}', b'{"a":NaN}', b"[" * 100, b'{"a":' * 40 + b"1" + b"}" * 40],
-)
+DEEP = b'{"a":' * 40 + b"1" + b"}" * 40
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"1", b'{"a":[1]}', b'{"a":null}', b'{"a":NaN}', b"[" * 100, DEEP])
 def test_what_is_no_configuration_is_refused(client: Client, study: int, content: bytes) -> None:
     answer = put(client("data_user"), study, "configuration", content)
     assert answer.status_code == 400, answer.text
