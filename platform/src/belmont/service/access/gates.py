@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
@@ -103,7 +103,10 @@ def gates_of(route: APIRoute) -> list[Gate]:
 def check_gates(routes: list[BaseRoute]) -> None:
     """Raises ValueError unless every route of ours has exactly one gate (1)."""
     for route in routes:
-        if isinstance(route, APIRoute):
+        included = getattr(route, "original_router", None)  # FastAPI keeps an included router as one route
+        if isinstance(included, APIRouter):
+            check_gates(included.routes)
+        elif isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")
         elif not (isinstance(route, Mount) and route.path == "/static"):

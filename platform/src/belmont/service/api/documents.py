@@ -23,7 +23,7 @@ from belmont.service.service import Service
 
 router = APIRouter(tags=["documents"])
 Number = Annotated[int, Path(ge=1, lt=2**63, description="Number of the study, which is its permit's as well.")]
-Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}\Z", description="Of the document's bytes, in hexadecimal.")]
+Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="Of the document's bytes, in hexadecimal.")]
 Member = Annotated[Visitor, allow(Who.MEMBER)]
 BODY: dict[str, Any] = {
     "requestBody": {

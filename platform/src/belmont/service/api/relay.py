@@ -1,9 +1,9 @@
 """Relaying: a member hands in a message that somebody signed, and the contract acts on it.
 
-1. The texts that the message brings along (why somebody voted, froze, revoked) are kept for the members to read. They are
-   written before the chain is asked and given out after it agreed, so that none is lost in between.
-2. Where the chain does not answer, what became of the message is not known: the texts stay held back, and are given out
-   as soon as the chain turns out to have them.
+1. The texts that the message brings along (why somebody voted, froze, revoked) are kept for the members to read. They
+   are written before the chain is asked and given out after it agreed, so that none is lost in between.
+2. Where the chain does not answer, what became of the message is not known: the texts stay held back, and are given
+   out as soon as the chain turns out to have them.
 """
 
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from belmont.identity.signed_message import FILE_BYTES_MAX
 from belmont.registry.errors import RegistryUnreachable
 from belmont.service.access.gates import allow
+from belmont.service.access.limits import limited
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api.documents import account_of, body_of
 from belmont.service.errors import TooLarge
@@ -37,7 +38,7 @@ class RelayedOut(BaseModel):
     """The 32 bytes that were signed, with 0x."""
 
 
-@router.post("/api/v1/relay", openapi_extra=BODY)
+@router.post("/api/v1/relay", openapi_extra=BODY, dependencies=[limited("relay")])
 async def relay(request: Request, visitor: Annotated[Visitor, allow(Who.MEMBER)]) -> RelayedOut:
     """Have the contract act on a signed message, given as its file (``belmont sign``)."""
     service: Service = request.app.state.service

@@ -1,10 +1,10 @@
 """Keeps documents, and gives back only what the chain has the hash of.
 
 1. A document is taken if the chain has its hash, as that kind, of that study (``expected``); or the message that is
-   being relayed has it, and then it is held back until the chain took the message. So members can keep nothing here but
-   what was applied with, said or released, and it does not matter which of them hands it in.
-2. A record of a round is taken if it opens; one for each round. Why an amendment is asked for is taken from its applicant;
-   the first text stays.
+   being relayed has it, and then it is held back until the chain took the message. So members can keep nothing here
+   but what was applied with, said or released, and it does not matter which of them hands it in.
+2. A record of a round is taken if it opens; one for each round. Why an amendment is asked for is taken from its
+   applicant; the first text stays.
 3. What is read is compared with its SHA-256. A damaged row is never given, and is mended by handing in once more.
 4. A document that came for one study answers for every study that has the same hash as the same kind.
 """

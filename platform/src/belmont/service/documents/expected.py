@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from belmont.audit.index import EventIndex, EventQuery, IndexedEvent
+from belmont.audit.events import IndexedEvent
+from belmont.audit.index import EventIndex
+from belmont.audit.search import EventQuery
 from belmont.registry.types import ZERO_HASH, Address
 from belmont.service.documents.kinds import Kind
 from belmont.service.state.snapshot import Snapshot

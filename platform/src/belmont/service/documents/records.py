@@ -14,7 +14,7 @@ _one_at_a_time: Final = threading.Lock()
 
 
 def round_of(registry: ChainRegistry, study: int, content: bytes) -> int:
-    """The number of the round that a record of this study's is of. Raises Malformed, Conflict, TooLarge, RegistryError."""
+    """The number of the round that a record of this study is of. Raises Problem, RegistryError."""
     refuse_large(Kind.ROUND, len(content))
     with _one_at_a_time:
         try:
@@ -28,4 +28,3 @@ def round_of(registry: ChainRegistry, study: int, content: bytes) -> int:
         except FederatedError as error:
             raise Conflict(f"The round does not open: {error}.", code="RECORD_REFUSED") from error
     return record.n
-
