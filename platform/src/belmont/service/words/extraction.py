@@ -3,7 +3,8 @@
 1. Python: the first argument of ``words(...)`` and ``Sentence(...)``, the first two of ``counted(...)``; of an f-string
    or a variable nothing, so a message is written out where it is said.
 2. Templates: what jinja2.ext.i18n finds, in files below a ``templates`` folder.
-3. Messages that are written outside the service (remedies, DUO's labels) belong to the package ``words`` (``names``).
+3. Messages that are written outside the service belong to the package that says them: remedies and DUO's labels to
+   ``words`` (``names``), the reasons of DUO's rules to ``explain``.
 4. ``service/<package>/`` has the catalogue ``<package>.po``; modules beside the packages have ``service.po``.
 """
 
@@ -22,7 +23,10 @@ _PYTHON: Final = {
     "words": None,
     "Sentence": None,
     "counted": (1, 2),
+    "because": None,
 }  # 1
+_ELSEWHERE: Final = {"explain": ("registry/duo/rules.py", "registry/duo/matching.py")}
+"""Files whose ``because(...)`` the service says (3)."""
 _JINJA: Final = {"_": None, "gettext": None, "ngettext": (1, 2)}
 _TEMPLATE_SUFFIXES: Final = {".html", ".txt", ".xml", ".md", ".jinja"}
 _JINJA_OPTIONS: Final = {
@@ -42,6 +46,10 @@ def packages(root: Path = SERVICE) -> dict[str, Catalog]:
     if root == SERVICE:
         for known in names.known():
             found.setdefault("words", Catalog(charset="utf-8")).add(known)  # 3
+        for package, paths in _ELSEWHERE.items():
+            for path in paths:
+                for message in _messages(root.parent / path, "python"):
+                    found.setdefault(package, Catalog(charset="utf-8")).add(message)  # 3
     return found
 
 
