@@ -22,13 +22,16 @@ from belmont.service.access.gates import allow, check_gates
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import documents, health, relay
 from belmont.service.config import ServiceConfig
+from belmont.service.console import pages as console_pages
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
 from belmont.service.service import Service
 from belmont.service.sign_in import api as sign_in_api
 from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (health.router, documents.router, relay.router, sign_in_api.router, sign_in_pages.router)
+ROUTERS = (
+    health.router, documents.router, relay.router, sign_in_api.router, sign_in_pages.router, console_pages.router,
+)  # fmt: skip
 
 
 def create_app(config: ServiceConfig) -> FastAPI:

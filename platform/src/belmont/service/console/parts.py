@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Path, Request
 
@@ -15,6 +15,7 @@ from belmont.service.explain import Names
 from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 
+T = TypeVar("T")
 Reading = Annotated[Visitor, allow(Who.MEMBER)]
 """Pages that every member reads."""
 Acting = Annotated[Visitor, allow(Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)]
@@ -55,7 +56,7 @@ def dataset_of(text: str) -> DatasetId:
     return DatasetId(bytes_of(text))
 
 
-def found[T](thing: T | None) -> T:
+def found(thing: T | None) -> T:
     """The same. Raises NotFound for what there is not."""
     if thing is None:
         raise NotFound("The consortium has no such record.")

@@ -74,7 +74,7 @@ class Pages:
                 theme=theme if theme in THEMES else THEMES[0],
                 themes=THEMES,
                 here=f"{request.url.path}{query}" if request.method in ("GET", "HEAD") else "/",
-                sections=sections_for(visitor),
+                navigation=sections_for(visitor),
                 acting=visitor.is_one_of((Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)),
                 **context,
             )
