@@ -75,10 +75,15 @@ def of(
     _check(old_terms, old_config, old_bundle)
     _check(new_terms, new_config, new_bundle)
     terms = tuple(
-        TermChange(_LABELS[each.name], each.name, _shown(each.name, each.before, known), _shown(each.name, each.after, known),
-                   each.direction)
+        TermChange(
+            _LABELS[each.name],
+            each.name,
+            _shown(each.name, each.before, known),
+            _shown(each.name, each.after, known),
+            each.direction,
+        )
         for each in changed_terms(old_terms, new_terms)
-    )  # fmt: skip
+    )
     settings = None
     if old_config is not None and new_config is not None:
         settings = _settings(old_config, new_config)

@@ -1,7 +1,7 @@
 """What actually left each hospital: round by round and answer by answer, from what the hospitals recorded on chain.
 
-1. A record stands on chain before its result leaves: what has none did not leave. Whether what was recorded arrived, the
-   chain does not know.
+1. A record stands on chain before its result leaves: what has none did not leave. Whether what was recorded
+   arrived, the chain does not know.
 2. How many numbers leave, and whether masks hide them, follows from the approved configuration, or from the question;
    without either it is not known, and None.
 3. What somebody asked is on chain as a hash, and as text only where a total was published.
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from belmont.ehr.dictionary import Dictionary
-from belmont.federated.errors import FederatedError, QueryError
+from belmont.federated.errors import QueryError
 from belmont.federated.hashes import RunConfig
-from belmont.federated.query.question import Query
+from belmont.federated.query.question import Aggregate, Query
 from belmont.registry.types import (
     DatasetId,
     DatasetVersion,
@@ -29,6 +29,7 @@ from belmont.service.explain.protecting import Protection
 from belmont.service.explain.questions import asked, labelled
 from belmont.service.explain.questions import question as question_of
 from belmont.service.words import Hash, Moment, Plain, Sentence, Thing, Value, counted
+from belmont.zk.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _what(numbers: int | None, is_masked: bool | None, hashed: Value) -> Sentenc
             hash=hashed,
         )
     return Sentence(
-        "The hospital's own update left as it is, readable for the coordinator and the applicant; it has the hash {hash}.",
+        "The hospital's own update left readable for the coordinator and the applicant; it has the hash {hash}.",
         hash=hashed,
     )
 
@@ -262,14 +263,12 @@ def _cells(query: Query | None, dictionary: Dictionary | None) -> int | None:
     """How many numbers an answer is (2)."""
     if query is None:
         return None
-    names = [] if dictionary is None else [each.name for each in dictionary]
-    width = dictionary.column(query.column).width if dictionary and query.column in names and query.column else None
-    needs_width = query.column is not None and query.aggregate == "histogram"
-    if needs_width and width is None:
+    width = next((each.width for each in dictionary or () if each.name == query.column), None)
+    if query.aggregate is Aggregate.HISTOGRAM and width is None:
         return None
     try:
         return query.cells(width or 0)
-    except FederatedError:
+    except QueryError:
         return None
 
 
@@ -277,21 +276,46 @@ def _total(total: PublishedTotal, dictionary: Dictionary | None) -> Sentence:
     what = question_of(total.question, dictionary)
     if total.column == 0:
         return counted(
-            "Published and checked by the contract ({question}): {n} patient.",
-            "Published and checked by the contract ({question}): {n} patients.",
+            "Checked by the contract ({question}): {n} patient.",
+            "Checked by the contract ({question}): {n} patients.",
             total.total,
             question=what,
         )
-    column = None
-    if dictionary is not None and total.column <= len(dictionary.columns):
-        column = labelled(dictionary.columns[total.column - 1].name, dictionary)
+    named = _committed(total.column, dictionary)
+    if named is None:
+        return counted(
+            "Checked by the contract ({question}): the committed column {column} adds up to {total}, over {n} patient.",
+            "Checked by the contract ({question}): the committed column {column} adds up to {total}, over "
+            "{n} patients.",
+            total.rows,
+            question=what,
+            column=Plain(total.column),
+            total=total.total,
+        )
+    name, is_observed = named
+    if is_observed:
+        return counted(
+            "Checked by the contract ({question}): {n} patient with a value of {column}.",
+            "Checked by the contract ({question}): {n} patients with a value of {column}.",
+            total.total,
+            question=what,
+            column=name,
+        )
     return counted(
-        "Published and checked by the contract ({question}): the codes of column {column} add up to {total}, over {n} "
-        "patient.",
-        "Published and checked by the contract ({question}): the codes of column {column} add up to {total}, over {n} "
-        "patients.",
+        "Checked by the contract ({question}): the codes of {column} add up to {total}, over {n} patient.",
+        "Checked by the contract ({question}): the codes of {column} add up to {total}, over {n} patients.",
         total.rows,
         question=what,
-        column=column or Plain(total.column),
+        column=name,
         total=total.total,
     )
+
+
+def _committed(place: int, dictionary: Dictionary | None) -> tuple[str, bool] | None:
+    """The label of a committed column, and whether it says where there is a value; None where that is not known."""
+    if dictionary is None:
+        return None
+    for column, where in zip(dictionary, Layout.from_bytes(dictionary.layout).places, strict=True):
+        if place in (where.value, where.observed):
+            return labelled(column.name, dictionary), place == where.observed
+    return None

@@ -197,7 +197,8 @@ class Protection:
         else:
             said.append(
                 counted(
-                    "If {n} hospital works together with the applicant, or more, they can read the updates of the others.",
+                    "If {n} hospital or more works together with the applicant, they can read the updates of the "
+                    "others.",
                     "If {n} hospitals or more work together with the applicant, they can read the updates of the "
                     "others.",
                     max(1, self.threshold - 1),
