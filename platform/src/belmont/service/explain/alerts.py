@@ -131,8 +131,11 @@ class _Look:
         study = self.known.study(permit.id)
         if permit.status is PermitStatus.FROZEN and permit.frozen_until > self.now:
             until = permit.frozen_until
-            said = Sentence("{study} is frozen until {until}: decide whether to revoke its permit, or to end the freeze.",
-                            study=study, until=Moment(until))  # fmt: skip
+            said = Sentence(
+                "{study} is frozen until {until}: decide whether to revoke its permit, or to end the freeze.",
+                study=study,
+                until=Moment(until),
+            )
             yield Alert(Urgency.URGENT, "PERMIT_FROZEN", said, about, until)
         if permit.expires_at - self.now <= EXPIRES_SOON_SECONDS:
             said = Sentence("The permit of {study} ends on {until}.", study=study, until=Moment(permit.expires_at))
@@ -268,14 +271,10 @@ class _Look:
         said: dict[str, Value] = {"model": Hash(release.model_hash), "study": self.known.study(release.permit_id)}
         if release.status is ReleaseStatus.ANNOUNCED and release.objections_until > self.now:
             until = release.objections_until
-            yield Alert(
-                Urgency.SOON,
-                "RELEASE_ANNOUNCED",
-                Sentence("Model {model} of {study} is to leave; objections are open until {until}.", until=Moment(until),
-                         **said),
-                about,
-                until,
-            )  # fmt: skip
+            sentence = Sentence(
+                "Model {model} of {study} is to leave; objections are open until {until}.", until=Moment(until), **said
+            )
+            yield Alert(Urgency.SOON, "RELEASE_ANNOUNCED", sentence, about, until)
         elif release.status is ReleaseStatus.OBJECTED:
             sentence = Sentence(
                 "Something stands against the release of model {model} of {study}: the board decides.", **said

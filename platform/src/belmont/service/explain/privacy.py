@@ -31,18 +31,18 @@ def meaning(rho: int) -> Sentence:
     """What a budget means for one patient (2)."""
     found = epsilon(rho)
     factor = math.exp(min(found, math.log(_MOST_FACTOR)))
-    said = {"epsilon": found, "factor": factor, "patients": round(1 / DELTA)}
+    said = {"epsilon": found, "factor": factor, "odds": round(1 / DELTA)}
     if found <= _STRONG:
         return Sentence(
             "Epsilon is at most {epsilon}: whatever somebody concludes about one patient is at most {factor} times as "
-            "likely as if that patient's record had not been there, except with a chance of one in {patients}. That "
+            "likely as if that patient's record had not been there, except with a chance of one in {odds}. That "
             "is strong protection.",
             **said,
         )
     if found <= _WEAK:
         return Sentence(
             "Epsilon is at most {epsilon}: whatever somebody concludes about one patient is at most {factor} times as "
-            "likely as if that patient's record had not been there, except with a chance of one in {patients}. That "
+            "likely as if that patient's record had not been there, except with a chance of one in {odds}. That "
             "is some protection, as it is common in practice.",
             **said,
         )
