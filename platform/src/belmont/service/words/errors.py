@@ -6,8 +6,10 @@ WordsError
 `- Unspeakable         a value, or a placeholder, that nothing says
 """
 
+from belmont.service.errors import ServiceError
 
-class WordsError(Exception):
+
+class WordsError(ServiceError):
     """Any of them."""
 
 

@@ -3,6 +3,7 @@
 1. Times are said in UTC, and say so: readers of one consortium live in several time zones.
 2. A duration is said exactly, since permits are bound by it: 36 hours are "1 day 12 hours", never "2 days".
 3. Every string that comes out is plain text. Templates escape it.
+4. A sentence begins with a capital, also where it begins with a parameter; a stranger's text stays as it is.
 """
 
 import re
@@ -94,7 +95,7 @@ class Words:
                 merged[-1] = last + part
             elif part != "":
                 merged.append(part)
-        return tuple(merged)
+        return (self._opening(sentence, merged[0]), *merged[1:]) if merged else ()
 
     def moment(self, seconds: int) -> str:
         """Date and time (1)."""
@@ -202,6 +203,17 @@ class Words:
                 else:
                     raise Unspeakable(f"{value.message!r} is said without {piece}")
 
+    def _opening(self, sentence: Sentence, first: str | Thing) -> str | Thing:
+        """How a whole sentence begins: with a capital, unless it begins with a stranger's text (4)."""
+        found = PLACEHOLDER.match(sentence.message)
+        if found is None or not sentence.message.endswith("."):
+            return first
+        value = sentence.parameters.get(found[1])
+        if isinstance(first, Thing):
+            text = first.text if isinstance(first.text, str) else _capital(self.say(first.text))
+            return Thing(first.kind, first.key, text)
+        return first if isinstance(value, str) else _capital(first)
+
     def _list_pieces(self, listed: Listed) -> Iterator[str | Thing]:
         """The items of a list between the words that join them."""
         if not listed.items:
@@ -221,6 +233,10 @@ class Words:
         if not 0 <= seconds < _YEAR_9999:
             return self.say(Sentence("second {n}", n=Plain(seconds)))
         return str(format_datetime(datetime.fromtimestamp(seconds, UTC), pattern, locale=self._locale))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @cache
