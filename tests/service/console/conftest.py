@@ -26,7 +26,7 @@ from belmont.service.service import Service
 from belmont.service.serving import Serving, bound
 from belmont.service.store.sessions import Proof, Way
 
-HOSTILE = '<script>alert(1)</script>"\'{{7*7}}\u202egnp.exe'
+HOSTILE = "<script>alert(1)</script>\"'{{7*7}}\u202egnp.exe"
 PROTOCOL = """# Early signs
 
 We ask whether *routine* measurements tell of an infarction **a year before**.

@@ -2,11 +2,38 @@
 
 import pytest
 
-PAGES = ("/", "/studies", "/studies/{open}", "/permits", "/permits/{running}", "/permits/{running}/now", "/datasets", "/datasets/{dataset}", "/members", "/proposals", "/consents", "/releases", "/releases/{running}/{model}", "/alerts", "/events", "/search", "/accesses", "/rules", "/settings", "/about")
+PAGES = (
+    "/",
+    "/studies",
+    "/studies/{open}",
+    "/permits",
+    "/permits/{running}",
+    "/permits/{running}/now",
+    "/datasets",
+    "/datasets/{dataset}",
+    "/members",
+    "/proposals",
+    "/consents",
+    "/releases",
+    "/releases/{running}/{model}",
+    "/alerts",
+    "/events",
+    "/search",
+    "/accesses",
+    "/rules",
+    "/settings",
+    "/about",
+)
 
 
 def addresses(story, world):
-    return {"open": story.open, "running": story.running, "frozen": story.frozen, "dataset": "0x" + world.datasets[0].hex(), "model": "0x" + story.model.hex()}
+    return {
+        "open": story.open,
+        "running": story.running,
+        "frozen": story.frozen,
+        "dataset": "0x" + world.datasets[0].hex(),
+        "model": "0x" + story.model.hex(),
+    }
 
 
 @pytest.mark.parametrize("page", PAGES)

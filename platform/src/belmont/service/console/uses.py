@@ -1,109 +1,114 @@
-"""What left the hospitals under one permit: round by round and answer by answer, from the events of the chain.
-
-A hospital's node records a use, with the hash of what it is about to hand over, before anything leaves it. So what is
-not here did not leave through a node; what the hash stands for only the parties to the round have.
-"""
+"""What was computed under one permit, as the chain's events have it: for ``belmont.service.explain.leaving``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+from belmont.audit.events import IndexedEvent
 from belmont.audit.index import EventIndex
-from belmont.audit.search import EventQuery, IndexedEvent
-from belmont.registry.types import DatasetId, UseKind
-from belmont.service.explain.questions import question
-from belmont.service.words import Sentence
+from belmont.audit.search import EventQuery
+from belmont.registry.types import (
+    DatasetId,
+    MicroRho,
+    OpenedUse,
+    PermitId,
+    PublishedTotal,
+    RecordedUse,
+    UseKind,
+)
 
 NAMES = ("RoundOpened", "QueryOpened", "RoundClosed", "UseRecorded", "TotalProved")
 PAGE = 500
 
 
 @dataclass(frozen=True)
-class Left:
-    """One result that left one hospital."""
-
-    dataset: DatasetId
-    at: int
-    version: int
-    rho: int
-    result_hash: bytes
-    consent_root: bytes
-
-
-@dataclass(frozen=True)
-class Total:
-    """A total that the contract checked."""
-
-    question: Sentence
-    total: int
-    rows: int
-
-
-@dataclass
-class Use:
-    """One round or query, with what left for it."""
-
-    kind: UseKind
-    n: int
-    opened_at: int = 0
-    subject: bytes = b""
-    """Hash of the model it started from, or of the question."""
-    closed_at: int = 0
-    left: list[Left] = field(default_factory=list)
-    totals: list[Total] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Uses:
-    """Everything under one permit."""
+    """Everything under one permit, in order."""
 
-    rounds: tuple[Use, ...]
-    queries: tuple[Use, ...]
-    """Both in order."""
+    rounds: tuple[OpenedUse, ...]
+    queries: tuple[OpenedUse, ...]
+    recorded: tuple[RecordedUse, ...]
+    totals: tuple[PublishedTotal, ...]
 
-    def rho_of(self, dataset: DatasetId) -> int:
-        """Micro-rho that the permit spent on a dataset."""
-        every = (*self.rounds, *self.queries)
-        return sum(each.rho for use in every for each in use.left if each.dataset == dataset)
+    @property
+    def spent(self) -> dict[DatasetId, int]:
+        """Micro-rho that was charged, by dataset."""
+        found: dict[DatasetId, int] = {}
+        for each in self.recorded:
+            found[each.dataset_id] = found.get(each.dataset_id, 0) + each.rho
+        return found
 
 
 def uses_of(index: EventIndex, permit: int) -> Uses:
     """Read from the event index."""
-    found: dict[tuple[UseKind, int], Use] = {}
+    opened: dict[tuple[UseKind, int], OpenedUse] = {}
+    recorded: list[RecordedUse] = []
+    totals: list[PublishedTotal] = []
     for event in _events(index, permit):
-        details, kind = event.details, _kind(event)
-        use = found.setdefault((kind, details["n"]), Use(kind, details["n"]))
         match event.name:
             case "RoundOpened" | "QueryOpened":
-                use.opened_at = event.timestamp
-                use.subject = details["model_hash" if kind is UseKind.ROUND else "query_hash"]
+                use = _opened(event)
+                opened[use.kind, use.n] = use
             case "RoundClosed":
-                use.closed_at = event.timestamp
+                key = (UseKind.ROUND, event.details["n"])
+                if key in opened:
+                    opened[key] = replace(opened[key], closed=True)
             case "UseRecorded":
-                use.left.append(
-                    Left(
-                        DatasetId(details["dataset"]),
-                        event.timestamp,
-                        details["version"],
-                        details["rho"],
-                        details["result_hash"],
-                        details["consent_root"],
-                    )
-                )
+                recorded.append(_recorded(event))
             case _:
-                use.totals.append(Total(question(details["question"]), details["total"], details["rows"]))
-    ordered = sorted(found.values(), key=lambda use: use.n)
+                totals.append(_total(event))
+    ordered = [opened[key] for key in sorted(opened)]
     return Uses(
         tuple(each for each in ordered if each.kind is UseKind.ROUND),
         tuple(each for each in ordered if each.kind is UseKind.QUERY),
+        tuple(recorded),
+        tuple(totals),
     )
 
 
-def _kind(event: IndexedEvent) -> UseKind:
-    if event.name == "UseRecorded":
-        return UseKind(event.details["kind"])
-    return UseKind.ROUND if event.name.startswith("Round") else UseKind.QUERY
+def _opened(event: IndexedEvent) -> OpenedUse:
+    details, is_round = event.details, event.name == "RoundOpened"
+    return OpenedUse(
+        PermitId(details["permit"]),
+        UseKind.ROUND if is_round else UseKind.QUERY,
+        details["n"],
+        details["model_hash" if is_round else "query_hash"],
+        details["participants_hash"],
+        event.timestamp,
+    )
+
+
+def _recorded(event: IndexedEvent) -> RecordedUse:
+    details = event.details
+    return RecordedUse(
+        PermitId(details["permit"]),
+        UseKind(details["kind"]),
+        details["n"],
+        DatasetId(details["dataset"]),
+        event.actor,
+        details["result_hash"],
+        MicroRho(details["rho"]),
+        event.position.block,
+        event.timestamp,
+        details["version"],
+        details["consent_root"],
+    )
+
+
+def _total(event: IndexedEvent) -> PublishedTotal:
+    details = event.details
+    return PublishedTotal(
+        PermitId(details["permit"]),
+        details["n"],
+        details["column"],
+        details["total"],
+        details["rows"],
+        details["question"],
+        event.actor,
+        event.position.block,
+        event.timestamp,
+    )
 
 
 def _events(index: EventIndex, permit: int) -> Iterator[IndexedEvent]:

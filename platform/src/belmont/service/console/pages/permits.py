@@ -8,13 +8,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from belmont.audit.search import EventQuery
-from belmont.registry.types import Address, DatasetId, Role
+from belmont.federated.hashes import RunConfig
+from belmont.identity.strict_json import loads
+from belmont.registry.types import Address, DatasetId, Permit, Role
 from belmont.service.access.visitor import Visitor
 from belmont.service.console import standing
 from belmont.service.console.parts import Number, Reading, found, names_of, now, service_of
 from belmont.service.console.uses import uses_of
 from belmont.service.documents.kinds import Kind
-from belmont.service.explain import history
+from belmont.service.explain import budget, history, leaving
 from belmont.service.service import Service
 
 router = APIRouter()
@@ -64,16 +66,40 @@ def _now(service: Service, number: int) -> dict[str, Any]:
     """Everything that changes."""
     snapshot = service.snapshot
     record = found(snapshot.permits.get(number))
+    names, config = names_of(snapshot), _configuration(service, record)
     uses = uses_of(service.index, number)
-    budgets = [(each, snapshot.datasets.get(each), uses.rho_of(each)) for each in record.terms.datasets]
+    rounds = [
+        leaving.of_round(record, each, uses.recorded, names, config=config, versions=snapshot.versions)
+        for each in uses.rounds
+    ]
+    queries = [
+        leaving.of_query(record, each, uses.recorded, names, totals=uses.totals, versions=snapshot.versions)
+        for each in uses.queries
+    ]
     return {
         "permit": record,
         "terms": record.terms,
         "stands": standing.of_permit(record, now()),
-        "uses": uses,
-        "budgets": budgets,
+        "budget": budget.of(record, _spent(service, record), names, snapshot.datasets),
+        "rounds": list(zip(uses.rounds, rounds, strict=True)),
+        "queries": list(zip(uses.queries, queries, strict=True)),
         "snapshot": snapshot,
     }
+
+
+def _spent(service: Service, permit: Permit) -> dict[DatasetId, int]:
+    """Micro-rho that the permits of its line were charged, up to this one, by dataset."""
+    line = [each.id for each in service.snapshot.permits.values() if each.line == permit.line and each.id <= permit.id]
+    spent: dict[DatasetId, int] = {}
+    for number in line:
+        for dataset, rho in uses_of(service.index, number).spent.items():
+            spent[dataset] = spent.get(dataset, 0) + rho
+    return spent
+
+
+def _configuration(service: Service, permit: Permit) -> RunConfig | None:
+    content = service.documents.find(Kind.CONFIGURATION, permit.terms.config_hash)
+    return None if content is None else loads(content)
 
 
 def _acts(service: Service, visitor: Visitor, number: int) -> dict[str, Any]:

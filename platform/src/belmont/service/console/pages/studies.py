@@ -9,21 +9,26 @@ from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
 from belmont.federated.errors import FederatedError
+from belmont.federated.hashes import RunConfig
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.errors import IdentityError
 from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 from belmont.lab.own.difference import CodeDifference
-from belmont.registry.types import ZERO_HASH, Address, Study
+from belmont.registry.duo import Verdict
+from belmont.registry.types import ZERO_HASH, Address, Study, StudyTerms
 from belmont.service.console import protocols, standing
 from belmont.service.console.parts import Number, Reading, found, names_of, now, service_of
 from belmont.service.documents.kinds import Kind
-from belmont.service.explain import history
+from belmont.service.explain import Names, application, data_use, differences, history, privacy
+from belmont.service.explain.declaring import declarations
 from belmont.service.service import Service
+from belmont.service.words import Listed, Sentence, Span, Value
+from belmont.service.words import names as named
 
 router = APIRouter()
 STORY_MOST = 200
-DIFFERENCE_LETTERS = 400_000
+MARKS = {Verdict.APPROVE: "good", Verdict.ABSTAIN: "wait", Verdict.DENY: "stop"}
 
 
 @router.get("/studies")
@@ -52,6 +57,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
     page = service.index.search(EventQuery(study=number, ascending=True, limit=STORY_MOST))
     names = names_of(snapshot)
     code, code_problem = _code(service, record)
+    config = _configuration(service, record.terms)
     return service.pages.page(
         request,
         "studies/one.html",
@@ -64,9 +70,21 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
         mine=account == record.data_user,
         to_accept=_to_accept(service, record, account),
         protocol=_protocol(service, record),
-        configuration=_configuration(service, record),
+        configuration=None if config is None else [(key, repr(config[key])) for key in sorted(config)],
         code=code,
         code_problem=code_problem,
+        summary=application.summary(
+            record, snapshot.datasets, snapshot.members, config, clock, versions=snapshot.versions
+        ),
+        matches=[
+            data_use.explain(snapshot.datasets[each], record, known=names)
+            for each in record.terms.datasets
+            if each in snapshot.datasets
+        ],
+        marks=MARKS,
+        terms_in_words=_terms(record.terms, names),
+        amendment=_amendment(service, record, names),
+        why_amended=service.documents.why_amended(number) if record.amends else None,
         votes=_votes(service, record),
         story=[(each, history.sentence(each, names)) for each in page.events],
         total=page.total,
@@ -89,9 +107,43 @@ def _protocol(service: Service, study: Study) -> Text | None:
     return None if text is None else Text(protocols.rendered(text), study.terms.protocol_hash)
 
 
-def _configuration(service: Service, study: Study) -> list[tuple[str, str]] | None:
-    content = service.documents.find(Kind.CONFIGURATION, study.terms.config_hash)
-    return None if content is None else [(key, repr(value)) for key, value in sorted(loads(content).items())]
+def _configuration(service: Service, terms: StudyTerms) -> RunConfig | None:
+    content = service.documents.find(Kind.CONFIGURATION, terms.config_hash)
+    return None if content is None else loads(content)
+
+
+def _amendment(service: Service, study: Study, names: Names) -> differences.Differences | None:
+    """What an amendment changes of the permit that it amends."""
+    permit = service.snapshot.permits.get(study.amends)
+    if permit is None:
+        return None
+    old, new = permit.terms, study.terms
+    return differences.of(
+        old,
+        new,
+        _configuration(service, old),
+        _configuration(service, new),
+        old_bundle=service.documents.find(Kind.CODE, old.code_hash),
+        new_bundle=service.documents.find(Kind.CODE, new.code_hash),
+        known=names,
+    )
+
+
+def _terms(terms: StudyTerms, names: Names) -> list[tuple[Sentence, Value]]:
+    """Everything that the permit would bind."""
+    return [
+        (Sentence("purpose"), Listed(named.purposes(terms.purpose))),
+        (Sentence("datasets"), Listed(tuple(names.dataset(each) for each in terms.datasets))),
+        (Sentence("computations"), terms.computations),
+        (Sentence("rounds"), terms.rounds),
+        (Sentence("queries"), terms.queries),
+        (Sentence("answers"), terms.answer_mode),
+        (Sentence("privacy budget of each dataset"), privacy.amount(terms.rho_per_dataset)),
+        (Sentence("fewest hospitals"), terms.min_hospitals),
+        (Sentence("fewest patients at each hospital"), terms.min_cohort),
+        (Sentence("duration from when it is issued"), Span(terms.duration_seconds)),
+        (Sentence("declared use"), Listed(declarations(terms.intended_use))),
+    ]
 
 
 @dataclass(frozen=True)
@@ -100,9 +152,8 @@ class CodeShown:
 
     names: tuple[str, ...]
     difference: CodeDifference
-    lines: tuple[tuple[str, str], ...]
-    """Kind (gone, new, place, same) and text of each line of the difference."""
-    is_whole: bool
+    text: str
+    """The lines that differ, as ``diff -u`` writes them."""
 
 
 def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
@@ -112,12 +163,9 @@ def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
         if code is None:
             return None, ""
         difference = code.diff()
+        return CodeShown(tuple(code), difference, difference.to_text()), ""
     except (LabError, FederatedError) as error:
         return None, str(error)
-    text = difference.to_text()
-    kinds = {"+": "new", "-": "gone", "@": "place"}
-    lines = tuple((kinds.get(line[:1], "same"), line) for line in text[:DIFFERENCE_LETTERS].split("\n") if line)
-    return CodeShown(tuple(code), difference, lines, len(text) <= DIFFERENCE_LETTERS), ""
 
 
 # --- votes ---
