@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from fastapi import Path, Request
@@ -18,6 +19,7 @@ from belmont.service.state.snapshot import Snapshot
 T = TypeVar("T")
 Reading = Annotated[Visitor, allow(Who.MEMBER)]
 """Pages that every member reads."""
+SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
 Acting = Annotated[Visitor, allow(Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)]
 """What members do, and auditors do not do here."""
 OnBoard = Annotated[Visitor, allow(Who.BOARD)]
@@ -44,6 +46,11 @@ def names_of(snapshot: Snapshot) -> Names:
 def now() -> int:
     """Unix seconds."""
     return int(time.time())
+
+
+def newest_first(records: Mapping[int, T]) -> list[T]:
+    """Records by number, the highest first."""
+    return [records[number] for number in sorted(records, reverse=True)]
 
 
 def bytes_of(text: str) -> bytes:

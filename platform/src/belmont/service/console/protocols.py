@@ -1,7 +1,7 @@
 """A study's protocol as HTML: Markdown of a stranger, of which nothing is run, fetched or followed by itself.
 
 1. HTML in it is text. Images are not shown: their description is.
-2. Links lead to http, https and mailto only, in words that end with where they lead; with ``rel`` that passes nothing on.
+2. Links lead to http, https and mailto only, in words that end with where they lead; their ``rel`` passes nothing on.
 3. Headings are put under the page's own, one level after the other.
 4. What is longer than ``MOST_LETTERS`` is not rendered, but to be read as the file.
 """

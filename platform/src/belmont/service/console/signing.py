@@ -1,8 +1,8 @@
 """From a form to a message that its person signs, and from the signed message to what the contract took.
 
-1. The service prepares a message and shows it in words. Nothing of it is kept here: what comes back is read, checked and
-   shown anew, whoever sent it.
-2. What is signed is for the account that is signed in. What somebody else signed is relayed for members all the same
+1. The service prepares a message and shows it in words. Nothing of it is kept here: what comes back is read, checked
+   and shown anew, whoever sent it.
+2. What is prepared is for the account that is signed in. What somebody else signed is relayed for members all the same
    (``belmont.service.relaying``), as a file.
 3. A refusal of the contract is said in words with what to do, beside the same message, which can be signed again or
    relayed later: it used nothing up.

@@ -1,7 +1,7 @@
 """How a study, permit, dataset or release stands now, as a mark and a sentence: never a colour alone.
 
-Marks: ``good`` it holds; ``wait`` somebody has to do something, or time has to pass; ``stop`` it is stopped; ``over`` it
-is history. Times are held against the clock here, since the chain's records do not change when a time is over.
+Marks: ``good`` it holds; ``wait`` somebody has to do something, or time has to pass; ``stop`` it is stopped; ``over``
+it is history. Times are held against the clock here, since the chain's records do not change when a time is over.
 """
 
 from collections.abc import Mapping

@@ -3,15 +3,13 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
-from belmont.service.console.parts import service_of
+from belmont.service.console.parts import SignedIn, service_of
 
 router = APIRouter()
 
 
 @router.get("/about")
-def about(request: Request, visitor: Visitor = allow(Who.SIGNED_IN)) -> Response:
+def about(request: Request, visitor: SignedIn) -> Response:
     """For whoever has to decide whether to rely on it."""
     service = service_of(request)
     return service.pages.page(

@@ -10,15 +10,14 @@ from fastapi.responses import RedirectResponse, Response
 
 from belmont.registry.releases.protocol import ReleaseStatus
 from belmont.registry.types import Address, Role, Study, StudyStatus
-from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
-from belmont.service.console import standing
+from belmont.service.access.visitor import Visitor
+from belmont.service.console import proposing, standing
 from belmont.service.console.addresses import hexed
 from belmont.service.console.alerts import alerts_of
-from belmont.service.console.parts import names_of, now, service_of
+from belmont.service.console.parts import SignedIn, names_of, now, service_of
 from belmont.service.explain import Names
 from belmont.service.state.snapshot import Snapshot
-from belmont.service.words import Hash, Moment, Plain, Sentence
+from belmont.service.words import Hash, Moment, Sentence
 
 router = APIRouter()
 FEW_ALERTS = 5
@@ -29,14 +28,14 @@ class Waiting:
     """One thing that somebody can do, or should look at."""
 
     says: Sentence
-    since: int
-    """Unix seconds; what has waited longest comes first."""
+    at: int
+    """Unix seconds, by which they are ordered."""
     path: str
     do: Sentence
 
 
 @router.get("/")
-def home(request: Request, visitor: Visitor = allow(Who.SIGNED_IN)) -> Response:
+def home(request: Request, visitor: SignedIn) -> Response:
     """What waits for me. A patient who is no member is led to their own page."""
     service = service_of(request)
     if visitor.member is None:
@@ -44,12 +43,18 @@ def home(request: Request, visitor: Visitor = allow(Who.SIGNED_IN)) -> Response:
     snapshot, clock = service.snapshot, now()
     names = names_of(snapshot)
     sections = [
-        (heading, sorted(found, key=lambda each: each.since), empty)
+        (heading, sorted(found, key=lambda each: each.at), empty)
         for heading, found, empty in _sections(snapshot, visitor, names, clock)
     ]
     found = alerts_of(service, clock)
+    pressing = [each for each in found if each.mark == "stop"]
     return service.pages.page(
-        request, "home.html", sections=sections, alerts=found[:FEW_ALERTS], alerts_count=len(found), snapshot=snapshot
+        request,
+        "home.html",
+        sections=sections,
+        alerts=pressing[:FEW_ALERTS],
+        alerts_count=len(found),
+        snapshot=snapshot,
     )
 
 
@@ -88,16 +93,16 @@ def _sections(
     if roles & (Role.ETHICS_BOARD | Role.DATA_HOLDER | Role.DATA_USER):
         yield (
             Sentence("Proposals among the members"),
-            list(_proposals(snapshot, account, clock)),
+            list(_proposals(snapshot, account, names, clock)),
             Sentence("Proposals that you have not supported would be here."),
         )
 
 
 def _open_studies(snapshot: Snapshot, clock: int) -> Iterator[Study]:
     for study in snapshot.studies.values():
-        if study.status in (StudyStatus.PROPOSED, StudyStatus.APPROVED) and study.id not in snapshot.permits:
-            if not standing.is_lapsed(study, clock):
-                yield study
+        is_open = study.status in (StudyStatus.PROPOSED, StudyStatus.APPROVED) and study.id not in snapshot.permits
+        if is_open and not standing.is_lapsed(study, clock):
+            yield study
 
 
 def _to_vote_on(snapshot: Snapshot, account: Address, names: Names, clock: int) -> Iterator[Waiting]:
@@ -191,11 +196,11 @@ def _releases(snapshot: Snapshot, roles: Role, account: Address, names: Names, c
             )
 
 
-def _proposals(snapshot: Snapshot, account: Address, clock: int) -> Iterator[Waiting]:
+def _proposals(snapshot: Snapshot, account: Address, names: Names, clock: int) -> Iterator[Waiting]:
     for each in snapshot.proposals.values():
         if not each.executed and each.open_until > clock and account not in (*each.supporters, each.account):
             yield Waiting(
-                Sentence("Proposal {number} on members is open.", number=Plain(each.id)),
+                Sentence("Proposal: {says}.", says=proposing.on_members(each, names)),
                 each.proposed_at,
                 f"/proposals#members-{each.id}",
                 Sentence("Look at it"),
@@ -203,7 +208,7 @@ def _proposals(snapshot: Snapshot, account: Address, clock: int) -> Iterator[Wai
     for rule in snapshot.rule_proposals.values():
         if not rule.enacted and not rule.carried_at and rule.open_until > clock and account not in rule.supporters:
             yield Waiting(
-                Sentence("Proposal {number} on the rules is open.", number=Plain(rule.id)),
+                Sentence("Proposal: {says}.", says=proposing.on_rules(rule, names)),
                 rule.proposed_at,
                 f"/proposals#rules-{rule.id}",
                 Sentence("Look at it"),

@@ -6,15 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from belmont.identity.messages import MemberSupport, RuleSupport
-from belmont.registry.rules.protocol import Rule, RuleProposal, RuleProposalKind
-from belmont.registry.types import Proposal, ProposalKind
-from belmont.service.console.parts import Acting, Number, Reading, found, names_of, now, service_of
+from belmont.registry.rules.protocol import RuleProposal
+from belmont.registry.types import Proposal
+from belmont.service.console import proposing
+from belmont.service.console.parts import Acting, Number, Reading, found, names_of, newest_first, now, service_of
 from belmont.service.console.signing import Act, ask, prepared
 from belmont.service.console.standing import Standing
-from belmont.service.explain import Names
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Moment, Plain, Sentence
-from belmont.service.words import names as named
 
 router = APIRouter()
 BACK = Sentence("Back to the proposals")
@@ -44,42 +43,21 @@ def proposals(request: Request, visitor: Reading) -> Response:
     snapshot, clock = service.snapshot, now()
     names = names_of(snapshot)
     on_members = [
-        (each, _says(each, names), _stands(each, clock), _can_support(each, str(visitor.account), clock))
-        for each in reversed(snapshot.proposals.values())
+        (each, proposing.on_members(each, names), _stands(each, clock), _can_support(each, str(visitor.account), clock))
+        for each in newest_first(snapshot.proposals)
     ]
     on_rules = [
-        (each, rule_says(each, names), _rule_stands(each, clock), _can_support_rule(each, str(visitor.account), clock))
-        for each in reversed(snapshot.rule_proposals.values())
+        (
+            each,
+            proposing.on_rules(each, names),
+            _rule_stands(each, clock),
+            _can_support_rule(each, str(visitor.account), clock),
+        )
+        for each in newest_first(snapshot.rule_proposals)
     ]
     return service.pages.page(
         request, "people/proposals.html", snapshot=snapshot, on_members=on_members, on_rules=on_rules
     )
-
-
-def _says(proposal: Proposal, names: Names) -> Sentence:
-    account = names.account(proposal.account)
-    if proposal.kind is ProposalKind.ADMISSION:
-        return Sentence("Admit {account}", account=account)
-    return Sentence("Remove {account} for good", account=account)
-
-
-def rule_says(proposal: RuleProposal, names: Names) -> Sentence:
-    """What a proposal on the rules is about."""
-    match proposal.kind:
-        case RuleProposalKind.RULE:
-            number = int.from_bytes(proposal.subject)
-            rule = Rule(number) if number in set(Rule) else None
-            if rule is None:
-                return Sentence("Set rule {number}", number=Plain(number))
-            return Sentence(
-                "Set “{rule}” to {setting}", rule=named.of(rule), setting=named.setting(rule, proposal.amount)
-            )
-        case RuleProposalKind.CODE:
-            return Sentence("Give {contract} other code", contract=names.account(proposal.account))
-        case _:
-            return Sentence(
-                "Redeem {amount} credits of {account}", amount=proposal.amount, account=names.account(proposal.account)
-            )
 
 
 def _stands(proposal: Proposal, clock: int) -> Standing:
@@ -114,7 +92,7 @@ def _can_support_rule(proposal: RuleProposal, account: str, clock: int) -> bool:
 def support_form(request: Request, visitor: Acting, number: Number) -> Response:
     """What support means."""
     snapshot = service_of(request).snapshot
-    says = _says(found(snapshot.proposals.get(number)), names_of(snapshot))
+    says = proposing.on_members(found(snapshot.proposals.get(number)), names_of(snapshot))
     return ask(request, _support(number, says, snapshot))
 
 
@@ -130,7 +108,7 @@ def support(request: Request, visitor: Acting, number: Number) -> Response:
 def rule_support_form(request: Request, visitor: Acting, number: Number) -> Response:
     """The same for rules."""
     snapshot = service_of(request).snapshot
-    says = rule_says(found(snapshot.rule_proposals.get(number)), names_of(snapshot))
+    says = proposing.on_rules(found(snapshot.rule_proposals.get(number)), names_of(snapshot))
     return ask(request, _support(number, says, snapshot))
 
 

@@ -13,7 +13,7 @@ from belmont.identity.strict_json import loads
 from belmont.registry.types import Address, DatasetId, Permit, Role
 from belmont.service.access.visitor import Visitor
 from belmont.service.console import standing
-from belmont.service.console.parts import Number, Reading, found, names_of, now, service_of
+from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
 from belmont.service.console.uses import uses_of
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import budget, history, leaving
@@ -29,7 +29,7 @@ def permits(request: Request, visitor: Reading) -> Response:
     """Every permit, the newest first."""
     service = service_of(request)
     clock = now()
-    rows = [(each, standing.of_permit(each, clock)) for each in reversed(service.snapshot.permits.values())]
+    rows = [(each, standing.of_permit(each, clock)) for each in newest_first(service.snapshot.permits)]
     return service.pages.page(request, "permits/list.html", rows=rows, snapshot=service.snapshot)
 
 

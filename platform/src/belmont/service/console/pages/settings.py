@@ -5,14 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
-from belmont.service.console.parts import service_of
+from belmont.service.console.parts import SignedIn, service_of
 
 router = APIRouter()
 
 
 @router.get("/settings")
-def settings(request: Request, visitor: Visitor = allow(Who.SIGNED_IN)) -> Response:
+def settings(request: Request, visitor: SignedIn) -> Response:
     """All of it on one page."""
     return service_of(request).pages.page(request, "settings.html")

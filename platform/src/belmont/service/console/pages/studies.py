@@ -18,7 +18,7 @@ from belmont.lab.own.difference import CodeDifference
 from belmont.registry.duo import Verdict
 from belmont.registry.types import ZERO_HASH, Address, Study, StudyTerms
 from belmont.service.console import protocols, standing
-from belmont.service.console.parts import Number, Reading, found, names_of, now, service_of
+from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import Names, application, data_use, differences, history, privacy
 from belmont.service.explain.declaring import declarations
@@ -42,7 +42,7 @@ def studies(request: Request, visitor: Reading) -> Response:
             standing.of_study(each, snapshot.permits, clock),
             standing.can_vote(each, visitor.account or Address(""), clock),
         )
-        for each in reversed(snapshot.studies.values())
+        for each in newest_first(snapshot.studies)
     ]
     return service.pages.page(request, "studies/list.html", rows=rows, snapshot=snapshot)
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.errors import ApprovalConditionsMalformed
-from belmont.identity.messages import Acceptance, Agreement, Recusal, Statement, Vote, reason_hash
+from belmont.identity.messages import NO_CONDITIONS, Acceptance, Agreement, Recusal, Statement, Vote, reason_hash
 from belmont.registry.types import NO_PERMIT, StudyId
 from belmont.service.access.limits import limited
 from belmont.service.console import standing
@@ -67,9 +67,12 @@ def vote(
     if choice == "recuse":
         message = Recusal(actor=visitor.account, study=number, reason_hash=reason_hash(text))
     else:
-        hashed = {"conditions_hash": set_conditions.hash} if set_conditions else {}
         message = Vote(
-            actor=visitor.account, study=number, approve=choice != "refuse", reason_hash=reason_hash(text), **hashed
+            actor=visitor.account,
+            study=number,
+            approve=choice != "refuse",
+            conditions_hash=set_conditions.hash if set_conditions else NO_CONDITIONS,
+            reason_hash=reason_hash(text),
         )
     return prepared(request, visitor, message, f"/studies/{number}", text, set_conditions)
 
