@@ -1,4 +1,4 @@
-"""What tests of several areas share: proofs of validity, real ones, made once and kept in pytest's cache; PostgreSQL."""
+"""What tests of several areas share: real proofs of validity, made once and kept in pytest's cache, and PostgreSQL."""
 
 import hashlib
 import os

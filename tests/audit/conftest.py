@@ -142,6 +142,26 @@ def world(chain: ChainProcess, founded: Callable[[str], World]) -> World:
     return made
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, founded: Callable[[str], World]) -> tuple[Path, World]:
+    """The directory of a chain that is stopped, with a consortium and three datasets: to be copied."""
+    with ChainProcess.start(tmp_path_factory.mktemp("template"), heartbeat_seconds=30) as process:
+        made = founded(process.url)
+        for _ in range(3):
+            made.dataset()
+    return process.directory, made
+
+
+@pytest.fixture(scope="session")
+def living(template: tuple[Path, World], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Its copy on a chain of its own, with heartbeats."""
+    directory, made = template
+    copy = tmp_path_factory.mktemp("living") / "chain"
+    shutil.copytree(directory, copy)
+    with ChainProcess.start(copy, heartbeat_seconds=0.3) as process:
+        yield made.on(process.url)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A new database; each test that asks for it runs on both."""
@@ -162,6 +182,22 @@ def opened(url: str) -> Iterator[Opened]:
     def make(registry: ChainRegistry) -> EventIndex:
         made.append(EventIndex.open(url, registry))
         return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def both(postgres: Any, tmp_path: Path) -> Iterator[Callable[[ChainRegistry], list[EventIndex]]]:
+    """Opens an index of a registry in each of two databases, for tests that need a chain of their own."""
+    made: list[EventIndex] = []
+    urls = [f"sqlite:///{tmp_path / 'both.sqlite'}", postgres.database()]
+
+    def make(registry: ChainRegistry) -> list[EventIndex]:
+        both = [EventIndex.open(each, registry) for each in urls]
+        made.extend(both)
+        return both
 
     yield make
     for each in made:

@@ -1,5 +1,7 @@
 """Events range by range: where they are logged, and what happens when a server refuses that much at once."""
 
+import itertools
+
 import pytest
 
 from belmont.registry import event_log
@@ -44,7 +46,7 @@ def test_ranges_leave_no_gap_and_end_where_they_were_asked_to(on_chain, monkeypa
     registry, head = on_chain.registry, on_chain.registry.head().number
     ranges = list(registry.event_log.ranges(0, head))
     assert ranges[0].first == 0 and ranges[-1].last == head
-    assert all(before.last + 1 == each.first for before, each in zip(ranges, ranges[1:], strict=False))
+    assert all(before.last + 1 == each.first for before, each in itertools.pairwise(ranges))
     assert [each for found in ranges for each in found.events] == registry.event_log.events()
     assert list(registry.event_log.ranges(head + 1, head)) == []
 
