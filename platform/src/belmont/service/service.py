@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
-from belmont.audit.index import Advance, EventIndex
+from belmont.audit.index import EventIndex
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
