@@ -34,7 +34,7 @@ def _sign_in(options: argparse.Namespace) -> int:
     from belmont.identity.passwords import open_identity
     from belmont.identity.sign_commands import agreed
     from belmont.identity.sign_in_message import TEXT_BYTES_MAX, instant, parse
-    from belmont.identity.signed_message import joined, read_file
+    from belmont.identity.signed_message import Signer, joined, read_file
 
     content = read_file(options.message, TEXT_BYTES_MAX + 2)
     try:
@@ -57,7 +57,8 @@ def _sign_in(options: argparse.Namespace) -> int:
         raise SignatureRefused(f"{options.key} is for chain {identity.chain_id}; the text is for {message.chain_id}")
     if not options.yes and not agreed():
         raise SignatureRefused("nothing was signed: answer y, or give --yes")
-    own = bytes(identity.account.unsafe_sign_hash(message.digest).signature)
+    signer: Signer = identity.account
+    own = bytes(signer.unsafe_sign_hash(message.digest).signature)
     signature = joined(message.digest, [own, *others]) if others else own
     _write(options.out, "0x" + signature.hex() + "\n")
     print(f"\nwritten to {options.out}")
