@@ -112,7 +112,7 @@ def test_a_signed_text_is_not_replayed(browser: NewBrowser, world: Any) -> None:
     signature = sign(board, given["message"])
     cookie = person.client.cookies["belmont-sign-in"]
     assert person.hand_in(given["nonce"], signature).status_code == 303
-    person.client.cookies.set("belmont-sign-in", cookie)
+    person.client.cookies.set("belmont-sign-in", cookie, domain="127.0.0.1")
     assert person.hand_in(given["nonce"], signature).status_code == 401
     program = {"message": given["message"], "signature": signature}
     assert person.send("POST", "/api/v1/session", json=program).status_code == 401
@@ -132,7 +132,7 @@ def test_a_session_that_was_planted_is_not_the_one_after_the_sign_in(browser: Ne
     attacker.sign_in(world.people["lay"])
     planted = attacker.session_cookie
     assert planted is not None
-    victim.client.cookies.set("belmont", planted)
+    victim.client.cookies.set("belmont", planted, domain="127.0.0.1")
     victim.sign_in(world.people["board"])
     assert victim.session_cookie not in (None, planted)
     assert attacker.get("/api/v1/session").status_code == 401
@@ -194,7 +194,7 @@ def test_signing_out_ends_the_session_on_the_service(browser: NewBrowser, world:
     assert kept is not None
     answer = person.send("POST", "/sign-out", data={"csrf": person.csrf})
     assert (answer.status_code, person.session_cookie) == (303, None)
-    person.client.cookies.set("belmont", kept)
+    person.client.cookies.set("belmont", kept, domain="127.0.0.1")
     assert person.get("/api/v1/session").status_code == 401
 
 

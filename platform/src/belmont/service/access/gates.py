@@ -7,8 +7,8 @@
    neither, since no browser sends one by itself.
 4. Whoever asks more often than is allowed is refused before anything is looked up (``limits``).
 5. A request that shows both a cookie and a token is by the token alone.
-6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session that
-   was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
+6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
+   that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
 """
 
 import hmac
