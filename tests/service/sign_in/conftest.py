@@ -1,11 +1,14 @@
 """A service that runs over a real chain, and browsers and programs that sign in to it."""
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import uvicorn
 from eth_account.messages import encode_defunct
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine
@@ -109,3 +112,28 @@ def fresh_limits(request: pytest.FixtureRequest) -> None:
     """No test is refused for what another asked."""
     if "app" in request.fixturenames or "browser" in request.fixturenames:
         request.getfixturevalue("app").state.service.sign_in.limits._buckets.clear()
+
+
+@dataclass
+class Running:
+    origin: str
+    service: Service
+
+
+@pytest.fixture(scope="session")
+def running(config: ServiceConfig) -> Iterator[Running]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    origin = f"http://localhost:{port}"
+    app = create_app(replace(config, public_url=origin))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    service: Service = app.state.service
+    deadline = time.monotonic() + 60
+    while not (server.started and service.keeper._snapshot) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield Running(origin, service)
+    server.should_exit = True
+    thread.join(30)
