@@ -9,6 +9,8 @@ from belmont.registry.hashes import conditions_of
 from belmont.registry.types import Ballot, StudyStatus
 
 ONE = ApprovalConditions(("Report every six months.",)).hash
+MEASURED = {"vote": 126_014, "vote with conditions": 179_680, "agreement": 64_615, "recusal": 95_231}
+"""Gas with proxies, as docs/registry.md has it; the second vote is the one that decides."""
 TWO = ApprovalConditions(("Name no hospital in a publication.", "Keep no model after the study.")).hash
 
 
@@ -264,5 +266,4 @@ def test_a_vote_and_an_agreement_cost_so_much(consortium):
     other = consortium.study()
     consortium.registry.as_(consortium.board[0]).recuse(other)
     costs["recusal"] = consortium.evm.gas_used
-    print(costs)
-    assert max(costs.values()) < 400_000
+    assert costs == pytest.approx(MEASURED, rel=0.1)

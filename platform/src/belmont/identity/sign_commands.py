@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   belmont sign object --permit 3 --model-hash 0x... --reason-file why.txt --key board.json --relay 0x... --out no.json
   belmont sign rotate --key old.json --new-key new.json --identities 0x... --out change.json
   belmont sign call --wallet 0x... --to 0x... --data 0x... --key person.json --out call.json
+  belmont sign sign-in --message sign-in.txt --key board.json --out signature.txt      to sign in at a service
   belmont sign show vote.json                              what it says, and who signed
   belmont sign add vote.json --key second.json --out both.json      one more person, for a wallet of several
   belmont relay vote.json --url http://127.0.0.1:8545      afterwards, on any machine
@@ -310,7 +311,7 @@ def _add(options: argparse.Namespace) -> int:
             )
         more = signed.with_signature(bytes.fromhex(options.signature[2:]))
     else:
-        if not options.yes and not _agreed():
+        if not options.yes and not agreed():
             raise SignatureRefused("nothing was signed: answer y, or give --yes")
         more = signed.signed_by(open_identity(options.key, options.password_file))
     more.save(options.out)
@@ -318,7 +319,8 @@ def _add(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed() -> bool:
+def agreed() -> bool:
+    """Whether the person at the terminal says yes."""
     return sys.stdin.isatty() and input("\nSign this? [y/N] ").strip().lower() in ("y", "yes")
 
 
