@@ -22,6 +22,7 @@ from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
+from belmont.service.notices.notifier import Notifier
 from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
@@ -53,6 +54,7 @@ class Service:
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
+        self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)
         self.follower = Follower(index, self._advanced)
         self.pages: Pages = Pages(config)
 
@@ -95,11 +97,13 @@ class Service:
         """Read the chain, as far as it answers, and follow it from then on."""
         self.feed.bind()
         self.follower.start()
+        self.notices.start()
 
     def stop(self) -> None:
         """End what runs, and write what waits."""
         self.feed.close()
         self.follower.stop()
+        self.notices.stop()
         self.trail.close()
         self.index.engine.dispose()
 
@@ -114,3 +118,4 @@ class Service:
             self.feed.put(advance.added)
             raise
         self.feed.put(advance.added)
+        self.notices.told(bool(advance.dropped))
