@@ -92,7 +92,7 @@ def test_nobody_is_told_what_they_did_themselves(running: Running, world: World,
 def test_what_happened_before_a_choice_is_no_news(running: Running, world: World, mailbox: Mailbox) -> None:
     world.study()
     running.keeper.told(running.index.catch_up())
-    running.notifier.choices.keep(world.address("board"), Channel.EMAIL, ADDRESS, tuple(Kind), "en")
+    choose(running, world)
     assert running.notifier.step() == 0 and not mailbox.messages
 
 

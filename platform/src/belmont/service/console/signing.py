@@ -23,10 +23,9 @@ from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address
 from belmont.service.access.visitor import Visitor
 from belmont.service.console.parts import names_of, service_of
+from belmont.service.console.refusals import Refused
 from belmont.service.console.saying import lines, says
-from belmont.service.errors import problem_of
 from belmont.service.words import Sentence
-from belmont.service.words import names as named
 
 REASON_BYTES_MAX = 4096
 """As ``belmont sign`` takes it."""
@@ -112,29 +111,6 @@ def to_sign(
 def file_name(unsigned: SignedMessage) -> str:
     """Of the file that is to be signed."""
     return f"{type(unsigned.message).__name__.lower()}-unsigned.json"
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why something was not taken, in words, and what to do about it."""
-
-    status: int
-    code: str
-    says: Sentence
-    remedy: Sentence | None
-
-
-def refusal(error: Exception) -> Refused | None:
-    """What an error says to a person; None for one that is nobody's business but the operator's."""
-    problem = problem_of(error)
-    if problem is None:
-        return None
-    known = named.refusal(problem.code)
-    if known is not None:
-        says_so = Sentence("The contract refuses: {word}.", word=named.of(known))
-        return Refused(problem.status, problem.code, says_so, named.remedy(known))
-    remedy = Sentence("{text}", text=problem.remedy) if problem.remedy else None
-    return Refused(problem.status, problem.code, Sentence("{text}", text=problem.detail), remedy)
 
 
 def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 from belmont.audit.events import IndexedEvent
 from belmont.registry.types import ZERO_HASH
 from belmont.service.state.snapshot import Snapshot
-from belmont.service.words import Plain, Sentence
+from belmont.service.words import Plain, Sentence, Value
 
 
 class Kind(StrEnum):
@@ -71,7 +71,7 @@ def of(event: IndexedEvent, snapshot: Snapshot) -> Happened | None:
 
 def sentence(kind: Kind, number: int, title: str) -> Sentence:
     """What a notice says."""
-    said = {"number": Plain(number), "title": title}
+    said: dict[str, Value] = {"number": Plain(number), "title": title}
     match kind:
         case Kind.APPLICATION:
             return Sentence("New application: study {number}, “{title}”", **said)

@@ -129,7 +129,7 @@ class Outbox:
         wait = min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS)
         with self._store.writing() as connection:
             ends = connection.scalar(select(outbox.c.given_up_at).where(outbox.c.id == notice.id)) or 0
-            is_over = now + wait > ends
+            is_over = bool(now + wait > ends)
             connection.execute(
                 update(outbox)
                 .where(outbox.c.id == notice.id)

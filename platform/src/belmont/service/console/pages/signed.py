@@ -19,8 +19,9 @@ from belmont.service.access.limits import limited
 from belmont.service.api.relay import relayed
 from belmont.service.console.addresses import local
 from belmont.service.console.parts import Acting, names_of, service_of
+from belmont.service.console.refusals import refusal
 from belmont.service.console.saying import says
-from belmont.service.console.signing import file_name, refusal, to_sign
+from belmont.service.console.signing import file_name, to_sign
 from belmont.service.errors import Malformed, Problem
 from belmont.service.service import Service
 
