@@ -81,9 +81,7 @@ def study(of: StudyTerms | None = None, **changed: Any) -> Study:
 
 
 def permit(of: StudyTerms | None = None, **changed: Any) -> Permit:
-    found = Permit(
-        PermitId(3), USER, of or terms(), PermitStatus.ACTIVE, NOW - 2 * DAY, NOW + 28 * DAY, 0, 4, 1, ()
-    )
+    found = Permit(PermitId(3), USER, of or terms(), PermitStatus.ACTIVE, NOW - 2 * DAY, NOW + 28 * DAY, 0, 4, 1, ())
     return replace(found, **changed)
 
 
@@ -92,4 +90,3 @@ def use(k: int, kind: UseKind = UseKind.ROUND, n: int = 1, **changed: Any) -> Re
         PermitId(3), kind, n, IDS[k], HOLDERS[k], bytes([k + 1]) * 32, MicroRho(0), 10 + k, NOW + k, 1, b"\7" * 32
     )
     return replace(found, **changed)
-

@@ -2,7 +2,7 @@
 
 1. What neither the chain nor the facts say is left out, also where the specification asks for it
    (``profile.missing`` names it).
-2. A row is a patient. That no patient is in a version twice is proved: individuals are counted of a proven version only.
+2. A row is a patient. That no patient is in a version twice is proved: only of a proven one individuals are counted.
 3. The retention date is what the contract keeps: ``dcat:endDate``, with no start, which nobody states.
 4. Versions are ``prov:Entity``, specialisations of the dataset, and no datasets of their own: nobody can apply for one.
 5. A dictionary describes the variables only if the dataset names its hash.
@@ -63,7 +63,11 @@ class Description:
         """The ``dcat:Dataset``."""
         dataset, own, newest = self.dataset, self.own, self.newest
         is_proven = newest is not None and newest.status is VersionStatus.PROVEN
-        publisher = agent(self.holder.did, self.holder.name, self.facts.agents.get(self.holder.address))
+        publisher = agent(
+            f"{self.base}/members/{self.holder.address}",
+            self.holder.name,
+            self.facts.agents.get(self.holder.address),
+        ) | {"dct:identifier": plain(self.holder.did)}
         legislation = iris(own.legislation or self.facts.legislation)
         return filled(
             {
@@ -107,10 +111,7 @@ class Description:
                 "healthdcatap:populationCoverage": plain(own.population) if own.population else None,
                 "healthdcatap:minTypicalAge": None if own.min_typical_age is None else count(own.min_typical_age),
                 "healthdcatap:maxTypicalAge": None if own.max_typical_age is None else count(own.max_typical_age),
-                "healthdcatap:retentionPeriod": {
-                    "@type": "dct:PeriodOfTime",
-                    "dcat:endDate": date(dataset.retention_until),
-                },
+                "healthdcatap:retentionPeriod": self._retention(),
                 "dpv:hasPersonalData": iris(own.personal_data),
                 "dpv:hasLegalBasis": [
                     {"@type": "dpv:LegalBasis", "dct:description": plain(each)} for each in own.legal_bases
@@ -171,8 +172,8 @@ class Description:
                 "@type": "dcat:Distribution",
                 "dct:title": english("Use under a data permit"),
                 "dct:description": english(
-                    "Nothing is handed over. Apply for a data permit; approved models and questions are computed at the "
-                    "holder's own node."
+                    "Nothing is handed over. Apply for a data permit: approved models and questions are computed at "
+                    "the holder's own node."
                 ),
                 "dcat:accessURL": iri(self.node),
                 "dct:rights": {
@@ -182,6 +183,11 @@ class Description:
                 "dcatap:applicableLegislation": legislation,
             }
         )
+
+    def _retention(self) -> Node | None:
+        """Rule 3."""
+        end = date(self.dataset.retention_until)
+        return end and {"@type": "dct:PeriodOfTime", "dcat:endDate": end}
 
     def _access_body(self) -> Node | None:
         body = self.facts.access_body
@@ -210,7 +216,7 @@ class Description:
 
 
 def agent(node: str, name: str, facts: AgentFacts | None) -> Node:
-    """A ``foaf:Agent``: a member by its decentralised identifier, or an access body."""
+    """A ``foaf:Agent``: a member, or an access body."""
     known = facts or AgentFacts()
     return filled(
         {
@@ -220,7 +226,7 @@ def agent(node: str, name: str, facts: AgentFacts | None) -> Node:
             "dct:type": concept(known.type, HEALTH_AUTHORITY + "publisher-type") if known.type else None,
             "foaf:homepage": iri(known.homepage) if known.homepage else None,
             "dct:description": plain(known.note) if known.note else None,
-            "cv:contactPoint": _contact_point(known.contact),
+            "cv:contactPoint": _contact_point(known.contact, f"{node}-contact" if "#" in node else f"{node}#contact"),
         }
     )
 
@@ -238,12 +244,14 @@ def contact_kind(contact: Contact) -> Node | None:
     )
 
 
-def _contact_point(contact: Contact) -> Node | None:
-    """An agent's contact, as the Core Public Service Vocabulary has it."""
+def _contact_point(contact: Contact, node: str) -> Node | None:
+    """An agent's contact, as the Core Public Service Vocabulary has it. It has an IRI, so that an agent of several
+    datasets has one."""
     if not contact.email and not contact.page:
         return None
     return filled(
         {
+            "@id": node,
             "@type": "cv:ContactPoint",
             "cv:email": plain(contact.email) if contact.email else None,
             "cv:contactPage": iri(contact.page) if contact.page else None,

@@ -1,4 +1,4 @@
-"""What an institution says of its datasets that no chain knows: contact, access body, law, categories. All of it optional.
+"""What an institution says of its datasets that no chain knows: contact, access body, law, categories; all optional.
 
 What is not given is left out of the catalogue. A catalogue with everything mandatory needs these for each holder
 (``belmont.service.catalogue.profile.missing`` says what is lacking).

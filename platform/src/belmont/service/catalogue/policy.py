@@ -9,8 +9,7 @@
 from typing import Final
 
 from belmont.registry.duo import Conditions, Term, codes
-from belmont.registry.duo.conditions import day
-from belmont.service.catalogue.vocabulary import Node, english, filled, plain
+from belmont.service.catalogue.vocabulary import Node, date, english, filled, plain
 
 PERMISSIONS: Final = (Term.NRES, Term.GRU, Term.HMB, Term.DS, Term.POA)
 _DUTIES: Final = (Term.PUB, Term.COL, Term.RTN, Term.IRB)
@@ -108,8 +107,8 @@ def _prohibitions(conditions: Conditions, target: Node) -> list[Node]:
     for term in _COMMERCIAL:
         if term in terms:
             found.append(_prohibition("odrl:commercialize", term, target))
-    if Term.MOR in terms and conditions.moratorium_until:
-        until = {"@value": day(conditions.moratorium_until), "@type": "xsd:date"}
+    until = date(conditions.moratorium_until) if conditions.moratorium_until else None
+    if until is not None:
         constraint = _constraint("odrl:dateTime", "odrl:lt", [until])
         found.append(_prohibition("odrl:distribute", Term.MOR, target) | {"odrl:constraint": constraint})
     return found

@@ -1,8 +1,10 @@
 """A data dictionary as CSVW (Tabular Data on the Web) variables, with the codes that its columns are read from.
 
-HealthDCAT-AP, ``healthdcatap:hasVariables``: a ``csvw:TableGroup`` with one table, and one ``csvw:Column`` a column. Columns
-are a plain repeated property, as the specification's examples have them.
+HealthDCAT-AP, ``healthdcatap:hasVariables``: a ``csvw:TableGroup`` with one table, and one ``csvw:Column`` a column.
+Columns are a plain repeated property, as the specification's examples have them.
 """
+
+from urllib.parse import quote
 
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Coding, Column, Dictionary
@@ -25,7 +27,7 @@ def table_group(dictionary: Dictionary, node: str) -> Node:
         "@id": f"{node}/table",
         "@type": "csvw:Table",
         "dct:title": plain(dictionary.title),
-        "csvw:column": [_column(each, f"{node}/column/{each.name}") for each in dictionary],
+        "csvw:column": [_column(each, f"{node}/column/{quote(each.name, safe='')}") for each in dictionary],
     }
     return {
         "@id": node,

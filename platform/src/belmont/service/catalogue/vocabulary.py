@@ -13,7 +13,7 @@ from belmont.service.errors import ServiceError
 
 Node: TypeAlias = dict[str, Any]
 
-CONTEXT: Final = {
+CONTEXT: Final[Node] = {
     "adms": "http://www.w3.org/ns/adms#",
     "belmont": "urn:belmont:vocabulary:",
     "csvw": "http://www.w3.org/ns/csvw#",
@@ -23,11 +23,11 @@ CONTEXT: Final = {
     "dct": "http://purl.org/dc/terms/",
     "dpv": "https://w3id.org/dpv#",
     "dqv": "http://www.w3.org/ns/dqv#",
-    "duo": "http://purl.obolibrary.org/obo/DUO_",
+    "duo": {"@id": "http://purl.obolibrary.org/obo/DUO_", "@prefix": True},
     "foaf": "http://xmlns.com/foaf/0.1/",
     "geodcatap": "http://data.europa.eu/930/",
     "healthdcatap": "http://healthdataportal.eu/ns/health#",
-    "mondo": "http://purl.obolibrary.org/obo/MONDO_",
+    "mondo": {"@id": "http://purl.obolibrary.org/obo/MONDO_", "@prefix": True},
     "oa": "http://www.w3.org/ns/oa#",
     "odrl": "http://www.w3.org/ns/odrl/2/",
     "prov": "http://www.w3.org/ns/prov#",
@@ -40,6 +40,7 @@ AUTHORITY: Final = "http://publications.europa.eu/resource/authority/"
 HEALTH_AUTHORITY: Final = "https://hdeu-dcat.data.health.europa.eu/resource/authority/"
 NON_PUBLIC: Final = AUTHORITY + "access-right/NON_PUBLIC"
 HEALTH_THEME: Final = AUTHORITY + "data-theme/HEAL"
+_YEAR_9999: Final = 253_370_764_800
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 
 
@@ -72,8 +73,10 @@ def count(number: int) -> Node:
     return {"@value": str(number), "@type": "xsd:nonNegativeInteger"}
 
 
-def date(seconds: int) -> Node:
-    """The day, in UTC, of a Unix second."""
+def date(seconds: int) -> Node | None:
+    """The day, in UTC, of a Unix second; None beyond what a calendar holds."""
+    if not 0 <= seconds < _YEAR_9999:
+        return None
     return {"@value": datetime.fromtimestamp(seconds, UTC).date().isoformat(), "@type": "xsd:date"}
 
 
