@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from belmont.ehr.dictionary import Dictionary
 from belmont.lab import LogisticRegression
 from belmont.registry.duo import Term
@@ -32,7 +34,7 @@ from belmont.registry.types import (
 
 NOW = 1_770_033_600
 DAY = 86_400
-USER = Address("0x" + "Aa" * 20)
+USER = Address(to_checksum_address("0x" + "aa" * 20))
 HOLDERS = tuple(Address("0x" + f"{k}{k}" * 20) for k in (1, 2, 3, 4))
 IDS = tuple(DatasetId(bytes([k]) * 32) for k in (1, 2, 3, 4))
 DICTIONARY = Dictionary.builtin()
