@@ -198,8 +198,8 @@ def test_what_is_declared_is_said_and_silence_too() -> None:
     expected = (
         "Declared: not-for-profit organisation, non-commercial use, analysis in China and Germany, a promise to "
         "publish the results, nothing published before 2 February 2026 and results go into the care of patients."
-        in found
     )
+    assert expected in said(summary(terms(intended_use=use)), "who")
     assert "Nothing is declared" in said(summary(), "who")
 
 
