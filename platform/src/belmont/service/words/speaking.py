@@ -113,6 +113,8 @@ class Words:
 
     def ago(self, seconds: int, now: int) -> str:
         """``3 minutes ago``, or ``in 3 minutes``: how far a moment is from another, roughly."""
+        if not _in_calendar(seconds):
+            return self.day(seconds)
         difference = timedelta(seconds=seconds - now)
         return str(format_timedelta(difference, add_direction=True, locale=self._locale))
 
