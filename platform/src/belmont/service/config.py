@@ -1,0 +1,180 @@
+"""``service.toml``: what an institution's operator says of its service. Read strictly: an unknown key is an error.
+
+    name = "University Hospital"             # shown to whoever signs in
+    chain = "http://127.0.0.1:8545"
+    members = "0x..."                        # which consortium, where the chain has several
+    public_url = "https://belmont.example"   # as browsers reach it; sign-in is bound to it
+    database = "sqlite:///service.sqlite"    # or postgresql+psycopg://user@host/name
+    host = "127.0.0.1"
+    port = 8600
+    languages = ["en", "zh-Hans"]            # the first is the default
+
+    [[hospital]]                             # whose patients can look at their own records here
+    home = "."                               # the directory that has members/<member>/
+    member = "hospital-1"
+
+Paths are relative to the file. There is no default for anything secret.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from belmont.service.errors import ConfigRefused
+
+T = TypeVar("T")
+LANGUAGES = ("en", "zh-Hans")
+DEFAULT_PORT = 8600
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class LocalHospital:
+    """A hospital whose files this service may open for that hospital's own patients."""
+
+    home: Path
+    member: str
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """One institution's service."""
+
+    name: str
+    chain: str
+    public_url: str
+    database: str
+    members: str | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    languages: tuple[str, ...] = LANGUAGES
+    hospitals: tuple[LocalHospital, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority of the public address (RFC 6454)."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it over TLS: cookies are then kept to that."""
+        return self.public_url.startswith("https://")
+
+    @classmethod
+    def read(cls, path: Path) -> "ServiceConfig":
+        """Read a file. Raises ConfigRefused saying what is wrong with it."""
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigRefused(f"{path} cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigRefused(f"{path} is no TOML: {error}") from error
+        section = Section(path, "", content)
+        hospitals = section.sections("hospital", _hospital)
+        config = cls(
+            name=section.text("name"),
+            chain=section.text("chain"),
+            public_url=section.text("public_url").rstrip("/"),
+            database=_beside(path, section.text("database")),
+            members=section.optional("members"),
+            host=section.text("host", "127.0.0.1"),
+            port=section.number("port", 0, 65_535, DEFAULT_PORT),
+            languages=section.texts("languages", LANGUAGES),
+            hospitals=hospitals,
+        )
+        section.refuse_others()
+        return config.checked(str(path))
+
+    def checked(self, where: str) -> "ServiceConfig":
+        """The same. Raises ConfigRefused for what cannot be served."""
+        parts = urlsplit(self.public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+            raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ConfigRefused(f"{where}: public_url is plain http, which is for this machine only: put TLS before it")
+        unknown = [each for each in self.languages if each not in LANGUAGES]
+        if unknown or not self.languages:
+            raise ConfigRefused(f"{where}: languages are {list(self.languages)}; there are {', '.join(LANGUAGES)}")
+        return self
+
+
+class Section:
+    """One table of the file, whose keys are taken one by one."""
+
+    def __init__(self, path: Path, name: str, content: Mapping[str, Any]) -> None:
+        self.path = path
+        self._name = name
+        self._left = dict(content)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text that is not empty."""
+        found = self._left.pop(key, default)
+        if not isinstance(found, str) or not found or "\0" in found:
+            raise self.wrong(key, "is missing" if found is None else f"is {found!r}: it has to be a text")
+        return found
+
+    def optional(self, key: str) -> str | None:
+        """A text, or None where there is none."""
+        return self.text(key) if key in self._left else None
+
+    def number(self, key: str, least: int, most: int, default: int) -> int:
+        """A whole number within bounds."""
+        found = self._left.pop(key, default)
+        if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
+            raise self.wrong(key, f"is {found!r}: it is a whole number from {least} to {most}")
+        return found
+
+    def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of texts."""
+        found = self._left.pop(key, list(default))
+        if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
+            raise self.wrong(key, "has to be a list of texts")
+        return tuple(found)
+
+    def sections(self, key: str, read: "Callable[[Section], T]") -> tuple[T, ...]:
+        """A list of tables, each as ``read`` takes it."""
+        found = self._left.pop(key, [])
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self.wrong(key, f"has to be a list of tables: [[{key}]]")
+        taken = []
+        for content in found:
+            section = Section(self.path, key, content)
+            taken.append(read(section))
+            section.refuse_others()
+        return tuple(taken)
+
+    def secret(self, key: str) -> str:
+        """The first line of the file that a key names, ``key`` itself ending in ``_file``."""
+        path = self.path.resolve().parent / self.text(key)
+        try:
+            found = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.wrong(key, f"names {path}, which cannot be read") from error
+        if not found or len(found[0]) < 16:
+            raise self.wrong(key, f"names {path}, whose first line is shorter than 16 characters")
+        return found[0]
+
+    def refuse_others(self) -> None:
+        """Raises ConfigRefused for keys that nobody took."""
+        if self._left:
+            raise self.wrong(sorted(self._left)[0], "is no key of this file")
+
+    def wrong(self, key: str, why: str) -> ConfigRefused:
+        """The error that a key is wrong."""
+        return ConfigRefused(f"{self.path}: {f'[{self._name}] ' if self._name else ''}{key} {why}")
+
+
+def _hospital(section: Section) -> LocalHospital:
+    return LocalHospital(section.path.resolve().parent / section.text("home"), section.text("member"))
+
+
+def _beside(path: Path, url: str) -> str:
+    """A database's address; a relative file of SQLite is beside the configuration."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{path.resolve().parent / url.removeprefix(prefix)}"
+    return url

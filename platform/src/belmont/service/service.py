@@ -1,0 +1,91 @@
+"""The parts of one running service, put together: what every endpoint and page works with.
+
+1. The follower reads the chain into the index, the keeper renews the snapshot, the feed wakes who listens: in this
+   order, so that whoever is told of an event finds what it changed.
+2. The service has no key of a member. What it relays is sent by an account that is made for one message and forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+
+from belmont.audit.follower import Follower
+from belmont.audit.index import Advance, EventIndex
+from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.errors import RegistryError
+from belmont.registry.types import Address, DatasetId
+from belmont.service.access.trail import Trail
+from belmont.service.access.visitor import Sessions, SessionView, Visitor
+from belmont.service.config import ServiceConfig
+from belmont.service.state.feed import Feed
+from belmont.service.state.keeper import Keeper
+from belmont.service.state.snapshot import Snapshot
+from belmont.service.store.database import Store
+
+if TYPE_CHECKING:
+    from belmont.service.console.rendering import Pages
+
+
+class Service:
+    """One institution's service."""
+
+    def __init__(self, config: ServiceConfig, registry: ChainRegistry, index: EventIndex, sessions: Sessions) -> None:
+        from belmont.service.console.rendering import Pages
+
+        self.config = config
+        self.registry = registry
+        self.index = index
+        self.store = Store(index.engine)
+        self.sessions = sessions
+        self.trail = Trail(self.store)
+        self.keeper = Keeper(registry)
+        self.feed = Feed()
+        self.follower = Follower(index, self._advanced)
+        self.pages: Pages = Pages(config)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the chain says. Raises StateUnavailable before it was read."""
+        return self.keeper.snapshot
+
+    @property
+    def cookie_name(self) -> str:
+        """Of a session's cookie; over TLS with the prefix that keeps it to this host (RFC 6265bis, section 4.1.3.2)."""
+        return "__Host-belmont" if self.config.is_secure else "belmont"
+
+    async def visitor(self, session: SessionView | None) -> Visitor:
+        """Who a session is, by the chain of now."""
+        if session is None:
+            return Visitor()
+        member = self.snapshot.member(session.account)
+        datasets = await run_in_threadpool(self.datasets_as_patient, session.account)
+        return Visitor(session, member, datasets)
+
+    def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
+        """The datasets of this service's hospitals for which an account is enrolled."""
+        return ()
+
+    def start(self) -> None:
+        """Read the chain, as far as it answers, and follow it from then on."""
+        self.feed.bind()
+        self.follower.start()
+
+    def stop(self) -> None:
+        """End what runs, and write what waits."""
+        self.feed.close()
+        self.follower.stop()
+        self.trail.close()
+        self.index.engine.dispose()
+
+    def _advanced(self, advance: Advance) -> None:
+        """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""
+        if advance.dropped:
+            self.feed.forget()
+        try:
+            self.keeper.told(advance)
+        except RegistryError:
+            self.feed.put(advance.added)
+            raise
+        self.feed.put(advance.added)
