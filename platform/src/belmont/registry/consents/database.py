@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from belmont.registry.consents.errors import RegisterUnusable
@@ -171,6 +171,16 @@ class RegisterDatabase:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             detail = f"{self.path}: {error}; check the file and its disk, or restore it from a backup"
             raise RegisterUnusable(detail) from error
+
+
+def dataset_of(path: Path) -> DatasetId:
+    """Which dataset's register a file is; it is only read. Raises RegisterUnusable."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_SECONDS)
+        with closing(connection):
+            return DatasetId(bytes(connection.execute("SELECT dataset FROM register").fetchone()[0]))
+    except (sqlite3.Error, TypeError) as error:
+        raise RegisterUnusable(f"{path} is no register of consents that can be read: {error}") from error
 
 
 def _remembers(connection: sqlite3.Connection) -> bool:
