@@ -78,7 +78,10 @@ class EvmInMemory:
         return 1337
 
     def head(self) -> Head:
-        return Head(self.number, keccak(self.number.to_bytes(8, "big")), self.now)
+        return Head(self.number, block_hash(self.number), self.now)
+
+    def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
+        return [Head(each, block_hash(each), self.now) if each <= self.number else None for each in numbers]
 
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         assert block in (None, self.number), "this EVM keeps only the newest state"
@@ -124,21 +127,29 @@ class EvmInMemory:
                 self.number,
                 self.now,
                 transaction,
+                index,
+                block_hash(self.number),
             )
-            for address, topics, found in computation.get_log_entries()
+            for index, (address, topics, found) in enumerate(computation.get_log_entries())
         )
         self.entries += logs
         if created:
             self.creations[transaction] = Creation(Address(account.address), created, data)
         return logs, created
 
-    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
+    def logs(
+        self,
+        addresses: Sequence[Address],
+        topics: Sequence[bytes] = (),
+        from_block: int = 0,
+        to_block: int | None = None,
+    ) -> list[Log]:
         return [
             log
             for log in self.entries
             if (not addresses or log.address in addresses)
             and (not topics or log.topics[0] in topics)
-            and log.block >= from_block
+            and from_block <= log.block <= (self.number if to_block is None else to_block)
         ]
 
     def code(self, address: Address) -> bytes:
@@ -183,6 +194,10 @@ class EvmInMemory:
             self.number, self.now, self.entries, self.creations = kept
 
         return back
+
+
+def block_hash(number: int) -> bytes:
+    return bytes(keccak(number.to_bytes(8, "big")))
 
 
 def gas_of(data: bytes, creates: bool, executed: int) -> int:

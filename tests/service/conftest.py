@@ -1,4 +1,4 @@
-"""One consortium for the service's tests: a real chain process, members in every role, proven datasets, and the service."""
+"""One consortium for the service's tests: a real chain process, members in every role, proven datasets."""
 
 import hashlib
 import time
@@ -135,7 +135,7 @@ def _dataset(world: World, holder: str) -> DatasetId:
         f"Records of {holder}", 1 << 4, world.shelf.dictionary_hash, 1, 7, until, MicroRho(1_000)
     )
     number = registry.add_version(id_, b"cid", ROWS, world.shelf.table(ROWS).root, ConsentState().root)
-    world.shelf.prove_version(world.registry, id_, number, ROWS)
+    world.shelf.prove_version(registry, id_, number, ROWS)
     return id_
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.service.conftest import World
 
-from belmont.audit.index import Advance, EventIndex
+from belmont.audit.events import Advance
+from belmont.audit.index import EventIndex
 from belmont.registry.types import Computation, StudyStatus, UseKind
 from belmont.service.errors import StateUnavailable
 from belmont.service.state.keeper import Keeper
@@ -34,6 +35,7 @@ def test_after_each_act_the_renewed_snapshot_is_the_one_read_from_nothing(world:
     keeper = Keeper(world.registry)
     keeper.told(index.catch_up())
     study = world.study(computations=Computation.QUERY, rounds=0)
+    root = world.registry.consents.root(world.datasets[0])
     acts = [
         lambda: world.as_("board").vote(study, True),
         lambda: world.as_("lay").vote(study, True, "for patients"),
@@ -50,7 +52,7 @@ def test_after_each_act_the_renewed_snapshot_is_the_one_read_from_nothing(world:
             b"\x06" * 32,
             0,
             1,
-            world.registry.consents.root(world.datasets[0]),
+            root,
         ),
         lambda: world.as_("board").freeze_permit(study, 3600, "look"),
         lambda: world.as_("lay").vote_lift(study),

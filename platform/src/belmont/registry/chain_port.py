@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: its id and eight calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and nine calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -22,6 +22,9 @@ class Log:
     block: int
     timestamp: int
     transaction: bytes
+    index: int
+    """Place in the log of its block."""
+    block_hash: bytes
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,14 @@ class ChainPort(Protocol):
     def head(self) -> Head:
         """The newest block."""
 
+    def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
+        """Blocks by their numbers, in one round trip; None for one that the chain does not have yet."""
+
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         """Call functions without a transaction, in the state after ``block``, or after the newest."""
+
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        """Call a stranger's function in the newest state with so much gas; None where it reverts or runs out of it."""
 
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
@@ -58,8 +67,16 @@ class ChainPort(Protocol):
     def send(self, account: Account, to: Address | None, data: bytes) -> tuple[tuple[Log, ...], Address | None]:
         """Send a signed transaction; returns, once it is final, its events and the contract it created if any."""
 
-    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
-        """Events from a block on, in order: of these contracts (or of all), with one of these first topics (or any)."""
+    def logs(
+        self,
+        addresses: Sequence[Address],
+        topics: Sequence[bytes] = (),
+        from_block: int = 0,
+        to_block: int | None = None,
+    ) -> list[Log]:
+        """Events of a range of blocks (both included; up to the newest), in order: of these contracts (or of all), with
+        one of these first topics (or any). Raises ``RangeRefused`` where that is too much at once.
+        """
 
     def code(self, address: Address) -> bytes:
         """The code at an address, empty where there is none."""

@@ -18,9 +18,10 @@ from typing import Any
 from eth_utils.address import to_canonical_address
 
 from belmont.registry import arguments, records
-from belmont.registry.chain_port import ChainPort, Log
-from belmont.registry.contract_set import IMPLEMENTATION_SLOT, NAMES, contract
+from belmont.registry.chain_port import ChainPort
+from belmont.registry.contract_set import IMPLEMENTATION_SLOT, contract
 from belmont.registry.errors import RegistryError
+from belmont.registry.event_log import EventLog
 from belmont.registry.hashes import part_mark
 from belmont.registry.types import (
     ZERO_HASH,
@@ -82,7 +83,7 @@ class ChainReads:
         self._chain = chain
         self._unchanging = Unchanging() if unchanging is None else unchanging
         self.addresses = dict(addresses)
-        self._names = {address: name for name, address in addresses.items()}
+        self.event_log = EventLog(chain, addresses)
 
     @property
     def name(self) -> str:
@@ -104,6 +105,10 @@ class ChainReads:
 
     def head(self) -> Head:
         return self._chain.head()
+
+    def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
+        """Blocks by their numbers, in one round trip; None for one that the chain does not have yet."""
+        return self._chain.blocks(numbers)
 
     def view(self, permit_id: PermitId, dataset_id: DatasetId, kind: UseKind, n: int) -> View:
         arguments.check_request(permit_id, kind, n, dataset_id)
@@ -242,7 +247,6 @@ class ChainReads:
         return MicroRho(self.read("Uses", "rhoSpent", permit_id, dataset_id))
 
     def uses(self, permit_id: PermitId | None = None) -> list[RecordedUse]:
-        topic = contract("Uses").interface.events["UseRecorded"].topic
         with readable():
             found = [
                 RecordedUse(
@@ -258,12 +262,11 @@ class ChainReads:
                     version=event.details["version"],
                     consent_root=event.details["consent_root"],
                 )
-                for event in self._audit(self._chain.logs([self.addresses["Uses"]], [topic]))
+                for event in self.events_of("Uses", "UseRecorded")
             ]
         return [use for use in found if permit_id in (None, use.permit_id)]
 
     def totals(self, permit_id: PermitId | None = None) -> list[PublishedTotal]:
-        topic = contract("Totals").interface.events["TotalProved"].topic
         with readable():
             found = [
                 PublishedTotal(
@@ -277,20 +280,16 @@ class ChainReads:
                     block=event.block,
                     timestamp=event.timestamp,
                 )
-                for event in self._audit(self._chain.logs([self.addresses["Totals"]], [topic]))
+                for event in self.events_of("Totals", "TotalProved")
             ]
         return [total for total in found if permit_id in (None, total.permit_id)]
 
     def events_of(self, name: str, *events: str, since_block: int = 0) -> list[AuditEvent]:
         """The events of one contract with these names, from a block on, in chain order."""
-        topics = [contract(name).interface.events[event].topic for event in events]
-        with readable():
-            return self._audit(self._chain.logs([self.addresses[name]], topics, since_block))
+        return [each.event for each in self.event_log.events([name], events, since_block)]
 
     def audit_events(self) -> list[AuditEvent]:
-        logs = self._chain.logs([self.addresses[name] for name in NAMES])
-        with readable():
-            return self._audit(logs)
+        return [each.event for each in self.event_log.events()]
 
     # --- how ---
 
@@ -362,20 +361,3 @@ class ChainReads:
                 raise ValueError("a version has a status and no contents")
             self._unchanging.versions[dataset_id, number] = known
         return replace(known, status=VersionStatus(status))
-
-    def _audit(self, logs: Sequence[Log]) -> list[AuditEvent]:
-        events = []
-        proxys = contract("Proxy").interface
-        for log in logs:
-            name = self._names[log.address]
-            # Whoever had a proxy point to other code did so through Rules, whose events say who and why.
-            if proxys.decode_event(log.topics, log.data):
-                continue
-            decoded = contract(name).interface.decode_event(log.topics, log.data)
-            if decoded is None:
-                raise ValueError(f"{name} emitted an event that it does not declare")
-            event, details = decoded
-            # ERC-1056 has no field for who acted: the identity itself, or who speaks for it.
-            actor = details.pop("actor") if "actor" in details else details["identity"]
-            events.append(AuditEvent(log.block, log.timestamp, log.transaction, name, event, actor, details))
-        return events

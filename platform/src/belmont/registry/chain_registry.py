@@ -311,7 +311,7 @@ class ChainRegistry(ChainReads):
         if event is None:
             return {}
         for log in logs:
-            decoded = contract(self._names[log.address]).interface.decode_event(log.topics, log.data)
+            decoded = contract(self.event_log.names[log.address]).interface.decode_event(log.topics, log.data)
             if decoded and decoded[0] == event:
                 return decoded[1]
         raise RegistryUnreachable(f"{name}.{function} was included without its event {event}")

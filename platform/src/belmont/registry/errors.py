@@ -2,6 +2,7 @@
 
 RegistryError
 ├── RegistryUnreachable        the chain behind the registry does not answer
+│   └── RangeRefused           it does not answer for so many blocks, or so many events, at once
 ├── RegistryRefused            a contract refused a write, with its reason
 ├── RegistryArgumentError      an argument that no record could hold, refused before anything is sent
 └── ConsortiumError            the contracts on this chain are not a consortium that can be trusted
@@ -24,6 +25,10 @@ class RegistryUnreachable(RegistryError):
     def __init__(self, detail: str) -> None:
         super().__init__(f"The registry's chain cannot be reached: {detail}. {Reason.CHAIN_UNREACHABLE.remedy}")
         self.detail = detail
+
+
+class RangeRefused(RegistryUnreachable):
+    """The chain's server refuses to give the events of a range; it may give those of a shorter one."""
 
 
 class RegistryRefused(RegistryError):

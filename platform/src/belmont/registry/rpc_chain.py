@@ -10,14 +10,23 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from belmont.chain.client import ChainClient
-from belmont.chain.errors import BadChainData, ChainError, ContractReverted
+from belmont.chain.client import Log as ChainLog
+from belmont.chain.errors import BadChainData, ChainError, ContractReverted, RpcRefused
 from belmont.registry.chain_port import Creation, Log
-from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
+from belmont.registry.errors import (
+    RangeRefused,
+    RegistryArgumentError,
+    RegistryError,
+    RegistryRefused,
+    RegistryUnreachable,
+)
 from belmont.registry.protocol import Account
 from belmont.registry.types import Address, Head
 
 BATCH = 100
 """Calls in one round trip: servers refuse larger batches at some point, and time runs out over them."""
+EXECUTION_REVERTED, SERVER_ERROR = 3, -32_000
+"""What servers answer of a call that reverted, or that ran out of gas or failed otherwise (geth's codes)."""
 Request = tuple[str, Sequence[Any]]
 """A method and its parameters."""
 
@@ -46,6 +55,16 @@ class RpcChain:
         with _registry_errors():
             return [_raw(answer) for answer in self._batches(requests)]
 
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        fields = {"to": to, "data": "0x" + data.hex(), "gas": hex(gas)}
+        with _registry_errors():
+            try:
+                return _raw(self._client.transport.request("eth_call", [fields, "latest"]))
+            except RpcRefused as refused:
+                if refused.code in (EXECUTION_REVERTED, SERVER_ERROR):
+                    return None
+                raise
+
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
     ) -> tuple[list[bytes], list[bytes | RegistryError]]:
@@ -68,21 +87,35 @@ class RpcChain:
             raise RegistryArgumentError("Only a LocalAccount of eth-account can sign; bind the registry to one.")
         with _registry_errors():
             receipt = self._client.transact(account, to, data)
-        logs = tuple(
-            Log(Address(to_checksum_address(each.address)), each.topics, each.data, each.block_number, 0, b"")
-            for each in receipt.logs
-        )
+        logs = tuple(_sent_log(each) for each in receipt.logs)
         created = receipt.contract_address
         return logs, Address(to_checksum_address(created)) if created else None
 
-    def logs(self, addresses: Sequence[Address], topics: Sequence[bytes] = (), from_block: int = 0) -> list[Log]:
-        query: dict[str, Any] = {"fromBlock": hex(from_block), "toBlock": "latest"}
+    def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
+        with _registry_errors():
+            found = self._batches([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+            return [_block(each) for each in found]
+
+    def logs(
+        self,
+        addresses: Sequence[Address],
+        topics: Sequence[bytes] = (),
+        from_block: int = 0,
+        to_block: int | None = None,
+    ) -> list[Log]:
+        query: dict[str, Any] = {
+            "fromBlock": hex(from_block),
+            "toBlock": "latest" if to_block is None else hex(to_block),
+        }
         if addresses:
             query["address"] = list(addresses)
         if topics:
             query["topics"] = [["0x" + topic.hex() for topic in topics]]
         with _registry_errors():
-            entries = self._client.transport.request("eth_getLogs", [query])
+            try:
+                entries = self._client.transport.request("eth_getLogs", [query])
+            except RpcRefused as error:
+                raise RangeRefused(str(error)) from error
             times = self._timestamps(entries)
             return [_log(entry, times) for entry in entries]
 
@@ -136,7 +169,21 @@ def _log(entry: Mapping[str, Any], times: Mapping[str, int]) -> Log:
         block=int(entry["blockNumber"], 16),
         timestamp=int(given, 16) if given else times[entry["blockNumber"]],
         transaction=_raw(entry["transactionHash"]),
+        index=int(entry["logIndex"], 16),
+        block_hash=_raw(entry["blockHash"]),
     )
+
+
+def _sent_log(log: ChainLog) -> Log:
+    """Of a receipt, which has no time."""
+    address = Address(to_checksum_address(log.address))
+    return Log(address, log.topics, log.data, log.block_number, 0, b"", log.log_index, log.block_hash)
+
+
+def _block(document: Mapping[str, Any] | None) -> Head | None:
+    if document is None:
+        return None
+    return Head(int(document["number"], 16), _raw(document["hash"]), int(document["timestamp"], 16))
 
 
 def _calls(calls: Sequence[tuple[Address, bytes]], tag: str) -> list[Request]:

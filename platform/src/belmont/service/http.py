@@ -19,9 +19,10 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
-from belmont.service.errors import Malformed, NotSignedIn, Problem, TooLarge, problem_of
+from belmont.service.errors import Malformed, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
 from belmont.service.service import Service
 
 BODY_MOST_BYTES = 256 * 1024
@@ -114,7 +115,8 @@ def add_handlers(app: FastAPI) -> None:
             return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
         return _answer(request, problem, problem.status)
 
-    for kind in (Problem, *_ours()):
+    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, StateUnavailable)
+    for kind in kinds:
         app.add_exception_handler(kind, of_ours)
 
     @app.exception_handler(RequestValidationError)
@@ -127,13 +129,6 @@ def add_handlers(app: FastAPI) -> None:
         phrase = HTTPStatus(error.status_code).phrase
         problem = Problem(str(error.detail or phrase)[:300], code=phrase.upper().replace(" ", "_"))
         return _answer(request, problem, error.status_code, dict(error.headers or {}))
-
-
-def _ours() -> tuple[type[Exception], ...]:
-    from belmont.registry.errors import RegistryError
-    from belmont.service.errors import StateUnavailable
-
-    return RegistryError, StateUnavailable
 
 
 def _route(request: Request) -> str:

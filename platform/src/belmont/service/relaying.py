@@ -1,10 +1,10 @@
 """Handing what people signed to the contracts.
 
-1. The service signs nothing for anybody. The transaction is sent by an account that is made for it and forgotten, at the
-   gas price of zero that the consortium's chain takes; whoever distrusts this service relays elsewhere.
+1. The service signs nothing for anybody. The transaction is sent by an account that is made for it and forgotten, at
+   the gas price of zero that the consortium's chain takes; whoever distrusts this service relays elsewhere.
 2. It relays for whoever is signed in: a member what any member signed, everybody else what they signed themselves.
-3. Where a member enrolled a hardware key, what stops a permit or the consortium is relayed only after it was touched for
-   this very message (``steps``).
+3. Where a member enrolled a hardware key, what stops a permit or the consortium is relayed only after it was touched
+   for this very message (``steps``).
 4. What the contract refuses uses nothing up, and its word is the answer's code.
 """
 

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
-from belmont.audit.index import Advance, EventIndex
+from belmont.audit.index import EventIndex
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
-from belmont.service.access.visitor import Sessions, SessionView, Visitor
+from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
+from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
 from belmont.service.state.snapshot import Snapshot
@@ -31,14 +33,15 @@ if TYPE_CHECKING:
 class Service:
     """One institution's service."""
 
-    def __init__(self, config: ServiceConfig, registry: ChainRegistry, index: EventIndex, sessions: Sessions) -> None:
+    def __init__(self, config: ServiceConfig, registry: ChainRegistry, index: EventIndex) -> None:
         from belmont.service.console.rendering import Pages
 
         self.config = config
         self.registry = registry
         self.index = index
         self.store = Store(index.engine)
-        self.sessions = sessions
+        self.sign_in = SignIn(config, self.store, registry)
+        self.sessions = self.sign_in.sessions
         self.trail = Trail(self.store)
         self.keeper = Keeper(registry)
         self.feed = Feed()
@@ -83,6 +86,7 @@ class Service:
         """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""
         if advance.dropped:
             self.feed.forget()
+        self.sign_in.owners.told(advance)
         try:
             self.keeper.told(advance)
         except RegistryError:

@@ -1,1 +1,1 @@
-"""What the service knows of the chain, in memory: one snapshot, renewed as events come, and the feed of those events."""
+"""What the service knows of the chain, in memory: one snapshot, renewed as events come, and those events' feed."""

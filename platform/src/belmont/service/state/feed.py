@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-from belmont.audit.index import IndexedEvent, Position
+from belmont.audit.events import IndexedEvent, Position
 
 KEPT = 2_000
 

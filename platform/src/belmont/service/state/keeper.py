@@ -13,8 +13,9 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from belmont.audit.index import Advance, IndexedEvent
+from belmont.audit.events import Advance, IndexedEvent
 from belmont.registry.chain_registry import ChainRegistry
+from belmont.registry.rules.protocol import RuleProposal
 from belmont.registry.types import DatasetId, DatasetVersion, PermitId, StudyId, StudyStatus, VersionStatus
 from belmont.service.errors import StateUnavailable
 from belmont.service.state.snapshot import Snapshot
@@ -102,8 +103,8 @@ class Keeper:
             found = replace(found, members=members, proposals={each.id: each for each in registry.proposals()})
         if stale.rules:
             rules = registry.rules
-            proposals = {each.id: each for each in rules.proposals()}
-            found = replace(found, rules=rules.settings(), rule_proposals=proposals, pause=rules.pause())
+            by_number: dict[int, RuleProposal] = {each.id: each for each in rules.proposals()}
+            found = replace(found, rules=rules.settings(), rule_proposals=by_number, pause=rules.pause())
         if stale.releases:
             found = replace(found, releases=tuple(registry.releases.every()))
         studies = set(stale.studies)
@@ -122,8 +123,8 @@ class Keeper:
         new_studies = {n: each for n in sorted(studies) if (each := registry.study(StudyId(n)))}
         all_studies = dict(sorted({**found.studies, **new_studies}.items()))
         permits = permits | {int(all_studies[n].amends) for n in permits if n in all_studies}  # it took their place
-        new_permits = {n: each for n in sorted(permits) if (each := registry.permit(PermitId(n)))}
-        new_datasets = {id_: each for id_ in datasets if (each := registry.dataset(id_))}
+        new_permits = {n: permit for n in sorted(permits) if (permit := registry.permit(PermitId(n)))}
+        new_datasets = {id_: dataset for id_ in datasets if (dataset := registry.dataset(id_))}
         versions = {
             id_: self._versions(id_, each.versions, found.versions.get(id_, ())) for id_, each in new_datasets.items()
         }
