@@ -10,6 +10,7 @@
 """
 
 import hmac
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
@@ -100,9 +101,19 @@ def gates_of(route: APIRoute) -> list[Gate]:
     return found(route.dependant)
 
 
-def check_gates(routes: list[BaseRoute]) -> None:
-    """Raises ValueError unless every route of ours has exactly one gate (1)."""
+def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Routes, with those of included routers, which FastAPI keeps as one entry each."""
     for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from every_route(included.routes)
+
+
+def check_gates(routes: Iterable[BaseRoute]) -> None:
+    """Raises ValueError unless every route of ours has exactly one gate (1)."""
+    for route in every_route(routes):
         if isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")

@@ -5,7 +5,9 @@ All of it is public to the consortium; which of it is about whom, only the hospi
 
 from dataclasses import replace
 
-from belmont.audit.index import EventIndex, EventQuery, IndexedEvent
+from belmont.audit.events import IndexedEvent
+from belmont.audit.index import EventIndex
+from belmont.audit.search import EventQuery
 from belmont.registry.types import Address, AuditEvent, DatasetId, MicroRho, PermitId, RecordedUse, UseKind
 
 _CONSENTS = ("BatchPublished", "PatientEnrolled", "ConsentGranted", "ConsentRevoked")
@@ -38,6 +40,12 @@ class ChainSide:
         """Whether an account can state something about a dataset: once enrolled, it is for good."""
         query = EventQuery(contract="Consents", names=("PatientEnrolled",), dataset=dataset_id, actor=account, limit=1)
         return bool(self._index.search(query).events)
+
+    def has_statement(self, dataset_id: DatasetId, account: Address, sequence: int) -> bool:
+        """Whether the index has a statement of an account."""
+        stated = ("ConsentGranted", "ConsentRevoked")
+        query = EventQuery(contract="Consents", names=stated, dataset=dataset_id, actor=account, limit=PAGE)
+        return any(each.details["sequence"] == sequence for each in self._index.search(query).events)
 
     def _all(self, query: EventQuery) -> list[IndexedEvent]:
         """Every event that a query finds, oldest first."""

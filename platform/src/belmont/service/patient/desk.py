@@ -23,7 +23,7 @@ from belmont.service.patient.chain_side import ChainSide
 from belmont.service.patient.errors import NotAPatient
 from belmont.service.patient.hospital import HeldRow, HospitalFiles
 from belmont.service.patient.own_records import OwnRecords
-from belmont.service.patient.standing import Effect, Standing, effects, running, standing_of
+from belmont.service.patient.standing import Effect, Standing, effects, standing_of
 from belmont.service.patient.uses import Grounds, TouchedUse, applied_by_root, touched
 from belmont.service.state.snapshot import Snapshot
 
@@ -100,11 +100,6 @@ class Dossier:
     def running_now(self) -> list[Effect]:
         """The studies that run, each with whether it may use the row now."""
         return self.effects(self.standing.scope)
-
-    @property
-    def has_running(self) -> bool:
-        """Whether any study runs on the dataset."""
-        return bool(running(list(self.snapshot.permits.values()), self.dataset.id, self.now))
 
     def __repr__(self) -> str:
         return "Dossier(of one patient, not shown)"

@@ -8,6 +8,7 @@ from belmont.registry.duo.terms import Purpose
 from belmont.service.patient.as_fhir import moment
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.hospital import Presence
+from belmont.service.patient.standing import Effect
 from belmont.service.patient.uses import TouchedUse
 
 
@@ -93,4 +94,15 @@ def use_view(dossier: Dossier, found: TouchedUse) -> dict[str, Any]:
         "recorded_at": moment(found.use.timestamp),
         "answer": found.touch.name.lower(),
         "why": found.why.name.lower(),
+    }
+
+
+def effect_view(dossier: Dossier, effect: Effect) -> dict[str, Any]:
+    """What a statement does to one running study's use of the row."""
+    return {
+        "permit": int(effect.permit.id),
+        "study": effect.permit.terms.title,
+        "data_user": effect.permit.data_user,
+        "data_user_name": dossier.snapshot.name_of(effect.permit.data_user),
+        "change": effect.change.name.lower(),
     }
