@@ -342,6 +342,96 @@ def test_a_forged_a_foreign_an_unsigned_and_another_kind_of_message_is_not_passe
 
 FORM = {"purposes": GRANT["purposes"], "categories": GRANT["categories"]}
 FORM |= {"first_day": "2026-01-01", "last_day": "2030-12-31"}
+
+
+def hidden(page: Any, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_without_javascript_the_message_is_kept_signed_elsewhere_and_handed_in_as_a_file(
+    as_: Any, story: Story, service: Service
+) -> None:
+    first = story.consortium.consents(story.consortium.hospitals[0])
+    patient = first.give_key(first.numbers[5])
+    wait_for(service, patient.address)
+    client = as_(patient.address)
+    shown = client.post("/patient/consent/grant", data=FORM)
+    assert shown.status_code == 200 and "goes on with your row" in text_of(shown)
+    kept = client.post("/patient/consent/message", data={"message": hidden(shown, "message")})
+    assert kept.headers["content-disposition"].startswith("attachment")
+    signed = SignedMessage.from_json(kept.content).signed_by(patient.identity)
+    assert isinstance(signed.message, ConsentGrant)
+    assert (signed.message.valid_from, signed.message.valid_until) == (1767225600, 1924992000)
+    sent = client.post("/patient/consent/statement", files={"file": ("c.json", signed.to_json().encode())})
+    assert sent.status_code == 303
+    after = text_of(client.get(sent.headers["location"]))
+    assert "The chain has taken your statement" in after and "your own newest statement" in after
+    assert client.post("/patient/consent/grant", data=FORM).status_code == 409
+
+
+def test_a_wallets_signature_is_put_to_the_message_in_the_page(as_: Any, story: Story, service: Service) -> None:
+    first = story.consortium.consents(story.consortium.hospitals[0])
+    patient = first.give_key(first.numbers[6])
+    wait_for(service, patient.address)
+    client = as_(patient.address)
+    shown = client.post("/patient/consent/revocation", data={})
+    message = hidden(shown, "message")
+    typed = re.search(r'data-typed="([^"]*)"', shown.text)
+    assert typed is not None and json.loads(html.unescape(typed[1])) == json.loads(message)["typed_data"]
+    signature = SignedMessage.from_json(message.encode()).signed_by(patient.identity).signatures[0]
+    bad = client.post("/patient/consent/statement", data={"message": message, "signature": "0x12zz"})
+    assert bad.status_code == 400
+    given = {"message": message, "signature": "0x" + signature.hex().upper()}
+    sent = client.post("/patient/consent/statement", data=given)
+    assert sent.status_code == 303
+    assert client.post("/patient/consent/statement", data={"message": message}).status_code == 400
+
+
+@pytest.mark.parametrize("change", [
+    {"purposes": []}, {"purposes": ["everything"]}, {"categories": ["souls"]}, {"last_day": "2025-01-01"},
+    {"first_day": "tomorrow"}, {"last_day": "9999-12-31"}, {"recipients": ["0x1"]}, {"purposes": ["<script>"]},
+])  # fmt: skip
+def test_a_form_that_no_consent_can_be_made_of_is_refused(change: dict[str, Any], as_: Any, story: Story) -> None:
+    answer = as_(story.keeps.address).post("/patient/consent/grant", data=FORM | change)
+    assert answer.status_code in (400, 409, 422) and "<script>" not in answer.text
+
+
+def test_a_recipient_is_a_data_user(as_: Any, story: Story) -> None:
+    client, made = as_(story.keeps.address), story.consortium
+    for who, status in ((made.board[0].address, 400), (made.researcher.address, 200)):
+        assert client.post("/api/v1/patient/consent/drafts", json=GRANT | {"recipients": [who]}).status_code == status
+    narrow = GRANT | {"purposes": ["ancestry"], "recipients": [made.researcher.address]}
+    effects = client.post("/api/v1/patient/consent/drafts", json=narrow).json()["effects"]
+    assert [each["change"] for each in effects] == ["leaves"]
+
+
+def test_other_sites_and_pages_without_the_token_hand_nothing_in(as_: Any, story: Story) -> None:
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"X-CSRF-Token": "guessed"}):
+        client = as_(story.keeps.address)
+        client.headers.update(headers)
+        for path in FORMS:
+            assert client.post(f"/patient{path}", data=FORM | {"message": "{}"}).status_code == 403
+        assert stated(client, {}).status_code == 403
+
+
+# --- download ---
+
+
+def opened(answer: Any) -> dict[str, bytes]:
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        assert file.testzip() is None
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_the_download_is_whole_and_about_the_patient_alone(as_: Any, story: Story) -> None:
+    client = as_(story.revokes.address, token=True)
+    files = opened(client.get("/api/v1/patient/archive"))
+    assert set(files) == {
+        "records.json", "consents.json", "consents.fhir.json", "uses.csv", "source.fhir.json", "README.txt"
+    }  # fmt: skip
     readme = files.pop("README.txt").decode()
     for name, content in files.items():
         assert name in readme and hashlib.sha256(content).hexdigest() in readme
