@@ -7,7 +7,7 @@ from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.duo.terms import Purpose
 from belmont.registry.types import AnswerMode, Permit, RecordedUse, UseKind
 from belmont.service.patient.standing import Change, Source
-from belmont.service.patient.uses import Touch, TouchedUse, Why
+from belmont.service.patient.uses import Touch, Why
 from belmont.service.words import Day, Listed, Plain, Sentence
 
 PURPOSES: Final = {
@@ -116,8 +116,3 @@ def what_left(use: RecordedUse, permit: Permit | None) -> Sentence:
     return Sentence(
         "Numbers that improve a shared model, added up over all rows that were used. No row left the hospital."
     )
-
-
-def answer(found: TouchedUse) -> Sentence:
-    """Whether the row was used, and why it is said so."""
-    return Sentence("{answer}. {why}", answer=TOUCHES[found.touch], why=GROUNDS[found.why])
