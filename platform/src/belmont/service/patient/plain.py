@@ -6,9 +6,10 @@ from belmont.registry.consents.fhir import FOREVER
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.duo.terms import Purpose
 from belmont.registry.types import AnswerMode, Permit, RecordedUse, UseKind
+from belmont.service.patient.own_records import ROW
 from belmont.service.patient.standing import Change, Source
 from belmont.service.patient.uses import Touch, Why
-from belmont.service.words import Day, Listed, Plain, Sentence
+from belmont.service.words import Day, Plain, Sentence
 
 PURPOSES: Final = {
     Purpose.METHOD_DEVELOPMENT: Sentence("developing and testing research methods and software"),
@@ -70,16 +71,51 @@ CHANGES: Final = {
     Change.JOINS: Sentence("may use your row, from its next step on"),
     Change.STAYS_OUT: Sentence("goes on without your row, as before"),
 }
+KINDS: Final = {
+    "Patient": Sentence("who you are"),
+    "Encounter": Sentence("visits"),
+    "Condition": Sentence("diagnoses"),
+    "Observation": Sentence("measurements and laboratory results"),
+    "DiagnosticReport": Sentence("reports of examinations"),
+    "MedicationRequest": Sentence("prescriptions"),
+    "MedicationAdministration": Sentence("medicines that were given"),
+    "MedicationStatement": Sentence("medicines that you take"),
+    "Procedure": Sentence("operations and other treatments"),
+    "ImagingStudy": Sentence("images, such as X-rays"),
+    "DocumentReference": Sentence("letters and other documents"),
+    "Immunization": Sentence("vaccinations"),
+    "AllergyIntolerance": Sentence("allergies"),
+    "Consent": Sentence("consents on file"),
+    ROW: Sentence("lines of a table"),
+}
+_UNITS: Final = {
+    "a": Sentence("years"),
+    "mm[Hg]": "mmHg",
+    "kg/m2": "kg/m²",
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+    "Cel": "°C",
+    "1": "",
+}
 
 
-def purposes(mask: int) -> Listed:
+def purposes(mask: int) -> tuple[Sentence, ...]:
     """The purposes of a scope or a study."""
-    return Listed(tuple(said for each, said in PURPOSES.items() if mask & each))
+    return tuple(said for each, said in PURPOSES.items() if mask & each)
 
 
-def categories(mask: int) -> Listed:
+def categories(mask: int) -> tuple[Sentence, ...]:
     """The kinds of data of a scope or a dataset."""
-    return Listed(tuple(said for each, said in CATEGORIES.items() if mask & each))
+    return tuple(said for each, said in CATEGORIES.items() if mask & each)
+
+
+def record_kind(kind: str) -> Sentence | str:
+    """What a kind of record is; FHIR's own name for one that is rare."""
+    return KINDS.get(kind, kind)
+
+
+def unit(code: str | None) -> Sentence | str:
+    """A unit as people write it; UCUM's code for one that is not in the list."""
+    return _UNITS.get(code or "", code or "")
 
 
 def period(scope: Scope) -> Sentence:
