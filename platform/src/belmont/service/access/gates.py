@@ -7,15 +7,16 @@
    neither, since no browser sends one by itself.
 4. Whoever asks more often than is allowed is refused before anything is looked up (``limits``).
 5. A request that shows both a cookie and a token is by the token alone.
+6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
+   that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
 """
 
 import hmac
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
@@ -51,8 +52,11 @@ class Gate:
             if not visitor.is_one_of(self.whom):
                 names = ", or ".join(each.value for each in self.whom)
                 raise NotAllowed(f"This is for {names}.")
-        if session is not None and request.method not in SAFE_METHODS and not session.by_token:
-            await refuse_other_origins(request, service.config.origin, session)  # 3
+        if request.method not in SAFE_METHODS:
+            if Who.ANYBODY in self.whom:
+                refuse_other_sites(request, service.config.origin)  # 6
+            elif session is not None and not session.by_token:
+                await refuse_other_origins(request, service.config.origin, session)  # 3
         return visitor
 
 
@@ -71,6 +75,13 @@ def session_of(request: Request, service: "Service") -> SessionView | None:
         return service.sessions.of_token(token.strip()) if kind.lower() == "bearer" else None
     cookie = request.cookies.get(service.cookie_name)
     return service.sessions.of_cookie(cookie) if cookie else None
+
+
+def refuse_other_sites(request: Request, origin: str) -> None:
+    """Raises NotAllowed where another site made a browser send this (6); programs say nothing of where they are."""
+    site, named = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site not in ("same-origin", "none") if site is not None else named not in (None, origin):
+        raise NotAllowed("This request did not come from a page of this service.", code="OTHER_ORIGIN")
 
 
 async def refuse_other_origins(request: Request, origin: str, session: SessionView) -> None:
@@ -101,20 +112,13 @@ def gates_of(route: APIRoute) -> list[Gate]:
     return found(route.dependant)
 
 
-def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """Routes, with those of included routers, which FastAPI keeps as one entry each."""
-    for route in routes:
-        included = getattr(route, "original_router", None)
-        if included is None:
-            yield route
-        else:
-            yield from every_route(included.routes)
-
-
-def check_gates(routes: Iterable[BaseRoute]) -> None:
+def check_gates(routes: list[BaseRoute]) -> None:
     """Raises ValueError unless every route of ours has exactly one gate (1)."""
-    for route in every_route(routes):
-        if isinstance(route, APIRoute):
+    for route in routes:
+        included = getattr(route, "original_router", None)  # FastAPI keeps an included router as one route
+        if isinstance(included, APIRouter):
+            check_gates(included.routes)
+        elif isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")
         elif not (isinstance(route, Mount) and route.path == "/static"):

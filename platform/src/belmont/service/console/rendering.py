@@ -40,9 +40,9 @@ class Pages:
         content = self._environment.get_template(template).render(
             request=request,
             visitor=visitor,
+            status=int(status),
             service_name=self._config.name,
             language="en",
-            status=status,
             **context,
         )
         return HTMLResponse(content, status)
