@@ -3,7 +3,8 @@
 1. What can fail is read before the first byte goes out, but the hospital's own records, which may be long. Where those
    fail half way the file ends without its table of contents, so that nobody takes it for whole.
 2. README.txt comes last, since it has the SHA-256 of every other file.
-3. A cell that a spreadsheet would take for a formula is written with an apostrophe before it.
+3. What other people wrote (a study's title, a member's name) gets an apostrophe where a spreadsheet would take it for a
+   formula. The hospital's own cells stay as they are.
 """
 
 import csv
@@ -172,8 +173,8 @@ def _uses(dossier: Dossier, words: Words) -> bytes:
     for each in dossier.uses:
         permit = dossier.snapshot.permits.get(each.use.permit_id)
         rows.append([
-            permit.terms.title if permit else str(each.use.permit_id),
-            dossier.snapshot.name_of(permit.data_user) if permit else "",
+            _no_formula(permit.terms.title) if permit else str(each.use.permit_id),
+            _no_formula(dossier.snapshot.name_of(permit.data_user)) if permit else "",
             each.use.kind.name.lower(),
             str(each.use.n),
             as_fhir.moment(each.use.timestamp),
@@ -187,8 +188,13 @@ def _uses(dossier: Dossier, words: Words) -> bytes:
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row] for row in rows)  # 3
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def _no_formula(text: str) -> str:
+    """Rule 3."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -88,7 +88,7 @@ KINDS: Final = {
     "Consent": Sentence("consents on file"),
     ROW: Sentence("lines of a table"),
 }
-_UNITS: Final = {
+_UNITS: Final[dict[str, Sentence | str]] = {
     "a": Sentence("years"),
     "mm[Hg]": "mmHg",
     "kg/m2": "kg/m²",
