@@ -20,6 +20,8 @@ from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
+from belmont.service.patient.chain_side import ChainSide
+from belmont.service.patient.desk import Desk
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
@@ -46,6 +48,7 @@ class Service:
         self.keeper = Keeper(registry)
         self.feed = Feed()
         self.follower = Follower(index, self._advanced)
+        self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
 
     @property
@@ -68,7 +71,7 @@ class Service:
 
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
         """The datasets of this service's hospitals for which an account is enrolled."""
-        return ()
+        return self.desk.datasets_of(account)
 
     def start(self) -> None:
         """Read the chain, as far as it answers, and follow it from then on."""
@@ -80,6 +83,7 @@ class Service:
         self.feed.close()
         self.follower.stop()
         self.trail.close()
+        self.desk.close()
         self.index.engine.dispose()
 
     def _advanced(self, advance: Advance) -> None:
