@@ -96,8 +96,15 @@ def test_events_that_name_zeros_and_unknown_codes_are_told_too(
 @pytest.mark.parametrize(
     ("contract", "name", "changed", "sentence"),
     [
-        ("Studies", "VoteCast", {}, "Charité voted for study 3 “Five-year risk”."),
-        ("Studies", "VoteCast", {"approve": False}, "Charité voted against study 3 “Five-year risk”."),
+        ("Studies", "VoteCast", {"conditions_hash": bytes(32)}, "Charité voted for study 3 “Five-year risk”."),
+        ("Studies", "VoteCast", {},
+         "Charité voted for study 3 “Five-year risk” under conditions, which have the SHA-256 0x0707070707070707…."),
+        ("Studies", "Recused", {}, "Charité takes no part in the vote on study 3 “Five-year risk”."),
+        ("Studies", "StudyRefused", {"votes_against": 1, "recused": 1, "quorum": 2},
+         "The ethics board refused study 3 “Five-year risk”: with 1 against it and 1 who take no part, 2 votes for it "
+         "cannot be reached."),
+        ("Studies", "VoteCast", {"approve": False, "conditions_hash": bytes(32)},
+         "Charité voted against study 3 “Five-year risk”."),
         ("Studies", "StudyProposed", {"amends": 0},
          "Charité applied with study 3 “Five-year risk”, for biomedical research."),
         ("Studies", "StudyProposed", {"amends": 2},

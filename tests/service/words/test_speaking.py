@@ -102,6 +102,7 @@ def test_rules_are_said_in_their_units() -> None:
 def test_relative_times_look_both_ways() -> None:
     assert (EN.ago(100, 280), ZH.ago(100, 280)) == ("3 minutes ago", "3分钟前")
     assert (EN.ago(280, 100), ZH.ago(280, 100)) == ("in 3 minutes", "3分钟后")
+    assert EN.ago(2**63, 100) == "second 9223372036854775808"
 
 
 def test_text_of_a_stranger_is_never_a_message() -> None:

@@ -23,6 +23,8 @@ from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
 from belmont.service.notices.notifier import Notifier
+from belmont.service.patient.chain_side import ChainSide
+from belmont.service.patient.desk import Desk
 from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
@@ -56,6 +58,7 @@ class Service:
         self.feed = Feed()
         self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)
         self.follower = Follower(index, self._advanced)
+        self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
 
     @property
@@ -78,7 +81,7 @@ class Service:
 
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
         """The datasets of this service's hospitals for which an account is enrolled."""
-        return ()
+        return self.desk.datasets_of(account)
 
     async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> bool:
         """Wait until the chain's newest block is read here; whether anything was waited for. Raises RegistryError."""
@@ -105,6 +108,7 @@ class Service:
         self.follower.stop()
         self.notices.stop()
         self.trail.close()
+        self.desk.close()
         self.index.engine.dispose()
 
     def _advanced(self, advance: Advance) -> None:

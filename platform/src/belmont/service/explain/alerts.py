@@ -186,6 +186,10 @@ class _Look:
             left = tuple(self.known.dataset(each.dataset_id) for each in study.abstentions)
             said = Sentence("{study} leaves the conditions of {datasets} to the board.", study=about, datasets=left)
             yield Alert(Urgency.SOON, "DATA_USE_LEFT_OPEN", said, about, lapses)
+        if study.conditions_open:
+            said = Sentence("{study} has conditions that {user} has not agreed to: no permit is issued until then.",
+                            study=about, user=self.known.account(study.data_user))  # fmt: skip
+            yield Alert(Urgency.SOON, "CONDITIONS_OPEN", said, about, lapses)
         missing = tuple(self.known.dataset(each) for each in study.terms.datasets if each not in study.accepted)
         if is_waiting and missing:
             said = Sentence(

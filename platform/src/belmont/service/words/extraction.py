@@ -47,8 +47,8 @@ def packages(root: Path = SERVICE) -> dict[str, Catalog]:
         for known in names.known():
             found.setdefault("words", Catalog(charset="utf-8")).add(known)  # 3
         for package, paths in _ELSEWHERE.items():
-            for path in paths:
-                for message in _messages(root.parent / path, "python"):
+            for each in paths:
+                for message in _messages(root.parent / each, "python"):
                     found.setdefault(package, Catalog(charset="utf-8")).add(message)  # 3
     return found
 

@@ -8,19 +8,19 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum, Flag
-from functools import cache
+from functools import cache, lru_cache
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_timedelta
 from babel.lists import format_list
 from babel.numbers import format_decimal, format_percent
 
 from belmont.service.words import names
 from belmont.service.words.catalogues import translations
 from belmont.service.words.errors import Unspeakable
-from belmont.service.words.languages import LANGUAGES, language
+from belmont.service.words.languages import LANGUAGES, Language, language
 from belmont.service.words.values import (
     Country,
     Day,
@@ -39,6 +39,7 @@ from belmont.service.words.values import (
 
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _YEAR_9999 = 253_370_764_800
+_DAY = 86_400
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _FLOAT_DIGITS = 3
 
@@ -99,14 +100,21 @@ class Words:
 
     def moment(self, seconds: int) -> str:
         """Date and time (1)."""
-        return self._date(seconds, f"{self._language.day_pattern} HH:mm 'UTC'")
+        if not _in_calendar(seconds):
+            return self.day(seconds)
+        hours, minutes = divmod(seconds % _DAY // 60, 60)
+        return f"{self.day(seconds)} {hours:02}:{minutes:02} UTC"
 
     def day(self, seconds: int) -> str:
-        """The day in UTC."""
-        return self._date(seconds, self._language.day_pattern)
+        """The day in UTC; what no calendar has stays a number."""
+        if not _in_calendar(seconds):
+            return self.say(Sentence("second {n}", n=Plain(seconds)))
+        return _day_text(self._language, seconds // _DAY)
 
     def ago(self, seconds: int, now: int) -> str:
         """``3 minutes ago``, or ``in 3 minutes``: how far a moment is from another, roughly."""
+        if not _in_calendar(seconds):
+            return self.day(seconds)
         difference = timedelta(seconds=seconds - now)
         return str(format_timedelta(difference, add_direction=True, locale=self._locale))
 
@@ -229,10 +237,15 @@ class Words:
     def _joined(self, items: list[str], either: bool) -> str:
         return str(format_list(items, style="or" if either else "standard", locale=self._locale))
 
-    def _date(self, seconds: int, pattern: str) -> str:
-        if not 0 <= seconds < _YEAR_9999:
-            return self.say(Sentence("second {n}", n=Plain(seconds)))
-        return str(format_datetime(datetime.fromtimestamp(seconds, UTC), pattern, locale=self._locale))
+
+def _in_calendar(seconds: int) -> bool:
+    return 0 <= seconds < _YEAR_9999
+
+
+@lru_cache(maxsize=4096)
+def _day_text(spoken: Language, number: int) -> str:
+    """The day so many days after the first of 1970."""
+    return str(format_date(date(1970, 1, 1) + timedelta(days=number), spoken.day_pattern, locale=spoken.locale))
 
 
 def _capital(text: str) -> str:

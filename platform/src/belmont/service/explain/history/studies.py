@@ -28,6 +28,13 @@ def _left_open(told: Told) -> Sentence:
 
 
 def _voted(told: Told) -> Sentence:
+    if told.has("conditions_hash"):
+        return Sentence(
+            "{who} voted for {study} under conditions, which have the SHA-256 {hash}.",
+            who=told.who,
+            study=told.study,
+            hash=told.hash("conditions_hash"),
+        )
     if told.has("approve"):
         return Sentence("{who} voted for {study}.", who=told.who, study=told.study)
     return Sentence("{who} voted against {study}.", who=told.who, study=told.study)
@@ -44,10 +51,25 @@ def _approved(told: Told) -> Sentence:
 
 def _refused(told: Told) -> Sentence:
     return Sentence(
-        "The ethics board refused {study}: {votes} against it, and {quorum} votes for it cannot be reached.",
+        "The ethics board refused {study}: with {votes} against it and {recused} who take no part, {quorum} votes for "
+        "it cannot be reached.",
         study=told.study,
         votes=told.number("votes_against"),
+        recused=told.number("recused"),
         quorum=told.number("quorum"),
+    )
+
+
+def _recused(told: Told) -> Sentence:
+    return Sentence("{who} takes no part in the vote on {study}.", who=told.who, study=told.study)
+
+
+def _agreed(told: Told) -> Sentence:
+    return Sentence(
+        "{who} agreed to all conditions that the board set for {study}, {hash}.",
+        who=told.who,
+        study=told.study,
+        hash=told.hash("conditions"),
     )
 
 
@@ -111,6 +133,8 @@ TELLERS: Tellers = {
     ("Studies", "StudyProposed"): _proposed,
     ("Studies", "DataUseLeftOpen"): _left_open,
     ("Studies", "VoteCast"): _voted,
+    ("Studies", "Recused"): _recused,
+    ("Studies", "ConditionsAgreed"): _agreed,
     ("Studies", "StudyApproved"): _approved,
     ("Studies", "StudyRefused"): _refused,
     ("Studies", "DatasetAccepted"): _accepted,
