@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from eth_account import Account
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 from tests.service.conftest import CHAIN_ID, World, account_of
-from tests.service.console.browsing import Visit
+from tests.service.console.browsing import Visit, refuse_violations
 from tests.service.console.conftest import wait_for
 
 from belmont.service.service import Service
@@ -126,3 +127,16 @@ def test_without_a_wallet_the_page_says_to_use_a_file(visit: Visit, service: Ser
     expect(page.get_by_text("No wallet was found in this browser")).to_be_visible()
     expect(page.get_by_label("Hand in the signed file")).to_be_visible()
     expect(page.get_by_role("button", name="Sign with my wallet")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["board", "removed"])
+def test_the_pages_of_signing_have_no_violation(
+    name: str, visit: Visit, service: Service, world: World, study: int, screenshots: Path
+) -> None:
+    page = visit.page("board")
+    Wallet(page, world.people[name])
+    to_sign(page, service, study)
+    refuse_violations(page, screenshots, f"sign-{name}")
+    page.get_by_role("button", name="Sign with my wallet").click()
+    page.wait_for_timeout(1_000)
+    refuse_violations(page, screenshots, f"signed-{name}")
