@@ -8,9 +8,10 @@ applied (`belmont.lab.documents`), and nothing of it is on chain.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import cards
+from belmont.lab import cards, documents
 from belmont.lab.errors import LabError
 from belmont.lab.people import Hospital, dataset_ids
 from belmont.registry.duo import Declaration
@@ -38,7 +39,7 @@ def amended(
     rounds: int | None = None,
     queries: int | None = None,
     purpose: int | None = None,
-    protocol: str | None = None,
+    protocol: str | Path | None = None,
     intended_use: Declaration | None = None,
     min_hospitals: int | None = None,
     min_cohort: int | None = None,
@@ -60,7 +61,7 @@ def amended(
         "rounds": rounds,
         "queries": queries,
         "purpose": purpose,
-        "protocol_hash": None if protocol is None else hashlib.sha256(protocol.encode()).digest(),
+        "protocol_hash": None if protocol is None else hashlib.sha256(documents.protocol_of(protocol)).digest(),
         "intended_use": intended_use,
         "min_hospitals": min_hospitals,
         "min_cohort": min_cohort,

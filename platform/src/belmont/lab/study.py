@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import budgets, cards, documents, protection
+from belmont.lab import budgets, cards, documents, handing_in, protection
 from belmont.lab.amendments import differences, side_by_side
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor, Hospital, refuse_others
@@ -54,6 +54,7 @@ class Study:
         for k, member in enumerate(members):
             if k == 0 or self.record.status is StudyStatus.PROPOSED:
                 self._consortium.registry.as_(member.identity.account).vote(self.id, approve, reason)
+                handing_in.keep_reason(self._consortium, self.id, member, reason)
         return self
 
     def accept(self, *hospitals: Hospital) -> "Study":
@@ -100,6 +101,24 @@ class Study:
     def reason(self) -> str | None:
         """Why an amendment was asked for, where its text is on this machine."""
         return documents.reason_for(self._consortium.home, self.id)
+
+    @property
+    def protocol(self) -> str | None:
+        """The text of the protocol, where it is on this machine."""
+        return documents.protocol_for(self._consortium.home, self.record.terms.protocol_hash)
+
+    @property
+    def url(self) -> str | None:
+        """Its page in the ethics board's console; None where no service was named."""
+        service = self._consortium.service_url
+        return f"{service}/studies/{self.id}" if service else None
+
+    def hand_in(self, by: Actor | None = None) -> "handing_in.HandedIn":
+        """Hand everything of this study that is on this machine to the service, where it is not there yet.
+
+        As the researcher whose key is here, unless named. Raises ``ServiceAway`` and ``ServiceRefused``.
+        """
+        return handing_in.hand_in(self._consortium, self.id, by)
 
     def differences(self) -> "pd.DataFrame":
         """What an amendment changes: each term as permitted, and as applied for. Raises ``LabError`` for another."""
@@ -163,7 +182,7 @@ class Study:
             [names[d], "accepted" if d in record.accepted else "not yet", _data_use(left.get(d))]
             for d in terms.datasets
         ]
-        facts = {
+        facts: dict[str, object] = {
             "board": f"{record.votes_for} for, {record.votes_against} against, quorum {record.quorum}",
             "asks for": f"{terms.rounds} rounds, {terms.queries} queries, {terms.duration_seconds // 86400} days",
             "answers": "exact totals" if terms.answer_mode is AnswerMode.EXACT else "totals with noise",
@@ -174,6 +193,11 @@ class Study:
             "configuration": cards.short(terms.config_hash),
             "protocol": cards.short(terms.protocol_hash),
         }
+        if self.url:
+            facts["console"] = cards.link(self.url)
+        handed = self._consortium.handed_in.get(self.id)
+        if handed is not None:
+            facts["documents"] = handed.says
         mark = cards.badge(self.status, _COLOURS.get(record.status, cards.NEUTRAL))
         title, parts = f"Study {self.id}: {terms.title}", []
         if self.amends is not None:
