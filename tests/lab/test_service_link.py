@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -228,8 +228,8 @@ def test_what_is_no_address_of_http_is_no_service(url: str) -> None:
 class Hostile(BaseHTTPRequestHandler):
     """Answers with whatever the test says."""
 
-    answers: list[tuple[int, Any]] = []
-    asked: list[tuple[str, dict[str, str], bytes]] = []
+    answers: ClassVar[list[tuple[int, Any]]] = []
+    asked: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

@@ -71,9 +71,9 @@ class Applications:
         the code and configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares
         what datasets' conditions ask for (docs/duo.md). ``protocol`` is its text, or the path of a file: Markdown that
         the board reads; without it, the title stands for it. With a model that has noise the permit admits nothing
-        without it: there are no queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named. Otherwise
-        there are two queries unless named, answers are exact totals, and nothing is charged. Raises ``LabError`` for
-        what no node could compute, and ``RegistryRefused``.
+        without it: there are no queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named.
+        Otherwise there are two queries unless named, answers are exact totals, and nothing is charged. Raises
+        ``LabError`` for what no node could compute, and ``RegistryRefused``.
         """
         from belmont.lab.models import LogisticRegression
 
