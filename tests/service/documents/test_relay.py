@@ -7,11 +7,13 @@ import pytest
 from tests.service.conftest import World
 from tests.service.documents.conftest import Client, get, put
 
+from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.messages import Freeze, Vote, reason_hash
 from belmont.identity.signed_message import SignedMessage
 from belmont.identity.typed_data import Domain
 from belmont.registry.errors import RegistryUnreachable
 from belmont.service.documents.documents import Documents
+from belmont.service.documents.kinds import Kind
 from belmont.service.service import Service
 
 
@@ -38,6 +40,17 @@ def test_a_vote_is_cast_and_its_reason_can_be_read(client: Client, world: World)
     record = world.registry.study(study)
     assert record is not None and record.votes_for == 1
     assert get(client("lay"), key(reason)).content.decode() == reason
+
+
+def test_the_conditions_of_a_vote_are_kept_with_it(client: Client, world: World, documents: Documents) -> None:
+    study, conditions = world.study(), ApprovalConditions.of(["Only adults.", "报告结果。"])
+    message = Vote(actor=world.address("board"), study=study, approve=True, conditions_hash=conditions.hash)
+    signed = SignedMessage(message, world.registry.relay.domain, conditions=conditions)
+    assert relay(client("board"), signed.signed_by(world.people["board"])).status_code == 200
+    assert get(client("data_user"), conditions.hash.hex()).content == conditions.canonical()
+    assert put(client("lay"), study, "conditions", conditions.canonical()).status_code == 200
+    listed = {each.kind: each.document for each in documents.for_study(study)}
+    assert listed[Kind.CONDITIONS] is not None
 
 
 def test_a_refused_message_leaves_nothing_behind(client: Client, world: World) -> None:

@@ -8,15 +8,17 @@
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from belmont.federated.hashes import canonical_json
+from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.lab import documents
 from belmont.lab.errors import LabError, ServiceAway, ServiceRefused
 from belmont.lab.home import Home
 from belmont.lab.people import Actor
-from belmont.registry.types import ZERO_HASH, PermitId, StudyId, StudyTerms
+from belmont.registry.types import ZERO_HASH, PermitId, Study, StudyId, StudyTerms
 
 if TYPE_CHECKING:
     from belmont.lab.consortium import Consortium
@@ -154,11 +156,28 @@ def expected(consortium: "Consortium", study: StudyId) -> Iterator[tuple[str, by
         yield EVIDENCE, release.evidence_hash
 
 
-def keep_reason(consortium: "Consortium", study: StudyId, by: Actor, reason: str) -> None:
-    """Keep why somebody decided something, and hand it in."""
+def keep_reason(
+    consortium: "Consortium", study: StudyId, by: Actor, reason: str, conditions: ApprovalConditions | None = None
+) -> None:
+    """Keep why somebody decided something, and hand it in, with the conditions that were set."""
+    texts = []
     if reason:
         documents.keep(consortium.home, reason.encode())
-        hand_over(consortium, study, by, [Text(REASON, reason.encode())])
+        texts.append(Text(REASON, reason.encode()))
+    if conditions is not None:
+        texts.append(Text(CONDITIONS, conditions.canonical()))
+    if texts:
+        hand_over(consortium, study, by, texts)
+
+
+def fetch_conditions(consortium: "Consortium", record: Study) -> None:
+    """Keep the conditions of a study that are at the service and not here, for its data user to read and agree to."""
+    for ballot in record.ballots:
+        hashed = ballot.conditions_hash
+        if consortium.service is None or hashed == ZERO_HASH or documents.found(consortium.home, hashed) is not None:
+            continue
+        with suppress(ServiceAway, ServiceRefused):  # whoever agrees is told what is missing
+            documents.keep(consortium.home, consortium.service.read(consortium.researcher.identity, hashed))
 
 
 def signer_of(consortium: "Consortium") -> Actor:

@@ -4,6 +4,7 @@
    consortium's chain, of the account that signs, and nothing else. What it gives is compared with its hash.
 2. It may be away: every request ends in time, and is then a ``ServiceAway``; what it refuses is a ``ServiceRefused``.
 3. Tokens are in memory, for as long as this object is, and are in no text of it.
+4. It is reached over TLS, or on this very machine, and no redirection is followed: a token is a secret.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from belmont.lab.errors import LabError, ServiceAway, ServiceRefused
 TIMEOUT_SECONDS = 20.0
 STARTING_SECONDS = 10.0
 """For how long a service that is only just starting is asked again."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANSWER_MOST_BYTES = 32 * 1024 * 1024
 
 
@@ -143,7 +145,7 @@ class ServiceClient:
 
 
 def service_address(url: str) -> str:
-    """Scheme and authority of a service's address. Raises LabError for what is none of HTTP."""
+    """Scheme and authority of a service's address. Raises LabError for what is none (4)."""
     try:
         parts = urlsplit(url)
         plain = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and parts.port != 0
@@ -151,6 +153,8 @@ def service_address(url: str) -> str:
         plain = False
     if not plain or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise LabError(f"{url!r} is no address of a service: it is as https://belmont.hospital.example")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise LabError(f"{url} is plain http, which is for this machine only: a token is a secret, so name it by https")
     return f"{parts.scheme}://{parts.netloc}"
 
 

@@ -28,12 +28,6 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--config", type=Path, required=True, metavar="FILE", help="the service's configuration")
     serve.add_argument("--port", type=int, metavar="N", help="another than the configuration's; 0 for a free one")
     serve.set_defaults(run=_serve)
-    token = _parser(subparsers, "token", "sign in with a key, and print a bearer token that counts for an hour")
-    token.add_argument("--url", required=True, help="the service's address")
-    token.add_argument("--key", type=Path, required=True, metavar="FILE", help="the key that signs (belmont key)")
-    token.add_argument("--password-file", type=Path, help="file whose first line is the key file's password")
-    token.add_argument("--as", dest="identity", metavar="0x...", help="the identity, where the key is another's owner")
-    token.set_defaults(run=_token)
 
 
 def _parser(
@@ -77,13 +71,4 @@ def _serve(options: argparse.Namespace) -> int:
         print(json.dumps({"url": url}), flush=True)
 
     serve(config, announce)
-    return 0
-
-
-def _token(options: argparse.Namespace) -> int:
-    from belmont.identity.passwords import open_identity
-    from belmont.lab.service_client import ServiceClient
-
-    with ServiceClient(options.url) as client:
-        print(client.sign_in(open_identity(options.key, options.password_file), options.identity))
     return 0
