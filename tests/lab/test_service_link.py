@@ -168,6 +168,36 @@ def test_an_amendment_brings_its_reason_and_what_changes(linked: tuple[Consortiu
     }
 
 
+def test_records_of_rounds_are_taken_if_the_round_opens(consortium: Consortium, tmp_path: Path) -> None:
+    running = Running(consortium, tmp_path)
+    try:
+        consortium.service = ServiceClient(running.url)
+        study = consortium.propose("A study of secure rounds", model=LogisticRegression.default(), rounds=2, queries=0)
+        permit = study.vote(*consortium.board[:2]).accept(*consortium.hospitals).permit()
+        with pytest.raises(LabError, match="no record"):
+            permit.hand_in()
+        record = permit.train(rounds=1).record(1).to_bytes()
+        assert permit.hand_in().is_complete
+        kept = running.service.documents.for_study(permit.id)
+        assert [each.said_in for each in kept if each.kind == "round"] == ["round 1"]
+        assert read(consortium, hashlib.sha256(record).digest()) == record
+        other = record.replace(b'"n":1', b'"n":2')
+        for content in (other, record[:-1] + b" }", record + b"\n"):
+            with pytest.raises(ServiceRefused) as refused:
+                consortium.service.hand_in(consortium.researcher.identity, permit.id, "round", content)
+            assert refused.value.code in ("RECORD_REFUSED", "NOT_A_RECORD")
+        with pytest.raises(ServiceRefused) as refused:
+            another = consortium.propose("Another study", rounds=1, queries=0).id
+            consortium.service.hand_in(consortium.researcher.identity, another, "round", record)
+        assert refused.value.code == "OTHER_STUDY"
+    finally:
+        if consortium.service is not None:
+            consortium.service.close()
+        consortium.service = None
+        consortium.handed_in.clear()
+        running.stop()
+
+
 def test_cards_link_to_the_console(linked: tuple[Consortium, Running]) -> None:
     consortium, running = linked
     study = consortium.propose("A study", rounds=4)

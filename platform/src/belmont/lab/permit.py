@@ -161,6 +161,21 @@ class Permit:
 
         return released(self, model)
 
+    def hand_in(self, result: TrainingResult | None = None) -> "handing_in.HandedIn":
+        """Hand the records of secure rounds to the service, for everybody to compute again (``belmont verify-round``).
+
+        Those of ``result``, or of the last training from here. Raises ``LabError`` where there is no service, or none.
+        """
+        trained = result or self.last_training
+        records = [each.record for each in trained.rounds if each.record is not None] if trained else []
+        if not records:
+            raise LabError("there is no record of a round here: secure sums have one, of what was trained from here")
+        texts = [handing_in.Text(handing_in.ROUND, record.to_bytes()) for record in records]
+        found = handing_in.hand_over(self.consortium, StudyId(self.id), self.consortium.researcher, texts)
+        if found is None:
+            raise LabError("there is no service here: Consortium.connect(..., service='http://...') names one")
+        return found
+
     def query(self, question: Question, *, check: bool = True) -> Answer:
         """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``.
 
