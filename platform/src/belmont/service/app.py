@@ -20,7 +20,7 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.access.gates import allow, check_gates
 from belmont.service.access.visitor import Visitor, Who
-from belmont.service.api import health
+from belmont.service.api import documents, health, relay
 from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
@@ -30,7 +30,15 @@ from belmont.service.service import Service
 from belmont.service.sign_in import api as sign_in_api
 from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (health.router, sign_in_api.router, sign_in_pages.router, patient_api.router, patient_pages.router)
+ROUTERS = (
+    health.router,
+    documents.router,
+    relay.router,
+    sign_in_api.router,
+    sign_in_pages.router,
+    patient_api.router,
+    patient_pages.router,
+)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:
