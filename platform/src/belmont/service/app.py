@@ -20,13 +20,13 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.access.gates import allow, check_gates
 from belmont.service.access.visitor import Visitor, Who
-from belmont.service.api import health
+from belmont.service.api import events, figures, health, messages
 from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
 from belmont.service.service import Service
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, figures.router, messages.router, events.router)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:

@@ -8,6 +8,9 @@
     host = "127.0.0.1"
     port = 8600
     languages = ["en", "zh-Hans"]            # the first is the default
+    streams = 500                            # of events, open at once
+    streams_of_an_account = 20
+    metrics_token_file = "metrics.token"     # for the machine that reads /metrics; without it, members alone can
 
     [[hospital]]                             # whose patients can look at their own records here
     home = "."                               # the directory that has members/<member>/
@@ -18,7 +21,7 @@ Paths are relative to the file. There is no default for anything secret.
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +43,16 @@ class LocalHospital:
 
 
 @dataclass(frozen=True)
+class StreamLimits:
+    """Of streams of events."""
+
+    most: int = 500
+    of_an_account: int = 20
+    seconds: float = 3600
+    """After so long a stream is ended: its listener comes back."""
+
+
+@dataclass(frozen=True)
 class ServiceConfig:
     """One institution's service."""
 
@@ -52,6 +65,8 @@ class ServiceConfig:
     port: int = DEFAULT_PORT
     languages: tuple[str, ...] = LANGUAGES
     hospitals: tuple[LocalHospital, ...] = ()
+    streams: StreamLimits = StreamLimits()
+    metrics_token: str | None = field(default=None, repr=False)
 
     @property
     def origin(self) -> str:
@@ -85,6 +100,11 @@ class ServiceConfig:
             port=section.number("port", 0, 65_535, DEFAULT_PORT),
             languages=section.texts("languages", LANGUAGES),
             hospitals=hospitals,
+            streams=StreamLimits(
+                section.number("streams", 1, 100_000, StreamLimits.most),
+                section.number("streams_of_an_account", 1, 100_000, StreamLimits.of_an_account),
+            ),
+            metrics_token=section.optional_secret("metrics_token_file"),
         )
         section.refuse_others()
         return config.checked(str(path))
@@ -157,6 +177,10 @@ class Section:
         if not found or len(found[0]) < 16:
             raise self.wrong(key, f"names {path}, whose first line is shorter than 16 characters")
         return found[0]
+
+    def optional_secret(self, key: str) -> str | None:
+        """A secret, or None where there is none."""
+        return self.secret(key) if key in self._left else None
 
     def refuse_others(self) -> None:
         """Raises ConfigRefused for keys that nobody took."""

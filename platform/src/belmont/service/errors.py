@@ -3,6 +3,7 @@
     ServiceError
     ├── ConfigRefused       service.toml, or what it names, cannot be used: nothing is started
     ├── StateUnavailable    nothing was read from the chain yet (503)
+    ├── NotModified         the client has the answer (304)
     └── Problem             one request cannot be answered as asked
         ├── Malformed       400, or 422 where a schema refuses it
         ├── NotSignedIn     401
@@ -31,6 +32,14 @@ class ConfigRefused(ServiceError):
 
 class StateUnavailable(ServiceError):
     """The chain was not read yet."""
+
+
+class NotModified(ServiceError):
+    """The answer is the one that the client has, by its ETag."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        self.tag = tag
 
 
 class Problem(ServiceError):

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
-from belmont.service.errors import Malformed, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
+from belmont.service.errors import Malformed, NotModified, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
 from belmont.service.service import Service
 
 BODY_MOST_BYTES = 256 * 1024
@@ -87,6 +87,7 @@ class Guard:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         if scope["path"].startswith("/static/"):
             return
+        self._service.metrics.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
         state = scope.get("state", {})
         visitor: Visitor = state.get("visitor") or Visitor()
         route = scope.get("route")
@@ -119,6 +120,10 @@ def add_handlers(app: FastAPI) -> None:
     for kind in kinds:
         app.add_exception_handler(kind, of_ours)
 
+    @app.exception_handler(NotModified)
+    async def of_tags(request: Request, error: NotModified) -> Response:
+        return Response(status_code=304, headers={"ETag": error.tag, "Cache-Control": "private, no-cache"})
+
     @app.exception_handler(RequestValidationError)
     async def of_schema(request: Request, error: RequestValidationError) -> Response:
         found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()[:5]]
@@ -126,6 +131,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, Problem):  # what the framework made of a body that is too large
+            return _answer(request, error.__cause__, error.__cause__.status)
         phrase = HTTPStatus(error.status_code).phrase
         problem = Problem(str(error.detail or phrase)[:300], code=phrase.upper().replace(" ", "_"))
         return _answer(request, problem, error.status_code, dict(error.headers or {}))
@@ -159,7 +166,7 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
         "type": f"urn:belmont:problem:{problem.code}",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": problem.detail,
+        "detail": problem.detail.encode("utf-8", "replace").decode(),
         "code": problem.code,
     }
     if problem.remedy:

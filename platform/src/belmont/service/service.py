@@ -13,16 +13,19 @@ from starlette.concurrency import run_in_threadpool
 
 from belmont.audit.follower import Follower
 from belmont.audit.index import Advance, EventIndex
+from belmont.audit.search import LIMIT_MAX, EventQuery
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
-from belmont.service.access.visitor import Sessions, SessionView, Visitor
+from belmont.service.access.visitor import SessionView, Visitor
+from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
+from belmont.service.metrics import Metrics
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
+from belmont.service.store.sessions import Sessions
 
 if TYPE_CHECKING:
     from belmont.service.console.rendering import Pages
@@ -31,19 +34,23 @@ if TYPE_CHECKING:
 class Service:
     """One institution's service."""
 
-    def __init__(self, config: ServiceConfig, registry: ChainRegistry, index: EventIndex, sessions: Sessions) -> None:
+    def __init__(self, config: ServiceConfig, registry: ChainRegistry, index: EventIndex) -> None:
         from belmont.service.console.rendering import Pages
 
         self.config = config
         self.registry = registry
         self.index = index
         self.store = Store(index.engine)
-        self.sessions = sessions
+        self.sessions = Sessions(self.store)
         self.trail = Trail(self.store)
         self.keeper = Keeper(registry)
         self.feed = Feed()
         self.follower = Follower(index, self._advanced)
         self.pages: Pages = Pages(config)
+        self.streams = Streams(index, self.feed, self.sessions, config.streams)
+        self.metrics = Metrics()
+        self.metrics.watch(self)
+        self._told: Advance | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -81,11 +88,12 @@ class Service:
 
     def _advanced(self, advance: Advance) -> None:
         """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""
-        if advance.dropped:
+        if advance.dropped and advance is not self._told:
             self.feed.forget()
+        self._told = advance
         try:
             self.keeper.told(advance)
-        except RegistryError:
+        finally:
+            if self.feed.is_empty:
+                self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
             self.feed.put(advance.added)
-            raise
-        self.feed.put(advance.added)

@@ -9,11 +9,12 @@
 """
 
 import hmac
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
@@ -94,9 +95,14 @@ def gates_of(route: APIRoute) -> list[Gate]:
     return found(route.dependant)
 
 
+def routes_of(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Every route of an application, those of included routers too."""
+    return (each.original_route for each in iter_route_contexts(routes))
+
+
 def check_gates(routes: list[BaseRoute]) -> None:
     """Raises ValueError unless every route of ours has exactly one gate (1)."""
-    for route in routes:
+    for route in routes_of(routes):
         if isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")

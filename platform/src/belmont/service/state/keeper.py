@@ -60,6 +60,11 @@ class Keeper:
             raise StateUnavailable("the chain was not read yet")
         return self._snapshot
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a snapshot."""
+        return self._snapshot is not None
+
     def told(self, advance: Advance) -> Snapshot:
         """Read again what an advance of the index named. Raises RegistryError (5)."""
         with self._lock:
@@ -70,6 +75,8 @@ class Keeper:
                 found = self._read_all()
             else:
                 found = self._read_again(known, self._stale)
+            if known is None or advance.added or self._stale != Stale():
+                found = replace(found, changed_at=found.head)
             self._snapshot, self._stale = found, Stale()
             return found
 
