@@ -74,7 +74,6 @@ def test_every_kind_that_relay_takes_can_be_written(service: Running) -> None:
 )
 def test_what_no_contract_takes_is_refused(service: Running, changes: dict[str, object]) -> None:
 
-
     asked = {"kind": "Vote", "study": 1, "approve": True, **changes}
     answer = service.client("board").post(
         URL, content=json.dumps(asked).encode(), headers={"Content-Type": "application/json"}

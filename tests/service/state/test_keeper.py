@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.service.conftest import World
 
-from belmont.audit.index import Advance, EventIndex
+from belmont.audit.events import Advance
+from belmont.audit.index import EventIndex
 from belmont.registry.types import Computation, StudyStatus, UseKind
 from belmont.service.errors import StateUnavailable
 from belmont.service.state.keeper import Keeper

@@ -25,8 +25,17 @@ from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
 from belmont.service.service import Service
+from belmont.service.sign_in import api as sign_in_api
+from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (health.router, figures.router, messages.router, events.router)
+ROUTERS = (
+    health.router,
+    sign_in_api.router,
+    sign_in_pages.router,
+    figures.router,
+    messages.router,
+    events.router,
+)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:

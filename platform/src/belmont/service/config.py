@@ -12,6 +12,22 @@
     streams_of_an_account = 20
     metrics_token_file = "metrics.token"     # for the machine that reads /metrics; without it, members alone can
 
+    [limits]                                 # docs/sign_in.md; all of it may be left out
+    proxies = ["10.0.0.0/8"]                 # whose X-Forwarded-For is believed
+    account = { per_second = 50, burst = 200 }
+
+    [[oidc.providers]]                       # who may vouch for members
+    name = "hospital"                        # in addresses: /sign-in/oidc/hospital
+    title = "University Hospital"
+    issuer = "https://login.hospital.example"
+    client_id = "belmont"
+    client_secret_file = "oidc.secret"       # its first line; left out for a public client
+
+    [[oidc.members]]                         # and for whom: nobody else gets in
+    issuer = "https://login.hospital.example"
+    subject = "248289761001"
+    address = "0x..."
+
     [[hospital]]                             # whose patients can look at their own records here
     home = "."                               # the directory that has members/<member>/
     member = "hospital-1"
@@ -19,14 +35,22 @@
 Paths are relative to the file. There is no default for anything secret.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from eth_utils.address import is_checksum_address
+
+from belmont.registry.types import Address
+from belmont.service.access.limits import DEFAULT_RATES, Network, Rate
 from belmont.service.errors import ConfigRefused
+from belmont.service.sign_in.oidc.fetching import check_address
+from belmont.service.sign_in.oidc.provider import ProviderConfig
 
 T = TypeVar("T")
 LANGUAGES = ("en", "zh-Hans")
@@ -53,6 +77,15 @@ class StreamLimits:
 
 
 @dataclass(frozen=True)
+class OidcConfig:
+    """Who vouches for members, and for whom."""
+
+    providers: tuple[ProviderConfig, ...] = ()
+    members: Mapping[tuple[str, str], Address] = field(default_factory=dict)
+    """By issuer and subject."""
+
+
+@dataclass(frozen=True)
 class ServiceConfig:
     """One institution's service."""
 
@@ -67,6 +100,10 @@ class ServiceConfig:
     hospitals: tuple[LocalHospital, ...] = ()
     streams: StreamLimits = StreamLimits()
     metrics_token: str | None = field(default=None, repr=False)
+    oidc: OidcConfig = field(default_factory=OidcConfig)
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
+    proxies: tuple[Network, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -90,6 +127,7 @@ class ServiceConfig:
             raise ConfigRefused(f"{path} is no TOML: {error}") from error
         section = Section(path, "", content)
         hospitals = section.sections("hospital", _hospital)
+        rates, proxies = section.table("limits", _limits) or ({}, ())
         config = cls(
             name=section.text("name"),
             chain=section.text("chain"),
@@ -105,6 +143,9 @@ class ServiceConfig:
                 section.number("streams_of_an_account", 1, 100_000, StreamLimits.of_an_account),
             ),
             metrics_token=section.optional_secret("metrics_token_file"),
+            oidc=section.table("oidc", _oidc) or OidcConfig(),
+            rates=rates,
+            proxies=proxies,
         )
         section.refuse_others()
         return config.checked(str(path))
@@ -167,6 +208,22 @@ class Section:
             section.refuse_others()
         return tuple(taken)
 
+    def table(self, key: str, read: "Callable[[Section], T]") -> T | None:
+        """A table within this one, as ``read`` takes it; None where there is none."""
+        if key not in self._left:
+            return None
+        found = self._left.pop(key)
+        if not isinstance(found, dict):
+            raise self.wrong(key, f"has to be a table: [{key}]")
+        section = Section(self.path, key, found)
+        taken = read(section)
+        section.refuse_others()
+        return taken
+
+    def has(self, key: str) -> bool:
+        """Whether a key is there and was not taken."""
+        return key in self._left
+
     def secret(self, key: str) -> str:
         """The first line of the file that a key names, ``key`` itself ending in ``_file``."""
         path = self.path.resolve().parent / self.text(key)
@@ -194,6 +251,54 @@ class Section:
 
 def _hospital(section: Section) -> LocalHospital:
     return LocalHospital(section.path.resolve().parent / section.text("home"), section.text("member"))
+
+
+def _limits(section: Section) -> tuple[dict[str, Rate], tuple[Network, ...]]:
+    rates = {kind: rate for kind in DEFAULT_RATES if (rate := section.table(kind, _rate)) is not None}
+    try:
+        return rates, tuple(ip_network(each) for each in section.texts("proxies"))
+    except ValueError as error:
+        raise section.wrong("proxies", f"names what is no network: {error}") from error
+
+
+def _rate(section: Section) -> Rate:
+    return Rate(section.number("per_second", 1, 100_000, 50), section.number("burst", 1, 100_000, 200))
+
+
+def _oidc(section: Section) -> OidcConfig:
+    providers = section.sections("providers", _provider)
+    issuers = [each.issuer for each in providers]
+    names = [each.name for each in providers]
+    if len(set(issuers)) != len(issuers) or len(set(names)) != len(names):
+        raise section.wrong("providers", "has a name or an issuer twice")
+    entries = section.sections("members", _vouched)
+    members = {(issuer, subject): address for issuer, subject, address in entries}
+    if len(members) != len(entries):
+        raise section.wrong("members", "has one subject of an issuer twice")
+    unknown = {issuer for issuer, _ in members} - set(issuers)
+    if unknown:
+        raise section.wrong("members", f"names an issuer that is no provider here: {sorted(unknown)[0]}")
+    return OidcConfig(providers, members)
+
+
+def _provider(section: Section) -> ProviderConfig:
+    name = section.text("name")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+        raise section.wrong("name", f"is {name!r}: it has lower-case letters, digits and hyphens")
+    return ProviderConfig(
+        name=name,
+        title=section.text("title", name),
+        issuer=check_address(section.text("issuer"), f"the issuer of {name}"),
+        client_id=section.text("client_id"),
+        client_secret=section.secret("client_secret_file") if section.has("client_secret_file") else None,
+    )
+
+
+def _vouched(section: Section) -> tuple[str, str, Address]:
+    address = section.text("address")
+    if not is_checksum_address(address):
+        raise section.wrong("address", f"is {address!r}: it is an account with its checksum (EIP-55)")
+    return section.text("issuer"), section.text("subject"), Address(address)
 
 
 def _beside(path: Path, url: str) -> str:

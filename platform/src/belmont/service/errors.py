@@ -19,6 +19,7 @@
 
 from http import HTTPStatus
 
+from belmont.audit.errors import AuditError, QueryError
 from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
 
 
@@ -142,6 +143,10 @@ def problem_of(error: Exception) -> Problem | None:
         return Unavailable("The chain does not answer; nothing was done.", code="CHAIN_UNREACHABLE")
     if isinstance(error, RegistryError):
         return Unavailable(str(error), code="CONSORTIUM_UNUSABLE")
+    if isinstance(error, QueryError):
+        return Malformed(str(error), code="QUERY_MALFORMED")
+    if isinstance(error, AuditError):
+        return Unavailable("The event index does not answer; nothing was done.", code="INDEX_UNAVAILABLE")
     if isinstance(error, StateUnavailable):
         return Unavailable("The chain was not read yet.", code="STARTING")
     return None

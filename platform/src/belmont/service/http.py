@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from belmont.audit.errors import AuditError
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
@@ -116,7 +117,7 @@ def add_handlers(app: FastAPI) -> None:
             return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
         return _answer(request, problem, problem.status)
 
-    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, StateUnavailable)
+    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
     for kind in kinds:
         app.add_exception_handler(kind, of_ours)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
-from belmont.audit.index import Advance, EventIndex
+from belmont.audit.index import EventIndex
 from belmont.audit.search import LIMIT_MAX, EventQuery
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address, DatasetId
@@ -21,11 +22,11 @@ from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.metrics import Metrics
+from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
-from belmont.service.store.sessions import Sessions
 
 if TYPE_CHECKING:
     from belmont.service.console.rendering import Pages
@@ -41,7 +42,8 @@ class Service:
         self.registry = registry
         self.index = index
         self.store = Store(index.engine)
-        self.sessions = Sessions(self.store)
+        self.sign_in = SignIn(config, self.store, registry)
+        self.sessions = self.sign_in.sessions
         self.trail = Trail(self.store)
         self.keeper = Keeper(registry)
         self.feed = Feed()
@@ -91,6 +93,7 @@ class Service:
         if advance.dropped and advance is not self._told:
             self.feed.forget()
         self._told = advance
+        self.sign_in.owners.told(advance)
         try:
             self.keeper.told(advance)
         finally:

@@ -5,12 +5,13 @@
 3. An unsafe request by cookie comes from a page of this service: its ``Sec-Fetch-Site`` is ``same-origin``, or where a
    browser sends none its ``Origin`` is ours; and it brings the session's CSRF token along. A bearer token needs
    neither, since no browser sends one by itself.
-4. A request that shows both a cookie and a token is by the token alone.
+4. Whoever asks more often than is allowed is refused before anything is looked up (``limits``).
+5. A request that shows both a cookie and a token is by the token alone.
 """
 
 import hmac
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -19,7 +20,9 @@ from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
 from belmont.service.errors import NotAllowed, NotSignedIn
-from belmont.service.service import Service
+
+if TYPE_CHECKING:
+    from belmont.service.service import Service
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
@@ -36,9 +39,12 @@ class Gate:
 
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
+        service.sign_in.limits.take_client(request)  # 4
         session = session_of(request, service)
         visitor = await service.visitor(session)
         request.state.visitor = visitor
+        if session is not None:
+            service.sign_in.limits.take("account", session.account)
         if Who.ANYBODY not in self.whom:
             if session is None:
                 raise NotSignedIn("This is for members and patients who are signed in.", remedy="Sign in first.")
@@ -58,10 +64,10 @@ def allow(*whom: Who) -> Any:
 AnyVisitor = Annotated[Visitor, Depends(Gate(Who.ANYBODY))]
 
 
-def session_of(request: Request, service: Service) -> SessionView | None:
+def session_of(request: Request, service: "Service") -> SessionView | None:
     """The session that a request shows; None for none, and for one that is not valid."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind:  # 4
+    if kind:  # 5
         return service.sessions.of_token(token.strip()) if kind.lower() == "bearer" else None
     cookie = request.cookies.get(service.cookie_name)
     return service.sessions.of_cookie(cookie) if cookie else None

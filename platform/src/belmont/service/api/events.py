@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from belmont.audit.errors import QueryError
-from belmont.audit.events import BLOCK_MAX, IndexedEvent
+from belmont.audit.events import IndexedEvent
 from belmont.audit.search import EventQuery
 from belmont.registry.types import Address
 from belmont.service.access.gates import allow
@@ -17,8 +17,7 @@ from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import lists, routing
 from belmont.service.api.streams import EventStream, Place
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Bytes, Hash, Moment, Whole, Word, jsonable
-from belmont.service.errors import Malformed, NotAllowed, NotSignedIn
-from belmont.service.service import Service
+from belmont.service.errors import Malformed, NotSignedIn
 
 router = routing.router("events")
 _PLACE: Final = r"^(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})(-[0-9a-f]{8})?$"
@@ -134,7 +133,11 @@ async def stream_events(
     ] = None,
     after: Annotated[
         str | None,
-        Query(max_length=48, pattern=_PLACE, description="The same, for who cannot send the header. `0.0`: from the start."),
+        Query(
+            max_length=48,
+            pattern=_PLACE,
+            description="The same, for who cannot send the header. `0.0`: from the start.",
+        ),
     ] = None,
     study: Annotated[int | None, Query(ge=1, le=EXACT_MOST, description="Of this study and its permit alone.")] = None,
     dataset: Annotated[Hash | None, Query(description="Of this dataset alone.")] = None,

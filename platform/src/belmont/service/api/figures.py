@@ -2,12 +2,11 @@
 
 import hmac
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from fastapi import APIRouter
 from belmont.service.access.gates import Gate
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import routing

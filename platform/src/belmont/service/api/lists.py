@@ -9,8 +9,8 @@ from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
 
-from belmont.audit.events import Position
 from belmont.audit.errors import QueryError
+from belmont.audit.events import Position
 from belmont.service.api.values import Answer
 from belmont.service.errors import Malformed
 
@@ -19,7 +19,9 @@ MOST = 200
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
 After = Annotated[
     str | None,
-    Query(min_length=1, max_length=80, pattern="^[0-9A-Za-z.]+$", description="Where to go on: the last page's `next`."),
+    Query(
+        min_length=1, max_length=80, pattern="^[0-9A-Za-z.]+$", description="Where to go on: the last page's `next`."
+    ),
 ]
 
 
@@ -32,7 +34,9 @@ class Page(Answer, Generic[T]):
     """Cursor of the next page; null on the last."""
 
 
-def cut(items: Iterable[T], key: Callable[[T], object], after: str | None, limit: int) -> tuple[list[T], int, str | None]:
+def cut(
+    items: Iterable[T], key: Callable[[T], object], after: str | None, limit: int
+) -> tuple[list[T], int, str | None]:
     """The items of one page, how many there are in all, and the cursor of the next. Raises Malformed."""
     every: Sequence[T] = list(items)
     start = 0

@@ -78,15 +78,15 @@ class SigningDomain(Answer):
 
     name: Literal["Belmont"]
     version: Literal["1"]
-    chainId: int  # noqa: N815 - EIP-712's name
-    verifyingContract: AccountText  # noqa: N815 - EIP-712's name
+    chainId: int
+    verifyingContract: AccountText
 
 
 class TypedData(Answer):
     """The argument of ``eth_signTypedData_v4``. Numbers of the message are decimal text."""
 
     types: dict[str, list[DomainField]]
-    primaryType: str  # noqa: N815 - EIP-712's name
+    primaryType: str
     domain: SigningDomain
     message: dict[str, str | bool | list[str]]
 
@@ -121,9 +121,7 @@ class ToSign(Answer):
 
 
 @router.post("/messages")
-async def write_message(
-    service: routing.Here, wanted: AnyWanted, visitor: Visitor = allow(Who.SIGNED_IN)
-) -> ToSign:
+async def write_message(service: routing.Here, wanted: AnyWanted, visitor: Visitor = allow(Who.SIGNED_IN)) -> ToSign:
     """Write a message for whoever is signed in to sign.
 
     The file is ``message``; a browser wallet signs ``message.typed_data`` (EIP-712).

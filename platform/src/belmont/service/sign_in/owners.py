@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from belmont.audit.index import Advance
+from belmont.audit.events import Advance
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.store.sessions import Sessions

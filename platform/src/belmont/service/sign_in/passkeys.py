@@ -1,16 +1,16 @@
 """Hardware keys that members enrol, and the touch that stopping something asks for from then on (WebAuthn, level 3).
 
-1. A member enrols at most ``KEYS_MOST`` keys: nothing about the key's maker is asked (attestation ``none``), it need not
-   keep a login (``residentKey`` discouraged), and it asks for a PIN or finger where it can.
-2. Once there is one, a member's Freeze, Revocation and Pause are relayed here only in a session of that member in which
-   a key was touched for this very message in the last five minutes. The challenge that the key signs ends in the hash of
-   what it is for: a touch for one message is none for another.
+1. A member enrols at most ``KEYS_MOST`` keys: nothing about the key's maker is asked (attestation ``none``), it need
+   not keep a login (``residentKey`` discouraged), and it asks for a PIN or finger where it can.
+2. Once there is one, a member's Freeze, Revocation and Pause are relayed here only in a session of that member in
+   which a key was touched for this very message in the last five minutes. The challenge that the key signs ends in the
+   hash of what it is for: a touch for one message is none for another.
 3. Another key is enrolled, and a key removed, only by a touch of one that is there: a stolen account key alone neither
    adds its thief's nor takes the member's away. Losing all means asking the operator (``forget``).
 4. A challenge counts once, in the session that asked for it, for the account's own keys. Every ceremony gives the
    session a new secret (``store.sessions``, 2); the endpoints do that.
-5. A key that counts has to count up: one whose counter stands still or goes back may be a copy, and is refused (WebAuthn,
-   section 6.1.1). Of two assertions with the same counter one is taken.
+5. A key that counts has to count up: one whose counter stands still or goes back may be a copy, and is refused
+   (WebAuthn, section 6.1.1). Of two assertions with the same counter one is taken.
 
 What it is worth: it guards this service's relay and nothing beyond. Who has a member's account key signs, and relays
 elsewhere (docs/adr/0076).
@@ -31,11 +31,10 @@ from sqlalchemy.exc import IntegrityError
 from webauthn import (
     generate_authentication_options,
     generate_registration_options,
-    options_to_json_dict,
     verify_authentication_response,
     verify_registration_response,
 )
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, options_to_json_dict
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AttestationConveyancePreference,
@@ -50,7 +49,7 @@ from belmont.identity.signed_message import SignedMessage
 from belmont.identity.strict_json import loads
 from belmont.registry.types import Address
 from belmont.service.access.visitor import SessionView, Visitor
-from belmont.service.errors import Conflict, NotAllowed, NotFound
+from belmont.service.errors import Conflict, Malformed, NotAllowed, NotFound
 from belmont.service.store.database import Store
 from belmont.service.store.passkeys import passkeys, steps
 from belmont.service.store.tickets import Tickets
@@ -65,6 +64,17 @@ ENROL: Final = hashlib.sha256(b"belmont passkeys: enrol another").digest()
 def removal(credential: bytes) -> bytes:
     """The purpose of a touch that removes a key."""
     return hashlib.sha256(b"belmont passkeys: remove " + credential).digest()
+
+
+def key_id(text: str) -> bytes:
+    """A key's identifier from base64url. Raises ``Malformed``."""
+    try:
+        found = base64url_to_bytes(text)
+    except ValueError as error:
+        raise Malformed("This is no identifier of a key.") from error
+    if bytes_to_base64url(found) != text:
+        raise Malformed("This is no identifier of a key.")
+    return found
 
 
 class PasskeyRefused(NotAllowed):

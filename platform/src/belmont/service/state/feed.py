@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import takewhile
 
-from belmont.audit.index import IndexedEvent, Position
+from belmont.audit.events import IndexedEvent, Position
 
 KEPT = 2_000
 

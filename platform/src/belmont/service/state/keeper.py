@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from belmont.audit.index import Advance, IndexedEvent
+from belmont.audit.events import Advance, IndexedEvent
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.rules.protocol import RuleProposal
 from belmont.registry.types import DatasetId, DatasetVersion, PermitId, StudyId, StudyStatus, VersionStatus

@@ -67,7 +67,7 @@ class Lifetime:
 BROWSER: Final = Lifetime(30 * 60, 12 * 3600)
 PROGRAM: Final = Lifetime(3600, 3600)
 WALLET: Final = Lifetime(30 * 60, 3600)
-"""What a wallet answers depends on who owns it now (ERC-4361, "Signing and Verifying Messages"), so it is asked sooner."""
+"""What a wallet answers depends on who owns it now (ERC-4361, "Signing and Verifying Messages"): asked sooner."""
 
 sessions = Table(
     "sessions",

@@ -128,7 +128,7 @@ class Provider:
             raise ProviderUnavailable(f"{self.config.issuer} publishes no list of keys")
         public = [each for each in entries if isinstance(each, dict) and _is_for_signatures(each)]  # 4
         try:
-            return KeySet.import_key_set({"keys": public})  # type: ignore[typeddict-item]
+            return KeySet.import_key_set({"keys": public})
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise ProviderUnavailable(f"{self.config.issuer} publishes a key that cannot be read") from error
 
