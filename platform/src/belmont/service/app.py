@@ -20,7 +20,21 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.access.gates import allow, check_gates
 from belmont.service.access.visitor import Visitor, Who
-from belmont.service.api import events, figures, health, messages
+from belmont.service.api import (
+    accesses,
+    acts,
+    consortium,
+    datasets,
+    events,
+    figures,
+    health,
+    members,
+    messages,
+    permits,
+    releases,
+    studies,
+    uses,
+)
 from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
@@ -33,8 +47,17 @@ ROUTERS = (
     sign_in_api.router,
     sign_in_pages.router,
     figures.router,
+    consortium.router,
+    members.router,
+    datasets.router,
+    studies.router,
+    permits.router,
+    uses.router,
+    releases.router,
     messages.router,
+    acts.router,
     events.router,
+    accesses.router,
 )
 
 

@@ -54,7 +54,7 @@ class Metrics:
             self._seconds.labels(method, route).observe(seconds)
         if status == 429:
             self._limited.inc()
-        if method == "POST" and is_sign_in(route):
+        if is_sign_in(method, route):
             self._sign_ins.labels("taken" if status < 400 else "refused").inc()
 
     def watch(self, service: "Service") -> None:
@@ -66,9 +66,13 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def is_sign_in(route: str) -> bool:
+def is_sign_in(method: str, route: str) -> bool:
     """Whether a route is one that somebody signs in by."""
-    return route in ("/api/v1/sessions", "/sign-in/ethereum") or route.startswith("/sign-in/oidc")
+    return (method, route) in (
+        ("POST", "/api/v1/session"),
+        ("POST", "/sign-in"),
+        ("GET", "/sign-in/oidc/{provider}/callback"),
+    )
 
 
 class _Standing(Collector):

@@ -25,6 +25,7 @@ from belmont.service.metrics import Metrics
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
+from belmont.service.state.progress import Progress
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
 
@@ -49,6 +50,7 @@ class Service:
         self.feed = Feed()
         self.follower = Follower(index, self._advanced)
         self.pages: Pages = Pages(config)
+        self.progress = Progress(index, lambda: self.feed.turn)
         self.streams = Streams(index, self.feed, self.sessions, config.streams)
         self.metrics = Metrics()
         self.metrics.watch(self)

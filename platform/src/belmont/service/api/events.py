@@ -12,8 +12,6 @@ from belmont.audit.errors import QueryError
 from belmont.audit.events import IndexedEvent
 from belmont.audit.search import EventQuery
 from belmont.registry.types import Address
-from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import lists, routing
 from belmont.service.api.streams import EventStream, Place
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Bytes, Hash, Moment, Whole, Word, jsonable
@@ -73,7 +71,7 @@ def event_json(found: IndexedEvent) -> dict[str, Any]:
 @router.get("/events")
 def search_events(
     service: routing.Here,
-    visitor: Visitor = allow(Who.MEMBER),
+    visitor: routing.AMember,
     text: Annotated[str, Query(max_length=200, description="Words that all have to be in it.")] = "",
     contract: Annotated[Word | None, Query(description="Of this contract, such as `Permits`.")] = None,
     name: Annotated[Word | None, Query(description="With this name, such as `PermitIssued`.")] = None,
@@ -126,7 +124,7 @@ def asked(**fields: Any) -> EventQuery:
 )
 async def stream_events(
     service: routing.Here,
-    visitor: Visitor = allow(Who.MEMBER),
+    visitor: routing.AMember,
     last_event_id: Annotated[
         str | None,
         Header(max_length=48, pattern=_PLACE, description="Where the listener was: the `id` of the last event heard."),

@@ -1,6 +1,7 @@
-"""Figures for Prometheus: by a token of the configuration, for the machine that reads them, or by a member's session."""
+"""Figures for Prometheus: for the machine that has the configuration's token, and for members."""
 
 import hmac
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,10 +21,10 @@ class FiguresGate(Gate):
     async def __call__(self, request: Request) -> Visitor:
         expected = routing.service_of(request).config.metrics_token
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
-        if expected is not None and kind.lower() == "bearer":
-            if hmac.compare_digest(shown.strip().encode("utf-8", "replace"), expected.encode()):
-                request.state.visitor = Visitor()
-                return Visitor()
+        own = expected is not None and kind.lower() == "bearer"
+        if own and hmac.compare_digest(shown.strip().encode("utf-8", "replace"), str(expected).encode()):
+            request.state.visitor = Visitor()
+            return Visitor()
         return await super().__call__(request)
 
 
@@ -37,6 +38,8 @@ class FiguresGate(Gate):
         }
     },
 )
-async def read_figures(service: routing.Here, visitor: Visitor = Depends(FiguresGate(Who.MEMBER))) -> Response:
+async def read_figures(
+    service: routing.Here, visitor: Annotated[Visitor, Depends(FiguresGate(Who.MEMBER))]
+) -> Response:
     """Requests by route and status, their latencies, open streams, and how far the chain is followed."""
     return Response(await run_in_threadpool(service.metrics.text), media_type=CONTENT_TYPE_LATEST)

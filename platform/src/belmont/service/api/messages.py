@@ -8,7 +8,7 @@
 
 import time
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, Final, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from fastapi import Body
 from pydantic import Field, StringConstraints, create_model
@@ -63,7 +63,11 @@ def _asked(kind: type[Statement]) -> type[Wanted]:
 
 KINDS: Final = {each.__name__: each for each in STATEMENTS}
 WANTED: Final = {name: _asked(kind) for name, kind in KINDS.items()}
-AnyWanted = Annotated[Union[tuple(WANTED.values())], Body(discriminator="kind")]  # noqa: UP007 - made at run time
+_ANY: Any = Union[tuple(WANTED.values())]  # noqa: UP007 - made at run time
+if TYPE_CHECKING:
+    AnyWanted = Wanted
+else:
+    AnyWanted = Annotated[_ANY, Body(discriminator="kind")]
 
 
 class DomainField(Answer):
@@ -121,7 +125,9 @@ class ToSign(Answer):
 
 
 @router.post("/messages")
-async def write_message(service: routing.Here, wanted: AnyWanted, visitor: Visitor = allow(Who.SIGNED_IN)) -> ToSign:
+async def write_message(
+    service: routing.Here, visitor: Annotated[Visitor, allow(Who.SIGNED_IN)], wanted: AnyWanted
+) -> ToSign:
     """Write a message for whoever is signed in to sign.
 
     The file is ``message``; a browser wallet signs ``message.typed_data`` (EIP-712).
@@ -144,13 +150,12 @@ def unsigned(wanted: Wanted, actor: str, domain: Any) -> SignedMessage:
     kind, reason = KINDS[given.pop("kind")], given.pop("reason", None)
     now = int(time.time())
     deadline = now + given.pop("valid_seconds")
-    if reason:
-        if given.setdefault("reason_hash", reason_hash(reason)) != reason_hash(reason):
-            raise Malformed("body.reason_hash: is not the SHA-256 of the reason")
+    if reason and given.setdefault("reason_hash", reason_hash(reason)) != reason_hash(reason):
+        raise Malformed("body.reason_hash: is not the SHA-256 of the reason")
     for name in _CLOCKS:
         if name in WANTED[kind.__name__].model_fields:
             given.setdefault(name, now)
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
         return SignedMessage(kind(actor=actor, deadline=deadline, **values), domain, (), reason or None)  # 3
     except IdentityError as error:

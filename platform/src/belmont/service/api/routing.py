@@ -5,8 +5,8 @@
 2. Query parameters that a route does not know are refused, and those given twice: a filter that is misspelt would
    otherwise answer with everything.
 3. Bodies are read as a stranger's JSON (``belmont.identity.strict_json``), without NaN, and without a name given twice.
-4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed. ``If-None-Match`` with it
-   is answered 304 (RFC 9110, section 13.1.2).
+4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed. ``If-None-Match`` with
+   it is answered 304 (RFC 9110, section 13.1.2).
 """
 
 import json
@@ -19,16 +19,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from belmont.identity.strict_json import loads
-from belmont.registry.types import DatasetId
-from belmont.service.access.gates import gates_of
-from belmont.service.access.visitor import Who
+from belmont.registry.types import DatasetId, Role
+from belmont.service.access.gates import allow, gates_of
+from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api.values import EXACT_MOST, Hash
 from belmont.service.errors import Malformed, NotModified
 from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 
 PREFIX: Final = "/api/v1"
-READERS: Final = (Who.MEMBER, Who.PATIENT)
+BOARD: Final = Role.ETHICS_BOARD
+AMember = Annotated[Visitor, allow(Who.MEMBER)]
+AReader = Annotated[Visitor, allow(Who.MEMBER, Who.PATIENT)]
 """Whom most of what the chain says is for."""
 
 StudyNumber = Annotated[int, Path(ge=1, le=EXACT_MOST, description="Number of the study, and of its permit.")]

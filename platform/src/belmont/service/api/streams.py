@@ -1,9 +1,9 @@
 """Events as server-sent events (HTML Living Standard, section 9.2): one response for each listener.
 
-1. An event's ``id`` is its position on the chain and the first bytes of its transaction's hash. Who comes back with it in
-   ``Last-Event-ID`` is told what came after it: nothing twice, nothing left out.
-2. Where that event is no longer on the chain, and when blocks are dropped while somebody listens, an event ``reset`` says
-   so: read ``/api/v1/events`` again; what follows is told after the position that ``reset`` names.
+1. An event's ``id`` is its position on the chain and the first bytes of its transaction's hash. Who comes back with it
+   in ``Last-Event-ID`` is told what came after it: nothing twice, nothing left out.
+2. Where that event is no longer on the chain, and when blocks are dropped while somebody listens, an event ``reset``
+   says so: read ``/api/v1/events`` again; what follows is told after the position that ``reset`` names.
 3. Nothing is queued for a listener. Who does not take what was written within ``SLOW_SECONDS`` is ended, and can come
    back.
 4. Whether the session is still there, and its account still a member, is looked at while the stream is open.
@@ -157,14 +157,14 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._streams.begin(self._session.account)
-        tasks = []
+        tasks: list[asyncio.Task[None]] = []
         try:
             tasks = [asyncio.create_task(self._tell(send)), asyncio.create_task(_until_gone(receive))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._streams.end(self._session.account)
-            for each in tasks:
-                each.cancel()
+            for task in tasks:
+                task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for each in outcomes:
             if isinstance(each, Exception):

@@ -10,6 +10,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Annotated, Any, Final
 
 from eth_utils.address import is_checksum_address
@@ -36,6 +37,11 @@ class Asked(BaseModel):
 def whole(value: int) -> int | str:
     """A whole number for JSON (1)."""
     return value if -EXACT_MOST <= value <= EXACT_MOST else str(value)
+
+
+def lower_name(value: Enum) -> Any:
+    """The name of a value of an enumeration, as schemas list it."""
+    return str(value.name).lower()
 
 
 def moment(seconds: int) -> str:
