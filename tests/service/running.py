@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,8 +14,9 @@ from tests.service.conftest import World, account_of
 
 from belmont.audit.index import EventIndex
 from belmont.registry.types import Address
+from belmont.service.access.limits import DEFAULT_RATES, Rate
 from belmont.service.app import assembled
-from belmont.service.config import ServiceConfig
+from belmont.service.config import ServiceConfig, StreamLimits
 from belmont.service.service import Service
 from belmont.service.store.sessions import Proof, Way
 
@@ -38,7 +39,8 @@ class Running:
 
     def token(self, name: str) -> str:
         """A bearer token of somebody, from a sign-in with their key."""
-        if name not in self.tokens:
+        known = self.tokens.get(name)
+        if known is None or self.service.sessions.of_token(known) is None:
             proof = Proof(self.account(name), Way.KEY, self.account(name))
             self.tokens[name], _ = self.service.sessions.open(proof, by_token=True)
         return self.tokens[name]
@@ -61,8 +63,11 @@ class Running:
 
 
 @contextmanager
-def running(world: World, config: ServiceConfig) -> Iterator[Running]:
-    """A service, started as it is served."""
+def running(world: World, config: ServiceConfig, stream_seconds: float = 0.3) -> Iterator[Running]:
+    """A service, started as it is served, that lets anybody ask as often as tests do."""
+    often = Rate(100_000, 100_000)
+    rates = dict.fromkeys(DEFAULT_RATES, often)
+    config = replace(config, rates=rates, streams=StreamLimits(seconds=stream_seconds))
     index = EventIndex.open(config.database, world.registry)
     service = Service(config, world.registry, index)
     made = Running(world, assembled(service), service)

@@ -146,7 +146,7 @@ def _route(request: Request) -> str:
 def _answer(request: Request, problem: Problem, status: int, headers: dict[str, str] | None = None) -> Response:
     request.state.refusal = problem.code
     headers = {**problem.headers, **(headers or {})}
-    if not request.url.path.startswith("/api/"):
+    if not request.url.path.startswith(("/api/", "/metrics")):
         if isinstance(problem, NotSignedIn) and request.method in ("GET", "HEAD"):
             wanted = quote(request.url.path, safe="/") + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, headers)
@@ -160,6 +160,7 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
             detail=problem.detail,
             remedy=problem.remedy,
             code=problem.code,
+            **{"status": int(status)},
         )
         page.headers.update(headers)
         return page

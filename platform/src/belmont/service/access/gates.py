@@ -32,6 +32,9 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 class Gate:
     """A dependency that lets some visitors pass."""
 
+    also: tuple[str, ...] = ()
+    """Who else, in words, where a gate of its own lets them."""
+
     def __init__(self, *whom: Who) -> None:
         if not whom:
             raise ValueError("a gate is for somebody: name whom")

@@ -18,6 +18,8 @@ router = APIRouter(tags=["health"], route_class=routing.StrictRoute)
 class FiguresGate(Gate):
     """Members, and whoever shows the token of ``metrics_token_file``."""
 
+    also = ("whoever shows the token of the configuration",)
+
     async def __call__(self, request: Request) -> Visitor:
         expected = routing.service_of(request).config.metrics_token
         kind, _, shown = request.headers.get("authorization", "").partition(" ")

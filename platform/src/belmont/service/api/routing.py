@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -85,15 +85,18 @@ def snapshot_of(request: Request) -> Snapshot:
     return service_of(request).snapshot
 
 
-def unchanged(request: Request, response: Response) -> Snapshot:
+def unchanged(
+    request: Request,
+    response: Response,
+    if_none_match: Annotated[str | None, Header(max_length=1000, description="An ETag of this answer.")] = None,
+) -> Snapshot:
     """The snapshot, for an answer that is made of nothing else (4). Raises NotModified."""
     snapshot = snapshot_of(request)
     changed = snapshot.changed_at or snapshot.head
     tag = f'W/"{changed.number}-{changed.hash.hex()[:16]}"'
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "private, no-cache"
-    shown = request.headers.get("if-none-match", "")
-    if tag in (each.strip() for each in shown[:1000].split(",")):
+    if tag in (each.strip() for each in (if_none_match or "").split(",")):
         raise NotModified(tag)
     return snapshot
 
