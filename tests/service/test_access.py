@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 from tests.service.conftest import World
 from tests.service.running import Running
 
@@ -46,13 +45,7 @@ def path_of(row: Row, values: dict[str, str]) -> str:
 
 def ask(service: Running, row: Row, kind: str, values: dict[str, str]) -> str:
     """What somebody gets: yes, 401 or 403, as the page has it."""
-    client = TestClient(
-        service.app,
-        service.service.config.public_url,
-        headers=service.headers(PERSON[kind]),
-        follow_redirects=False,
-    )
-    got = client.request(row.method, path_of(row, values))
+    got = service.client(PERSON[kind]).request(row.method, path_of(row, values), follow_redirects=False)
     assert got.status_code < 500, (row.path, got.text)
     if got.status_code == 303 and got.headers["location"].startswith("/sign-in?"):
         return "401"

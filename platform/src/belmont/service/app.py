@@ -18,22 +18,8 @@ from belmont.audit.index import EventIndex
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.access.gates import check_gates
-from belmont.service.api import (
-    accesses,
-    acts,
-    consortium,
-    datasets,
-    description,
-    events,
-    figures,
-    health,
-    members,
-    messages,
-    permits,
-    releases,
-    studies,
-    uses,
-)
+from belmont.service.api import description
+from belmont.service.api import routers as api
 from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
@@ -41,24 +27,7 @@ from belmont.service.service import Service
 from belmont.service.sign_in import api as sign_in_api
 from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (
-    health.router,
-    description.router,
-    sign_in_api.router,
-    sign_in_pages.router,
-    figures.router,
-    consortium.router,
-    members.router,
-    datasets.router,
-    studies.router,
-    permits.router,
-    uses.router,
-    releases.router,
-    messages.router,
-    acts.router,
-    events.router,
-    accesses.router,
-)
+ROUTERS = (*api.ROUTERS, sign_in_api.router, sign_in_pages.router)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:

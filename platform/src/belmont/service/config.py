@@ -55,7 +55,7 @@ from belmont.service.sign_in.oidc.provider import ProviderConfig
 T = TypeVar("T")
 LANGUAGES = ("en", "zh-Hans")
 DEFAULT_PORT = 8600
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class ServiceConfig:
         parts = urlsplit(self.public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
             raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ConfigRefused(f"{where}: public_url is plain http, which is for this machine only: put TLS before it")
         unknown = [each for each in self.languages if each not in LANGUAGES]
         if unknown or not self.languages:

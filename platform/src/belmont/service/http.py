@@ -8,6 +8,7 @@
 """
 
 import logging
+import re
 import time
 from http import HTTPStatus
 from typing import Any
@@ -23,12 +24,13 @@ from belmont.audit.errors import AuditError
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
+from belmont.service.documents.kinds import MOST_BYTES
 from belmont.service.errors import Malformed, NotModified, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
 from belmont.service.service import Service
 
 BODY_MOST_BYTES = 256 * 1024
-LARGE_BODIES = {"/api/v1/documents": 16 * 1024 * 1024}
-"""Routes under these prefixes take more."""
+LARGE_BODIES = ((re.compile(r"/api/v1/studies/[0-9]+/documents/[a-z-]+", re.ASCII), MOST_BYTES),)
+"""Routes that take more: they read no byte before their gate is passed."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -55,7 +57,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started, status = time.monotonic(), 0
-        most = next((n for prefix, n in LARGE_BODIES.items() if scope["path"].startswith(prefix)), BODY_MOST_BYTES)
+        most = next((n for path, n in LARGE_BODIES if path.fullmatch(scope["path"])), BODY_MOST_BYTES)
         seen = 0
 
         async def limited() -> Message:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -21,13 +22,18 @@ from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
+from belmont.service.documents.documents import Documents
 from belmont.service.metrics import Metrics
+from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
 from belmont.service.state.progress import Progress
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
+
+CATCH_UP_SECONDS = 5.0
+CATCH_UP_LOOK_SECONDS = 0.25
 
 if TYPE_CHECKING:
     from belmont.service.console.rendering import Pages
@@ -47,6 +53,8 @@ class Service:
         self.sessions = self.sign_in.sessions
         self.trail = Trail(self.store)
         self.keeper = Keeper(registry)
+        self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
+        self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
         self.follower = Follower(index, self._advanced)
         self.pages: Pages = Pages(config)
@@ -77,6 +85,19 @@ class Service:
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
         """The datasets of this service's hospitals for which an account is enrolled."""
         return ()
+
+    async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> bool:
+        """Wait until the chain's newest block is read here; whether anything was waited for. Raises RegistryError."""
+        wanted = (await run_in_threadpool(self.registry.head)).number
+        deadline, has_waited = time.monotonic() + seconds, False
+        while not await run_in_threadpool(self._has_read, wanted) and time.monotonic() < deadline:
+            has_waited = True
+            await self.feed.wait(CATCH_UP_LOOK_SECONDS)
+        return has_waited
+
+    def _has_read(self, block: int) -> bool:
+        head = self.index.head
+        return head is not None and head.number >= block and self.snapshot.head.number >= block
 
     def start(self) -> None:
         """Read the chain, as far as it answers, and follow it from then on."""

@@ -19,7 +19,7 @@ from belmont.service.access.visitor import SessionView, Visitor, Who
 
 INTRODUCTION: Final = """# Who may call what of the service
 
-This page is made from the routes by `make docs`: do not edit it. Two tests hold it: one compares it with the routes, one
+This page is made from the routes by `make docs`: do not edit it. One test compares it with the routes, another
 calls every route as every kind of visitor.
 
 - **yes**: the request is answered. What it asks for can still be wrong, gone, or refused by a contract.

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
+from belmont.audit.database import LOCK_AT_ONCE
 from belmont.service.errors import Unavailable
 
 metadata = MetaData()
@@ -24,9 +25,13 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of it, or nothing. Raises Unavailable where the database is away."""
+        """One transaction: all of it, or nothing. Raises Unavailable where the database is away.
+
+        SQLite is locked from its beginning, so that it can decide on what it reads.
+        """
+        options = {LOCK_AT_ONCE: True}
         try:
-            with self.engine.begin() as connection:
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except DBAPIError as error:
             raise _away(error) from error
