@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lab bench lint docs soak
+.PHONY: setup demo test lab bench lint docs soak oidc
 
 setup: $(VENV)/.dev
 
@@ -51,3 +51,11 @@ docs: $(VENV)/.dev
 ROUNDS ?= 1000
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak --rounds $(ROUNDS)
+
+# A certified OpenID Connect provider (MIT) for the tests of signing in; needs node and npm. Without this target the tests
+# install it for themselves, and skip where there is no npm.
+OIDC := tests/service/sign_in/oidc_provider
+oidc: $(BIN)/python
+	mkdir -p $(VENV)/oidc
+	cp $(OIDC)/package.json $(OIDC)/package-lock.json $(VENV)/oidc
+	npm ci --ignore-scripts --no-audit --no-fund --prefix $(VENV)/oidc

@@ -1,12 +1,14 @@
-"""What tests of several areas share: proofs of validity, real ones, made once and kept in pytest's cache."""
+"""What tests of several areas share: real proofs of validity, made once and kept in pytest's cache, and PostgreSQL."""
 
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.postgres import NoPostgres, Server, throw_away
 
 from belmont.registry.protocol import Registry
 from belmont.registry.proving import prove_on_chain
@@ -62,3 +64,13 @@ class ProofShelf:
 def shelf(request: pytest.FixtureRequest) -> ProofShelf:
     """Proofs that last longer than a test run."""
     return ProofShelf(request.config.cache.mkdir("proofs"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of this session's own: ``postgres.database()`` is the URL of a new database."""
+    try:
+        with throw_away() as server:
+            yield server
+    except NoPostgres as error:
+        pytest.skip(str(error))

@@ -4,6 +4,7 @@ The EVM is the embedded chain's own (``belmont.chain.vm``), here without blocks 
 other tests cover. It is a ``ChainPort``, so the whole registry runs on it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -79,6 +80,9 @@ class EvmInMemory:
 
     def head(self) -> Head:
         return Head(self.number, block_hash(self.number), self.now)
+
+    def watch(self) -> Any:
+        return SimpleNamespace(wait=lambda: time.sleep(0.01), close=lambda: None)
 
     def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
         return [Head(each, block_hash(each), self.now) if each <= self.number else None for each in numbers]

@@ -32,8 +32,12 @@ GROUPS = {
     "light": ("belmont.light.commands", "verify votes, uses, consents and permits offline, from headers alone"),
 }
 
-MORE = {"data": ("belmont.lab.retention_command", "belmont.lab.publish_command")}
-"""Commands of a group that an area above its own adds: areas import one way."""
+MORE = {
+    "data": ("belmont.lab.retention_command", "belmont.lab.publish_command"),
+    "sign": ("belmont.identity.sign_in_command",),
+    "service": ("belmont.service.sign_in.token_command",),
+}
+"""Commands of a group that other modules add: of areas above its own, or with a form of their own."""
 
 EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end

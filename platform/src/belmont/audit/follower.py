@@ -1,6 +1,6 @@
 """A thread that keeps an index up with the chain, and tells what is new.
 
-1. It looks for a new block when the chain says there is one, and otherwise every second.
+1. It looks for new blocks when the chain says that there is one; every second where the chain does not say.
 2. While the chain or the database does not answer, it tries again after pauses that grow to half a minute.
 3. What is new is told before anything newer is read. If whoever is told fails, the same is told again: nothing is left
    out, and ``state`` says so.
@@ -20,7 +20,6 @@ from belmont.registry.errors import RegistryError, RegistryUnreachable
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 30.0
-LOOK_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 20.0
 
 log = logging.getLogger("belmont.audit")
@@ -35,6 +34,7 @@ class Follower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-index", daemon=True)
         self._state = "behind"
+        self._watch = index.registry.chain.watch()
         self._untold: Advance | None = None
         self._last_told: IndexedHead | None = None
 
@@ -50,6 +50,7 @@ class Follower:
     def stop(self) -> None:
         """End; returns when nothing is read or told any more."""
         self._stopped.set()
+        self._watch.close()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
@@ -64,7 +65,7 @@ class Follower:
                 continue
             if state == "following":
                 pause = FIRST_PAUSE_SECONDS
-                self._stopped.wait(LOOK_SECONDS)
+                self._watch.wait()
             else:
                 self._stopped.wait(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from belmont.audit.details import from_json, search_text, to_json
 from belmont.audit.errors import IndexDamaged
 from belmont.audit.events import BLOCK_MAX, IndexedEvent, Position
+from belmont.audit.tables import events
 from belmont.registry.event_log import LoggedEvent
 from belmont.registry.types import Address
 
@@ -42,7 +43,7 @@ def event_row(logged: LoggedEvent) -> Values:
 
 def indexed_event(row: Row[Any]) -> IndexedEvent:
     """The event in a row. Raises ``IndexDamaged``."""
-    values = dict(row._mapping)
+    values = {column.name: row._mapping[column] for column in events.c}
     checksum = values.pop("checksum")
     try:
         if _checksum(values) != bytes(checksum):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from eth_utils.address import is_address, to_checksum_address
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, func, or_, select, tuple_
 
 from belmont.audit.details import asked_words
 from belmont.audit.errors import QueryError
@@ -76,17 +76,29 @@ class EventPage:
 def search(connection: Connection, query: EventQuery) -> EventPage:
     """One page. Raises ``IndexDamaged``."""
     conditions = _conditions(connection.dialect.name, query)
-    total = connection.scalar(select(func.count()).select_from(events).where(*conditions)) or 0
-    if not total:
-        return EventPage((), 0, None)
-    place = tuple_(events.c.block, events.c.log)
-    if query.before is not None:
-        cursor = tuple_(query.before.block, query.before.log)
-        conditions.append(place > cursor if query.ascending else place < cursor)
-    order = (events.c.block, events.c.log) if query.ascending else (events.c.block.desc(), events.c.log.desc())
-    rows = connection.execute(select(events).where(*conditions).order_by(*order).limit(query.limit + 1)).all()
+    matches = select(events.c.block, events.c.log).where(*conditions)
+    if query.text:
+        # text is looked for once, for the total as well
+        matches = matches.add_columns(func.count().over().label("total"))
+    page = _ordered(matches.subquery(), query).limit(query.limit + 1).subquery()
+    same = and_(events.c.block == page.c.block, events.c.log == page.c.log)
+    rows = connection.execute(_ordered(page, query, events).join(events, same)).all()
+    if query.text and (rows or query.before is None):
+        total = rows[0].total if rows else 0
+    else:
+        total = connection.scalar(select(func.count()).select_from(events).where(*conditions)) or 0
     found = tuple(indexed_events(rows[: query.limit]))
     return EventPage(found, total, found[-1].position if len(rows) > query.limit else None)
+
+
+def _ordered(matches: Subquery, query: EventQuery, *more: Table) -> Select[Any]:
+    """Rule 1."""
+    columns = [each for each in matches.c if not more or each.name == "total"]
+    chosen, place = select(*columns, *more).select_from(matches), (matches.c.block, matches.c.log)
+    if query.before is not None:
+        ended = tuple_(query.before.block, query.before.log)
+        chosen = chosen.where(tuple_(*place) > ended if query.ascending else tuple_(*place) < ended)
+    return chosen.order_by(*place) if query.ascending else chosen.order_by(*(each.desc() for each in place))
 
 
 def after(connection: Connection, position: Position | None, limit: int) -> list[IndexedEvent]:

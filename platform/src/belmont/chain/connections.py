@@ -4,6 +4,9 @@
 2. Its head is at most 64 KiB (h11 refuses more).
 3. When 1,000 connections are open, the one that has waited longest for the rest of a request makes room for a new one.
 4. An idle connection whose last request was answered is closed by uvicorn (`timeout_keep_alive`).
+5. A WebSocket whose reader takes nothing for ten seconds, while something is to be sent, is cut off. What waits to be
+   sent to it is at most one message and what the system buffers. uvicorn pings it every 20 s, and closes it when no
+   answer comes for as long.
 
 Work that a whole request asks for is bounded elsewhere (`belmont.chain.lanes`).
 """
@@ -15,10 +18,12 @@ import resource
 from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS_MAX: Final = 1_000
 OPEN_FILES_WANTED: Final = 4_096
+READER_SECONDS: Final = 10.0
 
 
 def allow_open_files() -> None:
@@ -70,6 +75,11 @@ class BoundedProtocol(H11Protocol):
         self._forget_request()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """It was a whole request; `BoundedSocket` goes on with the connection."""
+        self._forget_request()
+        super().handle_websocket_upgrade(event)
+
     def close(self) -> None:
         """Rule 1."""
         self._forget_request()
@@ -88,3 +98,31 @@ class BoundedProtocol(H11Protocol):
             self._forget_request()  # on_response_complete comes later, and harms nothing
         else:
             self.close()
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """One WebSocket."""
+
+    _slow: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The system's buffer is full: rule 5."""
+        self.writable.clear()
+        if self._slow is None:
+            self._slow = self.loop.call_later(READER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The reader reads."""
+        self._forget_reader()
+        self.writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone; whoever waits to write goes on, and is told."""
+        self._forget_reader()
+        self.writable.set()
+        super().connection_lost(exc)
+
+    def _forget_reader(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None

@@ -54,6 +54,12 @@ def block_document(header: Any, size: int, transactions: Sequence[Any]) -> Docum
     }
 
 
+def header_document(header: Any) -> Document:
+    """What `newHeads` tells of a block: its header, without what the block holds."""
+    of_block = ("size", "uncles", "withdrawals", "transactions", "totalDifficulty")
+    return {name: value for name, value in block_document(header, 0, ()).items() if name not in of_block}
+
+
 def transaction_rows(
     header: Any, transactions: Sequence[Any], receipts: Sequence[Any], computations: Sequence[Any]
 ) -> tuple[list[TransactionRow], list[LogRow]]:

@@ -73,6 +73,7 @@ class Node:
         self._large_turn = False
         self._task: asyncio.Task[None] | None = None
         self._last_block = time.monotonic()
+        self._sealed = asyncio.Event()
         self.readers: Executor = deep_stack_executor("chain-read", READER_THREADS)
         # apart, so that long calls hold up neither reads nor the admission of transactions
         self.lanes = Lanes()
@@ -120,6 +121,12 @@ class Node:
         self.waiting[transaction_hash] = entry
         self._wake.set()
         return await entry.done
+
+    async def head_after(self, number: int) -> int:
+        """The head's number, once it is higher than ``number``."""
+        while self.engine.head.number <= number:
+            await self._sealed.wait()
+        return self.engine.head.number
 
     def pending_nonce(self, sender: bytes, nonce: int) -> int:
         """The nonce after the transactions of `sender` that wait in sequence from `nonce`."""
@@ -198,6 +205,8 @@ class Node:
             self._last_block = time.monotonic()
             return
         included = any(outcome.status == "included" for outcome in outcomes.values())
+        self._sealed.set()
+        self._sealed = asyncio.Event()
         if not batch or included:
             self._last_block = time.monotonic()
         if included:

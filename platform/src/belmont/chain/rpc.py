@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 over HTTP, as a bare ASGI application.
+"""JSON-RPC 2.0 over HTTP and WebSocket (`belmont.chain.sockets`), as a bare ASGI application.
 
 What is refused before a method runs: other methods than POST, other content types than JSON (so that no web page can
 post to a node on the reader's own machine), unknown Host names (DNS rebinding), bodies over 5 MiB, text that is not
@@ -31,6 +31,7 @@ from belmont.chain.parameters import (
     SERVER_ERROR,
     RpcError,
 )
+from belmont.chain.sockets import SUBSCRIPTION_METHODS, HeadSubscriptions, Sockets, subscription_call
 
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 BATCH_MAX: Final = 1000
@@ -49,6 +50,7 @@ class RpcApplication:
         self.node = node
         self.methods = Methods(node)
         self.hosts = hosts
+        self.sockets = Sockets(node, self.host_allowed, self.answer)
         self._body_bytes = 0
 
     async def __call__(
@@ -67,6 +69,8 @@ class RpcApplication:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+        elif scope["type"] == "websocket":
+            await self.sockets.serve(scope, receive, send)
 
     async def _lifespan(
         self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
@@ -87,7 +91,7 @@ class RpcApplication:
 
     async def _http(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> tuple[int, bytes]:
         headers = {key.lower(): value for key, value in scope["headers"]}
-        if not self._host_allowed(headers.get(b"host", b"").decode("latin-1")):
+        if not self.host_allowed(headers.get(b"host", b"").decode("latin-1")):
             return 403, _failure(INVALID_REQUEST, "invalid host specified")
         if scope["method"] != "POST":
             return 405, _failure(INVALID_REQUEST, "method not allowed: use POST")
@@ -109,11 +113,12 @@ class RpcApplication:
                     return 429, _failure(LIMIT_EXCEEDED, "too many large requests at once: send it again later")
                 if not message.get("more_body"):
                     break
-            return 200, await self._answer(bytes(body))
+            return 200, await self.answer(bytes(body))
         finally:
             self._body_bytes -= len(body)
 
-    def _host_allowed(self, host: str) -> bool:
+    def host_allowed(self, host: str) -> bool:
+        """Whether a Host header names this machine: by address, or by a name it was started with."""
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         name = name.strip("[]").lower()
         if name in self.hosts:
@@ -124,7 +129,8 @@ class RpcApplication:
             return False
         return True
 
-    async def _answer(self, body: bytes) -> bytes:
+    async def answer(self, body: bytes, heads: HeadSubscriptions | None = None) -> bytes:
+        """The answer to one request or batch, empty where there is none; `heads` are a WebSocket's subscriptions."""
         try:
             if body.count(b"[") + body.count(b"{") > NESTING_ON_LOOP_MAX:
                 # deep nesting needs the readers' large stacks: on this thread's it would end the process
@@ -135,16 +141,16 @@ class RpcApplication:
             return _failure(PARSE_ERROR, "parse error: the body is not JSON")
         share = Share()
         if not isinstance(request, list):
-            return await self._one(request, share)
+            return await self._one(request, share, heads)
         if not request:
             return _failure(INVALID_REQUEST, "empty batch")
         if len(request) > BATCH_MAX:
             return _failure(INVALID_REQUEST, f"batch too large: at most {BATCH_MAX} requests")
-        answers = await asyncio.gather(*(self._one(entry, share) for entry in request))
+        answers = await asyncio.gather(*(self._one(entry, share, heads) for entry in request))
         kept = [answer for answer in answers if answer]
         return b"[" + b",".join(kept) + b"]" if kept else b""
 
-    async def _one(self, request: Any, share: Share) -> bytes:
+    async def _one(self, request: Any, share: Share, heads: HeadSubscriptions | None) -> bytes:
         """The answer to one request, which counts against its share; nothing to a notification."""
         if not isinstance(request, dict):
             return _failure(INVALID_REQUEST, "invalid request: expected an object")
@@ -157,8 +163,11 @@ class RpcApplication:
         try:
             if not isinstance(parameters, list | None):
                 raise RpcError(INVALID_PARAMS, "non-array args")
-            with self.node.engine.store.state_is_whole():
-                result = await self.methods.call(method, parameters or [], share)
+            if method in SUBSCRIPTION_METHODS:
+                result = subscription_call(heads, method, parameters or [])
+            else:
+                with self.node.engine.store.state_is_whole():
+                    result = await self.methods.call(method, parameters or [], share)
         except RpcError as error:
             answer = _error(identifier, error)
         except ChainDamaged as error:

@@ -59,10 +59,11 @@ def serve(
     try:
         import uvicorn
 
-        from belmont.chain.connections import BoundedProtocol, allow_open_files
+        from belmont.chain.connections import BoundedProtocol, BoundedSocket, allow_open_files
         from belmont.chain.engine import Engine
         from belmont.chain.node import Node
         from belmont.chain.rpc import RpcApplication
+        from belmont.chain.sockets import MESSAGE_BYTES_MAX
 
         allow_open_files()
         engine = Engine.open(directory, chain_id)
@@ -85,6 +86,9 @@ def serve(
             application,
             lifespan="on",
             http=BoundedProtocol,
+            ws=BoundedSocket,
+            ws_max_size=MESSAGE_BYTES_MAX,
+            ws_per_message_deflate=False,
             log_level="warning",
             access_log=False,
             server_header=False,

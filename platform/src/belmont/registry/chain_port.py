@@ -1,4 +1,4 @@
-"""What the registry asks of a chain: its id and nine calls, so that an engine in memory can stand where JSON-RPC does.
+"""What the registry asks of a chain: its id and ten calls, so that an engine in memory can stand where JSON-RPC does.
 
 Implementations raise ``RegistryUnreachable`` when nothing answers and ``RegistryRefused`` when a contract reverts.
 """
@@ -27,6 +27,16 @@ class Log:
     block_hash: bytes
 
 
+class Watch(Protocol):
+    """Waits for new blocks. One thread waits, any may close."""
+
+    def wait(self) -> None:
+        """Until there may be a new block, which may be sooner than there is one."""
+
+    def close(self) -> None:
+        """Whoever waits goes on."""
+
+
 @dataclass(frozen=True)
 class Creation:
     """A transaction that created a contract."""
@@ -46,6 +56,9 @@ class ChainPort(Protocol):
 
     def head(self) -> Head:
         """The newest block."""
+
+    def watch(self) -> Watch:
+        """What waits for this chain's new blocks."""
 
     def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
         """Blocks by their numbers, in one round trip; None for one that the chain does not have yet."""

@@ -12,6 +12,7 @@ from eth_utils.address import to_checksum_address
 from belmont.chain.client import ChainClient
 from belmont.chain.client import Log as ChainLog
 from belmont.chain.errors import BadChainData, ChainError, ContractReverted, RpcRefused
+from belmont.chain.heads import HeadWatch
 from belmont.registry.chain_port import Creation, Log
 from belmont.registry.errors import (
     RangeRefused,
@@ -90,6 +91,9 @@ class RpcChain:
         logs = tuple(_sent_log(each) for each in receipt.logs)
         created = receipt.contract_address
         return logs, Address(to_checksum_address(created)) if created else None
+
+    def watch(self) -> HeadWatch:
+        return HeadWatch(self._client.url)
 
     def blocks(self, numbers: Sequence[int]) -> list[Head | None]:
         with _registry_errors():

@@ -7,6 +7,8 @@
    neither, since no browser sends one by itself.
 4. Whoever asks more often than is allowed is refused before anything is looked up (``limits``).
 5. A request that shows both a cookie and a token is by the token alone.
+6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
+   that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
 """
 
 import hmac
@@ -54,8 +56,11 @@ class Gate:
             if not visitor.is_one_of(self.whom):
                 names = ", or ".join(each.value for each in self.whom)
                 raise NotAllowed(f"This is for {names}.")
-        if session is not None and request.method not in SAFE_METHODS and not session.by_token:
-            await refuse_other_origins(request, service.config.origin, session)  # 3
+        if request.method not in SAFE_METHODS:
+            if Who.ANYBODY in self.whom:
+                refuse_other_sites(request, service.config.origin)  # 6
+            elif session is not None and not session.by_token:
+                await refuse_other_origins(request, service.config.origin, session)  # 3
         return visitor
 
 
@@ -74,6 +79,13 @@ def session_of(request: Request, service: "Service") -> SessionView | None:
         return service.sessions.of_token(token.strip()) if kind.lower() == "bearer" else None
     cookie = request.cookies.get(service.cookie_name)
     return service.sessions.of_cookie(cookie) if cookie else None
+
+
+def refuse_other_sites(request: Request, origin: str) -> None:
+    """Raises NotAllowed where another site made a browser send this (6); programs say nothing of where they are."""
+    site, named = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site not in ("same-origin", "none") if site is not None else named not in (None, origin):
+        raise NotAllowed("This request did not come from a page of this service.", code="OTHER_ORIGIN")
 
 
 async def refuse_other_origins(request: Request, origin: str, session: SessionView) -> None:

@@ -1,6 +1,6 @@
 """Who is asking: nobody known, an account, a patient, a member in a role. Roles are those of the chain, now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class SessionView:
     """What names it in lists; no secret, and not what its cookie holds."""
     account: Address
     """The identity that signed in."""
-    csrf: str
+    csrf: str = field(repr=False)
     """What an unsafe request by cookie has to bring along."""
     by_token: bool
     """By a bearer token, which no browser sends by itself."""

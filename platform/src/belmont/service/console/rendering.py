@@ -38,6 +38,11 @@ class Pages:
         """A page, with the visitor, the service's name and the way back to where the visitor is."""
         visitor: Visitor = getattr(request.state, "visitor", None) or Visitor()
         content = self._environment.get_template(template).render(
-            request=request, visitor=visitor, service_name=self._config.name, language="en", **context
+            request=request,
+            visitor=visitor,
+            status=int(status),
+            service_name=self._config.name,
+            language="en",
+            **context,
         )
         return HTMLResponse(content, status)

@@ -41,7 +41,6 @@ SIGN_IN = [limited("sign_in")]
 def challenge(request: Request, response: Response, visitor: AnyVisitor, asked: ChallengeAsked) -> ChallengeGiven:
     """A text to sign. It counts once, for five minutes, and with the cookie that comes with it."""
     sign_in = _service(request).sign_in
-    sign_in.refuse_other_sites(request)
     browser = sign_in.browser(request) or sign_in.new_browser()
     identity = Address(asked.identity) if asked.identity else None
     issued = sign_in.challenges.issue(browser, Address(asked.account), identity)
@@ -56,7 +55,6 @@ def challenge(request: Request, response: Response, visitor: AnyVisitor, asked: 
 def open_session(request: Request, visitor: AnyVisitor, signed: SignedText) -> TokenGiven:
     """Sign in as a program: a bearer token for one hour."""
     sign_in = _service(request).sign_in
-    sign_in.refuse_other_sites(request)
     browser = sign_in.browser(request)
     if browser is None:
         raise SignInRefused("The cookie that came with the text is missing.", code="NONCE_INVALID")

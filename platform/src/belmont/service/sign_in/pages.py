@@ -52,7 +52,6 @@ def text_to_sign(
     """The text to sign, for who signs elsewhere."""
     service = _service(request)
     sign_in = service.sign_in
-    sign_in.refuse_other_sites(request)
     browser = sign_in.browser(request) or sign_in.new_browser()
     issued = sign_in.challenges.issue(browser, _account(account), _account(identity) if identity.strip() else None)
     page = service.pages.page(request, "sign_in.html", then=own_path(then), providers=[], issued=issued)
@@ -82,7 +81,6 @@ def sign_in_by_form(
 ) -> Response:
     """Sign in with a signature under the text that this browser was given."""
     sign_in = _service(request).sign_in
-    sign_in.refuse_other_sites(request)
     browser = sign_in.browser(request)
     if browser is None:
         raise SignInRefused("This browser was given no text to sign, or keeps no cookies.", code="NONCE_INVALID")

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.service.access.limits import Limits
 from belmont.service.config import ServiceConfig
-from belmont.service.errors import NotAllowed
 from belmont.service.sign_in.challenges import Challenges
 from belmont.service.sign_in.oidc.flow import OidcFlow
 from belmont.service.sign_in.oidc.provider import Provider
@@ -80,15 +79,6 @@ class SignIn:
 
     def forget_session(self, response: Response) -> None:
         self._forget(response, self.session_cookie)
-
-    def refuse_other_sites(self, request: Request) -> None:
-        """Raises NotAllowed where another site made a browser send this. For requests without a session to guard it:
-        nobody is signed in by another's page, as oneself or as somebody else."""
-        site = request.headers.get("sec-fetch-site")
-        origin = request.headers.get("origin")
-        ours = site in ("same-origin", "none") if site is not None else origin in (None, self.config.origin)
-        if not ours:
-            raise NotAllowed("This request did not come from a page of this service.", code="OTHER_ORIGIN")
 
     def _set(self, response: Response, name: str, value: str, seconds: int) -> None:
         secure = self.config.is_secure

@@ -12,6 +12,9 @@
 5. A key that counts has to count up: one whose counter stands still or goes back may be a copy, and is refused
    (WebAuthn, section 6.1.1). Of two assertions with the same counter one is taken.
 
+6. Keys are bound to the service's host name (WebAuthn, section 5.1.2), so a service that is reached by an address of
+   numbers has none; on one's own machine it is ``localhost``.
+
 What it is worth: it guards this service's relay and nothing beyond. Who has a member's account key signs, and relays
 elsewhere (docs/adr/0076).
 """
@@ -155,6 +158,8 @@ class Passkeys:
 
     def begin_enrolment(self, session: SessionView) -> dict[str, Any]:
         """Options for ``navigator.credentials.create``. Raises ``NotAllowed``, ``Conflict``."""
+        if self._host.replace(".", "").isdigit() or ":" in self._host:
+            raise Conflict("Hardware keys need a service with a name, not an address of numbers.", code="NO_HOST_NAME")
         known = self._may_enrol(session)
         challenge = secrets.token_bytes(32)
         self._tickets.issue(challenge.hex(), session.id, {"for": "enrolment"})
