@@ -49,6 +49,24 @@ def test_every_kind_that_relay_takes_can_be_written(service: Running) -> None:
         assert written["message"]["typed_data"]["primaryType"] == kind.__name__
 
 
+def test_a_vote_brings_its_conditions_along(service: Running, world: World) -> None:
+    study = world.study()
+    asked = {"kind": "Vote", "study": int(study), "approve": True, "conditions": ["Report  yearly.", "\u7814\u7a76"]}
+    written = body_of(service.client("lay").post(URL, json=asked))
+    assert written["message"]["conditions"] == ["Report yearly.", "\u7814\u7a76"]
+    signed = SignedMessage.from_json(json.dumps(written["message"]).encode()).signed_by(account_of("lay"))
+    world.as_("removed").relay.submit(signed)
+    service.catch_up()
+    found = body_of(service.client("data_user").get(f"/api/v1/studies/{study}"))
+    assert (found["conditions_count"], found["conditions_agreed"]) == (1, False)
+    agreed = {"kind": "Agreement", "study": int(study), "conditions": found["conditions"]}
+    written = body_of(service.client("data_user").post(URL, json=agreed))
+    content = json.dumps(written["message"]).encode()
+    world.as_("removed").relay.submit(SignedMessage.from_json(content).signed_by(account_of("data_user")))
+    service.catch_up()
+    assert body_of(service.client("data_user").get(f"/api/v1/studies/{study}"))["conditions_agreed"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -67,6 +85,10 @@ def test_every_kind_that_relay_takes_can_be_written(service: Running) -> None:
         {"reason": "x" * 4001},
         {"reason": "one", "reason_hash": HASH},
         {"reason_hash": "0x07"},
+        {"conditions": []},
+        {"conditions": ["twice", "twice"]},
+        {"conditions": ["\u202e"]},
+        {"conditions": ["one"], "conditions_hash": HASH},
         {"reason": "\ud800"},
         {"\ud800": 1},
     ],

@@ -115,7 +115,7 @@ def _complete(operation: dict[str, Any], path: str, method: str, whom: tuple[Who
     operation["description"] = f"{operation.get('description', '')}\n\nFor: {names}.".strip()
     answers: dict[str, Any] = operation.setdefault("responses", {})
     statuses = [400, 401, 403, 422, 429, 503]
-    statuses += [404] if "{" in path or is_open else []
+    statuses += [404] if "{" in path or is_unsafe else []
     statuses += [409] if is_unsafe else []
     statuses += [413] if "requestBody" in operation else []
     for status in statuses:

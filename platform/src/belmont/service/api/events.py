@@ -21,6 +21,16 @@ router = routing.router("events")
 _PLACE: Final = r"^(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})(-[0-9a-f]{8})?$"
 _SECONDS: Final = Query(ge=0, le=EXACT_MOST, description="Whole Unix seconds.")
 
+_STREAMED: Final = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["message", "reset"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+
 
 class Event(Answer):
     """One event of one contract."""
@@ -118,7 +128,7 @@ def asked(**fields: Any) -> EventQuery:
         200: {
             "description": "Events as they come, each as `Event` in `data`. An event `reset` says that blocks were "
             "dropped from the chain: read `/api/v1/events` again, up to the position it names in `after`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _STREAMED}},
         }
     },
 )

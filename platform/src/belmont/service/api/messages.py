@@ -1,7 +1,7 @@
 """Messages to sign: the service writes out what somebody decides, and their wallet or ``belmont sign`` signs it.
 
 1. Every kind that ``Relay`` takes is here, with the fields that its contract takes. The actor is whoever is signed in.
-2. The text of a reason goes into the file, for the board to read; the message holds its hash.
+2. The texts of a reason and of conditions go into the file, for the others to read; the message holds their hashes.
 3. A nonce is drawn for every message, and it counts until its deadline: at most a week.
 4. Nothing is kept and nothing decided: what is signed is what the file says, and wallets show it.
 """
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 from fastapi import Body
 from pydantic import Field, StringConstraints, create_model
 
+from belmont.identity.approval_conditions import CONDITION_CHARACTERS_MAX, CONDITIONS_MAX, ApprovalConditions
 from belmont.identity.errors import IdentityError
 from belmont.identity.messages import STATEMENTS, WEEK_SECONDS, Statement, reason_hash
 from belmont.identity.signed_message import FORMAT, VERSION, SignedMessage
-from belmont.identity.typed_data import RECIPIENTS_MAX
+from belmont.identity.strict_json import loads
+from belmont.identity.typed_data import RECIPIENTS_MAX, Domain
 from belmont.service.access.gates import allow
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import routing
@@ -37,6 +39,8 @@ _OWN: Final = ("actor", "nonce", "deadline")
 _CLOCKS: Final = ("sequence",)
 """Numbers that only have to grow: by default they are the time of day."""
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARACTERS_MOST)]
+ConditionText = Annotated[str, StringConstraints(min_length=1, max_length=CONDITION_CHARACTERS_MAX)]
+ConditionTexts = Annotated[list[ConditionText], Field(min_length=1, max_length=CONDITIONS_MAX)]
 
 
 class Wanted(Asked):
@@ -57,6 +61,8 @@ def _asked(kind: type[Statement]) -> type[Wanted]:
         found[name] = (_TYPES[its_type] | None, None) if optional else (_TYPES[its_type], ...)
     if "reason_hash" in found:
         found["reason"] = (Reason | None, None)
+    if "conditions_hash" in found:
+        found["conditions"] = (ConditionTexts | None, None)
     about = (kind.__doc__ or "").strip()
     return create_model(f"{kind.__name__}Wanted", __base__=Wanted, __doc__=about, **found)
 
@@ -103,12 +109,9 @@ class Unsigned(Answer):
     says: str
     typed_data: TypedData
     signatures: Annotated[list[str], Field(max_length=0)]
-
-
-class UnsignedWithReason(Unsigned):
-    """The same, with the text of its reason."""
-
-    reason: str
+    reason: str | None = None
+    """The text of its reason; left out where there is none, as conditions are."""
+    conditions: list[str] | None = None
 
 
 class ToSign(Answer):
@@ -120,11 +123,11 @@ class ToSign(Answer):
     deadline: Moment
     digest: Hash
     """The 32 bytes that a signature is over."""
-    message: UnsignedWithReason | Unsigned
+    message: Unsigned
     """The file: save it as it is, add the signature, relay it."""
 
 
-@router.post("/messages")
+@router.post("/messages", response_model_exclude_none=True)
 async def write_message(
     service: routing.Here, visitor: Annotated[Visitor, allow(Who.SIGNED_IN)], wanted: AnyWanted
 ) -> ToSign:
@@ -144,33 +147,32 @@ async def write_message(
     )
 
 
-def unsigned(wanted: Wanted, actor: str, domain: Any) -> SignedMessage:
+def unsigned(wanted: Wanted, actor: str, domain: Domain) -> SignedMessage:
     """The message that is asked for. Raises Malformed for fields that its contract cannot take."""
     given = {name: value for name, value in wanted if value is not None}
     kind, reason = KINDS[given.pop("kind")], given.pop("reason", None)
+    own = WANTED[kind.__name__].model_fields
+    texts = given.pop("conditions", None) if "conditions_hash" in own else None
     now = int(time.time())
     deadline = now + given.pop("valid_seconds")
-    if reason and given.setdefault("reason_hash", reason_hash(reason)) != reason_hash(reason):
-        raise Malformed("body.reason_hash: is not the SHA-256 of the reason")
-    for name in _CLOCKS:
-        if name in WANTED[kind.__name__].model_fields:
-            given.setdefault(name, now)
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
-        return SignedMessage(kind(actor=actor, deadline=deadline, **values), domain, (), reason or None)  # 3
+        conditions = ApprovalConditions.of(texts) if texts else None  # 2
+        if conditions is not None:
+            given.setdefault("conditions_hash", conditions.hash)
+        if reason:
+            given.setdefault("reason_hash", reason_hash(reason))
+        for name in _CLOCKS:
+            if name in own:
+                given.setdefault(name, now)
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        }
+        message = kind(actor=actor, deadline=deadline, **values)  # 3
+        return SignedMessage(message, domain, (), reason or None, conditions)
     except IdentityError as error:
         raise Malformed(f"body: {error}", code="MESSAGE_MALFORMED") from error
 
 
 def file_of(signed: SignedMessage) -> Unsigned:
     """A message without signatures, as its file has it."""
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "says": signed.message.sentence(),
-        "typed_data": signed.message.typed_data(signed.domain),
-        "signatures": [],
-    }
-    if signed.reason is None:
-        return Unsigned.model_validate(content)
-    return UnsignedWithReason.model_validate({**content, "reason": signed.reason})
+    return Unsigned.model_validate(loads(signed.to_json()))

@@ -46,6 +46,13 @@ class StudyNow(Answer):
     awaited: list[Hash]
     """Datasets whose holders did not."""
     left_open: list[LeftOpen]
+    recused: list[AccountText]
+    """Members of the board who take no part in the vote."""
+    conditions: Hash
+    """Running hash of all conditions that votes set: what the data user agrees to; zero for none."""
+    conditions_count: Whole
+    conditions_agreed: bool
+    """Whether the data user agreed to exactly these. No permit is issued before."""
     amends: Whole | None
     """The permit that it amends."""
     permit: Whole | None
@@ -217,6 +224,10 @@ def _study(snapshot: Snapshot, found: Study) -> StudyNow:
         accepted=list(found.accepted),
         awaited=[each for each in found.terms.datasets if each not in found.accepted],
         left_open=[LeftOpen(dataset=each.dataset_id, terms=term_codes(int(each.terms))) for each in found.abstentions],
+        recused=list(found.recused),
+        conditions=found.conditions,
+        conditions_count=found.conditions_count,
+        conditions_agreed=found.conditions_agreed,
         amends=found.amends or None,
         permit=found.id if int(found.id) in snapshot.permits else None,
     )
