@@ -87,7 +87,7 @@ def rows(routers: Sequence[APIRouter]) -> list[Row]:
         Row(method, route.path, gates_of(route)[0])
         for route in routes_of(app.routes)
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in sorted(route.methods or ())
     ]
     return sorted(found, key=lambda each: (each.is_page, each.path, each.method))
 

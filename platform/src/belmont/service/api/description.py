@@ -103,7 +103,7 @@ def _gates(app: FastAPI) -> dict[tuple[str, str], tuple[Who, ...]]:
         (route.path, method): gates_of(route)[0].whom
         for route in routes_of(app.routes)
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in sorted(route.methods or ())
     }
 
 
