@@ -45,6 +45,7 @@ bench: $(VENV)/.dev $(VENV)/.bench
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m belmont.registry.permissions docs/who_can_do_what.md
+	$(BIN)/python -m belmont.service.access.table docs/service_access.md
 
 # Kills the chain's server in every phase of a block: make soak ROUNDS=50 for a short one.
 ROUNDS ?= 1000
