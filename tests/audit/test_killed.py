@@ -84,8 +84,10 @@ def test_killed_at_any_moment_again_and_again(opened, world, start):
 
 def test_three_processes_at_once_of_which_one_is_killed(opened, world, start):
     index = opened(world.registry)
-    processes = [start(rounds=3), start(rounds=3), start(KILL_AT="inside,6")]
-    assert [ends(each) for each in processes] == [0, 0, -signal.SIGKILL]
+    processes = [start(KILL_AT="inside,3"), start(rounds=3), start(rounds=3)]
+    killed, *others = [ends(each) for each in processes]
+    assert others == [0, 0]
+    assert killed in (-signal.SIGKILL, 0)  # 0: the others were quicker, and left it nothing to write
     index.catch_up()
     whole(index, world)
     assert trail(index) == world.registry.audit_events()
