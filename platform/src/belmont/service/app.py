@@ -23,11 +23,19 @@ from belmont.service.api import routers as api
 from belmont.service.config import ServiceConfig
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
+from belmont.service.patient import api as patient_api
+from belmont.service.patient import pages as patient_pages
 from belmont.service.service import Service
 from belmont.service.sign_in import api as sign_in_api
 from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (*api.ROUTERS, sign_in_api.router, sign_in_pages.router)
+ROUTERS = (
+    *api.ROUTERS,
+    sign_in_api.router,
+    sign_in_pages.router,
+    patient_api.router,
+    patient_pages.router,
+)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:

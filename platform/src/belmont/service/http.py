@@ -162,7 +162,6 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
             detail=problem.detail,
             remedy=problem.remedy,
             code=problem.code,
-            **{"status": int(status)},
         )
         page.headers.update(headers)
         return page

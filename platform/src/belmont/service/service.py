@@ -24,6 +24,8 @@ from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
 from belmont.service.metrics import Metrics
+from belmont.service.patient.chain_side import ChainSide
+from belmont.service.patient.desk import Desk
 from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
@@ -57,6 +59,7 @@ class Service:
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
         self.follower = Follower(index, self._advanced)
+        self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
         self.progress = Progress(index, lambda: self.feed.turn)
         self.streams = Streams(index, self.feed, self.sessions, config.streams)
@@ -84,7 +87,7 @@ class Service:
 
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
         """The datasets of this service's hospitals for which an account is enrolled."""
-        return ()
+        return self.desk.datasets_of(account)
 
     async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> bool:
         """Wait until the chain's newest block is read here; whether anything was waited for. Raises RegistryError."""
@@ -109,6 +112,7 @@ class Service:
         self.feed.close()
         self.follower.stop()
         self.trail.close()
+        self.desk.close()
         self.index.engine.dispose()
 
     def _advanced(self, advance: Advance) -> None:

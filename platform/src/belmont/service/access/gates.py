@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
@@ -45,7 +46,7 @@ class Gate:
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
         service.sign_in.limits.take_client(request)  # 4
-        session = session_of(request, service)
+        session = await run_in_threadpool(session_of, request, service)  # it may write, and wait for that
         visitor = await service.visitor(session)
         request.state.visitor = visitor
         if session is not None:
