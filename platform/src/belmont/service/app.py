@@ -21,6 +21,7 @@ from belmont.service.access.gates import check_gates
 from belmont.service.api import description
 from belmont.service.api import routers as api
 from belmont.service.config import ServiceConfig
+from belmont.service.console import pages as console_pages
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
 from belmont.service.patient import api as patient_api
@@ -33,6 +34,7 @@ ROUTERS = (
     *api.ROUTERS,
     sign_in_api.router,
     sign_in_pages.router,
+    console_pages.router,
     patient_api.router,
     patient_pages.router,
 )

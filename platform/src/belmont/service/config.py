@@ -28,6 +28,12 @@
     subject = "248289761001"
     address = "0x..."
 
+    [notices]                                # docs/service.md; left out: no notices are sent
+    smtp_host = "mail.hospital.example"
+    sender = "belmont@hospital.example"
+    email_domains = ["hospital.example"]     # whom members may have mails sent to
+    webhook_hosts = ["hooks.hospital.example"]
+
     [[hospital]]                             # whose patients can look at their own records here
     home = "."                               # the directory that has members/<member>/
     member = "hospital-1"
@@ -49,6 +55,8 @@ from eth_utils.address import is_checksum_address
 from belmont.registry.types import Address
 from belmont.service.access.limits import DEFAULT_RATES, Network, Rate
 from belmont.service.errors import ConfigRefused
+from belmont.service.notices.settings import NoticesConfig
+from belmont.service.notices.settings import read as read_notices
 from belmont.service.sign_in.oidc.fetching import check_address
 from belmont.service.sign_in.oidc.provider import ProviderConfig
 
@@ -104,6 +112,7 @@ class ServiceConfig:
     rates: Mapping[str, Rate] = field(default_factory=dict)
     """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
     proxies: tuple[Network, ...] = ()
+    notices: NoticesConfig = field(default_factory=NoticesConfig)
 
     @property
     def origin(self) -> str:
@@ -144,6 +153,7 @@ class ServiceConfig:
             ),
             metrics_token=section.optional_secret("metrics_token_file"),
             oidc=section.table("oidc", _oidc) or OidcConfig(),
+            notices=section.table("notices", read_notices) or NoticesConfig(),
             rates=rates,
             proxies=proxies,
         )

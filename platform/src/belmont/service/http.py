@@ -24,6 +24,7 @@ from belmont.audit.errors import AuditError
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
+from belmont.service.console import problems
 from belmont.service.documents.kinds import MOST_BYTES
 from belmont.service.errors import Malformed, NotModified, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
 from belmont.service.service import Service
@@ -152,17 +153,7 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
         if isinstance(problem, NotSignedIn) and request.method in ("GET", "HEAD"):
             wanted = quote(request.url.path, safe="/") + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, headers)
-        service: Service = request.app.state.service
-        heading = HTTPStatus(status).phrase
-        page = service.pages.page(
-            request,
-            "problem.html",
-            status,
-            heading=heading,
-            detail=problem.detail,
-            remedy=problem.remedy,
-            code=problem.code,
-        )
+        page = problems.page(request, problem, status)
         page.headers.update(headers)
         return page
     body: dict[str, Any] = {

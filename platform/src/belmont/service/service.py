@@ -24,6 +24,7 @@ from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
 from belmont.service.metrics import Metrics
+from belmont.service.notices.notifier import Notifier
 from belmont.service.patient.chain_side import ChainSide
 from belmont.service.patient.desk import Desk
 from belmont.service.relaying import Relaying
@@ -58,6 +59,7 @@ class Service:
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
+        self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)
         self.follower = Follower(index, self._advanced)
         self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
@@ -106,11 +108,13 @@ class Service:
         """Read the chain, as far as it answers, and follow it from then on."""
         self.feed.bind()
         self.follower.start()
+        self.notices.start()
 
     def stop(self) -> None:
         """End what runs, and write what waits."""
         self.feed.close()
         self.follower.stop()
+        self.notices.stop()
         self.trail.close()
         self.desk.close()
         self.index.engine.dispose()
@@ -127,3 +131,4 @@ class Service:
             if self.feed.is_empty:
                 self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
             self.feed.put(advance.added)
+        self.notices.told(bool(advance.dropped))
