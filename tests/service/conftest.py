@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -155,9 +155,10 @@ def config(world: World, tmp_path_factory: pytest.TempPathFactory) -> ServiceCon
 
 
 @pytest.fixture(scope="session")
-def service(world: World, config: ServiceConfig) -> "Iterator[Running]":
-    """The whole service, started, on this consortium."""
-    from tests.service.running import running
+def service(world: World, config: ServiceConfig, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Running]":
+    """The whole service, started, on this consortium; one patient is enrolled."""
+    from tests.service.running import enrol_patient, running
 
-    with running(world, config) as made:
+    hospital = enrol_patient(world, tmp_path_factory.mktemp("hospital"))
+    with running(world, replace(config, hospitals=(hospital,))) as made:
         yield made

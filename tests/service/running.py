@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +15,14 @@ from fastapi import FastAPI
 from tests.service.conftest import World, account_of
 
 from belmont.audit.index import EventIndex
+from belmont.lab.home import Home
+from belmont.registry.consents.register import ConsentRegister, Patient
+from belmont.registry.consents.statements import account_key
+from belmont.registry.consents.tree import ConsentTree
 from belmont.registry.types import Address
 from belmont.service.access.limits import DEFAULT_RATES, Rate
 from belmont.service.app import assembled
-from belmont.service.config import ServiceConfig, StreamLimits
+from belmont.service.config import LocalHospital, ServiceConfig, StreamLimits
 from belmont.service.service import Service
 from belmont.service.serving import Serving, bound
 from belmont.service.store.sessions import Proof, Way
@@ -68,6 +73,21 @@ class Running:
         while not (self.service.keeper.is_read and self.service.snapshot.head.number >= wanted):
             assert time.monotonic() < give_up, self.service.follower.state
             time.sleep(0.02)
+
+
+def enrol_patient(world: World, home: Path) -> LocalHospital:
+    """Have the third hospital know a patient, and the chain her account; returns the hospital's files."""
+    dataset, account = world.datasets[2], Address(account_of("patient").address)
+    hospital = LocalHospital(home, "third_holder")
+    path = Home(home).consents(hospital.member)
+    path.parent.mkdir(parents=True)
+    with ConsentRegister(path, dataset) as register:
+        batch = register.admit([Patient(key=b"\x01" * 32, pseudonym=1, account=account)])
+        world.as_("third_holder").consents.publish_batch(dataset, batch)
+        tree = ConsentTree([(account_key(account), bytes(32))])
+        assert tree.batch.root == batch.root
+        world.as_("board").consents.enrol(dataset, account, tree.membership(account_key(account)))
+    return hospital
 
 
 @contextmanager

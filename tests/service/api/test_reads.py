@@ -35,6 +35,7 @@ READS = [
     "/api/v1/members",
     "/api/v1/proposals",
     "/api/v1/datasets",
+    "/api/v1/catalogue",
     "/api/v1/studies",
     "/api/v1/permits",
     "/api/v1/uses",
@@ -112,6 +113,9 @@ def test_a_dataset_says_whether_it_is_proven(service: Running, world: World) -> 
     figures = body_of(client.get(f"/api/v1/datasets/{id_}/consents"))
     assert figures["consent_root"] == hexadecimal(world.registry.consents.root(world.datasets[0]))
     assert (figures["batches"], figures["enrolled"]) == (0, 0)
+    third = body_of(client.get(f"/api/v1/datasets/{hexadecimal(world.datasets[2])}/consents"))
+    assert (third["batches"], third["enrolled"], third["in_newest_batch"]) == (1, 1, 1)
+    assert service.account("patient") not in str(third)
     assert client.get(f"/api/v1/datasets/{hexadecimal(ZERO_HASH)}").status_code == 404
     assert client.get("/api/v1/datasets/0x12").status_code == 422
 
@@ -149,6 +153,25 @@ def test_a_study_has_its_ballots_and_fits_the_datasets_terms(service: Running, w
     assert {each["verdict"] for each in fits} == {"approve"}
     assert client.get(f"/api/v1/studies/{permit}/differences").status_code == 404
     assert client.get("/api/v1/studies/999999").status_code == 404
+
+
+def test_a_study_is_summed_up_in_the_language_asked_for(service: Running, permit: int) -> None:
+    client = service.client("lay")
+    english = body_of(client.get(f"/api/v1/studies/{permit}/summary"))
+    chinese = body_of(client.get(f"/api/v1/studies/{permit}/summary", params={"language": "zh-Hans"}))
+    assert [each["key"] for each in english["parts"]] == [each["key"] for each in chinese["parts"]]
+    assert "300 patients at 3 hospitals" in english["lead"]
+    assert english["lead"] != chinese["lead"] and not english["configuration_known"]
+    assert client.get(f"/api/v1/studies/{permit}/summary", params={"language": "tlh"}).status_code == 422
+
+
+def test_the_catalogue_is_linked_data(service: Running, world: World) -> None:
+    answer = service.client("auditor").get("/api/v1/catalogue")
+    assert answer.headers["content-type"] == "application/ld+json"
+    graph = body_of(answer)["@graph"]
+    assert sum(each["@type"] == "dcat:Dataset" for each in graph) == len(world.datasets)
+    again = service.client("auditor").get("/api/v1/catalogue", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
 
 
 def test_an_amendment_is_its_differences(service: Running, world: World, permit: int) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from belmont.service.api import (
     accesses,
     acts,
+    catalogue,
     consortium,
     datasets,
     description,
@@ -30,6 +31,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     consortium.router,
     members.router,
     datasets.router,
+    catalogue.router,
     studies.router,
     documents.router,
     permits.router,

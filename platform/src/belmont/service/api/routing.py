@@ -92,13 +92,18 @@ def unchanged(
 ) -> Snapshot:
     """The snapshot, for an answer that is made of nothing else (4). Raises NotModified."""
     snapshot = snapshot_of(request)
-    changed = snapshot.changed_at or snapshot.head
-    tag = f'W/"{changed.number}-{changed.hash.hex()[:16]}"'
+    tag = tag_of(snapshot)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "private, no-cache"
     if tag in (each.strip() for each in (if_none_match or "").split(",")):
         raise NotModified(tag)
     return snapshot
+
+
+def tag_of(snapshot: Snapshot) -> str:
+    """The ETag of what is made of a snapshot (4)."""
+    changed = snapshot.changed_at or snapshot.head
+    return f'W/"{changed.number}-{changed.hash.hex()[:16]}"'
 
 
 Here = Annotated[Service, Depends(service_of)]

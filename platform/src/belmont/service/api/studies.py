@@ -1,5 +1,6 @@
 """Studies: applications, votes on them, how they fit the datasets' terms, and what an amendment changes."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -7,17 +8,24 @@ from fastapi import APIRouter, Query
 
 from belmont.audit.events import IndexedEvent
 from belmont.audit.search import EventQuery
+from belmont.identity.strict_json import loads
 from belmont.registry.duo.matching import match
 from belmont.registry.types import ZERO_HASH, Permit, Study, StudyStatus, StudyTerms
+from belmont.service import words
 from belmont.service.api import lists, routing
 from belmont.service.api.data_use import Code, term_codes
 from belmont.service.api.terms import Terms, terms_of
 from belmont.service.api.values import AccountText, Answer, Hash, Moment, Whole, lower_name
+from belmont.service.documents.kinds import Kind
 from belmont.service.errors import NotFound
+from belmont.service.explain.application import summary
+from belmont.service.explain.data_use import sentence_of
 from belmont.service.state.snapshot import Snapshot
 
 router: APIRouter = routing.router("studies")
 StatusName = Literal["proposed", "approved", "refused", "cancelled"]
+LanguageCode = Literal["en", "zh-Hans"]
+Language = Annotated[LanguageCode, Query(description="The language to say it in (BCP 47).")]
 VOTES: Final = ("VoteCast", "Recused")
 
 
@@ -97,8 +105,27 @@ class DatasetMatch(Answer):
 
     dataset: Hash
     verdict: Literal["approve", "deny", "abstain"]
-    summary: str
     terms: list[TermSays]
+
+
+class Part(Answer):
+    """One question that a summary answers."""
+
+    key: str
+    """who, whose, computed, leaves, duration, protects or lacks."""
+    heading: str
+    points: list[str]
+
+
+class PlainSummary(Answer):
+    """An application in words for who is no expert, made of the record on chain and of documents it names."""
+
+    language: LanguageCode
+    lead: str
+    """The whole in a sentence."""
+    parts: list[Part]
+    configuration_known: bool
+    """Whether the configuration was handed in here; without it, less can be said."""
 
 
 class Difference(Answer):
@@ -168,23 +195,58 @@ def list_ballots(
 
 @router.get("/studies/{number}/match")
 async def read_match(
-    visitor: routing.AReader, snapshot: routing.Now, number: routing.StudyNumber
+    visitor: routing.AReader, snapshot: routing.Now, number: routing.StudyNumber, language: Language = "en"
 ) -> list[DatasetMatch]:
     """How it fits the terms of each of its datasets, term by term, as of when it was applied for."""
     study = known(snapshot, number)
     use = study.terms.use_of(study.data_user)
+    says = words.of(language)
     found = []
     for id_ in study.terms.datasets:
         if (dataset := snapshot.datasets.get(id_)) is None:
             continue
-        says = match(dataset.data_use, use, study.proposed_at)
+        whole = match(dataset.data_use, use, study.proposed_at)
         terms = [
-            TermSays(term=term_codes(int(each.term))[0], verdict=lower_name(each.verdict), because=each.because)
-            for each in says.terms
+            TermSays(
+                term=term_codes(int(each.term))[0],
+                verdict=lower_name(each.verdict),
+                because=says.say(sentence_of(each.reason)),
+            )
+            for each in whole.terms
         ]
-        verdict = lower_name(says.verdict)
-        found.append(DatasetMatch(dataset=id_, verdict=verdict, summary=says.summary, terms=terms))
+        found.append(DatasetMatch(dataset=id_, verdict=lower_name(whole.verdict), terms=terms))
     return found
+
+
+@router.get("/studies/{number}/summary")
+def read_summary(
+    service: routing.Here,
+    visitor: routing.AReader,
+    snapshot: routing.Now,
+    number: routing.StudyNumber,
+    language: Language = "en",
+) -> PlainSummary:
+    """What would happen to whose data, in plain words."""
+    study = known(snapshot, number)
+    content = service.documents.find(Kind.CONFIGURATION, study.terms.config_hash)
+    found = summary(
+        study,
+        snapshot.datasets,
+        snapshot.members,
+        None if content is None else loads(content),
+        int(time.time()),
+        versions=snapshot.versions,
+    )
+    says = words.of(language)
+    return PlainSummary(
+        language=language,
+        lead=says.say(found.lead),
+        parts=[
+            Part(key=each.key, heading=says.say(each.heading), points=[says.say(point) for point in each.points])
+            for each in found.sections
+        ],
+        configuration_known=content is not None,
+    )
 
 
 @router.get("/studies/{number}/differences")
