@@ -19,6 +19,7 @@ GROUPS = {
     "down": ("belmont.deployment.down_command", "end the processes of a consortium on this machine"),
     "node": ("belmont.deployment.node_commands", "serve a hospital's dataset behind a coordinator"),
     "coordinator": ("belmont.deployment.coordinator_commands", "deliver messages between researchers and hospitals"),
+    "service": ("belmont.service.commands", "the ethics board's console, the patient's page, and an API"),
     "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
     "verify": ("belmont.lab.verify_command", "verify proofs offline"),
     "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),

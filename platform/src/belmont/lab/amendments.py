@@ -8,9 +8,10 @@ applied (`belmont.lab.documents`), and nothing of it is on chain.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import cards
+from belmont.lab import cards, documents
 from belmont.lab.errors import LabError
 from belmont.lab.people import Hospital, dataset_ids
 from belmont.registry.differences import differences as changed_terms
@@ -37,7 +38,7 @@ def amended(
     rounds: int | None = None,
     queries: int | None = None,
     purpose: int | None = None,
-    protocol: str | None = None,
+    protocol: str | Path | None = None,
     intended_use: Declaration | None = None,
     min_hospitals: int | None = None,
     min_cohort: int | None = None,
@@ -59,7 +60,7 @@ def amended(
         "rounds": rounds,
         "queries": queries,
         "purpose": purpose,
-        "protocol_hash": None if protocol is None else hashlib.sha256(protocol.encode()).digest(),
+        "protocol_hash": None if protocol is None else hashlib.sha256(documents.protocol_of(protocol)).digest(),
         "intended_use": intended_use,
         "min_hospitals": min_hospitals,
         "min_cohort": min_cohort,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import approval, budgets, cards, documents, protection
+from belmont.lab import approval, budgets, cards, documents, handing_in, protection
 from belmont.lab.amendments import differences, side_by_side
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor, Hospital, refuse_others
@@ -53,7 +53,7 @@ class Study:
         """These board members vote, one after the other until the board has decided. Raises ``RegistryRefused``.
 
         With ``conditions``, one text for each, they approve under these, and no permit is issued until the data user
-        agrees. Texts stay in this directory; their hash goes on chain.
+        agrees. Texts are kept in this directory and handed to the service, if there is one; their hash goes on chain.
         """
         refuse_others(Actor, members, "study.vote(*consortium.board, approve=True, reason='...')")
         texts = approval.conditions_from(conditions, approve)
@@ -62,6 +62,7 @@ class Study:
             if k == 0 or self.record.status is StudyStatus.PROPOSED:
                 registry = self._consortium.registry.as_(member.identity.account)
                 registry.vote(self.id, approve, reason, texts.hash if texts else ZERO_HASH)
+                handing_in.keep_reason(self._consortium, self.id, member, reason, texts)
         return self
 
     def recuse(self, member: Actor, reason: str = "") -> "Study":
@@ -71,6 +72,7 @@ class Study:
         """
         refuse_others(Actor, (member,), "study.recuse(consortium.board[0], 'I am a co-author')")
         self._consortium.registry.as_(member.identity.account).recuse(self.id, reason)
+        handing_in.keep_reason(self._consortium, self.id, member, reason)
         return self
 
     @property
@@ -88,9 +90,10 @@ class Study:
     def agree(self, *texts: bytes | Path | str) -> "Study":
         """This machine's data user agrees to all conditions of the board, exactly as they are now.
 
-        Every text has to be here: give ``texts`` that others handed over, as the files of their signed votes or as
-        Belmont wrote them. Raises ``LabError`` for one that is missing, and ``RegistryRefused``.
+        Every text has to be here, or at the service: give ``texts`` that others handed over, as the files of their
+        signed votes or as Belmont wrote them. Raises ``LabError`` for one that is missing, and ``RegistryRefused``.
         """
+        handing_in.fetch_conditions(self._consortium, self.record)
         conditions = approval.agreeable(self._consortium, self.record, texts)
         self._consortium.registry.as_(self._consortium.researcher.identity.account).agree(self.id, conditions)
         return self
@@ -139,6 +142,24 @@ class Study:
     def reason(self) -> str | None:
         """Why an amendment was asked for, where its text is on this machine."""
         return documents.reason_for(self._consortium.home, self.id)
+
+    @property
+    def protocol(self) -> str | None:
+        """The text of the protocol, where it is on this machine."""
+        return documents.protocol_for(self._consortium.home, self.record.terms.protocol_hash)
+
+    @property
+    def url(self) -> str | None:
+        """Its page in the ethics board's console; None where no service was named."""
+        service = self._consortium.service_url
+        return f"{service}/studies/{self.id}" if service else None
+
+    def hand_in(self, by: Actor | None = None) -> "handing_in.HandedIn":
+        """Hand everything of this study that is on this machine to the service, where it is not there yet.
+
+        As the researcher whose key is here, unless named. Raises ``ServiceAway`` and ``ServiceRefused``.
+        """
+        return handing_in.hand_in(self._consortium, self.id, by)
 
     def differences(self) -> "pd.DataFrame":
         """What an amendment changes: each term as permitted, and as applied for. Raises ``LabError`` for another."""
@@ -204,7 +225,7 @@ class Study:
             [names[d], "accepted" if d in record.accepted else "not yet", _data_use(left.get(d))]
             for d in terms.datasets
         ]
-        facts = {
+        facts: dict[str, object] = {
             "board": f"{record.votes_for} for, {record.votes_against} against, quorum {record.quorum}",
             **approval.facts(self._consortium, record),
             "asks for": f"{terms.rounds} rounds, {terms.queries} queries, {terms.duration_seconds // 86400} days",
@@ -216,6 +237,11 @@ class Study:
             "configuration": cards.short(terms.config_hash),
             "protocol": cards.short(terms.protocol_hash),
         }
+        if self.url:
+            facts["console"] = cards.link(self.url)
+        handed = self._consortium.handed_in.get(self.id)
+        if handed is not None:
+            facts["documents"] = handed.says
         mark = cards.badge(self.status, _COLOURS.get(record.status, cards.NEUTRAL))
         title, parts = f"Study {self.id}: {terms.title}", []
         if self.amends is not None:

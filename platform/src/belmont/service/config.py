@@ -8,6 +8,9 @@
     host = "127.0.0.1"
     port = 8600
     languages = ["en", "zh-Hans"]            # the first is the default
+    streams = 500                            # of events, open at once
+    streams_of_an_account = 20
+    metrics_token_file = "metrics.token"     # for the machine that reads /metrics; without it, members alone can
 
     [limits]                                 # docs/sign_in.md; all of it may be left out
     proxies = ["10.0.0.0/8"]                 # whose X-Forwarded-For is believed
@@ -72,6 +75,16 @@ class LocalHospital:
 
 
 @dataclass(frozen=True)
+class StreamLimits:
+    """Of streams of events."""
+
+    most: int = 500
+    of_an_account: int = 20
+    seconds: float = 3600
+    """After so long a stream is ended: its listener comes back."""
+
+
+@dataclass(frozen=True)
 class OidcConfig:
     """Who vouches for members, and for whom."""
 
@@ -93,6 +106,8 @@ class ServiceConfig:
     port: int = DEFAULT_PORT
     languages: tuple[str, ...] = LANGUAGES
     hospitals: tuple[LocalHospital, ...] = ()
+    streams: StreamLimits = StreamLimits()
+    metrics_token: str | None = field(default=None, repr=False)
     oidc: OidcConfig = field(default_factory=OidcConfig)
     rates: Mapping[str, Rate] = field(default_factory=dict)
     """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
@@ -132,6 +147,11 @@ class ServiceConfig:
             port=section.number("port", 0, 65_535, DEFAULT_PORT),
             languages=section.texts("languages", LANGUAGES),
             hospitals=hospitals,
+            streams=StreamLimits(
+                section.number("streams", 1, 100_000, StreamLimits.most),
+                section.number("streams_of_an_account", 1, 100_000, StreamLimits.of_an_account),
+            ),
+            metrics_token=section.optional_secret("metrics_token_file"),
             oidc=section.table("oidc", _oidc) or OidcConfig(),
             notices=section.table("notices", read_notices) or NoticesConfig(),
             rates=rates,
@@ -224,6 +244,10 @@ class Section:
         if not found or len(found[0]) < 16:
             raise self.wrong(key, f"names {path}, whose first line is shorter than 16 characters")
         return found[0]
+
+    def optional_secret(self, key: str) -> str | None:
+        """A secret, or None where there is none."""
+        return self.secret(key) if key in self._left else None
 
     def refuse_others(self) -> None:
         """Raises ConfigRefused for keys that nobody took."""

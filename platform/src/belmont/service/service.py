@@ -15,13 +15,15 @@ from starlette.concurrency import run_in_threadpool
 from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
 from belmont.audit.index import EventIndex
+from belmont.audit.search import LIMIT_MAX, EventQuery
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
+from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
+from belmont.service.metrics import Metrics
 from belmont.service.notices.notifier import Notifier
 from belmont.service.patient.chain_side import ChainSide
 from belmont.service.patient.desk import Desk
@@ -29,6 +31,7 @@ from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
+from belmont.service.state.progress import Progress
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
 
@@ -60,6 +63,11 @@ class Service:
         self.follower = Follower(index, self._advanced)
         self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
+        self.progress = Progress(index, lambda: self.feed.turn)
+        self.streams = Streams(index, self.feed, self.sessions, config.streams)
+        self.metrics = Metrics()
+        self.metrics.watch(self)
+        self._told: Advance | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -113,13 +121,14 @@ class Service:
 
     def _advanced(self, advance: Advance) -> None:
         """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""
-        if advance.dropped:
+        if advance.dropped and advance is not self._told:
             self.feed.forget()
+        self._told = advance
         self.sign_in.owners.told(advance)
         try:
             self.keeper.told(advance)
-        except RegistryError:
+        finally:
+            if self.feed.is_empty:
+                self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
             self.feed.put(advance.added)
-            raise
-        self.feed.put(advance.added)
         self.notices.told(bool(advance.dropped))

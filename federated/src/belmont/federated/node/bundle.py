@@ -5,7 +5,7 @@ the same bytes with the same zlib; the code hash is the hash of the bytes, whoev
 
 ``load_client_app`` imports from exactly these bytes and nothing else of the study's:
 
-1. the archive has few, small files, and its own table of contents agrees with them;
+1. the archive has few, small, plain files, and its own table of contents agrees with them;
 2. every module gets a namespace of its own, under a name that holds the full SHA-256 and a number used once, so that
    neither the disk nor an earlier or other bundle with equal module names can stand in for it;
 3. ``import`` inside the bundle finds the bundle's own modules first, then what is installed at the hospital.
@@ -123,7 +123,7 @@ def _is_plain_file(entry: zipfile.ZipInfo) -> bool:
     name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
     parts = name.split("/")
     plain = all(part not in ("", ".", "..") for part in parts) and "\\" not in name and ":" not in parts[0]
-    return plain and name.isprintable() and kind in (0, stat.S_IFREG)
+    return plain and kind in (0, stat.S_IFREG)
 
 
 def client_app_of(bundle: bytes) -> tuple[str, str]:

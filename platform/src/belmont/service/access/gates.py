@@ -12,11 +12,12 @@
 """
 
 import hmac
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, APIRouter
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 
@@ -33,6 +34,9 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 class Gate:
     """A dependency that lets some visitors pass."""
+
+    also: tuple[str, ...] = ()
+    """Who else, in words, where a gate of its own lets them."""
 
     def __init__(self, *whom: Who) -> None:
         if not whom:
@@ -113,13 +117,15 @@ def gates_of(route: APIRoute) -> list[Gate]:
     return found(route.dependant)
 
 
+def routes_of(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Every route of an application, those of included routers too."""
+    return (each.original_route for each in iter_route_contexts(routes))
+
+
 def check_gates(routes: list[BaseRoute]) -> None:
     """Raises ValueError unless every route of ours has exactly one gate (1)."""
-    for route in routes:
-        included = getattr(route, "original_router", None)  # FastAPI keeps an included router as one route
-        if isinstance(included, APIRouter):
-            check_gates(included.routes)
-        elif isinstance(route, APIRoute):
+    for route in routes_of(routes):
+        if isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")
         elif not (isinstance(route, Mount) and route.path == "/static"):

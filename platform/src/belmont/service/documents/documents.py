@@ -286,10 +286,16 @@ def _texts(signed: SignedMessage, by: Address) -> list[tuple[Document, bytes]]:
     """The texts that a signed message brings along, whose hashes it has."""
     message, now = signed.message, int(time.time())
     study = getattr(message, "study", getattr(message, "permit", CONSORTIUM))
-    if signed.reason is None or reason_hash(signed.reason) == NO_REASON:
-        return []
-    key, content = read_as(Kind.REASON, signed.reason.encode())
-    return [(Document(Kind.REASON, key, _sha256(content), len(content), study, by, now), content)]
+    texts = []
+    if signed.reason is not None and reason_hash(signed.reason) != NO_REASON:
+        texts.append((Kind.REASON, signed.reason.encode()))
+    if signed.conditions is not None:
+        texts.append((Kind.CONDITIONS, signed.conditions.canonical()))
+    found = []
+    for kind, text in texts:
+        key, content = read_as(kind, text)
+        found.append((Document(kind, key, _sha256(content), len(content), study, by, now), content))
+    return found
 
 
 def _document(row: Row[Any]) -> Document:

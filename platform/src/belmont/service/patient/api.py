@@ -13,6 +13,7 @@ from belmont.service import words as language
 from belmont.service.access.gates import allow
 from belmont.service.access.limits import limited
 from belmont.service.access.visitor import Visitor, Who
+from belmont.service.api.routing import StrictRoute
 from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
 from belmont.service.patient.archive import archive
 from belmont.service.patient.as_fhir import moment
@@ -34,7 +35,7 @@ from belmont.service.patient.schemas import (
 from belmont.service.patient.views import effect_view, row_view, standing_view, use_view
 from belmont.service.service import Service
 
-router = APIRouter(prefix="/api/v1/patient", tags=["patient"])
+router = APIRouter(prefix="/api/v1/patient", tags=["patient"], route_class=StrictRoute)
 APatient = Annotated[Visitor, allow(Who.PATIENT)]
 Dataset = Annotated[DatasetText | None, Query(description="One of the datasets that the account is enrolled for.")]
 Cursor = Annotated[int, Query(ge=0, le=10_000_000)]
