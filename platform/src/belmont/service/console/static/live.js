@@ -34,6 +34,6 @@ if (window.EventSource) {
   const soon = () => { waiting ||= setTimeout(renew, GATHER_MILLISECONDS); };
   events.addEventListener("message", soon);
   events.addEventListener("reset", soon);
-  events.addEventListener("open", () => { note.textContent = words.live; });
+  events.addEventListener("open", () => { note.textContent = words.following; });
   events.addEventListener("error", () => { if (events.readyState !== EventSource.OPEN) status.textContent = words.away; });
 }
