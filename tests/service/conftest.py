@@ -3,10 +3,10 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from eth_account import Account
@@ -29,6 +29,9 @@ from belmont.registry.types import (
     StudyTerms,
 )
 from belmont.service.config import ServiceConfig
+
+if TYPE_CHECKING:
+    from tests.service.running import Running
 
 CHAIN_ID = 1337
 YEAR = 365 * 24 * 3600
@@ -149,3 +152,13 @@ def config(world: World, tmp_path_factory: pytest.TempPathFactory) -> ServiceCon
         public_url="http://127.0.0.1:8600",
         database=f"sqlite:///{database}",
     )
+
+
+@pytest.fixture(scope="session")
+def service(world: World, config: ServiceConfig, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Running]":
+    """The whole service, started, on this consortium; one patient is enrolled."""
+    from tests.service.running import enrol_patient, running
+
+    hospital = enrol_patient(world, tmp_path_factory.mktemp("hospital"))
+    with running(world, replace(config, hospitals=(hospital,))) as made:
+        yield made

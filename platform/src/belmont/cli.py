@@ -36,7 +36,7 @@ GROUPS = {
 MORE = {
     "data": ("belmont.lab.retention_command", "belmont.lab.publish_command"),
     "sign": ("belmont.identity.sign_in_command",),
-    "service": ("belmont.service.sign_in.token_command",),
+    "service": ("belmont.service.sign_in.token_command", "belmont.service.sign_in.forget_command"),
 }
 """Commands of a group that other modules add: of areas above its own, or with a form of their own."""
 

@@ -128,11 +128,11 @@ class Work(Data):
         for by in range(4, 9):
             record = self.world.studies.get(study)
             if record is not None and record.status.name == "PROPOSED":
-                if not self.is_calm and self.dice.random() < 0.15:
+                if not self.is_calm and self.dice.random() < 0.07:
                     self.both(by, "recuse", study, "reason")
                 else:
                     self.both(by, "vote", study, True, "reason", self.dice.choice([HASHES[0], conditions]))
-        if self.is_calm or self.dice.random() < 0.85:
+        if self.is_calm or self.dice.random() < 0.9:
             self.agree(study)
         self.accept_and_issue(study)
 
@@ -146,11 +146,22 @@ class Work(Data):
         study = self.study_number(chance)
         for by in chance.sample(range(2, 9), chance.randint(1, 5)):
             approves = chance.random() < 0.7
-            conditions = mostly(chance, HASHES[: 1 + approves], HASHES)
-            if chance.random() < 0.8:
-                self.both(by, "vote", study, approves, "reason", conditions)
-            else:
-                self.both(by, "recuse", study, "reason")
+            self.both(by, "vote", study, approves, "reason", chance.choice(HASHES[: 1 + approves]))
+
+    @operation(2)
+    def take_no_part(self, chance: Random) -> None:
+        """A member recuses themselves or votes, and tries to do so once more."""
+        study = self.study_number(chance)
+        if chance.random() < 0.5 and (fresh := self.apply(DATA_USER, (0, 1))) is not None:
+            study = fresh
+        by = mostly(chance, BOARD, ANYONE)
+        vote = ("vote", study, chance.random() < 0.6, "reason", chance.choice(HASHES[:2]))
+        for write, *args in chance.choices([vote, ("recuse", study, "reason")], k=3):
+            self.both(by, write, *args)
+        if chance.random() < 0.5:
+            self.vote_and_issue(study)
+            self.both(chance.choice(HOLDERS), "freeze_permit", PermitId(study), DAY, "why")
+            self.both(by, "vote_lift", PermitId(study))
 
     @operation(2)
     def agree_to_conditions(self, chance: Random) -> None:

@@ -4,20 +4,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import pytest
 import uvicorn
 from eth_account.messages import encode_defunct
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Engine, delete
+from tests.postgres import NoPostgres, throw_away
 
+from belmont.audit.database import open_engine
 from belmont.service.app import create_app
 from belmont.service.config import ServiceConfig
 from belmont.service.service import Service
-from belmont.service.store.database import Store
+from belmont.service.store.database import Store, metadata
 
 ORIGIN = "http://127.0.0.1:8600"
 
@@ -37,11 +40,35 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def store() -> Store:
-    import belmont.service.sign_in.parts  # noqa: F401  (declares the tables)
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+    """One database of each kind for all tests."""
+    with ExitStack() as opened:
 
-    return Store(create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}))
+        @cache
+        def engine(kind: str) -> Engine:
+            if kind == "sqlite":
+                url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'service.sqlite'}"
+            else:
+                url = opened.enter_context(throw_away()).database()
+            found = open_engine(url)
+            opened.callback(found.dispose)
+            return found
+
+        yield engine
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Store:
+    """The service's tables, empty, on both databases."""
+    try:
+        found = Store(engines(request.param))
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    with found.writing() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(delete(table))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Signing in with a key, a wallet, a key in another's place; and every way in which it must not work."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -266,3 +267,19 @@ def test_what_is_kept_of_a_text_is_no_secret(store: Store, challenges: Challenge
     with store.engine.connect() as connection:
         kept = repr([tuple(row) for row in connection.exec_driver_sql("select * from tickets")])
     assert message.nonce not in kept and BROWSER not in kept
+
+
+def test_of_many_who_bring_a_text_at_once_one_signs_in(challenges: Challenges, world: Any) -> None:
+    board = world.people["board"]
+    message = challenges.issue(BROWSER, board.address).message
+    signed = signature(board, message.text)
+
+    def attempt(_: int) -> bool:
+        try:
+            challenges.check_nonce(BROWSER, message.nonce, signed)
+        except SignInRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(16))) == 1

@@ -1,6 +1,7 @@
 """Hardware keys: what they are asked for, what they answer, and every answer that must not count."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -303,3 +304,19 @@ def test_what_stops_nothing_needs_no_touch(passkeys: Passkeys, sessions: Session
     mine = session_of(sessions, ACTOR)
     passkeys.finish_enrolment(mine, Authenticator(ORIGIN).create(passkeys.begin_enrolment(mine)), "mine")
     passkeys.step(Visitor(mine), Lift(permit=1, freeze=1, **NUMBERS).sign(ACTOR, DOMAIN))
+
+
+def test_of_two_copies_of_a_key_with_one_counter_one_counts(
+    passkeys: Passkeys, session: SessionView, key: Authenticator
+) -> None:
+    answers = [key.get(passkeys.begin(session, PURPOSE), counter=7) for _ in range(6)]
+
+    def attempt(answer: dict[str, Any]) -> bool:
+        try:
+            passkeys.finish(session, answer)
+        except PasskeyRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(attempt, answers)) == 1

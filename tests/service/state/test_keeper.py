@@ -90,6 +90,7 @@ def test_an_amendments_permit_shows_the_one_it_takes_the_place_of_as_superseded(
 
 
 def test_a_removed_member_is_nobody(world: World, index: EventIndex) -> None:
+    index.catch_up()
     snapshot = read_anew(world, index)
     assert snapshot.member(world.address("removed")) is None
     assert snapshot.name_of(world.address("removed")) == "Member removed"

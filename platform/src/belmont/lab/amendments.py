@@ -7,13 +7,14 @@ applied (`belmont.lab.documents`), and nothing of it is on chain.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from belmont.lab import cards, documents
 from belmont.lab.errors import LabError
 from belmont.lab.people import Hospital, dataset_ids
+from belmont.registry.differences import differences as changed_terms
 from belmont.registry.duo import Declaration
 from belmont.registry.types import (
     AnswerMode,
@@ -25,8 +26,6 @@ from belmont.registry.types import (
 
 if TYPE_CHECKING:
     from belmont.lab.models import StudyModel
-
-    pass
 
 
 def amended(
@@ -83,13 +82,12 @@ def differences(
 ) -> list[tuple[str, object, object]]:
     """What changes: the term, as it was permitted, and as it is applied for."""
     found = []
-    for each in fields(StudyTerms):
-        before, after = getattr(permit, each.name), getattr(amendment, each.name)
-        if before != after and each.name != "computations":
-            label, shown = _SHOWN.get(each.name, (each.name.replace("_", " "), str))
-            if each.name == "datasets":
-                before, after = ([names.get(each, each.hex()[:12]) for each in side] for side in (before, after))
-            found.append((label, shown(before), shown(after)))
+    for each in changed_terms(permit, amendment):
+        before, after = each.before, each.after
+        label, shown = _SHOWN.get(each.name, (each.name.replace("_", " "), str))
+        if each.name == "datasets":
+            before, after = ([names.get(id_, id_.hex()[:12]) for id_ in side] for side in (before, after))
+        found.append((label, shown(before), shown(after)))
     return found
 
 

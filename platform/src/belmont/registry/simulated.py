@@ -464,6 +464,7 @@ class SimulatedRegistry:
 
     def vote(self, study_id: StudyId, approve: bool, reason: str = "", conditions_hash: bytes = ZERO_HASH) -> None:
         arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("conditions_hash", conditions_hash)
         with self.acting() as (world, by):
             studies.vote(world, by, study_id, approve, conditions_hash, reason_hash(reason))
 

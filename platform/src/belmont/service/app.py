@@ -8,7 +8,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -18,17 +17,27 @@ from starlette.staticfiles import StaticFiles
 from belmont.audit.index import EventIndex
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
-from belmont.service.access.gates import allow, check_gates
-from belmont.service.access.visitor import Visitor, Who
-from belmont.service.api import documents, health, relay
+from belmont.service.access.gates import check_gates
+from belmont.service.api import description
+from belmont.service.api import routers as api
 from belmont.service.config import ServiceConfig
+from belmont.service.console import pages as console_pages
 from belmont.service.console.rendering import STATIC
 from belmont.service.http import Guard, add_handlers
+from belmont.service.patient import api as patient_api
+from belmont.service.patient import pages as patient_pages
 from belmont.service.service import Service
 from belmont.service.sign_in import api as sign_in_api
 from belmont.service.sign_in import pages as sign_in_pages
 
-ROUTERS = (health.router, documents.router, relay.router, sign_in_api.router, sign_in_pages.router)
+ROUTERS = (
+    *api.ROUTERS,
+    sign_in_api.router,
+    sign_in_pages.router,
+    console_pages.router,
+    patient_api.router,
+    patient_pages.router,
+)
 
 
 def create_app(config: ServiceConfig) -> FastAPI:
@@ -57,15 +66,13 @@ def assembled(service: Service) -> FastAPI:
         openapi_url=None,  # 3
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=description.operation_id,
     )
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
 
-    @app.get("/api/v1/openapi.json", include_in_schema=False)
-    async def openapi(visitor: Annotated[Visitor, allow(Who.SIGNED_IN)]) -> dict[str, Any]:
-        return app.openapi()
-
+    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     check_gates(app.routes)  # 1
     add_handlers(app)

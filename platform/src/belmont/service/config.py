@@ -8,6 +8,9 @@
     host = "127.0.0.1"
     port = 8600
     languages = ["en", "zh-Hans"]            # the first is the default
+    streams = 500                            # of events, open at once
+    streams_of_an_account = 20
+    metrics_token_file = "metrics.token"     # for the machine that reads /metrics; without it, members alone can
 
     [limits]                                 # docs/sign_in.md; all of it may be left out
     proxies = ["10.0.0.0/8"]                 # whose X-Forwarded-For is believed
@@ -24,6 +27,12 @@
     issuer = "https://login.hospital.example"
     subject = "248289761001"
     address = "0x..."
+
+    [notices]                                # docs/service.md; left out: no notices are sent
+    smtp_host = "mail.hospital.example"
+    sender = "belmont@hospital.example"
+    email_domains = ["hospital.example"]     # whom members may have mails sent to
+    webhook_hosts = ["hooks.hospital.example"]
 
     [[hospital]]                             # whose patients can look at their own records here
     home = "."                               # the directory that has members/<member>/
@@ -46,6 +55,8 @@ from eth_utils.address import is_checksum_address
 from belmont.registry.types import Address
 from belmont.service.access.limits import DEFAULT_RATES, Network, Rate
 from belmont.service.errors import ConfigRefused
+from belmont.service.notices.settings import NoticesConfig
+from belmont.service.notices.settings import read as read_notices
 from belmont.service.sign_in.oidc.fetching import check_address
 from belmont.service.sign_in.oidc.provider import ProviderConfig
 
@@ -61,6 +72,16 @@ class LocalHospital:
 
     home: Path
     member: str
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """Of streams of events."""
+
+    most: int = 500
+    of_an_account: int = 20
+    seconds: float = 3600
+    """After so long a stream is ended: its listener comes back."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +106,13 @@ class ServiceConfig:
     port: int = DEFAULT_PORT
     languages: tuple[str, ...] = LANGUAGES
     hospitals: tuple[LocalHospital, ...] = ()
+    streams: StreamLimits = StreamLimits()
+    metrics_token: str | None = field(default=None, repr=False)
     oidc: OidcConfig = field(default_factory=OidcConfig)
     rates: Mapping[str, Rate] = field(default_factory=dict)
     """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
     proxies: tuple[Network, ...] = ()
+    notices: NoticesConfig = field(default_factory=NoticesConfig)
 
     @property
     def origin(self) -> str:
@@ -123,7 +147,13 @@ class ServiceConfig:
             port=section.number("port", 0, 65_535, DEFAULT_PORT),
             languages=section.texts("languages", LANGUAGES),
             hospitals=hospitals,
+            streams=StreamLimits(
+                section.number("streams", 1, 100_000, StreamLimits.most),
+                section.number("streams_of_an_account", 1, 100_000, StreamLimits.of_an_account),
+            ),
+            metrics_token=section.optional_secret("metrics_token_file"),
             oidc=section.table("oidc", _oidc) or OidcConfig(),
+            notices=section.table("notices", read_notices) or NoticesConfig(),
             rates=rates,
             proxies=proxies,
         )
@@ -214,6 +244,10 @@ class Section:
         if not found or len(found[0]) < 16:
             raise self.wrong(key, f"names {path}, whose first line is shorter than 16 characters")
         return found[0]
+
+    def optional_secret(self, key: str) -> str | None:
+        """A secret, or None where there is none."""
+        return self.secret(key) if key in self._left else None
 
     def refuse_others(self) -> None:
         """Raises ConfigRefused for keys that nobody took."""

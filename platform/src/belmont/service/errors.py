@@ -3,6 +3,7 @@
     ServiceError
     ├── ConfigRefused       service.toml, or what it names, cannot be used: nothing is started
     ├── StateUnavailable    nothing was read from the chain yet (503)
+    ├── NotModified         the client has the answer (304)
     └── Problem             one request cannot be answered as asked
         ├── Malformed       400, or 422 where a schema refuses it
         ├── NotSignedIn     401
@@ -18,6 +19,7 @@
 
 from http import HTTPStatus
 
+from belmont.audit.errors import AuditError, QueryError
 from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
 
 
@@ -31,6 +33,14 @@ class ConfigRefused(ServiceError):
 
 class StateUnavailable(ServiceError):
     """The chain was not read yet."""
+
+
+class NotModified(ServiceError):
+    """The answer is the one that the client has, by its ETag."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        self.tag = tag
 
 
 class Problem(ServiceError):
@@ -133,6 +143,10 @@ def problem_of(error: Exception) -> Problem | None:
         return Unavailable("The chain does not answer; nothing was done.", code="CHAIN_UNREACHABLE")
     if isinstance(error, RegistryError):
         return Unavailable(str(error), code="CONSORTIUM_UNUSABLE")
+    if isinstance(error, QueryError):
+        return Malformed(str(error), code="QUERY_MALFORMED")
+    if isinstance(error, AuditError):
+        return Unavailable("The event index does not answer; nothing was done.", code="INDEX_UNAVAILABLE")
     if isinstance(error, StateUnavailable):
         return Unavailable("The chain was not read yet.", code="STARTING")
     return None

@@ -20,11 +20,13 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from belmont.audit.errors import AuditError
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
+from belmont.service.console import problems
 from belmont.service.documents.kinds import MOST_BYTES
-from belmont.service.errors import Malformed, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
+from belmont.service.errors import Malformed, NotModified, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
 from belmont.service.service import Service
 
 BODY_MOST_BYTES = 256 * 1024
@@ -89,6 +91,7 @@ class Guard:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         if scope["path"].startswith("/static/"):
             return
+        self._service.metrics.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
         state = scope.get("state", {})
         visitor: Visitor = state.get("visitor") or Visitor()
         route = scope.get("route")
@@ -117,9 +120,13 @@ def add_handlers(app: FastAPI) -> None:
             return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
         return _answer(request, problem, problem.status)
 
-    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, StateUnavailable)
+    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
     for kind in kinds:
         app.add_exception_handler(kind, of_ours)
+
+    @app.exception_handler(NotModified)
+    async def of_tags(request: Request, error: NotModified) -> Response:
+        return Response(status_code=304, headers={"ETag": error.tag, "Cache-Control": "private, no-cache"})
 
     @app.exception_handler(RequestValidationError)
     async def of_schema(request: Request, error: RequestValidationError) -> Response:
@@ -128,6 +135,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, Problem):  # what the framework made of a body that is too large
+            return _answer(request, error.__cause__, error.__cause__.status)
         phrase = HTTPStatus(error.status_code).phrase
         problem = Problem(str(error.detail or phrase)[:300], code=phrase.upper().replace(" ", "_"))
         return _answer(request, problem, error.status_code, dict(error.headers or {}))
@@ -140,28 +149,18 @@ def _route(request: Request) -> str:
 def _answer(request: Request, problem: Problem, status: int, headers: dict[str, str] | None = None) -> Response:
     request.state.refusal = problem.code
     headers = {**problem.headers, **(headers or {})}
-    if not request.url.path.startswith("/api/"):
+    if not request.url.path.startswith(("/api/", "/metrics")):
         if isinstance(problem, NotSignedIn) and request.method in ("GET", "HEAD"):
             wanted = quote(request.url.path, safe="/") + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, headers)
-        service: Service = request.app.state.service
-        heading = HTTPStatus(status).phrase
-        page = service.pages.page(
-            request,
-            "problem.html",
-            status,
-            heading=heading,
-            detail=problem.detail,
-            remedy=problem.remedy,
-            code=problem.code,
-        )
+        page = problems.page(request, problem, status)
         page.headers.update(headers)
         return page
     body: dict[str, Any] = {
         "type": f"urn:belmont:problem:{problem.code}",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": problem.detail,
+        "detail": problem.detail.encode("utf-8", "replace").decode(),
         "code": problem.code,
     }
     if problem.remedy:

@@ -15,17 +15,23 @@ from starlette.concurrency import run_in_threadpool
 from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
 from belmont.audit.index import EventIndex
+from belmont.audit.search import LIMIT_MAX, EventQuery
 from belmont.registry.chain_registry import ChainRegistry
-from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
+from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
+from belmont.service.metrics import Metrics
+from belmont.service.notices.notifier import Notifier
+from belmont.service.patient.chain_side import ChainSide
+from belmont.service.patient.desk import Desk
 from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
 from belmont.service.state.keeper import Keeper
+from belmont.service.state.progress import Progress
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
 
@@ -53,8 +59,15 @@ class Service:
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
+        self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)
         self.follower = Follower(index, self._advanced)
+        self.desk = Desk(config.hospitals, ChainSide(index))
         self.pages: Pages = Pages(config)
+        self.progress = Progress(index, lambda: self.feed.turn)
+        self.streams = Streams(index, self.feed, self.sessions, config.streams)
+        self.metrics = Metrics()
+        self.metrics.watch(self)
+        self._told: Advance | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -76,7 +89,7 @@ class Service:
 
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:
         """The datasets of this service's hospitals for which an account is enrolled."""
-        return ()
+        return self.desk.datasets_of(account)
 
     async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> bool:
         """Wait until the chain's newest block is read here; whether anything was waited for. Raises RegistryError."""
@@ -95,22 +108,27 @@ class Service:
         """Read the chain, as far as it answers, and follow it from then on."""
         self.feed.bind()
         self.follower.start()
+        self.notices.start()
 
     def stop(self) -> None:
         """End what runs, and write what waits."""
         self.feed.close()
         self.follower.stop()
+        self.notices.stop()
         self.trail.close()
+        self.desk.close()
         self.index.engine.dispose()
 
     def _advanced(self, advance: Advance) -> None:
         """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""
-        if advance.dropped:
+        if advance.dropped and advance is not self._told:
             self.feed.forget()
+        self._told = advance
         self.sign_in.owners.told(advance)
         try:
             self.keeper.told(advance)
-        except RegistryError:
+        finally:
+            if self.feed.is_empty:
+                self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
             self.feed.put(advance.added)
-            raise
-        self.feed.put(advance.added)
+        self.notices.told(bool(advance.dropped))

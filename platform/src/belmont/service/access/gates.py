@@ -12,11 +12,13 @@
 """
 
 import hmac
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, APIRouter
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 
 from belmont.service.access.visitor import SessionView, Visitor, Who
@@ -33,6 +35,9 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 class Gate:
     """A dependency that lets some visitors pass."""
 
+    also: tuple[str, ...] = ()
+    """Who else, in words, where a gate of its own lets them."""
+
     def __init__(self, *whom: Who) -> None:
         if not whom:
             raise ValueError("a gate is for somebody: name whom")
@@ -41,7 +46,7 @@ class Gate:
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
         service.sign_in.limits.take_client(request)  # 4
-        session = session_of(request, service)
+        session = await run_in_threadpool(session_of, request, service)  # it may write, and wait for that
         visitor = await service.visitor(session)
         request.state.visitor = visitor
         if session is not None:
@@ -112,13 +117,15 @@ def gates_of(route: APIRoute) -> list[Gate]:
     return found(route.dependant)
 
 
+def routes_of(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Every route of an application, those of included routers too."""
+    return (each.original_route for each in iter_route_contexts(routes))
+
+
 def check_gates(routes: list[BaseRoute]) -> None:
     """Raises ValueError unless every route of ours has exactly one gate (1)."""
-    for route in routes:
-        included = getattr(route, "original_router", None)  # FastAPI keeps an included router as one route
-        if isinstance(included, APIRouter):
-            check_gates(included.routes)
-        elif isinstance(route, APIRoute):
+    for route in routes_of(routes):
+        if isinstance(route, APIRoute):
             if len(gates_of(route)) != 1:
                 raise ValueError(f"{route.path} has {len(gates_of(route))} gates: give it one, allow(...)")
         elif not (isinstance(route, Mount) and route.path == "/static"):

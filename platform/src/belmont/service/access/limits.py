@@ -41,7 +41,7 @@ class Rate:
 DEFAULT_RATES: Final[Mapping[str, Rate]] = {
     "account": Rate(50, 200),
     "client": Rate(100, 400),  # an institution's people may share one address
-    "sign_in": Rate(0.5, 20),
+    "sign_in": Rate(2, 60),
     "relay": Rate(1, 30),
 }
 """By kind; ``sign_in`` and ``relay`` count beside the others, by client."""

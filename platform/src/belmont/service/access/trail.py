@@ -80,6 +80,19 @@ class Trail:
             rows = connection.execute(query.order_by(accesses.c.id.desc()).limit(limit))
             return [Access(*row) for row in rows]
 
+    def page(
+        self, *, account: str | None = None, least_status: int = 0, before: int | None = None, limit: int = 50
+    ) -> list[tuple[int, Access]]:
+        """Entries with their numbers, newest first; of one account, from a status on, before a number."""
+        query = select(accesses).where(accesses.c.status >= least_status)
+        if account is not None:
+            query = query.where(accesses.c.account == account)
+        if before is not None:
+            query = query.where(accesses.c.id < before)
+        with self._store.reading() as connection:
+            rows = connection.execute(query.order_by(accesses.c.id.desc()).limit(limit))
+            return [(row[0], Access(*row[1:])) for row in rows]
+
     def flush(self) -> None:
         """Wait until what was added is written."""
         self._waiting.join()

@@ -55,6 +55,9 @@ class Sessions(Protocol):
     def of_token(self, value: str) -> SessionView | None:
         """The session of a program."""
 
+    def of_account(self, account: Address) -> list[tuple[SessionView, int]]:
+        """Those of an account that have not ended, and when each was used; looking is no use."""
+
 
 @dataclass(frozen=True)
 class Visitor:

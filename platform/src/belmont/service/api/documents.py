@@ -16,12 +16,13 @@ from starlette.concurrency import run_in_threadpool
 from belmont.registry.types import Address
 from belmont.service.access.gates import allow
 from belmont.service.access.visitor import Visitor, Who
+from belmont.service.api.routing import StrictRoute
 from belmont.service.documents.documents import Document, Listed
 from belmont.service.documents.kinds import FORMS, MOST_BYTES, Kind, refuse_large
 from belmont.service.errors import Conflict, Malformed, NotFound
 from belmont.service.service import Service
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=StrictRoute)
 Number = Annotated[int, Path(ge=1, lt=2**63, description="Number of the study, which is its permit's as well.")]
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="Of the document's bytes, in hexadecimal.")]
 Member = Annotated[Visitor, allow(Who.MEMBER)]

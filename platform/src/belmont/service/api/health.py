@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 
 from belmont.service.access.gates import AnyVisitor, allow
 from belmont.service.access.visitor import Visitor, Who
+from belmont.service.api import routing
 from belmont.service.service import Service
 
-router = APIRouter(tags=["health"])
+router = routing.router("health")
 
 
 class Live(BaseModel):
@@ -27,13 +28,13 @@ class Ready(BaseModel):
     block: int | None
 
 
-@router.get("/api/v1/health/live")
+@router.get("/health/live")
 async def live(visitor: AnyVisitor) -> Live:
     """Whether the process answers. Says nothing else to strangers."""
     return Live()
 
 
-@router.get("/api/v1/health/ready")
+@router.get("/health/ready")
 async def ready(request: Request, visitor: Annotated[Visitor, allow(Who.MEMBER)]) -> Ready:
     """Whether the chain is followed, and up to where."""
     service: Service = request.app.state.service

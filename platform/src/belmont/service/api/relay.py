@@ -18,11 +18,12 @@ from belmont.service.access.gates import allow
 from belmont.service.access.limits import limited
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api.documents import account_of, body_of
+from belmont.service.api.routing import StrictRoute
 from belmont.service.errors import TooLarge
 from belmont.service.relaying import Taken
 from belmont.service.service import Service
 
-router = APIRouter(tags=["relay"])
+router = APIRouter(tags=["relay"], route_class=StrictRoute)
 BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 }

@@ -10,6 +10,7 @@ from belmont.registry.types import Address
 from belmont.service.access.gates import AnyVisitor, allow
 from belmont.service.access.limits import limited
 from belmont.service.access.visitor import SessionView, Visitor, Who
+from belmont.service.api import routing
 from belmont.service.errors import Malformed, NotFound, NotSignedIn
 from belmont.service.service import Service
 from belmont.service.sign_in.challenges import SignInRefused
@@ -30,7 +31,7 @@ from belmont.service.sign_in.schemas import (
     moment,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["sign-in"])
+router: APIRouter = routing.router("sign-in")
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
 AMember = Annotated[Visitor, allow(Who.MEMBER)]
 SIGN_IN = [limited("sign_in")]

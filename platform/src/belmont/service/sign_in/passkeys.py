@@ -205,10 +205,10 @@ class Passkeys:
         try:
             self._may_enrol(session)
             with self._store.writing() as connection:
+                connection.execute(delete(steps).where(_of(session, ENROL)))  # one touch, one key; written first: locks
                 if (connection.scalar(own) or 0) >= KEYS_MOST:
                     raise Conflict(f"An account has at most {KEYS_MOST} keys.", code="TOO_MANY_KEYS")
                 connection.execute(insert(passkeys).values(row))
-                connection.execute(delete(steps).where(_of(session, ENROL)))  # one touch, one key
         except IntegrityError as error:
             raise Conflict("This key is enrolled already.", code="KEY_ENROLLED") from error
         return Passkey(found.credential_id, label, now, now)

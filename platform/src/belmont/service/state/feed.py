@@ -3,12 +3,15 @@
 1. The newest events are kept in memory, so that two hundred listeners are one read of the database.
 2. A listener waits; nobody polls. Threads tell, the event loop wakes.
 3. A listener who is behind what is kept here reads the rest from the index first.
+4. An event that is told again (the follower does, after a failure) is not kept twice.
+5. When blocks were dropped from the chain, ``turn`` is another number: what was told before may not hold.
 """
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterable
+from itertools import takewhile
 
 from belmont.audit.events import IndexedEvent, Position
 
@@ -24,21 +27,30 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self.closed = False
+        self.turn = 0
 
     def bind(self) -> None:
         """Call from the event loop that listeners run in."""
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept: at the start, and after ``forget``."""
+        return not self._events
+
     def put(self, events: Iterable[IndexedEvent]) -> None:
-        """Tell of events; from any thread."""
+        """Tell of events, in order; from any thread."""
         with self._lock:
-            self._events.extend(events)
+            for each in events:
+                if not self._events or each.position > self._events[-1].position:  # 4
+                    self._events.append(each)
         self._wake()
 
     def forget(self) -> None:
-        """Blocks were dropped from the chain: what was kept may not have been."""
+        """Blocks were dropped from the chain: what was kept may not have been (5)."""
         with self._lock:
             self._events.clear()
+            self.turn += 1
         self._wake()
 
     def close(self) -> None:
@@ -46,12 +58,13 @@ class Feed:
         self.closed = True
         self._wake()
 
-    def since(self, position: Position | None) -> list[IndexedEvent] | None:
+    def since(self, position: Position) -> list[IndexedEvent] | None:
         """The kept events after a position, in order; None where some after it may not be kept here (3)."""
         with self._lock:
-            if not self._events or position is None or position < self._events[0].position:
+            if not self._events or position < self._events[0].position:
                 return None
-            return [each for each in self._events if each.position > position]
+            found = list(takewhile(lambda each: each.position > position, reversed(self._events)))
+        return found[::-1]
 
     async def wait(self, seconds: float) -> bool:
         """Until something was told, or so many seconds are over; whether something was."""

@@ -5,7 +5,7 @@
    beyond is known by its contract: votes are counted by the board of now, so that an event of Members or Rules touches
    every open study, and permits cover the datasets of active members alone.
 3. When the index dropped blocks, everything is read again.
-4. The head is read before the records, so that a snapshot is at least as new as it says.
+4. Its head is that of the index: what no event up to there named has not changed, and what was read again is newer.
 5. A read that fails leaves the snapshot as it was, and what was to be read again stays to be read.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from belmont.audit.events import Advance, IndexedEvent
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.rules.protocol import RuleProposal
-from belmont.registry.types import DatasetId, DatasetVersion, PermitId, StudyId, StudyStatus, VersionStatus
+from belmont.registry.types import DatasetId, DatasetVersion, Head, PermitId, StudyId, StudyStatus, VersionStatus
 from belmont.service.errors import StateUnavailable
 from belmont.service.state.snapshot import Snapshot
 
@@ -60,22 +60,28 @@ class Keeper:
             raise StateUnavailable("the chain was not read yet")
         return self._snapshot
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a snapshot."""
+        return self._snapshot is not None
+
     def told(self, advance: Advance) -> Snapshot:
         """Read again what an advance of the index named. Raises RegistryError (5)."""
         with self._lock:
             self._stale.everything |= bool(advance.dropped)
             self._stale.add(advance.added)
-            known = self._snapshot
+            known, head = self._snapshot, Head(advance.head.number, advance.head.hash, advance.head.timestamp)  # 4
             if known is None or self._stale.everything:
-                found = self._read_all()
+                found = self._read_all(head)
             else:
-                found = self._read_again(known, self._stale)
+                found = self._read_again(replace(known, head=head), self._stale)
+            if known is None or advance.added or self._stale != Stale():
+                found = replace(found, changed_at=found.head)
             self._snapshot, self._stale = found, Stale()
             return found
 
-    def _read_all(self) -> Snapshot:
+    def _read_all(self, head: Head) -> Snapshot:
         registry = self._registry
-        head = registry.head()  # 4
         datasets = {each.id: each for each in registry.datasets()}
         return Snapshot(
             head=head,
@@ -96,8 +102,7 @@ class Keeper:
         )
 
     def _read_again(self, known: Snapshot, stale: Stale) -> Snapshot:
-        registry = self._registry
-        found = replace(known, head=registry.head())  # 4
+        registry, found = self._registry, known
         if stale.members:
             members = {each.address: each for each in registry.members()}
             found = replace(found, members=members, proposals={each.id: each for each in registry.proposals()})

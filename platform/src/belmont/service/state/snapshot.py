@@ -47,6 +47,8 @@ class Snapshot:
     rules: Mapping[Rule, int] = field(default_factory=dict)
     rule_proposals: Mapping[int, RuleProposal] = field(default_factory=dict)
     pause: Pause = field(default_factory=lambda: Pause(0, 0))
+    changed_at: Head | None = field(default=None, compare=False)
+    """The head when anything of it was last read again: two with the same say the same."""
 
     def member(self, account: Address) -> Member | None:
         """An active member; None for anybody else, and for one who was removed."""
