@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lab bench lint docs soak oidc
+.PHONY: setup demo test lab bench lint docs soak postgres oidc
 
 setup: $(VENV)/.dev
 
@@ -46,6 +46,20 @@ bench: $(VENV)/.dev $(VENV)/.bench
 docs: $(VENV)/.dev
 	$(BIN)/python -m belmont.registry.permissions docs/who_can_do_what.md
 	$(BIN)/python -m belmont.service.access.table docs/service_access.md
+
+# Debian's PostgreSQL. Tests of the event index and the service run on it as well, on a server that they start themselves
+# from its programs, and are skipped where it is not installed.
+postgres:
+	@found() { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1; }; \
+	if [ -z "$$(found)" ]; then \
+	  command -v apt-get >/dev/null || { echo "no apt-get here: install PostgreSQL by other means"; exit 1; }; \
+	  as=; if [ "$$(id -u)" != 0 ]; then \
+	    command -v sudo >/dev/null || { echo "installing PostgreSQL needs root: run make postgres as root"; exit 1; }; \
+	    echo "installing PostgreSQL, which needs root: sudo may ask for your password"; as=sudo; \
+	  fi; \
+	  $$as apt-get update -q && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql || exit 1; \
+	fi; \
+	echo "PostgreSQL is installed: $$(dirname "$$(found)")"
 
 # Kills the chain's server in every phase of a block: make soak ROUNDS=50 for a short one.
 ROUNDS ?= 1000

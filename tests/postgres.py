@@ -1,7 +1,7 @@
 """A PostgreSQL server of a test session's own: made, started and ended here, reachable through its Unix socket only.
 
-``with throw_away() as server: server.database()`` gives the URL of a new, empty database each time. Raises
-``NoPostgres``, which says why, where PostgreSQL is not to be had (``make postgres`` installs it).
+``with throw_away() as server: server.database()`` gives the URL of an empty database each time. Raises ``NoPostgres``,
+which says why, where PostgreSQL is not to be had (``make postgres`` installs it).
 """
 
 import itertools
@@ -31,21 +31,23 @@ class NoPostgres(Exception):
 
 
 class Server:
-    """A running server, and its empty databases."""
+    """A running server."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._serials = itertools.count(1)
 
-    def url(self, database: str) -> str:
-        return f"postgresql://belmont@/{database}?host={self._directory}"
+    @property
+    def url(self) -> str:
+        """Of the database that everything is in."""
+        return f"postgresql://belmont@/postgres?host={self._directory}"
 
     def database(self) -> str:
-        """The URL of a new database."""
+        """The URL of what looks like a new database: a schema of its own, since a database has a thousand files."""
         name = f"test_{os.getpid()}_{next(self._serials)}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"create database {name}")
-        return self.url(name)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"create schema {name}")
+        return f"{self.url}&options=-csearch_path%3D{name}"
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def _answering(process: subprocess.Popen[bytes], directory: Path) -> Server:
     server, deadline = Server(directory), time.monotonic() + START_SECONDS
     while True:
         try:
-            psycopg.connect(server.url("postgres"), connect_timeout=5).close()
+            psycopg.connect(server.url, connect_timeout=5).close()
             return server
         except psycopg.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser as Chromium
 from tests.service.conftest import World
 
 from belmont.federated.hashes import config_hash
@@ -213,3 +214,11 @@ def wait_for(happened: Callable[[], object], seconds: float = 30) -> None:
 def text_of(page: str) -> str:
     """A page's words, without its tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    from tests.service.console.browsing import launched
+
+    with launched() as browser:
+        yield browser

@@ -1,10 +1,12 @@
 """An event's details as text: exactly, and as what people search for.
 
 1. JSON holds every value exactly: numbers of any size, bytes (as ``{"0x": hex}``), tuples (as lists), addresses (as
-   text), fields of a struct (as ``{"fields": {...}}``). Only ASCII: no database sees what a stranger wrote.
+   text), fields of a struct (as ``{"fields": {...}}``), surrogates, of which JSON would make other characters (as
+   ``{"text": hex}``). Only ASCII: no database sees what a stranger wrote.
 2. Text to search in is folded (Unicode NFKC and case folding), without NUL and surrogates, which PostgreSQL refuses.
    Bytes are ``0x`` and hex. Words are apart by one space, with one before the first and after the last.
-3. A number of up to five digits is searched as a whole number: part of a hash, it would be found everywhere.
+3. A number of up to five digits is searched as a whole number: part of a hash, it would be found everywhere. It is one
+   where it stands beside an ellipsis.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ QUERY_TEXT_MAX: Final = 200
 QUERY_WORDS_MAX: Final = 12
 WHOLE_NUMBER_DIGITS: Final = 5
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LEFT_OUT: Final = re.compile(r"…|\.\.\.+")
 
@@ -47,6 +50,8 @@ def _jsonable(value: Any) -> Any:
         return [_jsonable(each) for each in value]
     if isinstance(value, dict):
         return {"fields": {name: _jsonable(each) for name, each in value.items()}}
+    if isinstance(value, str) and _SURROGATE.search(value):
+        return {"text": value.encode("utf-8", "surrogatepass").hex()}
     return value
 
 
@@ -55,7 +60,10 @@ def _value(value: Any) -> Any:
         return tuple(_value(each) for each in value)
     if isinstance(value, dict):
         ((kind, content),) = value.items()
-        return bytes.fromhex(content) if kind == "0x" else {name: _value(each) for name, each in content.items()}
+        if kind == "fields":
+            return {name: _value(each) for name, each in content.items()}
+        data = bytes.fromhex(content)
+        return data if kind == "0x" else data.decode("utf-8", "surrogatepass")
     return value
 
 
@@ -95,7 +103,14 @@ def asked_words(text: str) -> list[str]:
     """
     if len(text) > QUERY_TEXT_MAX:
         raise QueryError(f"a search text has at most {QUERY_TEXT_MAX} characters")
-    words = list(dict.fromkeys(_LEFT_OUT.sub(" ", folded(text)).split()))
+    words: list[str] = []
+    for word in folded(text).split():
+        whole, *others = _LEFT_OUT.split(word)
+        if not others and whole.isdigit() and len(whole) <= WHOLE_NUMBER_DIGITS:
+            words.append(f" {whole} ")
+        else:
+            words += [part for part in (whole, *others) if part]
+    words = list(dict.fromkeys(words))
     if len(words) > QUERY_WORDS_MAX:
         raise QueryError(f"a search text has at most {QUERY_WORDS_MAX} words")
-    return [f" {word} " if word.isdigit() and len(word) <= WHOLE_NUMBER_DIGITS else word for word in words]
+    return words

@@ -37,7 +37,7 @@ from belmont.registry.types import Head
 from belmont.registry.verification import verify
 
 NEWS_MAX: Final = 10_000
-ATTEMPTS: Final = 100
+ATTEMPTS: Final = 20
 ROWS_AT_ONCE: Final = 500
 TABLES_LOCK: Final = 0x62656C6D6F6E74
 """PostgreSQL's advisory lock under which tables are made."""
@@ -108,9 +108,14 @@ class EventIndex:
         or ``OtherConsortium`` when another one does (nothing changes), ``IndexUnavailable``, or ``IndexDamaged``.
         """
         with self._turn:
-            for _ in range(ATTEMPTS):
+            left, furthest = ATTEMPTS, -1
+            while left:
                 if self._read_on():
                     return self._news()
+                reached = self.head
+                number = -1 if reached is None else reached.number
+                # whoever else reads into this database may be quicker: that is no failure
+                left, furthest = (ATTEMPTS, number) if number > furthest else (left - 1, furthest)
         raise RegistryUnreachable("its blocks keep changing while they are read")
 
     def rebuild(self) -> None:

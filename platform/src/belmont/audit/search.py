@@ -51,10 +51,10 @@ class EventQuery:
         asked_words(self.text)
         if not 1 <= self.limit <= LIMIT_MAX:
             raise QueryError(f"a page has between 1 and {LIMIT_MAX} events")
-        if len(self.names) > NAMES_MAX or any(len(each) > 64 or "\0" in each for each in self.names):
-            raise QueryError(f"at most {NAMES_MAX} names of events, each at most 64 characters")
-        if self.contract is not None and (len(self.contract) > 64 or "\0" in self.contract):
-            raise QueryError("a contract's name has at most 64 characters")
+        if len(self.names) > NAMES_MAX:
+            raise QueryError(f"at most {NAMES_MAX} names of events")
+        if any(len(each) > 64 or not each.isprintable() for each in (*self.names, self.contract or "")):
+            raise QueryError("a contract's or an event's name has at most 64 characters, all of them printable")
         if self.actor is not None and not is_address(self.actor):
             raise QueryError("an actor is an address: 0x and 40 hexadecimal digits")
         if self.dataset is not None and len(self.dataset) != 32:

@@ -97,6 +97,7 @@ def to_sign(
         "acts/sign.html",
         refused.status if refused else 200,
         unsigned=unsigned,
+        kind=type(unsigned.message).__name__,
         says=says(unsigned.message, names),
         lines=lines(unsigned, names),
         content=unsigned.to_json(),

@@ -98,7 +98,9 @@ class Notifier:
                 if time.monotonic() - cleaned > CLEAN_SECONDS:
                     self.outbox.forget_old()
                     cleaned = time.monotonic()
-            except (Problem, AuditError, StateUnavailable) as error:
+            except StateUnavailable:
+                pass  # the service has just started
+            except (Problem, AuditError) as error:
                 log.warning("notices wait: %s", error)
             except Exception:
                 log.exception("notices: something is wrong here")

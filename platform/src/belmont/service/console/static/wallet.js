@@ -1,6 +1,6 @@
 // Signs the message of this page with a browser wallet (EIP-1193, EIP-712), and hands it in.
-// 1. What the wallet gets is the typed data that the page's form holds; before it is asked, every field of it is
-//    compared with what the page shows, in both directions. Where they differ, nothing is signed.
+// 1. What the wallet gets is the typed data that the page's form holds; before it is asked, its kind, chain, contract
+//    and every field are compared with what the page shows, in both directions. Where they differ, nothing is signed.
 // 2. The account is one whose signature counts, and the wallet is on the chain that the message is for.
 import { touch } from "/static/passkeys.js";
 
@@ -18,7 +18,11 @@ function isAsShown(typed) {  // 1
   const shown = new Map();
   for (const row of document.querySelectorAll("#fields [data-field]")) shown.set(row.dataset.field, row.dataset.raw);
   const fields = Object.keys(typed.message);
-  return fields.length === shown.size
+  const { kind, chain, contract } = document.getElementById("fields").dataset;
+  return typed.primaryType === kind
+    && String(typed.domain.chainId) === chain
+    && typed.domain.verifyingContract === contract
+    && fields.length === shown.size
     && fields.every((name) => shown.has(name) && same(JSON.parse(shown.get(name)), typed.message[name]));
 }
 
