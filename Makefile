@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lab bench lint docs soak postgres
+.PHONY: setup demo test lab bench lint docs soak postgres oidc
 
 setup: $(VENV)/.dev
 
@@ -45,6 +45,7 @@ bench: $(VENV)/.dev $(VENV)/.bench
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m belmont.registry.permissions docs/who_can_do_what.md
+	$(BIN)/python -m belmont.service.access.table docs/service_access.md
 
 # Debian's PostgreSQL. Tests of the event index and the service run on it as well, on a server that they start themselves
 # from its programs, and are skipped where it is not installed.
@@ -64,3 +65,11 @@ postgres:
 ROUNDS ?= 1000
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak --rounds $(ROUNDS)
+
+# A certified OpenID Connect provider (MIT) for the tests of signing in; needs node and npm. Without this target the tests
+# install it for themselves, and skip where there is no npm.
+OIDC := tests/service/sign_in/oidc_provider
+oidc: $(BIN)/python
+	mkdir -p $(VENV)/oidc
+	cp $(OIDC)/package.json $(OIDC)/package-lock.json $(VENV)/oidc
+	npm ci --ignore-scripts --no-audit --no-fund --prefix $(VENV)/oidc

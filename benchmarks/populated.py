@@ -117,7 +117,9 @@ class Populated:
             sent.append(self._signed(user, "Studies", "propose", user.address, *given, gas=2_000_000))
         self._seal(engine, sent, "studies")
         voters = [(each, study + 1) for study in range(count) for each in self.board[:2]]
-        sent = [self._signed(each, "Studies", "vote", each.address, study, True, HASH) for each, study in voters]
+        sent = [
+            self._signed(each, "Studies", "vote", each.address, study, True, bytes(32), HASH) for each, study in voters
+        ]
         self._seal(engine, sent, "votes")
         sent = [
             self._signed(holder, "Studies", "accept", holder.address, study + 1, id_)

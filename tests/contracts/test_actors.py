@@ -189,7 +189,7 @@ def test_after_a_change_of_owner_the_old_key_and_its_delegates_do_nothing_and_th
 
 @pytest.fixture
 def stage(paired):
-    """A permit with two rounds and a query that are opened, one round answered, and a study that is voted on.
+    """A permit with two rounds and a query that are opened, one round answered, and studies that are voted on.
 
     And under another permit a model that is announced for release, to which a holder objected.
     """
@@ -204,8 +204,10 @@ def stage(paired):
     paired.record(released, datasets[1], by=paired.other_holder)
     paired.registry.as_(paired.data_user).releases.release(released, HASH, 1, HASH, HASH)
     paired.registry.as_(paired.holder).releases.object(released, HASH)
-    study = paired.study(datasets)
-    return SimpleNamespace(consortium=paired, datasets=datasets, permit=permit, released=released, study=study)
+    study, conditional = paired.study(datasets), paired.study(datasets)
+    paired.registry.as_(paired.board[1]).vote(conditional, True, "", HASH)
+    fields = {"permit": permit, "released": released, "study": study, "conditional": conditional}
+    return SimpleNamespace(consortium=paired, datasets=datasets, **fields)
 
 
 def claim(stage):
@@ -242,6 +244,8 @@ CALLS = {
     ("Studies", "propose"): lambda r, s: r.propose(s.consortium.terms(s.datasets)),
     ("Studies", "proposeAmendment"): lambda r, s: r.propose_amendment(s.permit, s.consortium.terms(s.datasets)),
     ("Studies", "vote"): lambda r, s: r.vote(s.study, True),
+    ("Studies", "recuse"): lambda r, s: r.recuse(s.study),
+    ("Studies", "agree"): lambda r, s: r.agree(s.conditional, r.study(s.conditional).conditions),
     ("Studies", "accept"): lambda r, s: r.accept(s.study, s.datasets[0]),
     ("Studies", "cancel"): lambda r, s: r.cancel(s.study),
     ("Permits", "freeze"): lambda r, s: r.freeze_permit(s.permit, 60),
@@ -276,7 +280,7 @@ def who(stage, write):
     its = stage.consortium
     if name == "Releases":
         return its.data_user if function in ("release", "withdraw") else its.board[0]
-    if name in ("Uses", "Totals") or function in ("propose", "proposeAmendment", "cancel"):
+    if name in ("Uses", "Totals") or function in ("propose", "proposeAmendment", "cancel", "agree"):
         return its.holder if function == "recordUse" else its.data_user
     return its.holder if name in ("Datasets", "Consents") or function in ("accept", "withdraw") else its.board[0]
 

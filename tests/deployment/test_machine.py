@@ -72,6 +72,17 @@ def test_a_node_that_is_told_to_end_is_no_failure(up: Path, belmont: Any) -> Non
         assert belmont("up", "--home", str(up)).returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_told_to_end_is_no_failure(up: Path, number: int) -> None:
+    serving = process("service", "serve", "--config", str(up / "deployment" / "service.toml"), "--port", "0")
+    assert serving.stdout is not None
+    url = json.loads(serving.stdout.readline())["url"]
+    assert url.startswith("http://127.0.0.1:") and not url.endswith((":0", ":8600"))
+    status, said = ended(serving, number)
+    assert status == 0, said
+    assert "Traceback" not in said
+
+
 # --- up and down at the same time ---
 
 
@@ -89,7 +100,7 @@ def test_two_ups_of_a_new_home_make_one_consortium_and_start_it_once(own: Path) 
     said = [each.communicate(timeout=400)[1] for each in both]
     assert [each.returncode for each in both] == [0, 0], said
     assert sum("waiting for it" in each for each in said) == 1
-    names = {"chain", "coordinator", "hospital-1", "hospital-2", "hospital-3"}
+    names = {"chain", "coordinator", "hospital-1", "hospital-2", "hospital-3", "service"}
     assert set(running(own).processes) == names
     assert len(belmont_processes(own)) == len(names)
     for name in ("hospital-2", "coordinator"):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -24,7 +25,9 @@ from belmont.lab.running import Deployment, Started, started
 from belmont.registry.types import UseKind
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {"chain": "running", "coordinator": "running"} | {f"hospital-{k}": "connected" for k in range(1, 5)}
+ALL = {"chain": "running", "coordinator": "running", "service": "running"} | {
+    f"hospital-{k}": "connected" for k in range(1, 5)
+}
 
 
 def kill(home: Path, name: str) -> None:
@@ -158,6 +161,38 @@ def test_a_node_that_is_told_to_end_lets_go_of_its_ledger(up: Path, belmont: Any
         db.execute("BEGIN EXCLUSIVE")
         db.execute("ROLLBACK")
     assert belmont("up", "--home", str(up)).returncode == 0
+
+
+def test_the_service_answers_at_the_address_that_it_had_before_and_the_notebook_knows_it(
+    up: Path, belmont: Any
+) -> None:
+    before = Deployment.read(up)
+    assert before is not None
+    assert httpx.get(f"{before.service}/api/v1/health/live").json() == {"status": "live"}
+    assert httpx.get(f"{before.service}/api/v1/health/ready").status_code == 401
+    kill(up, "service")
+    with Consortium.deployed(up) as consortium:
+        study = consortium.propose("Applied for while the service was away", rounds=2, protocol="# Protocol\n")
+        assert "study.hand_in()" in study._repr_html_()
+        assert belmont("up", "--home", str(up)).returncode == 0
+        after = Deployment.read(up)
+        assert after is not None and after.service == before.service == consortium.service_url
+        assert study.hand_in().is_complete
+        assert study.url == f"{before.service}/studies/{study.id}"
+        assert consortium.service is not None
+        board = consortium.board[0].identity
+        assert consortium.service.read(board, study.record.terms.protocol_hash) == b"# Protocol\n"
+
+
+def test_a_record_of_an_earlier_release_has_no_service(tmp_path: Path) -> None:
+    deployment = Deployment("http://127.0.0.1:1", "127.0.0.1:2", tmp_path / "authority.pem", {}, "http://127.0.0.1:3")
+    deployment.write(tmp_path)
+    assert Deployment.read(tmp_path) == deployment
+    path = tmp_path / "deployment" / "deployment.json"
+    content = json.loads(path.read_text())
+    del content["service"]
+    path.write_text(json.dumps(content))
+    assert Deployment.read(tmp_path) == replace(deployment, service="")
 
 
 def test_a_process_number_that_was_given_away_is_not_taken_for_ours() -> None:

@@ -15,6 +15,7 @@ from eth_utils import keccak, to_checksum_address
 from belmont.cli import main
 from belmont.identity import messages
 from belmont.identity import words as identity_words
+from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.keys import Identity
 from belmont.identity.messages import reason_hash
 from belmont.identity.sign_commands import BOUNDS, COMMANDS
@@ -28,6 +29,8 @@ DATASET = "0x" + "11" * 32
 OTHER = to_checksum_address("0x" + "cd" * 20)
 OWN_OPTIONS = {
     "vote": ["--study", "3", "--refuse"],
+    "recusal": ["--study", "3"],
+    "agreement": ["--study", "3", "--conditions", DATASET],
     "accept": ["--study", "3", "--dataset", DATASET],
     "freeze": ["--permit", "3", "--for", "12h"],
     "lift": ["--permit", "3", "--freeze", "1"],
@@ -90,6 +93,50 @@ def test_a_vote_says_what_the_options_say(key, tmp_path):
     assert vote.reason_hash == reason_hash("because") and signed.reason is None
     assert signed.domain.chain_id == 7
     assert 0 <= time.time() + 2 * 86_400 - vote.deadline < 60
+
+
+def approval(key, out, *more):
+    words = options("vote", key, out)
+    words[words.index("--refuse")] = "--approve"
+    return [*words, *more]
+
+
+def test_a_vote_sets_the_conditions_of_a_file_one_on_each_line(key, tmp_path, capsys):
+    (tmp_path / "conditions.txt").write_text("\ufeffReport every six months. \n\n每六个月报告一次。\r\n", "utf-8")
+    assert main(approval(key, tmp_path / "out.json", "--condition-file", str(tmp_path / "conditions.txt"))) == 0
+    signed = SignedMessage.load(tmp_path / "out.json")
+    conditions = ApprovalConditions(("Report every six months.", "每六个月报告一次。"))
+    assert signed.conditions == conditions and signed.message.conditions_hash == conditions.hash
+    assert "condition 2" in capsys.readouterr().out
+    (tmp_path / "conditions.json").write_bytes(conditions.canonical())
+    assert main(approval(key, tmp_path / "same.json", "--condition-file", str(tmp_path / "conditions.json"))) == 0
+    assert SignedMessage.load(tmp_path / "same.json").conditions == conditions
+
+
+def test_a_vote_sets_conditions_by_their_hash_alone(key, tmp_path):
+    assert main(approval(key, tmp_path / "out.json", "--conditions", DATASET)) == 0
+    signed = SignedMessage.load(tmp_path / "out.json")
+    assert signed.message.conditions_hash == b"\x11" * 32 and signed.conditions is None
+    assert main(approval(key, tmp_path / "none.json")) == 0
+    assert SignedMessage.load(tmp_path / "none.json").message.conditions_hash == bytes(32)
+
+
+def test_a_vote_against_sets_no_conditions(key, tmp_path, capsys):
+    (tmp_path / "conditions.txt").write_text("Report every six months.")
+    for more in (["--conditions", DATASET], ["--condition-file", str(tmp_path / "conditions.txt")]):
+        assert main([*options("vote", key, tmp_path / "out.json"), *more]) == 2
+        assert "sets no conditions" in capsys.readouterr().err and not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b" \n", b"\xff", b"{", b"one\none", b"x" * 1001, b"\n".join(b"%d" % n for n in range(21)), b"x" * 100_000],
+)
+def test_a_file_of_no_conditions_is_refused(key, tmp_path, capsys, content):
+    (tmp_path / "conditions.txt").write_bytes(content)
+    words = approval(key, tmp_path / "out.json", "--condition-file", str(tmp_path / "conditions.txt"))
+    assert main(words) == 2 and not (tmp_path / "out.json").exists()
+    assert "condition" in capsys.readouterr().err
 
 
 def test_a_consent_holds_its_recipients_in_order_and_its_purposes_as_bits(key, tmp_path):

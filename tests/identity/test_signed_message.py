@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from eth_account import Account
@@ -11,9 +12,10 @@ from eth_utils import keccak, to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.errors import MessageFileError, MessageMalformed, SignatureRefused
 from belmont.identity.keys import Identity
-from belmont.identity.messages import AddDelegate, Execution, Vote, reason_hash
+from belmont.identity.messages import AddDelegate, Execution, Lift, Vote, reason_hash
 from belmont.identity.signed_message import FILE_BYTES_MAX, SignedMessage, joined, recover
 from belmont.identity.typed_data import Domain
 
@@ -118,6 +120,48 @@ def test_the_text_of_a_reason_is_in_the_file_only_where_its_signer_wants_that(si
         AddDelegate(identity=SIGNER.address, delegate_type=bytes(32), delegate=OTHER.address, validity=1).sign(
             SIGNER, DOMAIN, "a message without a reason"
         )
+
+
+CONDITIONS = ApprovalConditions(("Report every six months.", "每六个月报告一次。"))
+CONDITIONAL = replace(VOTE, conditions_hash=CONDITIONS.hash)
+
+
+def test_the_text_of_conditions_goes_with_the_vote_that_sets_them():
+    told = CONDITIONAL.sign(SIGNER, DOMAIN, conditions=CONDITIONS)
+    assert SignedMessage.from_json(told.to_json().encode()) == told
+    assert ("condition 2", "每六个月报告一次。") in told.rows()
+    assert CONDITIONAL.sign(SIGNER, DOMAIN).conditions is None
+    for other in (VOTE, Lift(actor=SIGNER.address, permit=1, freeze=1)):
+        with pytest.raises(MessageMalformed, match="not the one that was signed"):
+            other.sign(SIGNER, DOMAIN, conditions=CONDITIONS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ["Report every six months."],
+        ["每六个月报告一次。", "Report every six months."],
+        ["Report every  six months.", "每六个月报告一次。"],
+        "Report every six months.",
+        [],
+        [7],
+        7,
+        None,
+        ["\ud800"],
+    ],
+)
+def test_another_text_of_conditions_is_refused(text):
+    document = json.loads(CONDITIONAL.sign(SIGNER, DOMAIN, conditions=CONDITIONS).to_json())
+    document["conditions"] = text
+    with pytest.raises(MessageMalformed):
+        SignedMessage.from_json(json.dumps(document).encode("utf-8", "surrogatepass"))
+
+
+def test_the_longest_conditions_fit_a_file(tmp_path):
+    longest = ApprovalConditions(tuple(chr(0x20000 + number) * 1_000 for number in range(20)))
+    signed = replace(VOTE, conditions_hash=longest.hash).sign(SIGNER, DOMAIN, "because", longest)
+    signed.save(tmp_path / "vote.json")
+    assert SignedMessage.load(tmp_path / "vote.json") == signed
 
 
 def change(path, value):

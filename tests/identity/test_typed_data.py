@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belmont.identity.errors import MessageMalformed
-from belmont.identity.messages import MESSAGES, STATEMENTS, ConsentGrant, Lift, Vote, reason_hash
+from belmont.identity.messages import (
+    MESSAGES,
+    STATEMENTS,
+    Agreement,
+    ConsentGrant,
+    Lift,
+    Recusal,
+    Vote,
+    reason_hash,
+)
 from belmont.identity.typed_data import Domain, Message, _camel_case
 from belmont.registry.hashes import reason_hash as registry_reason_hash
 
@@ -77,7 +86,9 @@ def test_another_value_of_any_field_is_another_digest(kind, data):
 
 
 TABLE = {
-    "Vote": "uint64 study,bool approve,bytes32 reasonHash",
+    "Vote": "uint64 study,bool approve,bytes32 conditionsHash,bytes32 reasonHash",
+    "Recusal": "uint64 study,bytes32 reasonHash",
+    "Agreement": "uint64 study,bytes32 conditions",
     "Acceptance": "uint64 study,bytes32 dataset",
     "Freeze": "uint64 permit,uint64 duration,bytes32 reasonHash",
     "Lift": "uint64 permit,uint64 freeze",
@@ -117,8 +128,27 @@ VECTOR = Vote(
 def test_a_vote_has_this_digest():
     """A fixed vector, so that no later version signs anything else."""
     digest = VECTOR.digest(DOMAIN)
-    assert digest.hex() == "0ea4971e0cf96c9fc832d5636ce08e12834cc3e308bf8553753c579c70a1885d"
+    assert digest.hex() == "bd3711300ac32f257ac2e4480002bb5ee6bb521dbd88e053d51e532cdc99b4a4"
     assert VECTOR.sign(SIGNER, DOMAIN).signers == (SIGNER.address,)
+
+
+def test_a_vote_under_conditions_a_recusal_and_an_agreement_have_these_digests():
+    fields = {"actor": VECTOR.actor, "study": 3, "nonce": 5, "deadline": 6}
+    found = [
+        dataclasses.replace(VECTOR, conditions_hash=b"\x33" * 32),
+        Recusal(reason_hash=b"\x22" * 32, **fields),
+        Agreement(conditions=b"\x44" * 32, **fields),
+    ]
+    assert [each.digest(DOMAIN).hex() for each in found] == [
+        "e51ebebc7dd239ac4f32344f9bb962666c4c32264fb5c51c172db93b30d4365a",
+        "c4cfeef8eed561913d0e9b4e7e4b13e45c99c40cce31f94f4113e9c7777de4b6",
+        "3fce650f63947a41fb9c3df0e6a334fe0cb865160a621c18879beee4be63bbbf",
+    ]
+    assert [each.sentence() for each in found] == [
+        f"Approve study 3 under the conditions 0x{'33' * 32}.",
+        "Take no part in the vote on study 3, for good.",
+        f"Agree to the conditions 0x{'44' * 32} of study 3.",
+    ]
 
 
 def test_the_reason_is_hashed_as_the_registry_does():

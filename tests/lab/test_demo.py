@@ -107,7 +107,7 @@ SHOWN = {
     ),
     "03_governance_and_consent": (
         0,
-        ("NONCE_USED", "CONSENT_STALE", "UseRecorded", "from 1", ">verified<", ">refused<"),
+        ("NONCE_USED", "read study.conditions", "CONSENT_STALE", "UseRecorded", "from 1", ">verified<", ">refused<"),
     ),
     "04_federated_training": (
         4,

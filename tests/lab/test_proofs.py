@@ -252,7 +252,7 @@ def test_a_node_does_not_open_rows_that_are_not_what_was_committed_to(own: Conso
     codes = {name: rows.table.codes(name).copy() for name in rows.table.columns}
     codes["cvd_event"][0] = 1 - codes["cvd_event"][0]
     changed = StoredRows(CodedTable(rows.table.dictionary, codes, rows.table.pseudonyms), rows.seed)
-    with hospital_files._vault(home, hospital.slug) as vault:
+    with hospital_files.open_vault(home, hospital.slug) as vault:
         cid = vault.put(hospital.dataset_name, changed.to_bytes())
     dataset = registry.dataset(dataset_id)
     assert dataset is not None

@@ -141,7 +141,7 @@ def stage() -> Stage:
     board = tuple(Actor(slug, slug, Role.ETHICS_BOARD, people[slug]) for slug in ("one", "two", "three"))
     names = dict(zip(datasets, ("north", "south"), strict=True))
     researcher = Actor("user", "user", Role.DATA_USER, people["user"])
-    host = SimpleNamespace(registry=registry, home=None, researcher=researcher, dataset_names=names)
+    host = SimpleNamespace(registry=registry, home=None, service=None, researcher=researcher, dataset_names=names)
     return Stage(registry, Permit(host, PermitId(permit_id)), hospitals, board)  # type: ignore[arg-type]
 
 

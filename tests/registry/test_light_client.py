@@ -16,8 +16,8 @@ from belmont.light.checkpoint import Checkpoint
 from belmont.registry.consents.scope import Scope
 from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree
-from belmont.registry.hashes import dataset_id
-from belmont.registry.types import Address, DatasetId, MicroRho, PermitId, UseKind
+from belmont.registry.hashes import conditions_of, dataset_id
+from belmont.registry.types import Address, Ballot, DatasetId, MicroRho, PermitId, UseKind
 
 YEAR = 365 * 24 * 3600
 HASH = b"\x11" * 32
@@ -83,6 +83,34 @@ def test_votes_are_fetched_and_verified_offline(
     assert {claim["fields"]["approve"] for claim in answer["claims"]} == {"True"}
     own = fetched(chain_process.url, checkpoint, "--vote", str(permit), "--actor", on_chain.board[1].address)
     assert len(Bundle.from_bytes(own.read_bytes()).claims) == 1
+
+
+def test_an_approval_under_conditions_is_proved_and_no_condition_is_missing(
+    on_chain: Any, chain_process: Any, members: str, tmp_path: Path, capsys: Any
+) -> None:
+    study = on_chain.registry.as_(on_chain.data_user).propose(on_chain.terms(on_chain.datasets()))
+    other = on_chain.registry.as_(on_chain.data_user).propose(on_chain.terms(on_chain.datasets()))
+    on_chain.registry.as_(on_chain.board[0]).recuse(other, "I am a co-author")
+    for member, byte in zip(on_chain.board, (0x33, 0x44), strict=True):
+        on_chain.registry.as_(member).vote(study, True, "", bytes([byte]) * 32)
+    conditions = on_chain.registry.study(study).conditions
+    on_chain.registry.as_(on_chain.data_user).agree(study, conditions)
+    path = tmp_path / "approval.checkpoint"
+    take = ["light", "checkpoint", "--url", chain_process.url, "--members", members, "--out", str(path)]
+    assert main(take) == 0
+    bundle = fetched(chain_process.url, path, "--approval", str(study))
+    status, answer = verified(capsys, bundle, "--checkpoint", str(path))
+    *events, record, kept = [each["fields"] for each in answer["claims"]]
+    votes = [each for each in events if "approve" in each]
+    ballots = [Ballot(each["actor"], True, bytes.fromhex(each["conditions_hash"][2:])) for each in votes]
+    assert status == 0 and conditions_of(study, ballots) == conditions
+    assert kept["running"] == kept["agreed"] == "0x" + conditions.hex() and kept["count"] == "2"
+    assert record["status"] == "2" and len(events) == 5
+    bundle = fetched(chain_process.url, path, "--approval", str(other))
+    status, answer = verified(capsys, bundle, "--checkpoint", str(path))
+    _, recused, refused, record, kept = [each["fields"] for each in answer["claims"]]
+    assert (status, recused["actor"], refused["recused"]) == (0, on_chain.board[0].address, "1")
+    assert (record["status"], kept["count"]) == ("3", "0")
 
 
 def test_a_use_is_proved_with_what_it_cost(

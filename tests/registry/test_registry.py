@@ -8,7 +8,7 @@ from belmont.registry.consents.statements import ConsentState
 from belmont.registry.consents.tree import Batch
 from belmont.registry.decide import Permitted, decide
 from belmont.registry.errors import RegistryArgumentError, RegistryRefused
-from belmont.registry.hashes import dataset_id
+from belmont.registry.hashes import conditions_of, dataset_id
 from belmont.registry.protocol import Registry
 from belmont.registry.proving import ensure_tables
 from belmont.registry.reasons import Reason, WriteRefusal
@@ -16,6 +16,7 @@ from belmont.registry.simulated import SimulatedRegistry
 from belmont.registry.types import (
     ZERO_HASH,
     Address,
+    Ballot,
     DatasetId,
     DatasetStatus,
     MemberStatus,
@@ -324,6 +325,11 @@ def test_a_registry_without_an_account_only_reads(any_world):
         ("record_use", (1, 1, 1, DatasetId(MODEL), MODEL, 1.5, 1, MODEL)),
         ("record_use", (True, 1, 1, DatasetId(MODEL), MODEL, 1, 1, MODEL)),
         ("propose_removal", ("0x1234",)),
+        ("vote", (1, True, "", b"short")),
+        ("vote", (2**64, True)),
+        ("recuse", (-1,)),
+        ("agree", (1, "0x" + "11" * 32)),
+        ("agree", (True, MODEL)),
     ],
 )
 def test_what_no_record_can_hold_is_refused_before_anything_is_sent(any_world, method, arguments):
@@ -336,6 +342,38 @@ def test_terms_that_no_record_can_hold_are_refused_before_anything_is_sent(any_w
     for change in ({"title": "t" * 65}, {"rounds": -1}, {"code_hash": b""}, {"datasets": [MODEL]}, {"purpose": 2**64}):
         with pytest.raises(RegistryArgumentError):
             any_world.registry.as_(any_world.data_user).propose(replace(good, **change))
+
+
+def test_a_study_approved_under_conditions_waits_for_the_data_users_agreement(any_world, refused):
+    registry, datasets = any_world.registry, any_world.datasets()
+    as_user = registry.as_(any_world.data_user)
+    study = as_user.propose(any_world.terms(datasets))
+    first, second = any_world.board
+    registry.as_(first).vote(study, True, "Sound.", conditions_hash=MODEL)
+    registry.as_(second).vote(study, True)
+    for holder, id_ in zip(any_world.holders, datasets, strict=True):
+        registry.as_(holder).accept(study, id_)
+    found = registry.study(study)
+    assert found.status is StudyStatus.APPROVED and found.conditions_open
+    assert found.ballots == (Ballot(Address(first.address), True, MODEL), Ballot(Address(second.address), True))
+    assert found.conditions == conditions_of(study, found.ballots)
+    with refused("CONDITIONS_OPEN"):
+        as_user.issue(study)
+    with refused("CONDITIONS_MISMATCH"):
+        as_user.agree(study, MODEL)
+    as_user.agree(study, found.conditions)
+    assert registry.study(study).conditions_agreed and as_user.issue(study) == study
+
+
+def test_a_recusal_keeps_the_quorum_and_here_puts_it_out_of_reach(any_world, refused):
+    registry = any_world.registry
+    study = registry.as_(any_world.data_user).propose(any_world.terms(any_world.datasets()))
+    registry.as_(any_world.board[0]).recuse(study, "I am a co-author.")
+    found = registry.study(study)
+    assert (found.status, found.quorum, found.votes_against) == (StudyStatus.REFUSED, 2, 0)
+    assert found.recused == (Address(any_world.board[0].address),)
+    with refused("STUDY_CLOSED"):
+        registry.as_(any_world.board[1]).vote(study, True)
 
 
 def test_both_tell_the_same_story(simulated, on_chain):

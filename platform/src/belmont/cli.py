@@ -19,6 +19,7 @@ GROUPS = {
     "down": ("belmont.deployment.down_command", "end the processes of a consortium on this machine"),
     "node": ("belmont.deployment.node_commands", "serve a hospital's dataset behind a coordinator"),
     "coordinator": ("belmont.deployment.coordinator_commands", "deliver messages between researchers and hospitals"),
+    "service": ("belmont.service.commands", "the ethics board's console, the patient's page, and an API"),
     "prove": ("belmont.lab.prove_command", "prove a dataset: allowed values, exact rows, no copies"),
     "verify": ("belmont.lab.verify_command", "verify proofs offline"),
     "verify-destruction": ("belmont.lab.verify_destruction_command", "check a report that a dataset is destroyed"),
@@ -32,8 +33,12 @@ GROUPS = {
     "light": ("belmont.light.commands", "verify votes, uses, consents and permits offline, from headers alone"),
 }
 
-MORE = {"data": ("belmont.lab.retention_command", "belmont.lab.publish_command")}
-"""Commands of a group that an area above its own adds: areas import one way."""
+MORE = {
+    "data": ("belmont.lab.retention_command", "belmont.lab.publish_command"),
+    "sign": ("belmont.identity.sign_in_command",),
+    "service": ("belmont.service.sign_in.token_command", "belmont.service.sign_in.forget_command"),
+}
+"""Commands of a group that other modules add: of areas above its own, or with a form of their own."""
 
 EXAMPLES = """examples:
   belmont demo                                     watch one approved study, end to end

@@ -17,6 +17,7 @@ from belmont.registry.rules.protocol import Rule
 from belmont.registry.types import UseKind
 
 REASON = reason_hash("because")
+CONDITIONS = b"\x33" * 32
 KINDS = [kind.__name__ for kind in m.STATEMENTS]
 
 
@@ -63,8 +64,16 @@ def about(consortium: Any, kind: str, patient: Any) -> tuple[dict[str, Any], Any
         study = consortium.study()
         dataset = registry.study(study).terms.datasets[0]
         if kind == "Vote":
-            return {"study": study, "approve": True, "reason_hash": REASON}, board[0], "Studies.VoteCast"
+            fields = {"study": study, "approve": True, "conditions_hash": CONDITIONS, "reason_hash": REASON}
+            return fields, board[0], "Studies.VoteCast"
         return {"study": study, "dataset": dataset}, consortium.holder, "Studies.DatasetAccepted"
+    if kind == "Recusal":
+        return {"study": consortium.study(), "reason_hash": REASON}, board[0], "Studies.Recused"
+    if kind == "Agreement":
+        study = consortium.study()
+        registry.as_(board[1]).vote(study, True, "", CONDITIONS)
+        fields = {"study": study, "conditions": registry.study(study).conditions}
+        return fields, consortium.data_user, "Studies.ConditionsAgreed"
     if kind in ("Freeze", "Lift", "Revocation", "Withdrawal"):
         permit = consortium.permit()
         if kind == "Freeze":

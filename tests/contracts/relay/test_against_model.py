@@ -23,6 +23,9 @@ signers = st.one_of(st.just(OWNER), st.just(OWNER), people)
 """Mostly who speaks for the actor then."""
 steps = st.one_of(
     st.tuples(st.just("vote"), people, signers, numbers, st.booleans(), st.integers(-1, 1)),
+    st.tuples(st.just("vote under conditions"), people, signers, numbers, st.booleans(), st.integers(-1, 1)),
+    st.tuples(st.just("recuse"), people, signers, numbers, st.booleans(), st.integers(-1, 1)),
+    st.tuples(st.just("agree"), people, signers, numbers, st.booleans(), st.integers(-1, 1)),
     st.tuples(st.just("freeze"), people, signers, numbers, st.sampled_from([0, 60]), st.integers(-1, 1)),
     st.tuples(st.just("lift"), people, signers, numbers, st.integers(0, 2), st.integers(-1, 1)),
     st.tuples(st.just("support"), people, signers, numbers, st.booleans(), st.integers(-1, 1)),
@@ -49,7 +52,7 @@ class Pair:
         self.permit, self.study = consortium.permit(), consortium.study()
         self.proposal = pair.as_(consortium.auditor).propose_removal(Address(consortium.data_user.address))
         consortium.registry = self.chain
-        self.people = [*consortium.board, consortium.holder, *SPARE]
+        self.people = [*consortium.board, consortium.data_user, *SPARE]
 
     def run(self, step: tuple[Any, ...]) -> None:
         what, actor, by, *rest = step
@@ -102,6 +105,14 @@ class Pair:
         match what:
             case "vote":
                 return m.Vote(study=self.study, approve=value, **about)
+            case "vote under conditions":
+                return m.Vote(study=self.study, approve=value, conditions_hash=b"\x33" * 32, **about)
+            case "recuse":
+                return m.Recusal(study=self.study, **about)
+            case "agree":
+                # Set by the member of the board who is the first to vote, if anybody did.
+                its = self.model.study(self.study)
+                return m.Agreement(study=self.study, conditions=its.conditions if value else bytes(32), **about)
             case "freeze":
                 return m.Freeze(permit=self.permit, duration=value, **about)
             case "lift":
@@ -121,8 +132,9 @@ class Pair:
 
 
 SEEN = {
-    "VoteCast", "PermitFrozen", "LiftSupported", "FreezeLifted", "ProposalSupported", "PauseSupported",
-    "MessageRelayed", "NonceCancelled", "NonceUsed", "DIDOwnerChanged", "DIDDelegateChanged",
+    "VoteCast", "Recused", "ConditionsAgreed", "StudyApproved", "StudyRefused", "PermitFrozen", "LiftSupported",
+    "FreezeLifted", "ProposalSupported", "PauseSupported", "MessageRelayed", "NonceCancelled", "NonceUsed",
+    "DIDOwnerChanged", "DIDDelegateChanged",
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_an_act_by_message_leaves_what_one_by_transaction_leaves(vote):
     """The same vote, both ways; the events say the same, whoever sent the transaction."""
     vote.submit(vote.signed())
     other = vote.consortium.board[1]
-    vote.registry.as_(other).vote(vote.message.study, True, "because")
+    vote.registry.as_(other).vote(vote.message.study, True, "because", vote.message.conditions_hash)
     first, second = vote.registry.events_of("Studies", "VoteCast")
     assert first.details == second.details
     assert (first.actor, second.actor) == (vote.signer.address, other.address)
@@ -236,6 +236,25 @@ def test_somebody_who_may_not_act_may_not_by_message_either(vote, refused):
     with refused("NOT_ETHICS_BOARD"):
         vote.submit(vote.signed(by=member, actor=member.address))
     assert not vote.registry.relay.is_used(member.address, 7)
+
+
+# --- conditions ---
+
+
+def test_a_vote_against_sets_no_conditions_by_message_either(vote, refused):
+    with refused("CONDITIONS_WITH_REFUSAL"):
+        vote.submit(vote.signed(approve=False))
+    vote.submit(vote.signed(approve=False, conditions_hash=bytes(32)))
+
+
+@pytest.mark.parametrize("act", ["Agreement"], indirect=True)
+def test_an_agreement_that_was_signed_before_further_conditions_is_to_none_of_them(act, refused):
+    registry, study = act.registry, act.message.study
+    registry.as_(act.consortium.board[0]).vote(study, True, "", b"\x44" * 32)
+    with refused("CONDITIONS_MISMATCH"):
+        act.submit(act.signed())
+    act.submit(act.signed(conditions=registry.study(study).conditions))
+    assert registry.study(study).conditions_agreed
 
 
 # --- a freeze has a number ---

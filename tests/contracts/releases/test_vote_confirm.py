@@ -1,5 +1,5 @@
 import pytest
-from tests.contracts.releases.conftest import MODEL, WEEK
+from tests.contracts.releases.conftest import CARD, EVIDENCE, MODEL, WEEK
 
 from belmont.registry.releases.protocol import ReleaseStatus
 
@@ -97,6 +97,27 @@ def test_nobody_votes_twice(objected, refused):
     objected.vote(objected.consortium.board[0])
     with refused("ALREADY_VOTED"):
         objected.vote(objected.consortium.board[0])
+
+
+def test_who_took_no_part_in_the_vote_on_the_study_does_not_vote(consortium, both, refused):
+    consortium.registry = both(consortium)
+    datasets = consortium.datasets(proven=True)
+    study = consortium.study(datasets)
+    consortium.registry.as_(consortium.board[2]).recuse(study)
+    consortium.approve(study)
+    consortium.accept(study)
+    permit = consortium.registry.as_(consortium.non_member).issue(study)
+    consortium.round(permit)
+    for place, holder in enumerate((consortium.holder, consortium.other_holder)):
+        consortium.record(permit, datasets[place], by=holder)
+    consortium.registry.as_(consortium.data_user).releases.release(permit, MODEL, 1, CARD, EVIDENCE)
+    consortium.registry.as_(consortium.board[2]).releases.object(permit, MODEL, "it shows too much")
+    consortium.evm.now += WEEK
+    with refused("RECUSED"):
+        consortium.registry.as_(consortium.board[2]).releases.vote_confirm(permit, MODEL)
+    for member in consortium.board[:2]:
+        consortium.registry.as_(member).releases.vote_confirm(permit, MODEL)
+    assert consortium.registry.releases.find(permit, MODEL).status is ReleaseStatus.RELEASED
 
 
 def test_what_nobody_objected_to_is_not_voted_on(announced, refused):

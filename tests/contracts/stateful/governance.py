@@ -106,7 +106,10 @@ class Governance(Machine):
                 self.both(by, "rules.vote_pause", self.world.pause.number + 1)
         for by in chance.sample(BOARD, 2):
             self.both(by, "vote_lift", permit)
-            self.both(by, "vote", study, approves)
+            if chance.random() < 0.95:
+                self.both(by, "vote", study, approves)
+            else:
+                self.both(by, "recuse", study)
             if is_revoking:
                 self.both(by, "vote_revoke", permit)
             if is_paused(self.world):

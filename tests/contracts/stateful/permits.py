@@ -1,13 +1,16 @@
 """Studies, permits and consents as the story of a consortium tells them, counted anew from its events alone.
 
-1. There is no permit without a quorum of the board, as many lay members among them as the rules ask for then, and the
-   acceptance of every dataset's holder; none while the consortium is paused, and none a year after the application.
+1. There is no permit without a quorum of the board, as many lay members among them as the rules ask for then, the
+   acceptance of every dataset's holder, and the data user's agreement to all conditions that votes set; none while the
+   consortium is paused, and none a year after the application.
 2. A permit is usable from its issue on until it expires, is revoked or superseded, and not while it is frozen; votes to
    lift a freeze are those on the newest one.
 3. An amendment belongs to the line of the permit that it amends, which was usable when it was superseded. Votes to
    revoke and withdrawals stand for the line.
 4. A consent root is what the last batch or statement made it.
-5. A permit covers a dataset that it names, unless it was withdrawn or destroyed or its holder left.
+5. Who took no part in the vote on a study does not vote on it, nor to lift a freeze of its permit. A study is refused
+   when those against and those who take no part leave too few of the board for a quorum.
+6. A permit covers a dataset that it names, unless it was withdrawn or destroyed or its holder left.
 """
 
 from collections import defaultdict
@@ -18,7 +21,8 @@ from typing import Any
 from tests.contracts.stateful.votes import DAY, FREEZE, LAY_VOTES, QUORUM, Votes
 
 from belmont.registry.consents.statements import ConsentState
-from belmont.registry.types import Address, AuditEvent, DatasetId, Role, StudyTerms
+from belmont.registry.hashes import next_conditions
+from belmont.registry.types import Address, AuditEvent, DatasetId, Role, StudyId, StudyTerms
 
 YEAR = 365 * DAY
 
@@ -31,6 +35,10 @@ class Study:
     amends: int
     proposed_at: int
     votes: dict[Address, bool] = field(default_factory=dict)
+    recused: set[Address] = field(default_factory=set)
+    conditions: list[tuple[Address, bytes]] = field(default_factory=list)
+    agreed_to: int = 0
+    """How many of the conditions the data user agreed to, in their order."""
     accepted: set[DatasetId] = field(default_factory=set)
     decided: str = ""
 
@@ -84,7 +92,7 @@ class Permits:
         return not self.votes.is_paused(now) and permit in self.permits and self.permits[permit].is_usable(now)
 
     def covered(self, permit: int) -> list[DatasetId]:
-        """In the order of the terms (5)."""
+        """In the order of the terms (6)."""
         withdrawn = self.withdrawn[self.permits[permit].line]
         named = [each for each in self.terms_of(permit).datasets if each not in withdrawn]
         return [each for each in named if self.datasets[each].status != "destroyed" and self._has_holder(each)]
@@ -102,8 +110,31 @@ class Permits:
 
     def voted(self, event: AuditEvent) -> None:
         study = self.studies[event.details["study"]]
-        assert self.votes.is_board(event.actor) and event.actor not in study.votes and not study.decided
+        self._takes_part(study, event.actor)
         study.votes[event.actor] = event.details["approve"]
+        if any(event.details["conditions_hash"]):
+            assert event.details["approve"]
+            study.conditions.append((event.actor, event.details["conditions_hash"]))
+
+    def recused(self, event: AuditEvent) -> None:
+        study = self.studies[event.details["study"]]
+        self._takes_part(study, event.actor)
+        study.recused.add(event.actor)
+
+    def _takes_part(self, study: Study, member: Address) -> None:
+        assert self.votes.is_board(member) and not study.decided
+        assert member not in study.votes and member not in study.recused  # 5
+
+    def agreed(self, event: AuditEvent) -> None:
+        number = event.details["study"]
+        study = self.studies[number]
+        assert event.actor == study.data_user and Role.DATA_USER in self.votes.roles[event.actor]
+        assert study.decided in ("", "approved") and number not in self.permits
+        running = bytes(32)
+        for voter, hashed in study.conditions:
+            running = next_conditions(StudyId(number), running, voter, hashed)
+        assert event.details["conditions"] == running and study.agreed_to < len(study.conditions)
+        study.agreed_to = len(study.conditions)
 
     def approved(self, event: AuditEvent) -> None:
         self._decide(event, "approved")
@@ -135,7 +166,8 @@ class Permits:
         board_for = [who for who, approves in study.votes.items() if approves and votes.is_board(who)]
         against = [who for who, approves in study.votes.items() if not approves and votes.is_board(who)]
         if how == "refused":
-            return len(against) > board - (board * votes.settings[QUORUM] // 100 + 1)
+            out_of_reach = len(against) + sum(map(votes.is_board, study.recused))  # 5
+            return out_of_reach > board - (board * votes.settings[QUORUM] // 100 + 1)
         lay = [who for who in board_for if Role.LAY in votes.roles[who]]
         return votes.is_quorum(board_for) and len(lay) >= votes.settings[LAY_VOTES]
 
@@ -151,6 +183,7 @@ class Permits:
         study, terms = self.studies[number], self.terms_of(number)
         assert number not in self.permits, "a permit is issued once"
         assert study.decided == "approved" and study.accepted >= set(terms.datasets)  # 1
+        assert study.agreed_to == len(study.conditions)  # 1
         assert not self.votes.is_paused(event.timestamp)  # 1
         assert Role.DATA_USER in self.votes.roles[study.data_user]
         for each in terms.datasets:
@@ -172,6 +205,7 @@ class Permits:
 
     def lift_supported(self, event: AuditEvent) -> None:
         assert self.votes.is_board(event.actor)
+        assert event.actor not in self.studies[event.details["permit"]].recused  # 5
         self.permits[event.details["permit"]].lifts.add(event.actor)
 
     def lifted(self, event: AuditEvent) -> None:
@@ -233,6 +267,8 @@ class Permits:
 FOLLOWED: dict[str, Callable[[Any, AuditEvent], None]] = {
     "StudyProposed": Permits.proposed,
     "VoteCast": Permits.voted,
+    "Recused": Permits.recused,
+    "ConditionsAgreed": Permits.agreed,
     "StudyApproved": Permits.approved,
     "StudyRefused": Permits.refused,
     "StudyCancelled": Permits.cancelled,

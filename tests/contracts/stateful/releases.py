@@ -4,8 +4,8 @@
    revoked, its newest permit is not frozen and the consortium is not paused; and it is the one that a round of this
    permit was opened with, which the permit's minimum of hospitals recorded.
 2. Nobody objects twice, nobody but the board and holders of datasets that the permit names, and not to what is final.
-3. What somebody objected to, or somebody left from, is released by a quorum of the board alone, after the time for
-   objections, and while nothing stops the permit.
+3. What somebody objected to, or somebody left from, is released by a quorum of the board alone, without who took no
+   part in the vote on the study, after the time for objections, and while nothing stops the permit.
 4. What is settled has nothing against it, and its time for objections is over.
 5. What is withdrawn stays withdrawn; a revocation withdraws everything of the line.
 """
@@ -83,6 +83,7 @@ class Releases:
     def supported(self, event: AuditEvent) -> None:
         found = self._contested(event)
         assert self.votes.is_board(event.actor) and event.actor not in found.votes  # 3
+        assert event.actor not in self.permits.studies[event.details["permit"]].recused  # 3
         found.votes.add(event.actor)
 
     def confirmed(self, event: AuditEvent) -> None:

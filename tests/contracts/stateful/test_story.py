@@ -46,10 +46,22 @@ def tell(its: Machine) -> None:
     for by in BOARD[:2]:
         its.both(by, "vote_lift", PermitId(1))
     its.apply(DATA_USER, (0, 1), rounds=4, amends=PermitId(1))
-    its.vote_and_issue(StudyId(2))
+    its.both(BOARD[0], "recuse", StudyId(2), "why")
+    its.both(BOARD[1], "vote", StudyId(2), True, "why", HASHES[1])
+    its.both(DATA_USER, "agree", StudyId(2), its.world.studies[StudyId(2)].conditions)
+    its.both(BOARD[2], "vote", StudyId(2), True)
+    its.accept_and_issue(2)
+    refuse(its)
     its.open(DATA_USER, UseKind.ROUND, 2, 3, HASHES[3], tuple(its.datasets))
     use(its, 2, UseKind.ROUND, 3)
     release(its)
+
+
+def refuse(its):
+    """One takes no part and one is against: too few are left for the quorum."""
+    study = its.apply(DATA_USER, (0, 1))
+    its.both(BOARD[0], "recuse", study, "why")
+    its.both(BOARD[1], "vote", study, False)
 
 
 def release(its):
@@ -135,6 +147,18 @@ FORGERIES = {
     "a study is approved by one": lambda its: its.drop("VoteCast"),
     "a study is approved by somebody who is not on the board": lambda its: its.by("VoteCast", "nobody"),
     "one votes twice": lambda its: its.twice("VoteCast"),
+    "one votes who took no part": lambda its: its.change("Recused", study=1),
+    "a recusal comes after the vote": lambda its: its.by("Recused", its.events[its.at("VoteCast", 2)].actor),
+    "a study is refused within reach of the quorum": lambda its: its.drop("Recused", -1),
+    "a vote against sets conditions": lambda its: its.change("VoteCast", -1, conditions_hash=HASHES[1]),
+    "a permit is issued under open conditions": lambda its: its.drop("ConditionsAgreed"),
+    "a permit is issued under conditions that came later": lambda its: its.change(
+        "VoteCast", 3, conditions_hash=HASHES[2]
+    ),
+    "conditions are agreed to that are others": lambda its: its.change("ConditionsAgreed", conditions=HASHES[1]),
+    "conditions are agreed to of another vote": lambda its: its.change("VoteCast", 2, conditions_hash=HASHES[2]),
+    "conditions are agreed to by a stranger": lambda its: its.by("ConditionsAgreed", "nobody"),
+    "conditions are agreed to twice": lambda its: its.twice("ConditionsAgreed"),
     "a permit is issued without an acceptance": lambda its: its.drop("DatasetAccepted"),
     "a permit is issued without approval": lambda its: its.drop("StudyApproved"),
     "a permit lasts longer than approved": lambda its: its.change("PermitIssued", expires_at=2**63),
@@ -182,7 +206,7 @@ FORGERIES = {
     "it is resumed by one": lambda its: its.drop("ResumeSupported"),
     "a freeze is lifted by one": lambda its: its.drop("LiftSupported"),
     "a freeze is longer than allowed": lambda its: its.change("PermitFrozen", until=2**63),
-    "a permit is superseded by a study that amends another": lambda its: its.change("StudyProposed", -1, amends=0),
+    "a permit is superseded by a study that amends another": lambda its: its.change("StudyProposed", 1, amends=0),
     "a model is announced twice": lambda its: its.twice("ModelReleased"),
     "a model is announced by a stranger": lambda its: its.by("ModelReleased", "nobody"),
     "a model is announced that no round was opened with": lambda its: its.change("ModelReleased", model_hash=HASHES[1]),

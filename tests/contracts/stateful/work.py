@@ -123,17 +123,60 @@ class Work(Data):
         self.vote_and_issue(self.study_number(chance))
 
     def vote_and_issue(self, study: StudyId) -> None:
+        """Often under conditions, to which the data user mostly agrees; and now and then a member takes no part."""
+        conditions = self.dice.choice([HASHES[0], HASHES[0], HASHES[1]])
         for by in range(4, 9):
             record = self.world.studies.get(study)
             if record is not None and record.status.name == "PROPOSED":
-                self.both(by, "vote", study, True, "reason")
+                if not self.is_calm and self.dice.random() < 0.07:
+                    self.both(by, "recuse", study, "reason")
+                else:
+                    self.both(by, "vote", study, True, "reason", self.dice.choice([HASHES[0], conditions]))
+        if self.is_calm or self.dice.random() < 0.9:
+            self.agree(study)
         self.accept_and_issue(study)
+
+    def agree(self, study: StudyId, by: int = DATA_USER, conditions: bytes | None = None) -> None:
+        record = self.world.studies.get(study)
+        if record is not None and (not self.is_calm or any(record.conditions)):
+            self.both(by, "agree", study, record.conditions if conditions is None else conditions)
 
     @operation()
     def vote_by_several(self, chance: Random) -> None:
         study = self.study_number(chance)
         for by in chance.sample(range(2, 9), chance.randint(1, 5)):
-            self.both(by, "vote", study, chance.random() < 0.7, "reason")
+            approves = chance.random() < 0.7
+            self.both(by, "vote", study, approves, "reason", chance.choice(HASHES[: 1 + approves]))
+
+    @operation(2)
+    def take_no_part(self, chance: Random) -> None:
+        """A member recuses themselves or votes, and tries to do so once more."""
+        study = self.study_number(chance)
+        if chance.random() < 0.5 and (fresh := self.apply(DATA_USER, (0, 1))) is not None:
+            study = fresh
+        by = mostly(chance, BOARD, ANYONE)
+        vote = ("vote", study, chance.random() < 0.6, "reason", chance.choice(HASHES[:2]))
+        for write, *args in chance.choices([vote, ("recuse", study, "reason")], k=3):
+            self.both(by, write, *args)
+        if chance.random() < 0.5:
+            self.vote_and_issue(study)
+            self.both(chance.choice(HOLDERS), "freeze_permit", PermitId(study), DAY, "why")
+            self.both(by, "vote_lift", PermitId(study))
+
+    @operation(2)
+    def agree_to_conditions(self, chance: Random) -> None:
+        """Also twice, too early, or to others than there are."""
+        study = self.study_number(chance)
+        if chance.random() < 0.6 and (fresh := self.apply(DATA_USER, (0, 1))) is not None:
+            study = fresh
+            self.both(chance.choice(BOARD), "vote", study, True, "reason", HASHES[1])
+        others = mostly(chance, [None], [HASHES[1]])
+        self.agree(study, mostly(chance, [DATA_USER], ANYONE), others)
+        if chance.random() < 0.5:
+            self.both(chance.choice(BOARD), "vote", study, True, "reason", chance.choice(HASHES[:2]))
+            if chance.random() < 0.5:
+                self.accept_and_issue(study)
+            self.agree(study)
 
     @operation(2)
     def decide_on_study(self, chance: Random) -> None:

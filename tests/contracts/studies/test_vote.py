@@ -53,16 +53,17 @@ def test_announces_the_vote_with_its_reason_hashed_and_the_decision(consortium, 
     consortium.registry.as_(first).vote(study, True, "Sound protocol.")
     consortium.registry.as_(second).vote(study, True)
     digest = hashlib.sha256(b"Sound protocol.").digest()
+    cast = {"study": study, "approve": True, "conditions_hash": bytes(32)}
     assert consortium.events("VoteCast", "StudyApproved") == [
-        ("VoteCast", first.address, {"study": study, "approve": True, "reason_hash": digest}),
-        ("VoteCast", second.address, {"study": study, "approve": True, "reason_hash": bytes(32)}),
+        ("VoteCast", first.address, {**cast, "reason_hash": digest}),
+        ("VoteCast", second.address, {**cast, "reason_hash": bytes(32)}),
         ("StudyApproved", second.address, {"study": study, "votes_for": 2, "quorum": 2}),
     ]
 
 
 def test_announces_a_refusal(consortium, study):
     vote(consortium, study, False, *consortium.board[:2])
-    details = {"study": study, "votes_against": 2, "quorum": 2}
+    details = {"study": study, "votes_against": 2, "recused": 0, "quorum": 2}
     assert consortium.events("StudyRefused") == [("StudyRefused", consortium.board[1].address, details)]
 
 
@@ -139,5 +140,5 @@ def test_nobody_votes_on_their_own_study_even_where_members_allow_both_roles(con
     its = records.terms_struct(terms), terms.intended_use.struct()
     evm.send(user, address, studies.interface.encode_call("propose", user.address, *its))
     with refused("OWN_STUDY"):
-        evm.send(user, address, studies.interface.encode_call("vote", user.address, 1, True, bytes(32)))
-    evm.send(auditor, address, studies.interface.encode_call("vote", auditor.address, 1, True, bytes(32)))
+        evm.send(user, address, studies.interface.encode_call("vote", user.address, 1, True, bytes(32), bytes(32)))
+    evm.send(auditor, address, studies.interface.encode_call("vote", auditor.address, 1, True, bytes(32), bytes(32)))

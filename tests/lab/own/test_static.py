@@ -7,12 +7,13 @@ import zipfile
 import pytest
 
 from belmont.federated.errors import BundleError
+from belmont.federated.models.bundles import shipped_names
 from belmont.federated.node.bundle import read_bundle
 from belmont.lab.errors import LabError
 from belmont.lab.own.findings import Level
 from belmont.lab.own.folder import files_of
 from belmont.lab.own.static_checks import installed, static_findings
-from belmont.lab.own.templates import bundled_template, shipped_files, shipped_names
+from belmont.lab.own.templates import bundled_template, shipped_files
 from belmont.lab.own.visible import is_hidden, visible
 
 

@@ -464,3 +464,67 @@ def test_a_scope_that_was_widened_in_the_file_is_noticed(register, path):
         assert db.execute("UPDATE scopes SET content=? WHERE content=?", (wide, narrow)).rowcount == 1
     with ConsentRegister(path, DATASET) as found, pytest.raises(RegisterUnusable, match="damaged"):
         found.view()
+
+
+# --- what it has of one patient ---
+
+
+def test_what_was_attested_of_a_patient_in_an_earlier_batch_stays_known(register):
+    wide = register.view().batch.root
+    narrow = register.attest({KEYS[3]: NARROW}).root
+    nothing = register.attest({KEYS[3]: None, KEYS[0]: None}).root
+    register.attest({KEYS[0]: WIDE})
+    entry = register.entry(ACCOUNTS[0])
+    assert (entry.pseudonym, entry.attested, entry.sequence, entry.withheld) == (13, None, 0, False)
+    assert [entry.attested_in(each) for each in (wide, narrow, nothing)] == [WIDE, NARROW, None]
+    assert register.entry(ACCOUNTS[1]).attested_in(wide) is None
+
+
+def test_a_batch_that_comes_back_was_attested_alike_both_times(register):
+    first = register.view().batch.root
+    register.attest({KEYS[3]: None})
+    assert register.attest({KEYS[3]: WIDE}).root == first
+    assert register.entry(ACCOUNTS[0]).attested_in(first) == WIDE
+
+
+def test_a_batch_of_elsewhere_is_not_known_and_nobody_has_a_strangers_account(register):
+    assert not register.entry(ACCOUNTS[0]).knows_batch(b"\x05" * 32)
+    assert register.entry(ACCOUNTS[3]) is None
+    assert "13" not in repr(register.entry(ACCOUNTS[0]))
+
+
+def test_a_patient_who_was_withheld_is_known_to_have_been_until_the_next_own_statement(register):
+    register.take([stated(1, ACCOUNTS[0], 5, WIDE)])
+    assert not register.entry(ACCOUNTS[0]).was_withheld(5)
+    register.attest({KEYS[3]: None})
+    assert register.entry(ACCOUNTS[0]).was_withheld(5)
+    register.take([stated(2, ACCOUNTS[0], 9, WIDE)])
+    entry = register.entry(ACCOUNTS[0])
+    assert (entry.was_withheld(5), entry.was_withheld(9), entry.withheld, entry.own) == (True, False, False, WIDE)
+
+
+def test_a_change_that_was_refused_is_not_remembered(register):
+    root = register.view().batch.root
+    with pytest.raises(AttestationRefused):
+        register.attest({KEYS[3]: NARROW, b"\x55" * 32: None})
+    entry = register.entry(ACCOUNTS[0])
+    assert entry.past == () and entry.attested_in(root) == WIDE
+
+
+def test_a_register_of_an_older_release_remembers_from_its_opening_on(path, register):
+    before = register.view().batch.root
+    register.attest({KEYS[3]: NARROW})
+    known = register.view().batch.root
+    register.close()
+    old = sqlite3.connect(path)
+    for statement in (
+        "DROP TRIGGER patients_are_remembered", "DROP TRIGGER batches_are_remembered", "DROP TABLE past",
+        "DROP TABLE batches",
+    ):  # fmt: skip
+        old.execute(statement)
+    old.close()
+    with ConsentRegister(path, DATASET) as opened:
+        opened.attest({KEYS[3]: None})
+        entry = opened.entry(ACCOUNTS[0])
+    assert not entry.knows_batch(before)
+    assert entry.attested_in(known) == NARROW

@@ -20,7 +20,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from belmont.audit.errors import IndexUnavailable, IndexUrlError
 
 BUSY_SECONDS: Final = 30.0
-_AT_ONCE: Final = "belmont_lock_at_once"
+LOCK_AT_ONCE: Final = "belmont_lock_at_once"
+"""An execution option of a connection (rule 1)."""
 
 
 def open_engine(url: str) -> Engine:
@@ -53,7 +54,7 @@ def _sqlite(url: str, path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        at_once = connection.get_execution_options().get(_AT_ONCE, False)
+        at_once = connection.get_execution_options().get(LOCK_AT_ONCE, False)
         connection.exec_driver_sql("begin immediate" if at_once else "begin")
 
     try:
@@ -86,7 +87,11 @@ def _write_ahead(path: Path) -> None:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: all of it, or nothing if it ends with an exception."""
-    with database_errors(), engine.connect().execution_options(**{_AT_ONCE: True}) as connection, connection.begin():
+    with (
+        database_errors(),
+        engine.connect().execution_options(**{LOCK_AT_ONCE: True}) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 

@@ -6,14 +6,15 @@
 @notice Data permits: issued from approved studies, and the ways to stop them. A permit has its study's number.
 @dev Rules, cited by number where they are kept:
   1. Anyone issues the permit of a study, once, within a year of the application, when the ethics board approved it, the
-     holder of every dataset accepted it, its data user and all those holders are active, and none of the datasets is
-     destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
+     holder of every dataset accepted it, its data user agreed to the board's conditions exactly as they are, data user
+     and all those holders are active, and none of the datasets is destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
   2. A permit expires when the study's duration has passed since it was issued. Expired is final.
   3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
      it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per
      account and permit.
   4. The quorum of the ethics board lifts a freeze early. Votes to lift belong to the newest freeze: another freeze
-     needs new votes.
+     needs new votes. Who took no part in the vote on the study has none here, but may freeze, and vote to revoke: that
+     only takes away.
   5. The quorum of the ethics board revokes a permit. Revoked is final.
   6. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
      the quorum of the board at that time. Everyone votes once on a freeze, and once on revocation. When a smaller
@@ -134,6 +135,7 @@ def issue(study: uint64) -> uint64:
     if found.amends != 0:
         assert staticcall IDENTITIES.worksFor(found.dataUser, msg.sender), "NOT_THE_APPLICANT"  # 1
     assert staticcall MEMBERS.isActive(found.dataUser, DATA_USER), "DATA_USER_INACTIVE"  # 1
+    assert not staticcall STUDIES.conditionsOpen(study), "CONDITIONS_OPEN"  # 1
     terms: Studies.Terms = staticcall STUDIES.terms(study)
     for dataset: bytes32 in terms.datasets:
         assert staticcall STUDIES.isAccepted(study, dataset), "NOT_ACCEPTED"  # 1
@@ -182,6 +184,7 @@ def voteLift(actor: address, permit: uint64):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkAlive(permit)
     assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 4
+    assert not staticcall STUDIES.isRecused(permit, actor), "RECUSED"  # 4
     assert self._now() < self._permits[permit].frozenUntil, "PERMIT_NOT_FROZEN"
     freeze: uint64 = self._permits[permit].freezes
     assert actor not in self._lifts[permit][freeze], "ALREADY_VOTED"  # 6

@@ -26,7 +26,13 @@ import Consents
 import Releases
 
 VOTE: constant(bytes32) = keccak256(
-    "Vote(address actor,uint64 study,bool approve,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
+    "Vote(address actor,uint64 study,bool approve,bytes32 conditionsHash,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
+)
+RECUSAL: constant(bytes32) = keccak256(
+    "Recusal(address actor,uint64 study,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
+)
+AGREEMENT: constant(bytes32) = keccak256(
+    "Agreement(address actor,uint64 study,bytes32 conditions,uint256 nonce,uint64 deadline)"
 )
 ACCEPTANCE: constant(bytes32) = keccak256(
     "Acceptance(address actor,uint64 study,bytes32 dataset,uint256 nonce,uint64 deadline)"
@@ -118,14 +124,45 @@ def vote(
     actor: address,
     study: uint64,
     approve: bool,
+    conditionsHash: bytes32,
     reasonHash: bytes32,
     nonce: uint256,
     deadline: uint64,
     signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
 ):
-    structHash: bytes32 = keccak256(abi_encode(VOTE, actor, study, approve, reasonHash, nonce, deadline))
+    structHash: bytes32 = keccak256(
+        abi_encode(VOTE, actor, study, approve, conditionsHash, reasonHash, nonce, deadline)
+    )
     self._spend(actor, structHash, nonce, deadline, signature)
-    extcall STUDIES.vote(actor, study, approve, reasonHash)  # 4
+    extcall STUDIES.vote(actor, study, approve, conditionsHash, reasonHash)  # 4
+
+
+@external
+def recuse(
+    actor: address,
+    study: uint64,
+    reasonHash: bytes32,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(abi_encode(RECUSAL, actor, study, reasonHash, nonce, deadline))
+    self._spend(actor, structHash, nonce, deadline, signature)
+    extcall STUDIES.recuse(actor, study, reasonHash)
+
+
+@external
+def agree(
+    actor: address,
+    study: uint64,
+    conditions: bytes32,
+    nonce: uint256,
+    deadline: uint64,
+    signature: Bytes[signatures.SIGNATURE_BYTES_MAX],
+):
+    structHash: bytes32 = keccak256(abi_encode(AGREEMENT, actor, study, conditions, nonce, deadline))
+    self._spend(actor, structHash, nonce, deadline, signature)
+    extcall STUDIES.agree(actor, study, conditions)
 
 
 @external

@@ -22,7 +22,7 @@
   6. Where nothing stands against it, a model is released once the time for objections is over, with no transaction. A
      freeze or a pause holds it back for as long as it lasts.
   7. Where something stands against it, only the quorum of the ethics board releases it, after the time for objections:
-     all of them are known then. Everyone votes once. A vote counts while its voter is an active member of the board:
+     all of them are known then. Everyone votes once, but for who took no part in the vote on the study. A vote counts while its voter is an active member of the board:
      votes are counted anew at every vote, against the quorum of the board at that time. When a smaller board makes the
      votes that stand enough, anyone has them counted.
   8. Anyone settles a release that nothing stands against. What was settled, or released by the board, is final: what
@@ -205,6 +205,7 @@ def voteConfirm(actor: address, permit: uint64, modelHash: bytes32):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
     self._checkContested(permit, modelHash)
     assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 7
+    assert not staticcall STUDIES.isRecused(permit, actor), "RECUSED"  # 7
     assert actor not in self._confirmations[permit][modelHash], "ALREADY_VOTED"  # 7
     self._confirmations[permit][modelHash].append(actor)
     log ConfirmationSupported(actor=actor, permit=permit, modelHash=modelHash)

@@ -13,17 +13,25 @@
   4. A vote counts while its voter is an active member of the board: votes are counted anew at every vote, against
      the quorum of the board at that time.
   5. The study is approved when votes for it reach the quorum, as many of them by lay members as the consortium's rules
-     ask for, and refused as soon as the quorum is out of reach: when votes against exceed the number of members beyond
-     the quorum. Both are final.
+     ask for, and refused as soon as the quorum is out of reach: when votes against and recusals together exceed the
+     number of members beyond the quorum. Both are final. Lay members who are missing refuse nothing: another may be
+     admitted.
   6. Anyone may ask for a count (tally), which only matters when the board has changed since the last vote.
   7. The holder of each dataset accepts or not, once, while the study is proposed or approved, the holder is an
      active data holder, and the dataset is active and within its retention date.
-  8. The data user may cancel until the permit is issued.
+  8. The data user may cancel, and agree to conditions (14), while the study is proposed or approved and has no permit.
   9. An amendment is a study of its own that names the permit it amends: of the same data user, and not superseded.
      It is voted on and accepted like any other; its rounds, queries and rho count what was used before it.
  10. Who acts says so first, and the contract Identities knows whether the sender may act for it; no delegate may.
  11. The conditions of every dataset are held against the use (docs/duo.md). Where a term of one denies it, nothing is
      proposed, whatever else is open. What a dataset's terms leave to the board is recorded with the study.
+ 12. Instead of voting, an active member of the board may take no part in a study's vote: recuse themselves, once and for
+     good. The quorum stays that of the whole board, so that no recusal makes an approval easier. It counts as votes do:
+     while who made it is an active member of the board (4).
+ 13. A vote for a study may set conditions, by the hash of their text; a vote against sets none. Each goes into one
+     running hash with its voter, in the order of the votes. A condition stays, whatever becomes of its voter.
+ 14. The data user agrees to the conditions by their running hash, which says that it is to all that there are and no
+     others. Conditions that come later open the agreement again, and with open conditions no permit is issued.
 """
 
 import Identities
@@ -49,6 +57,7 @@ PURPOSES: constant(uint64) = 1023 * 2**31  # DUO:0000031 to DUO:0000040, as bits
 ROUNDS_MAX: constant(uint64) = 10_000
 QUERIES_MAX: constant(uint64) = 10_000
 DURATION_MAX_SECONDS: constant(uint64) = 10 * 365 * 24 * 3600
+APPROVAL_CONDITIONS: constant(bytes32) = keccak256("belmont/approval-conditions/1")
 
 
 # 1 KB at most: 32 words.
@@ -92,6 +101,21 @@ struct Ballot:
     approve: bool
 
 
+# All that votes set of a study: their running hash, how many set some, and the hash that the data user agreed to.
+struct Conditions:
+    running: bytes32  # 0 for none
+    count: uint64
+    agreed: bytes32
+
+
+# Of those who sit on the board now (4).
+struct Count:
+    votesFor: uint64
+    votesAgainst: uint64
+    layFor: uint64
+    recused: uint64
+
+
 interface Permits:
     def isIssued(permit: uint64) -> bool: view
     def supersededBy(permit: uint64) -> uint64: view
@@ -119,7 +143,20 @@ event VoteCast:
     actor: indexed(address)
     study: indexed(uint64)
     approve: bool
+    conditionsHash: bytes32
     reasonHash: bytes32
+
+
+event Recused:
+    actor: indexed(address)
+    study: indexed(uint64)
+    reasonHash: bytes32
+
+
+event ConditionsAgreed:
+    actor: indexed(address)
+    study: indexed(uint64)
+    conditions: bytes32
 
 
 event StudyApproved:
@@ -133,6 +170,7 @@ event StudyRefused:
     actor: indexed(address)
     study: indexed(uint64)
     votesAgainst: uint64
+    recused: uint64
     quorum: uint64
 
 
@@ -160,6 +198,9 @@ _abstained: HashMap[uint64, HashMap[bytes32, uint64]]
 _studies: HashMap[uint64, Study]
 _ballots: HashMap[uint64, DynArray[Ballot, 256]]
 _accepted: HashMap[uint64, HashMap[bytes32, bool]]
+_recused: HashMap[uint64, DynArray[address, 256]]
+_conditions: HashMap[uint64, Conditions]
+_conditionsOf: HashMap[uint64, HashMap[address, bytes32]]
 
 
 @deploy
@@ -212,15 +253,30 @@ def _propose(actor: address, terms: Terms, declared: duo.Declaration, amends: ui
 
 
 @external
-def vote(actor: address, study: uint64, approve: bool, reasonHash: bytes32):
-    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
-    assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 3
-    self._checkProposed(study)
-    assert actor != self._studies[study].dataUser, "OWN_STUDY"  # 3
-    for ballot: Ballot in self._ballots[study]:
-        assert ballot.voter != actor, "ALREADY_VOTED"  # 3
+def vote(actor: address, study: uint64, approve: bool, conditionsHash: bytes32, reasonHash: bytes32):
+    """
+    @param conditionsHash Of the text of the conditions that this vote sets; zero for none.
+    """
+    self._checkTakesPart(actor, study)
+    assert approve or conditionsHash == empty(bytes32), "CONDITIONS_WITH_REFUSAL"  # 13
     self._ballots[study].append(Ballot(voter=actor, approve=approve))
-    log VoteCast(actor=actor, study=study, approve=approve, reasonHash=reasonHash)
+    if conditionsHash != empty(bytes32):
+        self._conditionsOf[study][actor] = conditionsHash
+        self._conditions[study].running = keccak256(
+            abi_encode(APPROVAL_CONDITIONS, study, self._conditions[study].running, actor, conditionsHash)
+        )  # 13
+        self._conditions[study].count += 1
+    log VoteCast(
+        actor=actor, study=study, approve=approve, conditionsHash=conditionsHash, reasonHash=reasonHash
+    )
+    self._decide(actor, study)
+
+
+@external
+def recuse(actor: address, study: uint64, reasonHash: bytes32):
+    self._checkTakesPart(actor, study)
+    self._recused[study].append(actor)  # 12
+    log Recused(actor=actor, study=study, reasonHash=reasonHash)
     self._decide(actor, study)
 
 
@@ -252,14 +308,53 @@ def accept(actor: address, study: uint64, dataset: bytes32):
 @external
 def cancel(actor: address, study: uint64):
     assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    self._checkApplicant(actor, study)
+    self._studies[study].status = CANCELLED
+    log StudyCancelled(actor=actor, study=study)
+
+
+@external
+def agree(actor: address, study: uint64, conditions: bytes32):
+    """
+    @param conditions The running hash of all conditions that there are.
+    """
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    self._checkApplicant(actor, study)
+    running: bytes32 = self._conditions[study].running
+    assert running != empty(bytes32), "NO_CONDITIONS"  # 14
+    assert conditions == running, "CONDITIONS_MISMATCH"  # 14
+    assert self._conditions[study].agreed != running, "ALREADY_AGREED"
+    self._conditions[study].agreed = running
+    log ConditionsAgreed(actor=actor, study=study, conditions=running)
+
+
+@internal
+@view
+def _checkApplicant(actor: address, study: uint64):
+    """
+    @notice The data user of a study that is proposed or approved and has no permit.
+    """
     status: uint8 = self._studies[study].status
     assert status != 0, "STUDY_UNKNOWN"
     assert actor == self._studies[study].dataUser, "NOT_THE_APPLICANT"  # 8
-    assert staticcall MEMBERS.isActive(actor, DATA_USER), "NOT_DATA_USER"
-    assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"
+    assert staticcall MEMBERS.isActive(actor, DATA_USER), "NOT_DATA_USER"  # 8
+    assert status == PROPOSED or status == APPROVED, "STUDY_CLOSED"  # 8
     assert not staticcall PERMITS.isIssued(study), "PERMIT_EXISTS"  # 8
-    self._studies[study].status = CANCELLED
-    log StudyCancelled(actor=actor, study=study)
+
+
+@internal
+@view
+def _checkTakesPart(actor: address, study: uint64):
+    """
+    @notice A member of the board who has not voted on a study that is proposed, nor recused themselves from it.
+    """
+    assert staticcall IDENTITIES.speaksFor(actor, msg.sender), "NOT_THE_ACTOR"  # 10
+    assert staticcall MEMBERS.isActive(actor, ETHICS_BOARD), "NOT_ETHICS_BOARD"  # 3
+    self._checkProposed(study)
+    assert actor != self._studies[study].dataUser, "OWN_STUDY"  # 3
+    assert actor not in self._recused[study], "RECUSED"  # 12
+    for ballot: Ballot in self._ballots[study]:
+        assert ballot.voter != actor, "ALREADY_VOTED"  # 3
 
 
 @internal
@@ -329,34 +424,34 @@ def _matchDatasets(actor: address, study: uint64, terms: Terms, declared: duo.De
 
 @internal
 @view
-def _votes(study: uint64) -> (uint64, uint64, uint64):
-    votesFor: uint64 = 0
-    votesAgainst: uint64 = 0
-    layFor: uint64 = 0
+def _count(study: uint64) -> Count:
+    count: Count = empty(Count)
     for ballot: Ballot in self._ballots[study]:
         if staticcall MEMBERS.isActive(ballot.voter, ETHICS_BOARD):  # 4
             if ballot.approve:
-                votesFor += 1
+                count.votesFor += 1
                 if staticcall MEMBERS.isActive(ballot.voter, LAY):
-                    layFor += 1
+                    count.layFor += 1
             else:
-                votesAgainst += 1
-    return votesFor, votesAgainst, layFor
+                count.votesAgainst += 1
+    for member: address in self._recused[study]:
+        if staticcall MEMBERS.isActive(member, ETHICS_BOARD):  # 12
+            count.recused += 1
+    return count
 
 
 @internal
 def _decide(actor: address, study: uint64):
-    votesFor: uint64 = 0
-    votesAgainst: uint64 = 0
-    layFor: uint64 = 0
-    votesFor, votesAgainst, layFor = self._votes(study)
+    count: Count = self._count(study)
     quorum: uint64 = staticcall MEMBERS.boardQuorum()  # 4
-    if votesFor >= quorum and layFor >= staticcall RULES.layVotes():  # 5
+    if count.votesFor >= quorum and count.layFor >= staticcall RULES.layVotes():  # 5
         self._studies[study].status = APPROVED
-        log StudyApproved(actor=actor, study=study, votesFor=votesFor, quorum=quorum)
-    elif votesAgainst > staticcall MEMBERS.boardSize() - quorum:  # 5
+        log StudyApproved(actor=actor, study=study, votesFor=count.votesFor, quorum=quorum)
+    elif count.votesAgainst + count.recused > staticcall MEMBERS.boardSize() - quorum:  # 5
         self._studies[study].status = REFUSED
-        log StudyRefused(actor=actor, study=study, votesAgainst=votesAgainst, quorum=quorum)
+        log StudyRefused(
+            actor=actor, study=study, votesAgainst=count.votesAgainst, recused=count.recused, quorum=quorum
+        )
 
 
 @internal
@@ -408,11 +503,59 @@ def votes(id: uint64) -> (uint64, uint64, uint64):
     """
     @notice Votes for, votes against, and the quorum, of the board as it is now.
     """
-    votesFor: uint64 = 0
-    votesAgainst: uint64 = 0
-    layFor: uint64 = 0
-    votesFor, votesAgainst, layFor = self._votes(id)
-    return votesFor, votesAgainst, staticcall MEMBERS.boardQuorum()
+    count: Count = self._count(id)
+    return count.votesFor, count.votesAgainst, staticcall MEMBERS.boardQuorum()
+
+
+@external
+@view
+def ballots(id: uint64) -> DynArray[Ballot, 256]:
+    """
+    @notice Every vote in order, also of those who have left the board since.
+    """
+    return self._ballots[id]
+
+
+@external
+@view
+def conditionsHashes(id: uint64) -> DynArray[bytes32, 256]:
+    """
+    @notice The hash of the conditions that each vote set, or zero, in the order of the ballots.
+    """
+    found: DynArray[bytes32, 256] = []
+    for ballot: Ballot in self._ballots[id]:
+        found.append(self._conditionsOf[id][ballot.voter])
+    return found
+
+
+@external
+@view
+def conditions(id: uint64) -> Conditions:
+    return self._conditions[id]
+
+
+@external
+@view
+def conditionsOpen(id: uint64) -> bool:
+    """
+    @notice Whether there are conditions that the data user has not agreed to, exactly as they are.
+    """
+    return self._conditions[id].running != self._conditions[id].agreed  # 14
+
+
+@external
+@view
+def recused(id: uint64) -> DynArray[address, 256]:
+    """
+    @notice Everybody who takes no part in the vote, also those who have left the board since.
+    """
+    return self._recused[id]
+
+
+@external
+@view
+def isRecused(id: uint64, account: address) -> bool:
+    return account in self._recused[id]
 
 
 @external

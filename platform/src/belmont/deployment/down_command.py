@@ -16,7 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def down(options: argparse.Namespace) -> int:
-    """End what was started, nodes first."""
+    """End what was started, the last first."""
     import sys
 
     from belmont.deployment.lock import locked

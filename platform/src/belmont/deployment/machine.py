@@ -1,7 +1,8 @@
 """A whole consortium as processes on this machine: ``belmont up``, ``status`` and ``down``.
 
-1. ``up`` starts what is not running, in order: chain, coordinator, one node for each hospital. It can be called again
-   at any time, also for what was killed, and leaves alone what runs. Addresses stay the same.
+1. ``up`` starts what is not running, in order: chain, coordinator, one node for each hospital, and the service, whose
+   configuration is written once and then left to whoever edits it. It can be called again at any time, also for what
+   was killed, and leaves alone what runs. Addresses stay the same.
 2. A process is started detached, logs to ``deployment/<name>.log``, and counts once it said on its standard output that
    it is ready. It is written down before that, so that ``down`` finds it whatever happens.
 3. ``down`` ends what ``up`` started, by number and start time, in the opposite order, and waits until it has ended.
@@ -20,12 +21,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from belmont.deployment.errors import NotRunning
 from belmont.deployment.hospital_config import HospitalConfig
 from belmont.lab.home import Home
-from belmont.lab.running import CHAIN, COORDINATOR, FOLDER, Deployment, Started, started
+from belmont.lab.running import CHAIN, COORDINATOR, FOLDER, SERVICE, Deployment, Started, started
 from belmont.registry.types import Role
+from belmont.service.config import LocalHospital
+from belmont.service.config_file import Beginning
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -79,9 +83,22 @@ class Machine:
             path = folder / f"{slug}.toml"
             path.write_text(config.to_toml(), encoding="utf-8")
             waiting.append((slug, self._launch(slug, "node", "serve", "--config", str(path))))
+        serving = self._launch_service(folder, members)
         for slug, process in waiting:
             self._ready(slug, process)
             told(slug)
+        facts = self._ready(SERVICE, serving)
+        self._keep(replace(self._deployment, service=facts.get("url", self._deployment.service)))
+        told(SERVICE)
+
+    def _launch_service(self, folder: Path, members: str) -> subprocess.Popen[bytes] | None:
+        path = folder / f"{SERVICE}.toml"
+        if not path.exists():
+            hospitals = [LocalHospital(Path(".."), slug) for slug in self.hospitals]
+            name, chain = self.home.resolve().name, self._deployment.chain
+            Beginning(name, chain, "http://127.0.0.1:8600", members, port=0, hospitals=hospitals).write(path)
+        port = urlsplit(self._deployment.service).port or 0
+        return self._launch(SERVICE, "service", "serve", "--config", str(path), "--port", str(port))
 
     def down(self, told: Callable[[str], None]) -> None:
         """End everything that was started (3)."""

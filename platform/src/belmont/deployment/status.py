@@ -9,7 +9,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.grid.deployed import CoordinatorClient
 from belmont.identity.keys import Identity
 from belmont.lab.home import Home
-from belmont.lab.running import CHAIN, COORDINATOR, memory_mb
+from belmont.lab.running import CHAIN, COORDINATOR, SERVICE, memory_mb
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address, DatasetId
@@ -26,7 +26,7 @@ def status_of(home: Path) -> dict[str, Any]:
         raise NotRunning(f"nothing was started from {home}: belmont up --home {home}")
     block, online = _asked(machine)
     rows = []
-    for name in (CHAIN, COORDINATOR, *machine.hospitals):
+    for name in (CHAIN, COORDINATOR, *machine.hospitals, SERVICE):
         process = deployment.processes.get(name)
         runs = process is not None and process.runs
         state = "running" if runs else "ended"
@@ -35,7 +35,8 @@ def status_of(home: Path) -> dict[str, Any]:
         pid = process.pid if process else 0
         memory = round(memory_mb(pid), 1) if runs else 0.0
         rows.append({"name": name, "state": state, "pid": pid, "memory_mb": memory, "log": str(machine.log(name))})
-    return {"chain": deployment.chain, "coordinator": deployment.coordinator, "block": block, "processes": rows}
+    addresses = {"chain": deployment.chain, "coordinator": deployment.coordinator, "service": deployment.service}
+    return {**addresses, "block": block, "processes": rows}
 
 
 def _asked(machine: Machine) -> tuple[int, set[str]]:

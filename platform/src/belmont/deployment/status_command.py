@@ -29,6 +29,7 @@ def status(options: argparse.Namespace) -> int:
         print(json.dumps(found))
     else:
         print(f"chain {found['chain']}, block {found['block']}; coordinator {found['coordinator']}")
+        print(f"service {found['service'] or 'not started'}")
         print(f"{'process':16} {'state':14} {'pid':>8} {'MB':>6}  log")
         for row in found["processes"]:
             print(f"{row['name']:16} {row['state']:14} {row['pid']:>8} {row['memory_mb']:>6.0f}  {row['log']}")

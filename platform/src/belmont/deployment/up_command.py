@@ -47,11 +47,12 @@ def up(options: argparse.Namespace) -> int:
         elif any(value is not None for value in named.values()):
             Consortium.refuse_other_sizes(home, **named)
         machine = Machine(options.home)
-        with progress_bar("Starting processes", 2 + len(machine.hospitals)) as bar:
+        with progress_bar("Starting processes", 3 + len(machine.hospitals)) as bar:
             machine.up(lambda name: bar.advance(note=name), "in-process" if options.in_process else "isolated")
     deployment = machine.deployment
     print(f"chain        {deployment.chain}")
     print(f"coordinator  {deployment.coordinator}, authority {deployment.authority}")
+    print(f"service      {deployment.service}: the ethics board's console, the patient's page, the API")
     print(f"hospitals    {len(machine.hospitals)} nodes: belmont status --home {options.home}")
     print(f"notebook     consortium = Consortium.deployed({json.dumps(str(options.home))})")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ IdentityError
 ├── PasswordRefused          empty, missing, wrong, or given for a file that is not encrypted
 ├── MessageMalformed         a value that a message cannot hold, or a file that is no signed message
 ├── SignatureRefused         not signed, or not by whom it should be
+├── ApprovalConditionsMalformed  no conditions that a vote can set, or not in their one form
 ├── MessageFileError         a message's file cannot be read, or its writing would overwrite one
 └── KeyFileError
     ├── KeyFileMissing       nothing at that path
@@ -28,6 +29,10 @@ class PasswordRefused(IdentityError):
 
 
 class MessageMalformed(IdentityError):
+    pass
+
+
+class ApprovalConditionsMalformed(IdentityError):
     pass
 
 

@@ -15,6 +15,7 @@ from belmont.identity.typed_data import Account, Accounts, Data, Flag, Hash, Mes
 
 WEEK_SECONDS = 7 * 24 * 3600
 NO_REASON = bytes(32)
+NO_CONDITIONS = bytes(32)
 
 
 def reason_hash(reason: str) -> bytes:
@@ -46,10 +47,38 @@ class Vote(Statement):
     FUNCTION: ClassVar = "vote"
     study: Uint64
     approve: Flag
+    conditions_hash: Hash = NO_CONDITIONS
+    """Of the conditions that a vote for the study sets (``belmont.identity.approval_conditions``)."""
     reason_hash: Hash = NO_REASON
 
     def sentence(self) -> str:
-        return f"{'Approve' if self.approve else 'Refuse'} study {self.study}."
+        under = "" if self.conditions_hash == NO_CONDITIONS else f" under the conditions 0x{self.conditions_hash.hex()}"
+        return f"{'Approve' if self.approve else 'Refuse'} study {self.study}{under}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recusal(Statement):
+    """A member of the ethics board takes no part in the vote on a study."""
+
+    FUNCTION: ClassVar = "recuse"
+    study: Uint64
+    reason_hash: Hash = NO_REASON
+
+    def sentence(self) -> str:
+        return f"Take no part in the vote on study {self.study}, for good."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(Statement):
+    """A data user's agreement to all conditions of the ethics board on a study."""
+
+    FUNCTION: ClassVar = "agree"
+    study: Uint64
+    conditions: Hash
+    """The running hash of them all, as the study has it now."""
+
+    def sentence(self) -> str:
+        return f"Agree to the conditions 0x{self.conditions.hex()} of study {self.study}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,6 +395,8 @@ class Execution(Message):
 
 STATEMENTS: tuple[type[Statement], ...] = (
     Vote,
+    Recusal,
+    Agreement,
     Acceptance,
     Freeze,
     Lift,

@@ -16,16 +16,21 @@ from typing import TYPE_CHECKING, Any
 from belmont.identity import words
 
 if TYPE_CHECKING:
+    from belmont.identity.approval_conditions import ApprovalConditions
     from belmont.identity.signed_message import SignedMessage
     from belmont.identity.typed_data import Message
 
 EXAMPLES = """examples:
   belmont sign vote --study 3 --approve --reason-file why.txt --key board.json --relay 0x... --out vote.json
+  belmont sign vote --study 3 --approve --condition-file conditions.txt --key board.json --relay 0x... --out vote.json
+  belmont sign recusal --study 3 --reason-file why.txt --key board.json --relay 0x... --out recusal.json
+  belmont sign agreement --study 3 --conditions 0x... --key user.json --relay 0x... --out agreement.json
   belmont sign accept --study 3 --dataset 0x... --key hospital.json --relay 0x... --valid-for 2d --out accept.json
   belmont sign consent --dataset 0x... --purpose 37 --categories 7 --days 365 --key me.json ...
   belmont sign object --permit 3 --model-hash 0x... --reason-file why.txt --key board.json --relay 0x... --out no.json
   belmont sign rotate --key old.json --new-key new.json --identities 0x... --out change.json
   belmont sign call --wallet 0x... --to 0x... --data 0x... --key person.json --out call.json
+  belmont sign sign-in --message sign-in.txt --key board.json --out signature.txt      to sign in at a service
   belmont sign show vote.json                              what it says, and who signed
   belmont sign add vote.json --key second.json --out both.json      one more person, for a wallet of several
   belmont relay vote.json --url http://127.0.0.1:8545      afterwards, on any machine
@@ -38,6 +43,8 @@ eth_signTypedData_v4, and `belmont sign add --signature` puts the signature in.
 
 COMMANDS = {
     "vote": "Vote",
+    "recusal": "Recusal",
+    "agreement": "Agreement",
     "accept": "Acceptance",
     "freeze": "Freeze",
     "lift": "Lift",
@@ -103,6 +110,14 @@ def _add_fields(parser: argparse.ArgumentParser, kind: type[Message]) -> None:
                 choice = parser.add_mutually_exclusive_group(required=True)
                 choice.add_argument("--approve", action="store_true", default=None)
                 choice.add_argument("--refuse", dest="approve", action="store_false")
+            case "conditions_hash":
+                which = parser.add_mutually_exclusive_group()
+                which.add_argument("--condition-file", type=Path, help="text, one condition on each line, or the JSON "
+                                   "that Belmont keeps; the text goes into the file as well")  # fmt: skip
+                which.add_argument("--conditions", dest=attribute, type=_hash, metavar="0x...", help="or only its hash")
+            case "conditions":
+                parser.add_argument(option, type=_hash, required=True, metavar="0x...",
+                                    help="the running hash of them all, as the study has it")  # fmt: skip
             case "reason_hash":
                 parser.add_argument("--reason-file", type=Path, help="text of the reason; only its hash is signed")
                 parser.add_argument("--show-reason", action="store_true", help="put the text into the file as well")
@@ -166,10 +181,12 @@ def _sign(options: argparse.Namespace) -> int:
     if (options.kind.FIRST and actor is None) or chain_id is None:
         raise MessageMalformed("without a key, say who acts (--actor) and on which chain (--chain-id)")
     successor = _successor(options)
-    reason = _reason(options)
+    reason, conditions = _reason(options), _conditions(options)
+    if conditions is not None:
+        options.conditions_hash = conditions.hash
     message = options.kind(**_fields(options, actor, reason, successor.address if successor else None))
     shown = reason if getattr(options, "show_reason", False) else None
-    signed = SignedMessage(message, Domain(chain_id, options.contract), (), shown)
+    signed = SignedMessage(message, Domain(chain_id, options.contract), (), shown, conditions)
     for each in (identity, successor):
         signed = signed.signed_by(each) if each else signed
     signed.save(options.out)
@@ -181,7 +198,7 @@ def _sign(options: argparse.Namespace) -> int:
 def _fields(options: argparse.Namespace, actor: str | None, reason: str, successor: str | None) -> dict[str, Any]:
     """The message's fields from the options."""
     from belmont.identity.errors import MessageMalformed
-    from belmont.identity.messages import reason_hash, short_bytes
+    from belmont.identity.messages import NO_CONDITIONS, reason_hash, short_bytes
 
     now = int(time.time())
     found: dict[str, Any] = {}
@@ -193,6 +210,10 @@ def _fields(options: argparse.Namespace, actor: str | None, reason: str, success
                 found[attribute] = now + options.valid_for
             case "nonce":
                 pass
+            case "conditions_hash":
+                found[attribute] = options.conditions_hash or NO_CONDITIONS
+                if found[attribute] != NO_CONDITIONS and not found["approve"]:
+                    raise MessageMalformed("a vote against a study sets no conditions: approve under them, or set none")
             case "reason_hash":
                 found[attribute] = reason_hash(reason)
             case "delegate_type":
@@ -245,6 +266,25 @@ def _reason(options: argparse.Namespace) -> str:
     return text
 
 
+def _conditions(options: argparse.Namespace) -> ApprovalConditions | None:
+    """Of a file: the canonical JSON, or text with one condition on each line."""
+    from belmont.identity.approval_conditions import CANONICAL_BYTES_MAX, ApprovalConditions
+    from belmont.identity.errors import ApprovalConditionsMalformed
+    from belmont.identity.signed_message import read_file
+
+    path: Path | None = getattr(options, "condition_file", None)
+    if path is None:
+        return None
+    content = read_file(path, CANONICAL_BYTES_MAX + 1)
+    if content.startswith(b"{") or len(content) > CANONICAL_BYTES_MAX:
+        return ApprovalConditions.parse(content)
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ApprovalConditionsMalformed(f"{path} is not text in UTF-8") from error
+    return ApprovalConditions.of(line for line in lines if line.strip())
+
+
 def _show(options: argparse.Namespace) -> int:
     from belmont.identity.signed_message import SignedMessage
 
@@ -271,7 +311,7 @@ def _add(options: argparse.Namespace) -> int:
             )
         more = signed.with_signature(bytes.fromhex(options.signature[2:]))
     else:
-        if not options.yes and not _agreed():
+        if not options.yes and not agreed():
             raise SignatureRefused("nothing was signed: answer y, or give --yes")
         more = signed.signed_by(open_identity(options.key, options.password_file))
     more.save(options.out)
@@ -279,7 +319,8 @@ def _add(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed() -> bool:
+def agreed() -> bool:
+    """Whether the person at the terminal says yes."""
     return sys.stdin.isatty() and input("\nSign this? [y/N] ").strip().lower() in ("y", "yes")
 
 

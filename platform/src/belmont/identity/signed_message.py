@@ -1,11 +1,12 @@
 """A message with the signatures of those who signed it: made with no network, kept in a file, relayed by anybody.
 
 The file is JSON for people: the typed data exactly as a browser wallet signs it (``eth_signTypedData_v4``), the
-signatures, and the text of a reason where its signer wants it read. Rules of reading:
+signatures, the text of a reason where its signer wants it read, and that of the conditions that a vote sets. Rules of
+reading:
 
-1. One object of at most 64 KiB, no field missing, unknown or given twice, of a version that this software knows.
+1. One object of at most 128 KiB, no field missing, unknown or given twice, of a version that this software knows.
 2. The typed data are those of a message that we know, byte for byte as we would write them: types, domain and message.
-3. The text of a reason is the one whose hash the message holds.
+3. The text of a reason or of conditions is the one whose hash the message holds.
 
 A signature of a key is 65 bytes, as the contracts take it: r, s, v; s in the lower half (EIP-2), v 27 or 28. Several
 make one signature of a wallet: in ascending order of the signers. Whether a signer may speak for the actor only the
@@ -25,7 +26,13 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from belmont.identity import words
-from belmont.identity.errors import MessageFileError, MessageMalformed, SignatureRefused
+from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.identity.errors import (
+    ApprovalConditionsMalformed,
+    MessageFileError,
+    MessageMalformed,
+    SignatureRefused,
+)
 from belmont.identity.keys import Identity
 from belmont.identity.messages import MESSAGES, reason_hash
 from belmont.identity.strict_json import loads
@@ -33,10 +40,13 @@ from belmont.identity.typed_data import Domain, Message
 
 FORMAT = "belmont-signed-message"
 VERSION = 1
-FILE_BYTES_MAX = 64 * 1024
+FILE_BYTES_MAX = 128 * 1024
 SIGNATURE_BYTES_MAX = 2048
 SIGNATURES_MAX = 16
 KEY_SIGNATURE_BYTES = 65
+_UNREADABLE = (
+    KeyError, TypeError, AttributeError, UnicodeEncodeError, RecursionError, ApprovalConditionsMalformed
+)  # fmt: skip
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -56,10 +66,14 @@ class SignedMessage:
     signatures: tuple[bytes, ...] = ()
     """One of a key or of a wallet, or several of keys; none yet, where a browser wallet is to sign."""
     reason: str | None = None
+    conditions: ApprovalConditions | None = None
+    """What a vote for a study sets, where its text is known."""
 
     def __post_init__(self) -> None:
         if self.reason is not None and getattr(self.message, "reason_hash", None) != reason_hash(self.reason):
             raise MessageMalformed("the text of the reason is not the one that was signed")  # 3
+        if self.conditions is not None and getattr(self.message, "conditions_hash", None) != self.conditions.hash:
+            raise MessageMalformed("the text of the conditions is not the one that was signed")  # 3
         if len(self.signatures) > SIGNATURES_MAX or len(set(self.signatures)) != len(self.signatures):
             raise MessageMalformed(f"at most {SIGNATURES_MAX} signatures, each once")
         most = KEY_SIGNATURE_BYTES if len(self.signatures) > 1 else SIGNATURE_BYTES_MAX
@@ -119,6 +133,8 @@ class SignedMessage:
         }
         if self.reason is not None:
             content["reason"] = self.reason
+        if self.conditions is not None:
+            content["conditions"] = list(self.conditions.texts)
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -127,9 +143,10 @@ class SignedMessage:
         document = _parse(content)
         try:
             message, domain = _typed_data(document["typed_data"])
-            signed = cls(message, domain, _signatures(document["signatures"]), document.get("reason"))
+            conditions = ApprovalConditions(tuple(document["conditions"])) if "conditions" in document else None
+            signed = cls(message, domain, _signatures(document["signatures"]), document.get("reason"), conditions)
             same = document == loads(signed.to_json())
-        except (KeyError, TypeError, AttributeError, UnicodeEncodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise MessageMalformed("not a signed message of ours; take the file as it was written") from error
         if not same:
             raise MessageMalformed("the file does not say what its message says; take it as it was written")  # 2
@@ -163,6 +180,8 @@ class SignedMessage:
         ]
         found += [("chain", str(self.domain.chain_id)), (self.message.CONTRACT, self.domain.contract)]
         found += [("signed by", ", ".join(self.signers) or ("a wallet" if self.signatures else "nobody yet"))]
+        if self.conditions is not None:
+            found += [(f"condition {number}", text) for number, text in enumerate(self.conditions.texts, start=1)]
         return found + ([("reason", self.reason)] if self.reason is not None else [])
 
     def _repr_html_(self) -> str:

@@ -19,6 +19,7 @@ from eth_utils.crypto import keccak
 from belmont.identity.errors import MessageMalformed
 
 if TYPE_CHECKING:
+    from belmont.identity.approval_conditions import ApprovalConditions
     from belmont.identity.keys import Identity
     from belmont.identity.signed_message import SignedMessage, Signer
 
@@ -120,11 +121,17 @@ class Message(ABC):
             raise MessageMalformed(f"not the fields of {cls.__name__}; take the file as it was signed")
         return cls(**{attribute: _from_json(name, kind, message[name]) for attribute, name, kind in cls.members()})
 
-    def sign(self, signer: "Identity | Signer", domain: Domain, reason: str | None = None) -> "SignedMessage":
-        """Sign with one key, with no network. ``reason`` puts the text of the reason into what is handed on."""
+    def sign(
+        self,
+        signer: "Identity | Signer",
+        domain: Domain,
+        reason: str | None = None,
+        conditions: "ApprovalConditions | None" = None,
+    ) -> "SignedMessage":
+        """Sign with one key, with no network. ``reason`` and ``conditions`` put their text into what is handed on."""
         from belmont.identity.signed_message import SignedMessage  # it builds on this module
 
-        return SignedMessage(self, domain, (), reason).signed_by(signer)
+        return SignedMessage(self, domain, (), reason, conditions).signed_by(signer)
 
     def arguments(self) -> tuple[Any, ...]:
         """The values in the order of the contract's function, which takes the signature after them."""

@@ -7,12 +7,14 @@ applied (`belmont.lab.documents`), and nothing of it is on chain.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import cards
+from belmont.lab import cards, documents
 from belmont.lab.errors import LabError
 from belmont.lab.people import Hospital, dataset_ids
+from belmont.registry.differences import differences as changed_terms
 from belmont.registry.duo import Declaration
 from belmont.registry.types import (
     AnswerMode,
@@ -25,8 +27,6 @@ from belmont.registry.types import (
 if TYPE_CHECKING:
     from belmont.lab.models import StudyModel
 
-    pass
-
 
 def amended(
     permit: Permit,
@@ -38,7 +38,7 @@ def amended(
     rounds: int | None = None,
     queries: int | None = None,
     purpose: int | None = None,
-    protocol: str | None = None,
+    protocol: str | Path | None = None,
     intended_use: Declaration | None = None,
     min_hospitals: int | None = None,
     min_cohort: int | None = None,
@@ -60,7 +60,7 @@ def amended(
         "rounds": rounds,
         "queries": queries,
         "purpose": purpose,
-        "protocol_hash": None if protocol is None else hashlib.sha256(protocol.encode()).digest(),
+        "protocol_hash": None if protocol is None else hashlib.sha256(documents.protocol_of(protocol)).digest(),
         "intended_use": intended_use,
         "min_hospitals": min_hospitals,
         "min_cohort": min_cohort,
@@ -82,13 +82,12 @@ def differences(
 ) -> list[tuple[str, object, object]]:
     """What changes: the term, as it was permitted, and as it is applied for."""
     found = []
-    for each in fields(StudyTerms):
-        before, after = getattr(permit, each.name), getattr(amendment, each.name)
-        if before != after and each.name != "computations":
-            label, shown = _SHOWN.get(each.name, (each.name.replace("_", " "), str))
-            if each.name == "datasets":
-                before, after = ([names.get(each, each.hex()[:12]) for each in side] for side in (before, after))
-            found.append((label, shown(before), shown(after)))
+    for each in changed_terms(permit, amendment):
+        before, after = each.before, each.after
+        label, shown = _SHOWN.get(each.name, (each.name.replace("_", " "), str))
+        if each.name == "datasets":
+            before, after = ([names.get(id_, id_.hex()[:12]) for id_ in side] for side in (before, after))
+        found.append((label, shown(before), shown(after)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.groups import GroupColumn
 from belmont.federated.evaluation.layout import groups_of
 from belmont.federated.node.design import LEVEL_MARK, column_of
-from belmont.lab import documents, protection
+from belmont.lab import documents, handing_in, protection
 from belmont.lab.errors import LabError
 from belmont.lab.hopeless import refuse_few_for_sums
 from belmont.lab.host import Host
@@ -57,7 +58,7 @@ class Applications:
         rounds: int = 10,
         queries: int | None = None,
         purpose: int = PURPOSE,
-        protocol: str = "",
+        protocol: str | Path = "",
         min_hospitals: int = 3,
         min_cohort: int = 20,
         duration_days: float = 30.0,
@@ -68,10 +69,11 @@ class Applications:
 
         ``datasets`` is every registered one that was not destroyed, unless named, by id or by hospital. ``model`` fixes
         the code and configuration that will run. ``purpose`` is a bitmask of DUO purposes; ``intended_use`` declares
-        what datasets' conditions ask for (docs/duo.md). With a model that has noise the permit admits nothing without
-        it: there are no queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named. Otherwise
-        there are two queries unless named, answers are exact totals, and nothing is charged. Raises ``LabError`` for
-        what no node could compute, and ``RegistryRefused``.
+        what datasets' conditions ask for (docs/duo.md). ``protocol`` is its text, or the path of a file: Markdown that
+        the board reads; without it, the title stands for it. With a model that has noise the permit admits nothing
+        without it: there are no queries, and ``rho_per_dataset`` (micro-zCDP) is what the rounds cost unless named.
+        Otherwise there are two queries unless named, answers are exact totals, and nothing is charged. Raises
+        ``LabError`` for what no node could compute, and ``RegistryRefused``.
         """
         from belmont.lab.models import LogisticRegression
 
@@ -87,6 +89,7 @@ class Applications:
             raise LabError(f"min_hospitals is {min_hospitals}, and the model's noise is for {least} hospitals at least")
         if rho_per_dataset is None:
             rho_per_dataset = rounds * approved_model.rho_per_round
+        protocol_text = documents.protocol_of(protocol or title)
         chosen = dataset_ids(datasets) if datasets is not None else _existing(self)
         if rounds:
             refuse_few_for_sums(approved_model, len(chosen))
@@ -98,7 +101,7 @@ class Applications:
             )
         terms = StudyTerms(
             title=title,
-            protocol_hash=hashlib.sha256((protocol or title).encode()).digest(),
+            protocol_hash=hashlib.sha256(protocol_text).digest(),
             purpose=purpose,
             code_hash=approved_model.code_hash,
             config_hash=approved_model.config_hash,
@@ -117,6 +120,9 @@ class Applications:
         self.models[PermitId(study_id)] = approved_model
         protection.keep(self.home, approved_model.config)
         documents.keep(self.home, approved_model.bundle)
+        documents.keep(self.home, protocol_text)
+        texts = handing_in.of_application(protocol_text, approved_model)
+        handing_in.hand_over(self.whole, study_id, self.researcher, texts)
         return Study(self.whole, study_id)
 
     def study(self: Host, number: int) -> Study:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from belmont.federated.errors import QueryError
 from belmont.federated.query.question import Query
-from belmont.registry.types import AuditEvent, Role, UseKind
+from belmont.registry.types import ZERO_HASH, AuditEvent, Role, UseKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,12 @@ def spoken_question(canonical: bytes) -> str:
 
 
 def readable(value: object, names: Mapping[object, str]) -> str:
-    """A value of an event as people read it: a known account or dataset by name, a hash by its first bytes."""
+    """A value of an event as people read it: an account or dataset by name, a hash by its first bytes.
+
+    What is known by its hash, such as conditions whose text is here, is told in words.
+    """
+    if value == ZERO_HASH:
+        return "none"
     if isinstance(value, bytes):
         return names.get(value, "0x" + value.hex()[:12] + "…")
     if isinstance(value, (list, tuple)):

@@ -42,6 +42,13 @@ def mono(value: object) -> Html:
     return Html(f'<span class="belmont-mono">{escape(str(value))}</span>')
 
 
+def link(url: str, label: str | None = None) -> Html:
+    """A link to an address of HTTP; of anything else only its text, which nobody can follow."""
+    if not url.startswith(("http://", "https://")):
+        return text(url)
+    return Html(f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(label or url)}</a>')
+
+
 def bar(done: int, total: int, label: str = "") -> Html:
     share = 100.0 * done / total if total else 0.0
     return Html(f'<div class="belmont-bar"><div style="width:{share:.1f}%"></div></div>{escape(label)}')

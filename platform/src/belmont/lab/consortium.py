@@ -16,6 +16,7 @@ from belmont.lab.credits import Contributions
 from belmont.lab.destroyed import Destroying
 from belmont.lab.errors import HomeError, LabError
 from belmont.lab.governance import Governance
+from belmont.lab.handing_in import HandedIn
 from belmont.lab.home import Home, Person, SyntheticSource
 from belmont.lab.nodes import open_node, refuse_destroyed
 from belmont.lab.own_tables import OwnTables
@@ -23,13 +24,14 @@ from belmont.lab.people import Actor, Hospital
 from belmont.lab.records import Records
 from belmont.lab.retention import Keeping
 from belmont.lab.running import CHAIN, COORDINATOR, Deployment
+from belmont.lab.service_client import ServiceClient
 from belmont.lab.sizes import refuse_sizes
 from belmont.lab.tables import Tables
 from belmont.lab.temporary import TemporaryDirectory
 from belmont.lab.twin.shelf import Profiles
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import Address, DatasetId, PermitId, Role
+from belmont.registry.types import Address, DatasetId, PermitId, Role, StudyId
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +72,10 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         """What was applied with over this object: a permit has the number of its study."""
         self.prepared: dict[PermitId, bytes] = {}
         """By what rounds standardised that ran from here, by the first permit of the line; empty for nothing."""
+        self.service: ServiceClient | None = None
+        """The institution's service, where one was named: the ethics board reads there what was applied with."""
+        self.handed_in: dict[StudyId, HandedIn] = {}
+        """What became of the documents of studies that this object handed in."""
         self._temporary: TemporaryDirectory | None = None
         record = home.read() if home else None
         self.source = record.synthetic if record else None
@@ -155,14 +161,17 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         *,
         coordinator: str | None = None,
         authority: Path | str | None = None,
+        service: str | None = None,
     ) -> "Consortium":
         """The consortium on the chain at ``url``, whose contracts are compared with our own sources first.
 
         ``home`` is the directory that holds the keys, vaults and nodes that this machine has; without it everything
         can be read, and nothing signed or computed. ``members_address`` chooses among several consortia on one chain;
         a home names its own. With ``coordinator``, as in ``coordinator.example:9443``, hospitals' nodes are reached
-        over it, and it has to have a certificate of ``authority``, a file in PEM. Raises ``LabError`` for one of the
-        two without the other.
+        over it, and it has to have a certificate of ``authority``, a file in PEM. ``service`` is the address of an
+        institution's service, as in ``https://belmont.example``: what is applied with and decided here is handed in
+        there for the board to read, and cards link to its pages (docs/service.md). Raises ``LabError`` for one of
+        coordinator and authority without the other, and for what is no address.
         """
         if (coordinator is None) != (authority is None):
             raise LabError(
@@ -176,6 +185,8 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
             if not file.is_file():
                 raise LabError(f"{file} is no file: authority is the coordinator's authority.pem")
             consortium._reach(Deployment(url, coordinator, file, {}))
+        if service:
+            consortium.service = ServiceClient(service)
         return consortium
 
     @classmethod
@@ -191,7 +202,7 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         if running is None or away:
             which = " and ".join(away)
             raise HomeError(f"{which} of {place.path} {_do(away)} not run: belmont up --home {place.path} starts it")
-        consortium = cls.connect(running.chain, place.path)
+        consortium = cls.connect(running.chain, place.path, service=running.service or None)
         consortium._reach(running)
         return consortium
 
@@ -224,6 +235,11 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         if self._chain is not None and not self._chain.running:
             raise LabError(f"the process of this consortium's chain has ended: {again}")
         return self._registry
+
+    @property
+    def service_url(self) -> str | None:
+        """The address of the institution's service: the ethics board's console; None where none was named."""
+        return self.service.url if self.service else None
 
     # --- who ---
 
@@ -310,6 +326,8 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         if self._chain is not None:
             self._chain.stop()
             self._chain = None
+        if self.service is not None:
+            self.service.close()
         if self._temporary is not None:
             self._temporary.cleanup()
         self._closed = True
@@ -364,11 +382,13 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         for member in self.registry.members():
             roles = ", ".join(str(role.name).replace("_", " ").lower() for role in member.roles)
             rows.append([member.name, roles, cards.mono(member.address), member.status.name.lower()])
-        facts = {
+        facts: dict[str, object] = {
             "chain": cards.mono(f"{self.url}, block {head.number}"),
             "datasets": ", ".join(f"{h.dataset_name} ({h.rows:,} rows)" for h in self.hospitals) or "none here",
             "nodes": self._where,
         }
+        if self.service_url:
+            facts["console"] = cards.link(self.service_url)
         table = cards.table(["member", "roles", "address", "status"], rows)
         return cards.card(self.name, cards.facts(facts), table, mark=cards.badge("connected", cards.GOOD))
 

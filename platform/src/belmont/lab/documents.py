@@ -20,6 +20,7 @@ from belmont.vault.cid import RAW, Cid
 
 FOLDER = "documents"
 MAX_BYTES = 64 * 1024 * 1024
+PROTOCOL_MAX_BYTES = 1024 * 1024
 _SHA2_256_RAW = bytes((1, RAW)) + b"\x12\x20"
 
 
@@ -59,6 +60,28 @@ def reason_for(home: Home | None, study_id: StudyId) -> str | None:
     """What `keep_reason` kept; None where it is not here."""
     path = home.path / FOLDER / f"study-{study_id}-reason.txt" if home else None
     return path.read_text(encoding="utf-8") if path is not None and path.is_file() else None
+
+
+def protocol_of(given: str | Path) -> bytes:
+    """A protocol as it is hashed and kept: the text itself, or the bytes of a file. Raises ``LabError``.
+
+    A path is a ``Path``, or one line that ends in ``.md``.
+    """
+    is_path = isinstance(given, Path) or (given.endswith(".md") and "\n" not in given)
+    content = read_document(Path(given)) if is_path else str(given).encode()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LabError("the protocol is no text in UTF-8: give Markdown, or plain text") from error
+    if "\0" in text or len(content) > PROTOCOL_MAX_BYTES:
+        raise LabError(f"a protocol is text of at most {PROTOCOL_MAX_BYTES >> 20} MiB: name annexes by their hashes")
+    return content
+
+
+def protocol_for(home: Home | None, hashed: bytes) -> str | None:
+    """The text of a protocol with this hash; None where it is not here."""
+    content = found(home, hashed)
+    return None if content is None else content.decode("utf-8", errors="replace")
 
 
 def keep_configuration(home: Home | None, hashed: bytes, content: bytes) -> None:

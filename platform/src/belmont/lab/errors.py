@@ -5,7 +5,9 @@ LabError
 ├── NotYet                  something that must come first has not happened (a vote, an acceptance)
 ├── DestructionIncomplete   something of a dataset can still be read: nothing is reported
 ├── ReportRefused           a destruction report that is not what it says, or not what the chain has
-└── OutputRefused           a model does not pass the output check: it is not released
+├── OutputRefused           a model does not pass the output check: it is not released
+├── ServiceAway             an institution's service does not answer: nothing was handed in
+└── ServiceRefused          it answers, and refuses; ``code`` is its word
 
 A refused round or query raises ``RoundRefused`` or ``QueryRefused`` of ``belmont.federated.errors``, with each
 hospital's own reason; a refused vote or acceptance raises ``RegistryRefused`` of ``belmont.registry.errors``.
@@ -38,3 +40,15 @@ class OutputRefused(LabError):
     def __init__(self, reasons: list[str]) -> None:
         self.reasons = reasons
         super().__init__("this model is not released: " + "; ".join(reasons))
+
+
+class ServiceAway(LabError):
+    """An institution's service does not answer."""
+
+
+class ServiceRefused(LabError):
+    """An institution's service refuses, or answers what it should not. ``code`` is its word for it."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)

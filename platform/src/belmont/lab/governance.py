@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from belmont.identity.keys import Identity
 from belmont.identity.signed_message import SignedMessage
 from belmont.lab import cards, proposals
+from belmont.lab.approval import keep_conditions
 from belmont.lab.errors import LabError
 from belmont.lab.host import Host
 from belmont.lab.proposals import Proposal, roles_of
@@ -56,7 +57,7 @@ class Governance:
 
     def relay(self: Host, signed: SignedMessage | Path | str) -> None:
         """Have the contracts act on what somebody signed offline, given as it is or as its file. Anybody may: a key
-        made for this sends it.
+        made for this sends it. Texts of conditions that a vote sets are kept here.
 
         Raises ``RegistryRefused`` with SIGNATURE_INVALID, SIGNATURE_EXPIRED, NONCE_USED, or the act's own reason.
         """
@@ -65,6 +66,7 @@ class Governance:
         if not isinstance(signed, SignedMessage):
             raise LabError(f"relay a signed message or its file, not {type(signed).__name__}")
         self.registry.as_(Identity.create().account).relay.submit(signed)
+        keep_conditions(self.home, signed.conditions)
 
     @property
     def pause(self: Host) -> "Standstill":

@@ -82,7 +82,7 @@ def renew(home: Home, slug: str, registry: Registry, dataset_id: DatasetId) -> i
     root = registry.consents.root(dataset_id)
     rows = _fresh(home, slug, registry, dataset_id, table)
     committed = rows.commit()
-    with _vault(home, slug) as vault:
+    with open_vault(home, slug) as vault:
         cid = vault.put(dataset.name, rows.to_bytes())
     return registry.add_version(dataset_id, cid.binary, committed.rows, committed.root, root)
 
@@ -143,13 +143,14 @@ def stored_rows(home: Home, slug: str, registry: Registry, dataset_id: DatasetId
     Raises ``HomeError`` where they differ.
     """
     version = registered_version(home, slug, registry, dataset_id, number)
-    with _vault(home, slug) as vault:
+    with open_vault(home, slug) as vault:
         rows = StoredRows.from_bytes(Dictionary.load(home.dictionary(slug)), vault.get(Cid(version.cid)))
     if rows.table.rows != version.rows:
         raise HomeError(f"the vault of {slug} holds {rows.table.rows} rows where the chain says {version.rows}")
     return rows
 
 
-def _vault(home: Home, slug: str) -> Vault:
+def open_vault(home: Home, slug: str) -> Vault:
+    """A hospital's vault, which has to be there."""
     wrapping_key = WrappingKey.from_bytes(read_secret_file(home.wrapping_key(slug), MAX_FILE_BYTES))
     return Vault.open(home.vault(slug), wrapping_key, create=False)

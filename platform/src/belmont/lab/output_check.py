@@ -25,10 +25,10 @@ import numpy as np
 from belmont.federated.bounded.record import open_round
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import model_hash
-from belmont.lab import cards, documents
+from belmont.lab import cards, documents, handing_in
 from belmont.lab.errors import NotYet, OutputRefused
 from belmont.lab.release_rule import ReleaseRule, read_release_rule
-from belmont.registry.types import UseKind
+from belmont.registry.types import StudyId, UseKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,10 @@ def released(permit: "Permit", model: "StudyModel") -> "Release":
     for document in (card, evidence):
         documents.keep(permit.consortium.home, document)
     hashes = (hashlib.sha256(each).digest() for each in (card, evidence))
-    return record_release(permit, performance.model_hash, performance.n, *hashes)
+    release = record_release(permit, performance.model_hash, performance.n, *hashes)
+    texts = [handing_in.Text(handing_in.MODEL_CARD, card), handing_in.Text(handing_in.EVIDENCE, evidence)]
+    handing_in.hand_over(permit.consortium, StudyId(permit.id), permit.consortium.researcher, texts)
+    return release
 
 
 def _bound(model: "StudyModel", permit: "Permit") -> list[Test]:

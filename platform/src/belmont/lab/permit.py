@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.query.answer import ask
-from belmont.lab import budgets, cards, documents, permit_rounds, protection
+from belmont.lab import budgets, cards, documents, handing_in, permit_rounds, protection
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
@@ -69,6 +69,12 @@ class Permit:
             return "expired"
         return "frozen" if record.status is PermitStatus.FROZEN and now < record.frozen_until else "active"
 
+    @property
+    def url(self) -> str | None:
+        """Its page in the ethics board's console; None where no service was named."""
+        service = self.consortium.service_url
+        return f"{service}/permits/{self.id}" if service else None
+
     # --- amend ---
 
     @property
@@ -99,7 +105,11 @@ class Permit:
             self.consortium.models[PermitId(study.id)] = model
             protection.keep(self.consortium.home, model.config)
             documents.keep(self.consortium.home, model.bundle)
+        if changes.get("protocol") is not None:
+            documents.keep(self.consortium.home, documents.protocol_of(changes["protocol"]))
         documents.keep_reason(self.consortium.home, study.id, reason)
+        texts = handing_in.of_amendment(self.consortium.home, terms, reason)
+        handing_in.hand_over(self.consortium, study.id, self.consortium.researcher, texts)
         return study
 
     # --- use ---
@@ -150,6 +160,21 @@ class Permit:
         from belmont.lab.output_check import released
 
         return released(self, model)
+
+    def hand_in(self, result: TrainingResult | None = None) -> "handing_in.HandedIn":
+        """Hand the records of secure rounds to the service, for everybody to compute again (``belmont verify-round``).
+
+        Those of ``result``, or of the last training from here. Raises ``LabError`` where there is no service, or none.
+        """
+        trained = result or self.last_training
+        records = [each.record for each in trained.rounds if each.record is not None] if trained else []
+        if not records:
+            raise LabError("there is no record of a round here: secure sums have one, of what was trained from here")
+        texts = [handing_in.Text(handing_in.ROUND, record.to_bytes()) for record in records]
+        found = handing_in.hand_over(self.consortium, StudyId(self.id), self.consortium.researcher, texts)
+        if found is None:
+            raise LabError("there is no service here: Consortium.connect(..., service='http://...') names one")
+        return found
 
     def query(self, question: Question, *, check: bool = True) -> Answer:
         """Asks all the permit's hospitals together; only the total can be read. Raises ``QueryRefused``.
@@ -234,6 +259,7 @@ class Permit:
         """One board member or data holder stops the permit at once, for seven days at most."""
         refuse_others(Actor, (by,), "permit.freeze(consortium.board[0])")
         self.consortium.registry.as_(by.identity.account).freeze_permit(self.id, reason=reason)
+        handing_in.keep_reason(self.consortium, StudyId(self.id), by, reason)
         return self
 
     def lift(self, *members: Actor) -> "Permit":
@@ -250,6 +276,7 @@ class Permit:
         for k, member in enumerate(members):
             if k == 0 or self.record.status is not PermitStatus.REVOKED:
                 self.consortium.registry.as_(member.identity.account).vote_revoke(self.id, reason)
+                handing_in.keep_reason(self.consortium, StudyId(self.id), member, reason)
         return self
 
     def withdraw(self, hospital: Hospital) -> "Permit":
@@ -284,7 +311,7 @@ class Permit:
         terms, names = record.terms, self.consortium.dataset_names
         day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.expires_at))
         successor, amends = record.superseded_by, self.amends
-        facts = {
+        facts: dict[str, object] = {
             "rounds": _used(record.rounds_opened, terms.rounds, superseded=bool(successor)),
             "queries": _used(record.queries_opened, terms.queries, superseded=bool(successor)),
             "expires": day,
@@ -300,6 +327,8 @@ class Permit:
             facts["amends"] = f"permit {amends.id}; rounds and queries are counted from permit {record.line} on"
         if successor:
             facts["superseded by"] = f"permit {successor}: go on with permit.successor"
+        if self.url:
+            facts["console"] = cards.link(self.url)
         mark = cards.badge(status, _COLOURS[status])
         return cards.card(f"Permit {self.id}: {terms.title}", cards.facts(facts), mark=mark)
 

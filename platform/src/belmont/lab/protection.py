@@ -4,11 +4,11 @@ The chain has a configuration's hash only. Whoever applied keeps its text in the
 (`belmont.lab.documents`), and whoever reads it there compares it with the hash.
 """
 
-from belmont.federated.bounded.settings import UpdateBounds, read_bounds
+from belmont.federated.bounded.settings import UpdateBounds
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import RunConfig, canonical_json, config_hash
-from belmont.federated.node.noise import read_noise
-from belmont.federated.secagg.settings import SecureSum, read_secure_sum
+from belmont.federated.models.approved import read_approved
+from belmont.federated.secagg.settings import SecureSum
 from belmont.lab import documents
 from belmont.lab.home import Home
 
@@ -24,17 +24,16 @@ def bound_text(secure: SecureSum, bounds: UpdateBounds) -> str:
 def sentence(config: RunConfig) -> str:
     """Who sees a hospital's update under this configuration, and what it is proved or noised to be."""
     try:
-        secure, bounds = read_secure_sum(config), read_bounds(config)
-        noise = read_noise(config, secure)
+        approved = read_approved(config)
     except FederatedError as error:
         return f"nodes refuse this configuration: {error}"
-    if secure is None:
+    if approved.secure is None:
         return "coordinator and researcher see each hospital's own"
     parts = ["only their sum over the hospitals can be read"]
-    if bounds is not None:
-        parts.append(f"each number of a hospital's is proved to be {bound_text(secure, bounds)}")
-    if noise is not None:
-        parts.append(f"each hospital adds noise: {noise.rho_per_round:,} micro-rho a round")
+    if approved.bounds is not None:
+        parts.append(f"each number of a hospital's is proved to be {bound_text(approved.secure, approved.bounds)}")
+    if approved.noise is not None:
+        parts.append(f"each hospital adds noise: {approved.noise.rho_per_round:,} micro-rho a round")
     return "; ".join(parts)
 
 

@@ -7,13 +7,13 @@ check, and afterwards by whoever objects (docs/releases.md).
 from typing import TYPE_CHECKING
 
 from belmont.identity.keys import Identity
-from belmont.lab import cards, documents
+from belmont.lab import cards, handing_in
 from belmont.lab.errors import LabError
 from belmont.lab.people import Actor, refuse_others
 from belmont.lab.proposals import names_of, note_of
 from belmont.registry.errors import RegistryError
 from belmont.registry.releases.protocol import ModelRelease, ReleaseStatus
-from belmont.registry.types import ZERO_HASH, Address, MemberStatus
+from belmont.registry.types import ZERO_HASH, Address, MemberStatus, StudyId
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,8 @@ def object_release(permit: "Permit", model_hash: bytes, by: Actor, reason: str) 
     refuse_others(Actor, (by,), "object_release(permit, model_hash, consortium.board[0], 'why')")
     if not reason.strip():
         raise LabError("say why: the ethics board decides on it, and the data user will ask")
-    documents.keep(permit.consortium.home, reason.encode())
     permit.consortium.registry.as_(by.identity.account).releases.object(permit.id, model_hash, reason)
+    handing_in.keep_reason(permit.consortium, StudyId(permit.id), by, reason)
     return Release(permit, model_hash)
 
 

@@ -16,7 +16,7 @@ from belmont.lab.errors import HomeError
 FORMAT = 1
 FOLDER = "deployment"
 FILE = "deployment.json"
-CHAIN, COORDINATOR = "chain", "coordinator"
+CHAIN, COORDINATOR, SERVICE = "chain", "coordinator", "service"
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ class Started:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What was started, by name: ``chain``, ``coordinator``, and each hospital's slug."""
+    """What was started, by name: ``chain``, ``coordinator``, each hospital's slug, and ``service``."""
 
     chain: str
     coordinator: str
     authority: Path
     processes: Mapping[str, Started]
+    service: str = ""
+    """Its address; empty where none was started, as in the files of earlier releases."""
 
     @property
     def ended(self) -> list[str]:
@@ -61,7 +63,8 @@ class Deployment:
             processes = {
                 str(name): Started(int(p["pid"]), int(p["started"])) for name, p in content["processes"].items()
             }
-            return cls(str(content["chain"]), str(content["coordinator"]), Path(content["authority"]), processes)
+            addresses = str(content["chain"]), str(content["coordinator"]), Path(content["authority"])
+            return cls(*addresses, processes, str(content.get("service", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise HomeError(f"{path} is damaged: end its processes by hand, and remove it") from error
 
@@ -74,6 +77,7 @@ class Deployment:
             "chain": self.chain,
             "coordinator": self.coordinator,
             "authority": str(self.authority),
+            "service": self.service,
             "processes": {name: asdict(each) for name, each in self.processes.items()},
         }
         draft = folder / f".{FILE}.{secrets.token_hex(4)}"

@@ -1,16 +1,17 @@
 """An application in a notebook: read it, vote on it, accept it, and take the permit it leads to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from belmont.lab import budgets, cards, documents, protection
+from belmont.lab import approval, budgets, cards, documents, handing_in, protection
 from belmont.lab.amendments import differences, side_by_side
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.people import Actor, Hospital, refuse_others
 from belmont.lab.permit import Permit
 from belmont.registry.duo import DiseaseHierarchy, Match, match
 from belmont.registry.errors import RegistryError
-from belmont.registry.types import Abstention, AnswerMode, PermitId, StudyId, StudyStatus
+from belmont.registry.types import ZERO_HASH, Abstention, AnswerMode, PermitId, StudyId, StudyStatus
 from belmont.registry.types import Study as StudyRecord
 
 if TYPE_CHECKING:
@@ -48,12 +49,53 @@ class Study:
         """proposed, approved, refused or cancelled."""
         return self.record.status.name.lower()
 
-    def vote(self, *members: Actor, approve: bool = True, reason: str = "") -> "Study":
-        """These board members vote, one after the other until the board has decided. Raises ``RegistryRefused``."""
+    def vote(self, *members: Actor, approve: bool = True, conditions: Sequence[str] = (), reason: str = "") -> "Study":
+        """These board members vote, one after the other until the board has decided. Raises ``RegistryRefused``.
+
+        With ``conditions``, one text for each, they approve under these, and no permit is issued until the data user
+        agrees. Texts are kept in this directory and handed to the service, if there is one; their hash goes on chain.
+        """
         refuse_others(Actor, members, "study.vote(*consortium.board, approve=True, reason='...')")
+        texts = approval.conditions_from(conditions, approve)
+        approval.keep_conditions(self._consortium.home, texts)
         for k, member in enumerate(members):
             if k == 0 or self.record.status is StudyStatus.PROPOSED:
-                self._consortium.registry.as_(member.identity.account).vote(self.id, approve, reason)
+                registry = self._consortium.registry.as_(member.identity.account)
+                registry.vote(self.id, approve, reason, texts.hash if texts else ZERO_HASH)
+                handing_in.keep_reason(self._consortium, self.id, member, reason, texts)
+        return self
+
+    def recuse(self, member: Actor, reason: str = "") -> "Study":
+        """A board member with an interest in the study takes no part in its vote, for good. Raises ``RegistryRefused``.
+
+        The quorum stays that of the whole board.
+        """
+        refuse_others(Actor, (member,), "study.recuse(consortium.board[0], 'I am a co-author')")
+        self._consortium.registry.as_(member.identity.account).recuse(self.id, reason)
+        handing_in.keep_reason(self._consortium, self.id, member, reason)
+        return self
+
+    @property
+    def conditions(self) -> "pd.DataFrame":
+        """What the board's votes set: who, each text where it is on this machine, and the hash that was voted."""
+        import pandas as pd
+
+        rows = [
+            (each.voter, text, "0x" + each.hash.hex())
+            for each in approval.conditions_set(self._consortium, self.record)
+            for text in each.texts or (None,)
+        ]
+        return pd.DataFrame(rows, columns=["set by", "condition", "hash"])
+
+    def agree(self, *texts: bytes | Path | str) -> "Study":
+        """This machine's data user agrees to all conditions of the board, exactly as they are now.
+
+        Every text has to be here, or at the service: give ``texts`` that others handed over, as the files of their
+        signed votes or as Belmont wrote them. Raises ``LabError`` for one that is missing, and ``RegistryRefused``.
+        """
+        handing_in.fetch_conditions(self._consortium, self.record)
+        conditions = approval.agreeable(self._consortium, self.record, texts)
+        self._consortium.registry.as_(self._consortium.researcher.identity.account).agree(self.id, conditions)
         return self
 
     def accept(self, *hospitals: Hospital) -> "Study":
@@ -101,6 +143,24 @@ class Study:
         """Why an amendment was asked for, where its text is on this machine."""
         return documents.reason_for(self._consortium.home, self.id)
 
+    @property
+    def protocol(self) -> str | None:
+        """The text of the protocol, where it is on this machine."""
+        return documents.protocol_for(self._consortium.home, self.record.terms.protocol_hash)
+
+    @property
+    def url(self) -> str | None:
+        """Its page in the ethics board's console; None where no service was named."""
+        service = self._consortium.service_url
+        return f"{service}/studies/{self.id}" if service else None
+
+    def hand_in(self, by: Actor | None = None) -> "handing_in.HandedIn":
+        """Hand everything of this study that is on this machine to the service, where it is not there yet.
+
+        As the researcher whose key is here, unless named. Raises ``ServiceAway`` and ``ServiceRefused``.
+        """
+        return handing_in.hand_in(self._consortium, self.id, by)
+
     def differences(self) -> "pd.DataFrame":
         """What an amendment changes: each term as permitted, and as applied for. Raises ``LabError`` for another."""
         import pandas as pd
@@ -135,6 +195,8 @@ class Study:
             missing.append(f"the board has {record.votes_for} of {record.quorum} votes it needs")
         elif record.status is not StudyStatus.APPROVED:
             missing.append(f"the application was {self.status}")
+        if record.conditions_open:
+            missing.append("the board set conditions: read study.conditions, then study.agree()")
         names = self._consortium.dataset_names
         waiting = [names[dataset] for dataset in record.terms.datasets if dataset not in record.accepted]
         if waiting:
@@ -163,8 +225,9 @@ class Study:
             [names[d], "accepted" if d in record.accepted else "not yet", _data_use(left.get(d))]
             for d in terms.datasets
         ]
-        facts = {
+        facts: dict[str, object] = {
             "board": f"{record.votes_for} for, {record.votes_against} against, quorum {record.quorum}",
+            **approval.facts(self._consortium, record),
             "asks for": f"{terms.rounds} rounds, {terms.queries} queries, {terms.duration_seconds // 86400} days",
             "answers": "exact totals" if terms.answer_mode is AnswerMode.EXACT else "totals with noise",
             "safeguards": f"at least {terms.min_hospitals} hospitals, {terms.min_cohort} patients at each",
@@ -174,6 +237,11 @@ class Study:
             "configuration": cards.short(terms.config_hash),
             "protocol": cards.short(terms.protocol_hash),
         }
+        if self.url:
+            facts["console"] = cards.link(self.url)
+        handed = self._consortium.handed_in.get(self.id)
+        if handed is not None:
+            facts["documents"] = handed.says
         mark = cards.badge(self.status, _COLOURS.get(record.status, cards.NEUTRAL))
         title, parts = f"Study {self.id}: {terms.title}", []
         if self.amends is not None:
@@ -181,7 +249,8 @@ class Study:
             parts = [side_by_side(self.amends.record, terms, names)]
             facts["reason"] = self.reason or f"not on this machine: ask {record.data_user}"
         table = cards.table(["dataset", "holder", "data use"], rows)
-        return cards.card(title, *parts, cards.facts(facts), table, self._code_card(), mark=mark)
+        parts += [cards.facts(facts), approval.table(self._consortium, record), table, self._code_card()]
+        return cards.card(title, *parts, mark=mark)
 
     def _code_card(self) -> cards.Html:
         try:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from belmont.federated.query.columns import Columns
+from belmont.lab.approval import found_conditions
 from belmont.lab.audit import audit_frame
 from belmont.lab.errors import LabError
 from belmont.lab.hospital_frames import datasets_frame, quality_frame
@@ -36,7 +37,11 @@ class Tables:
         """Everything that was ever recorded, in the chain's order."""
         names: dict[object, str] = {member.address: member.name for member in self.registry.members()}
         names |= {dataset_id: name for dataset_id, name in self.dataset_names.items()}
-        return audit_frame(self.registry.audit_events(), names)
+        events = self.registry.audit_events()
+        for conditions_hash in {each.details["conditions_hash"] for each in events if each.name == "VoteCast"}:
+            if found := found_conditions(self.home, conditions_hash):
+                names[conditions_hash] = "; ".join(found.texts)
+        return audit_frame(events, names)
 
 
 def _columns_of(host: Host, total: PublishedTotal) -> Columns | None:

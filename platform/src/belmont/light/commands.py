@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   belmont light fetch --url http://127.0.0.1:8545 --event UseRecorded --permit 1 --out use.bundle
   belmont light fetch --url U --vote 3 --actor 0x5B38... --out vote.bundle
+  belmont light fetch --url U --approval 3 --out approval.bundle   votes, conditions, recusals, agreement
   belmont light fetch --url U --consent 0x8f02... --actor 0x5B38... --out consent.bundle
   belmont light fetch --url U --storage 'Permits._permits[1]' --out permit.bundle
   belmont light fetch --url U --release 1 0x3f9a... --out model.bundle    whether a model is released
@@ -29,6 +30,7 @@ EXAMPLES = """examples:
 
 What is trusted and what is not: docs/light_client.md. Exit status: 0 verified, 1 refused, 2 cannot be done.
 """
+APPROVAL_EVENTS = ("VoteCast", "Recused", "ConditionsAgreed", "StudyApproved", "StudyRefused", "StudyCancelled")
 RELEASE_EVENTS = ("ReleaseObjected", "ReleaseConfirmed", "ReleaseSettled", "ReleaseWithdrawn")
 FILE_BYTES_MAX = 64 * 1024 * 1024
 NOT_SHOWN = "that there is nothing else, or what happened after block {}; times are by the sequencer's clock"
@@ -43,6 +45,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     fetch.add_argument("--members", metavar="ADDRESS", help="which consortium, where the chain has several")
     fetch.add_argument("--event", action="append", default=[], help="events of this name, or CONTRACT.NAME")
     fetch.add_argument("--vote", action="append", default=[], type=int, metavar="STUDY", help="votes on a study")
+    fetch.add_argument("--approval", action="append", default=[], type=int, metavar="STUDY",
+                       help="votes, who took no part, conditions and whether they were agreed to")  # fmt: skip
     fetch.add_argument("--consent", action="append", default=[], metavar="DATASET", help="patients' statements")
     fetch.add_argument(
         "--release",
@@ -124,6 +128,10 @@ def _asked(options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[Wa
     wanted = [Wanted(*_declared_in(each, checkpoint), fields) for each in options.event]
     wanted += [Wanted("Studies", "VoteCast", {"study": study} | by_actor) for study in options.vote]
     values: list[tuple[str, str]] = []
+    for study in options.approval:
+        wanted.append(Wanted("Studies", "StudyProposed", {"study": study}))
+        wanted += [Wanted("Studies", event, {"study": study}, optional=True) for event in APPROVAL_EVENTS]
+        values += [("Studies", f"_studies[{study}]"), ("Studies", f"_conditions[{study}]")]
     for text in options.consent:
         dataset = _bytes_of(text, 32)
         for event in ("ConsentGranted", "ConsentRevoked"):
@@ -144,7 +152,9 @@ def _asked(options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[Wa
         contract, _, path = text.partition(".")
         values.append((contract, path))
     if not wanted and not values and not options.switch:
-        raise NotThere("nothing was asked for: give --event, --vote, --consent, --release, --storage or --switch")
+        raise NotThere(
+            "nothing was asked for: give --event, --vote, --approval, --consent, --release, --storage, --switch"
+        )
     return wanted, values
 
 

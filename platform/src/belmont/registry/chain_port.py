@@ -66,6 +66,9 @@ class ChainPort(Protocol):
     def calls(self, calls: Sequence[tuple[Address, bytes]], block: int | None = None) -> list[bytes]:
         """Call functions without a transaction, in the state after ``block``, or after the newest."""
 
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        """Call a stranger's function in the newest state with so much gas; None where it reverts or runs out of it."""
+
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int
     ) -> tuple[list[bytes], list[bytes | RegistryError]]:

@@ -53,6 +53,7 @@ from belmont.registry.types import (
 from belmont.registry.verification import verify
 from belmont.registry.view_calls import (
     DATASET_PARTS,
+    STUDY_PARTS,
     Call,
     dataset_calls,
     decoded,
@@ -321,10 +322,9 @@ class ChainReads:
             return [found for id_, *row in rows if (found := records.dataset(DatasetId(id_), *row))]
 
     def _studies(self, numbers: Sequence[int], block: int) -> list[Study]:
-        parts = ("study", "terms", "declared", "abstained", "votes", "accepted")
-        answers = self.read_all([("Studies", part, (number,)) for number in numbers for part in parts], block)
+        answers = self.read_all([("Studies", part, (number,)) for number in numbers for part in STUDY_PARTS], block)
         with readable():
-            of = len(parts)
+            of = len(STUDY_PARTS)
             rows = [(StudyId(number), *answers[of * place : of * (place + 1)]) for place, number in enumerate(numbers)]
             return [study for row in rows if (study := records.study(*row))]
 

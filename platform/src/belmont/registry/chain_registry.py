@@ -27,6 +27,7 @@ from belmont.registry.releases.chain import ChainReleases
 from belmont.registry.rpc_chain import RpcChain
 from belmont.registry.rules.chain import ChainRules
 from belmont.registry.types import (
+    ZERO_HASH,
     Address,
     DatasetId,
     MemberProfile,
@@ -214,9 +215,19 @@ class ChainRegistry(ChainReads):
         its = permit_id, records.terms_struct(terms), terms.intended_use.struct()
         return StudyId(self.act("Studies", "proposeAmendment", *its, event="StudyProposed")["study"])
 
-    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "", conditions_hash: bytes = ZERO_HASH) -> None:
         arguments.check_number("study_id", study_id, 64)
-        self.act("Studies", "vote", study_id, bool(approve), reason_hash(reason))
+        arguments.check_hash("conditions_hash", conditions_hash)
+        self.act("Studies", "vote", study_id, bool(approve), conditions_hash, reason_hash(reason))
+
+    def recuse(self, study_id: StudyId, reason: str = "") -> None:
+        arguments.check_number("study_id", study_id, 64)
+        self.act("Studies", "recuse", study_id, reason_hash(reason))
+
+    def agree(self, study_id: StudyId, conditions: bytes) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("conditions", conditions)
+        self.act("Studies", "agree", study_id, conditions)
 
     def tally(self, study_id: StudyId) -> None:
         arguments.check_number("study_id", study_id, 64)

@@ -2,13 +2,15 @@
 of queries and reasons SHA-256)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from belmont.registry.types import ZERO_HASH, Address, DatasetId, PartStart, PermitId
+from belmont.registry.types import ZERO_HASH, Address, Ballot, DatasetId, PartStart, PermitId, StudyId
+
+_APPROVAL_CONDITIONS = bytes(keccak(text="belmont/approval-conditions/1"))
 
 
 def dataset_id(holder: Address, name: str) -> DatasetId:
@@ -52,3 +54,21 @@ def query_hash(
 def reason_hash(reason: str) -> bytes:
     """SHA-256 of a reason's UTF-8 text, which itself stays off chain; 32 zero bytes for an empty one."""
     return hashlib.sha256(reason.encode()).digest() if reason else ZERO_HASH
+
+
+def next_conditions(study_id: StudyId, before: bytes, voter: Address, conditions_hash: bytes) -> bytes:
+    """The running hash of a study's conditions once a vote set some more.
+
+    ``keccak256(abi_encode(tag, study, before, voter, conditions_hash))``, the tag so that it is a hash of nothing else.
+    """
+    types = ["bytes32", "uint64", "bytes32", "address", "bytes32"]
+    return bytes(keccak(encode(types, [_APPROVAL_CONDITIONS, study_id, before, voter, conditions_hash])))
+
+
+def conditions_of(study_id: StudyId, ballots: Iterable[Ballot]) -> bytes:
+    """The running hash of all conditions that these votes set, in their order: what a data user agrees to."""
+    found = ZERO_HASH
+    for ballot in ballots:
+        if ballot.conditions_hash != ZERO_HASH:
+            found = next_conditions(study_id, found, ballot.voter, ballot.conditions_hash)
+    return found

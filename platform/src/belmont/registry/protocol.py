@@ -24,6 +24,7 @@ from belmont.registry.relay.protocol import Relay
 from belmont.registry.releases.protocol import Releases
 from belmont.registry.rules.protocol import Rules
 from belmont.registry.types import (
+    ZERO_HASH,
     Address,
     AuditEvent,
     Dataset,
@@ -278,8 +279,20 @@ class Registry(Protocol):
         The new permit takes the old one's place. What was used before counts against the new terms.
         """
 
-    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
-        """Vote as a member of the ethics board; the text of the reason stays off chain, its SHA-256 goes on."""
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "", conditions_hash: bytes = ZERO_HASH) -> None:
+        """Vote as a member of the ethics board; the text of the reason stays off chain, its SHA-256 goes on.
+
+        A vote for the study may set conditions, by ``ApprovalConditions(...).hash`` of ``belmont.identity``.
+        """
+
+    def recuse(self, study_id: StudyId, reason: str = "") -> None:
+        """Take no part in the vote on a study, as a member of the ethics board; for good.
+
+        The quorum stays that of the whole board.
+        """
+
+    def agree(self, study_id: StudyId, conditions: bytes) -> None:
+        """Agree to all conditions of one's study, by their running hash: ``study.conditions`` as it was read."""
 
     def tally(self, study_id: StudyId) -> None:
         """Decide a study whose votes became enough because the board changed."""

@@ -185,6 +185,12 @@ class WriteRefusal(StrEnum):
     STUDY_NOT_APPROVED = "STUDY_NOT_APPROVED"
     VOTE_UNDECIDED = "VOTE_UNDECIDED"
     OWN_STUDY = "OWN_STUDY"
+    RECUSED = "RECUSED"
+    CONDITIONS_WITH_REFUSAL = "CONDITIONS_WITH_REFUSAL"
+    NO_CONDITIONS = "NO_CONDITIONS"
+    CONDITIONS_MISMATCH = "CONDITIONS_MISMATCH"
+    ALREADY_AGREED = "ALREADY_AGREED"
+    CONDITIONS_OPEN = "CONDITIONS_OPEN"
     ALREADY_ACCEPTED = "ALREADY_ACCEPTED"
     NOT_ACCEPTED = "NOT_ACCEPTED"
     PERMIT_EXISTS = "PERMIT_EXISTS"
@@ -328,6 +334,12 @@ _WRITE_REMEDIES = {
     WriteRefusal.STUDY_NOT_APPROVED: "Wait until the ethics board has approved the study.",
     WriteRefusal.VOTE_UNDECIDED: "More members of the board have to vote before the study is decided.",
     WriteRefusal.OWN_STUDY: "Nobody votes on their own study; leave it to the rest of the board.",
+    WriteRefusal.RECUSED: "This member takes no part in the vote, for good; leave it to the rest of the board.",
+    WriteRefusal.CONDITIONS_WITH_REFUSAL: "Vote for the study under conditions, or against it without any.",
+    WriteRefusal.NO_CONDITIONS: "No vote on this study set conditions; there is nothing to agree to.",
+    WriteRefusal.CONDITIONS_MISMATCH: "A vote set other conditions since; read them, and agree to those of now.",
+    WriteRefusal.ALREADY_AGREED: "The data user has already agreed to exactly these conditions.",
+    WriteRefusal.CONDITIONS_OPEN: "The data user has to read the board's conditions and agree to them first.",
     WriteRefusal.ALREADY_ACCEPTED: "The dataset's holder has already accepted this study.",
     WriteRefusal.NOT_ACCEPTED: "Wait until the holder of every dataset has accepted the study.",
     WriteRefusal.PERMIT_EXISTS: "The permit was issued; it can be revoked, not cancelled or issued again.",

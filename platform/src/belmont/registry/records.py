@@ -12,6 +12,7 @@ from belmont.registry.types import (
     Abstention,
     Address,
     AnswerMode,
+    Ballot,
     Computation,
     Dataset,
     DatasetId,
@@ -172,7 +173,12 @@ def study(
     abstained: tuple[int, ...],
     votes: tuple[int, int, int],
     accepted: tuple[DatasetId, ...],
+    ballots: tuple[Struct, ...],
+    conditions_hashes: tuple[bytes, ...],
+    conditions: Struct,
+    recused: tuple[Address, ...],
 ) -> Study | None:
+    """What a study is made from, in the order of ``view_calls.STUDY_PARTS``."""
     if not struct["status"]:
         return None
     return Study(
@@ -189,6 +195,14 @@ def study(
         abstentions=tuple(
             Abstention(id_, Term(each)) for id_, each in zip(its_terms["datasets"], abstained, strict=True) if each
         ),
+        ballots=tuple(
+            Ballot(each["voter"], each["approve"], set_by_it)
+            for each, set_by_it in zip(ballots, conditions_hashes, strict=True)
+        ),
+        recused=recused,
+        conditions=conditions["running"],
+        conditions_count=conditions["count"],
+        conditions_agreed=conditions["count"] > 0 and conditions["agreed"] == conditions["running"],
     )
 
 

@@ -26,6 +26,8 @@ from belmont.registry.types import Address, Head
 
 BATCH = 100
 """Calls in one round trip: servers refuse larger batches at some point, and time runs out over them."""
+EXECUTION_REVERTED, SERVER_ERROR = 3, -32_000
+"""What servers answer of a call that reverted, or that ran out of gas or failed otherwise (geth's codes)."""
 Request = tuple[str, Sequence[Any]]
 """A method and its parameters."""
 
@@ -53,6 +55,16 @@ class RpcChain:
         requests = _calls(calls, "latest" if block is None else hex(block))
         with _registry_errors():
             return [_raw(answer) for answer in self._batches(requests)]
+
+    def ask(self, to: Address, data: bytes, gas: int) -> bytes | None:
+        fields = {"to": to, "data": "0x" + data.hex(), "gas": hex(gas)}
+        with _registry_errors():
+            try:
+                return _raw(self._client.transport.request("eth_call", [fields, "latest"]))
+            except RpcRefused as refused:
+                if refused.code in (EXECUTION_REVERTED, SERVER_ERROR):
+                    return None
+                raise
 
     def look(
         self, places: Sequence[tuple[Address, int]], calls: Sequence[tuple[Address, bytes]], block: int

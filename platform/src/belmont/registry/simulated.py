@@ -276,19 +276,24 @@ class SimulatedRegistry:
             record = world.studies.get(study_id)
             if record is None:
                 return None
-            votes_for, votes_against = studies.counts(world, record)
+            count = studies.count_votes(world, record)
             return Study(
                 id=study_id,
                 data_user=record.data_user,
                 terms=record.terms,
                 status=record.status,
-                votes_for=votes_for,
-                votes_against=votes_against,
+                votes_for=count.votes_for,
+                votes_against=count.votes_against,
                 quorum=members.board_quorum(world),
                 accepted=tuple(id_ for id_ in record.terms.datasets if id_ in record.accepted),
                 proposed_at=record.proposed_at,
                 amends=record.amends,
                 abstentions=record.abstentions,
+                ballots=record.ballots,
+                recused=record.recused,
+                conditions=record.conditions,
+                conditions_count=sum(each.conditions_hash != ZERO_HASH for each in record.ballots),
+                conditions_agreed=record.conditions != ZERO_HASH and record.conditions == record.agreed,
             )
 
     def studies(self) -> list[Study]:
@@ -457,10 +462,22 @@ class SimulatedRegistry:
         with self.acting() as (world, by):
             return studies.propose_amendment(world, by, permit_id, terms)
 
-    def vote(self, study_id: StudyId, approve: bool, reason: str = "") -> None:
+    def vote(self, study_id: StudyId, approve: bool, reason: str = "", conditions_hash: bytes = ZERO_HASH) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("conditions_hash", conditions_hash)
+        with self.acting() as (world, by):
+            studies.vote(world, by, study_id, approve, conditions_hash, reason_hash(reason))
+
+    def recuse(self, study_id: StudyId, reason: str = "") -> None:
         arguments.check_number("study_id", study_id, 64)
         with self.acting() as (world, by):
-            studies.vote(world, by, study_id, approve, reason_hash(reason))
+            studies.recuse(world, by, study_id, reason_hash(reason))
+
+    def agree(self, study_id: StudyId, conditions: bytes) -> None:
+        arguments.check_number("study_id", study_id, 64)
+        arguments.check_hash("conditions", conditions)
+        with self.acting() as (world, by):
+            studies.agree(world, by, study_id, conditions)
 
     def tally(self, study_id: StudyId) -> None:
         arguments.check_number("study_id", study_id, 64)

@@ -269,6 +269,16 @@ class Abstention:
 
 
 @dataclass(frozen=True)
+class Ballot:
+    """A vote on a study as it was cast, also of somebody who has left the board since."""
+
+    voter: Address
+    approve: bool
+    conditions_hash: bytes = ZERO_HASH
+    """Of the conditions that it sets (``belmont.identity.approval_conditions``); zero for none."""
+
+
+@dataclass(frozen=True)
 class Study:
     id: StudyId
     data_user: Address
@@ -283,6 +293,21 @@ class Study:
     """The permit that this study amends; 0 for none."""
     abstentions: tuple[Abstention, ...] = ()
     """Datasets whose conditions leave something to the board, in the order of the terms."""
+    ballots: tuple[Ballot, ...] = ()
+    """Every vote in order; ``votes_for`` and ``votes_against`` count those of who sits on the board now."""
+    recused: tuple[Address, ...] = ()
+    """Members of the board who take no part in the vote."""
+    conditions: bytes = ZERO_HASH
+    """Running hash of all conditions that votes set (``hashes.conditions_of``); zero for none."""
+    conditions_count: int = 0
+    """How many votes set conditions."""
+    conditions_agreed: bool = False
+    """Whether there are conditions and the data user agreed to exactly these."""
+
+    @property
+    def conditions_open(self) -> bool:
+        """Whether no permit is issued until the data user agrees to the conditions."""
+        return self.conditions_count > 0 and not self.conditions_agreed
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,19 @@ Call = tuple[str, str, tuple[object, ...]]
 
 DATASET_PARTS = 3
 """How many calls a dataset takes."""
+STUDY_PARTS = (
+    "study",
+    "terms",
+    "declared",
+    "abstained",
+    "votes",
+    "accepted",
+    "ballots",
+    "conditionsHashes",
+    "conditions",
+    "recused",
+)
+"""View functions of ``Studies`` that a study is made from, in the order of ``records.study``."""
 
 
 def terms_calls(permit_id: PermitId) -> list[Call]:

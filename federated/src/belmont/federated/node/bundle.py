@@ -5,7 +5,7 @@ the same bytes with the same zlib; the code hash is the hash of the bytes, whoev
 
 ``load_client_app`` imports from exactly these bytes and nothing else of the study's:
 
-1. the archive has few, small files, and its own table of contents agrees with them;
+1. the archive has few, small, plain files, and its own table of contents agrees with them;
 2. every module gets a namespace of its own, under a name that holds the full SHA-256 and a number used once, so that
    neither the disk nor an earlier or other bundle with equal module names can stand in for it;
 3. ``import`` inside the bundle finds the bundle's own modules first, then what is installed at the hospital.
@@ -19,6 +19,7 @@ import hashlib
 import importlib.util
 import io
 import itertools
+import stat
 import sys
 import tomllib
 import zipfile
@@ -103,6 +104,8 @@ def read_bundle(bundle: bytes) -> dict[str, bytes]:
                 raise BundleError("the bundle unpacks to more than a node accepts")
             if len(set(names)) != len(names):
                 raise BundleError("the bundle holds one name twice")
+            if not all(map(_is_plain_file, entries)):
+                raise BundleError("the bundle holds a link, or a name that leads out of its folder")
             files = {name: archive.read(name) for name in names}
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise BundleError("the bundle is not a readable archive") from error
@@ -113,6 +116,14 @@ def read_bundle(bundle: bytes) -> dict[str, bytes]:
     if listed != set(contents.decode("utf-8", "replace").split("\n")):
         raise BundleError("the bundle's files are not those that its .info/CONTENT lists")
     return files
+
+
+def _is_plain_file(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry would unpack to a file within its folder; of what Unix says of it, only the kind counts."""
+    name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+    parts = name.split("/")
+    plain = all(part not in ("", ".", "..") for part in parts) and "\\" not in name and ":" not in parts[0]
+    return plain and kind in (0, stat.S_IFREG)
 
 
 def client_app_of(bundle: bytes) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from belmont.federated.errors import BundleError
 from belmont.federated.hashes import RunConfig, code_hash
+from belmont.federated.models.bundles import shipped_bundle, shipped_names
 from belmont.federated.node.bundle import client_app_of, run_config_of
 from belmont.lab import cards, documents
 from belmont.lab.errors import LabError
@@ -47,7 +48,7 @@ class Code(Mapping[str, str]):
 
     def diff(self, against: str | None = None) -> CodeDifference:
         """Against ``"template"`` or the name of a shipped app; by default whichever is nearest. Raises LabError."""
-        shipped = templates.shipped_names()
+        shipped = shipped_names()
         if against is None:
             against = max((TEMPLATE, *shipped), key=lambda name: (self._like(name), name == TEMPLATE))
         if against != TEMPLATE and against not in shipped:
@@ -72,8 +73,6 @@ class Code(Mapping[str, str]):
         return templates.renamed(files, own, self.package or own)
 
     def _declared(self, name: str) -> RunConfig:
-        from belmont.federated.models.bundles import shipped_bundle
-
         return run_config_of(self.bundle) if name == TEMPLATE else run_config_of(shipped_bundle(name))
 
     def _like(self, name: str) -> float:

@@ -5,7 +5,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from belmont.federated.models.bundles import APPS, shipped_bundle
+from belmont.federated.models.bundles import shipped_bundle
 from belmont.lab.errors import LabError
 from belmont.lab.own.folder import bundle_of, files_of
 
@@ -59,12 +59,6 @@ def bundled_template(name: str = NAME) -> dict[str, bytes]:
     with resources.as_file(resources.files("belmont.lab.own") / "template" / NAME) as folder:
         files = files_of(bundle_of(folder))
     return renamed(files, NAME, name)
-
-
-def shipped_names() -> list[str]:
-    """The apps that come with Belmont."""
-    with resources.as_file(resources.files("belmont.federated.models") / APPS) as folder:
-        return sorted(each.name for each in folder.iterdir() if (each / "pyproject.toml").is_file())
 
 
 def shipped_files(app: str) -> dict[str, bytes]:

@@ -4,6 +4,8 @@
 2. A new register appears in one transaction: killed in between, the file is empty and opens as new.
 3. Write-ahead log with ``synchronous=FULL``: what a write returned is on disk; killed in between, none of it is.
 4. The file is readable by its owner only, and what is deleted is overwritten.
+5. What is attested or withheld stays known when it changes, whoever changes it, so that a patient can be told by what
+   their row was used. A register of an older release begins to remember when it is opened.
 
 One connection and one lock per process; other processes may open the same file.
 """
@@ -12,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from belmont.registry.consents.errors import RegisterUnusable
@@ -36,6 +38,23 @@ _SCHEMA = (
         number INTEGER PRIMARY KEY, account TEXT NOT NULL, sequence INTEGER NOT NULL,
         scope INTEGER REFERENCES scopes (id))""",
 )
+_MEMORY = (  # 5
+    """CREATE TABLE past (
+        key BLOB NOT NULL, until INTEGER NOT NULL, attested INTEGER REFERENCES scopes (id),
+        sequence INTEGER NOT NULL, withheld INTEGER NOT NULL)""",
+    "CREATE INDEX past_of_a_patient ON past (key)",
+    "CREATE TABLE batches (since INTEGER PRIMARY KEY, root BLOB NOT NULL)",
+    "CREATE INDEX batches_by_root ON batches (root)",
+    "INSERT INTO batches SELECT revision - 1, batch_root FROM register",
+    """CREATE TRIGGER patients_are_remembered BEFORE UPDATE OF attested, withheld ON patients
+        WHEN OLD.attested IS NOT NEW.attested OR OLD.withheld IS NOT NEW.withheld BEGIN
+        INSERT INTO past SELECT OLD.key, revision, OLD.attested, OLD.sequence, OLD.withheld FROM register; END""",
+    """CREATE TRIGGER batches_are_remembered AFTER UPDATE OF batch_root ON register
+        WHEN OLD.batch_root IS NOT NEW.batch_root BEGIN
+        INSERT OR REPLACE INTO batches VALUES (NEW.revision, NEW.batch_root); END""",
+)
+"""A batch's root stands beside the revision at which a change made it; what is in ``past``, beside the revision of the
+change that replaced it."""
 
 
 class RegisterDatabase:
@@ -108,6 +127,8 @@ class RegisterDatabase:
             raise RegisterUnusable(f"{self.path}: no write-ahead log on this file system; keep it on a local disk")
         if connection.execute("SELECT dataset FROM register").fetchall() != [(dataset_id,)]:  # 1
             raise RegisterUnusable(f"{self.path} is the register of another dataset: choose another path")
+        if not _remembers(connection):
+            self._remember(connection)
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
         application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -131,6 +152,18 @@ class RegisterDatabase:
                 connection.rollback()
             raise
 
+    def _remember(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            if not _remembers(connection):  # another process may have been faster
+                for statement in _MEMORY:
+                    connection.execute(statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+
     @contextmanager
     def _typed(self) -> Iterator[None]:
         try:
@@ -138,3 +171,17 @@ class RegisterDatabase:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             detail = f"{self.path}: {error}; check the file and its disk, or restore it from a backup"
             raise RegisterUnusable(detail) from error
+
+
+def dataset_of(path: Path) -> DatasetId:
+    """Which dataset's register a file is; it is only read. Raises RegisterUnusable."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_SECONDS)
+        with closing(connection):
+            return DatasetId(bytes(connection.execute("SELECT dataset FROM register").fetchone()[0]))
+    except (sqlite3.Error, TypeError) as error:
+        raise RegisterUnusable(f"{path} is no register of consents that can be read: {error}") from error
+
+
+def _remembers(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name='batches'").fetchone() is not None

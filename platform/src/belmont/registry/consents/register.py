@@ -30,6 +30,7 @@ from typing import Self
 import numpy as np
 
 from belmont.registry.consents.database import RegisterDatabase
+from belmont.registry.consents.entry import Earlier, Entry
 from belmont.registry.consents.errors import AttestationRefused, RegisterUnusable, StatementRefused
 from belmont.registry.consents.scope import NO_SCOPE, Scope, ScopeTable
 from belmont.registry.consents.statements import NO_STATEMENTS, Statement, account_key, chained
@@ -202,6 +203,22 @@ class ConsentRegister:
                 self._view = revision, view
             return self._view[1]
 
+    def entry(self, account: Address) -> Entry | None:
+        """What is known of the patient who has an account; None where nobody has it."""
+        with self._database.reading() as db:
+            fields = "key, pseudonym, attested, own, sequence, withheld"
+            row = db.execute(f"SELECT {fields} FROM patients WHERE account=?", (account,)).fetchone()
+            if row is None:
+                return None
+            key, pseudonym, attested, own, sequence, withheld = row
+            past = db.execute("SELECT until, attested, sequence, withheld FROM past WHERE key=? ORDER BY rowid", (key,))
+            earlier = tuple(
+                Earlier(until, _scope(db, was), said, bool(out)) for until, was, said, out in past.fetchall()
+            )
+            batches = dict(db.execute("SELECT root, since FROM batches ORDER BY since"))
+            scopes = _scope(db, attested), _scope(db, own)
+            return Entry(key, pseudonym + _SIGN, account, *scopes, sequence, bool(withheld), earlier, batches)
+
     def tree(self) -> ConsentTree:
         """The batch with all its leaves, to show that somebody is in it, or is not."""
         with self._database.reading() as db:
@@ -270,6 +287,12 @@ def _renew(
     if not sequence:
         attested = new if attested == recorded else scopes.common(attested, new)
     db.execute("UPDATE patients SET recorded=?, attested=? WHERE key=?", (new, attested, key))
+
+
+def _scope(db: sqlite3.Connection, scope_id: int | None) -> Scope | None:
+    if scope_id is None:
+        return None
+    return Scope.from_bytes(db.execute("SELECT content FROM scopes WHERE id=?", (scope_id,)).fetchone()[0])
 
 
 def _scope_id(db: sqlite3.Connection, scope: Scope | None) -> int | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from belmont.registry.duo.because import Because, because
 from belmont.registry.duo.conditions import Conditions
 from belmont.registry.duo.hierarchy import DiseaseHierarchy
 from belmont.registry.duo.intended_use import IntendedUse
@@ -29,7 +30,13 @@ class TermMatch:
 
     term: Term
     verdict: Verdict
-    because: str
+    reason: Because
+    """Why, for every language."""
+
+    @property
+    def because(self) -> str:
+        """Why, in English."""
+        return str(self.reason)
 
     def __str__(self) -> str:
         return f"{self.verdict.name} {self.term} ({self.term.label}): {self.because}"
@@ -53,11 +60,14 @@ class Match:
         return self._with(Verdict.ABSTAIN)
 
     @property
+    def conclusion(self) -> Because:
+        """The whole in a sentence, for every language."""
+        return _SOME if self.denied and self.abstained else _SUMMARY[self.verdict]
+
+    @property
     def summary(self) -> str:
         """The whole in a sentence."""
-        if self.denied and self.abstained:
-            return "Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed."
-        return _SUMMARY[self.verdict]
+        return str(self.conclusion)
 
     def explain(self) -> list[str]:
         """A line for the whole, and a line for each term."""
@@ -89,10 +99,11 @@ class Match:
         return Term(sum(each.term for each in self.terms if each.verdict is verdict))
 
 
+_SOME = because("Some of the dataset's terms do not permit this use, others leave it open: it cannot be proposed.")
 _SUMMARY = {
-    Verdict.APPROVE: "The dataset's terms permit this use.",
-    Verdict.DENY: "The dataset's terms do not permit this use: it cannot be proposed.",
-    Verdict.ABSTAIN: "The dataset's terms do not decide on this use: the ethics board does.",
+    Verdict.APPROVE: because("The dataset's terms permit this use."),
+    Verdict.DENY: because("The dataset's terms do not permit this use: it cannot be proposed."),
+    Verdict.ABSTAIN: because("The dataset's terms do not decide on this use: the ethics board does."),
 }
 
 

@@ -36,7 +36,8 @@ from enum import IntEnum
 from typing import Final
 
 from belmont.registry.duo import codes
-from belmont.registry.duo.conditions import Conditions, day
+from belmont.registry.duo.because import Because, Countries, OnDay, Terms, because
+from belmont.registry.duo.conditions import Conditions
 from belmont.registry.duo.hierarchy import DiseaseHierarchy
 from belmont.registry.duo.intended_use import Commerce, Commitment, IntendedUse, Organisation
 from belmont.registry.duo.terms import HEALTH, PERMISSIONS, Purpose, Term
@@ -58,7 +59,7 @@ class Verdict(IntEnum):
     APPROVE = 3
 
 
-Finding = tuple[Verdict, str]
+Finding = tuple[Verdict, Because]
 A, D, Q = Verdict.APPROVE, Verdict.DENY, Verdict.ABSTAIN
 
 
@@ -73,26 +74,26 @@ class Case:
 
 
 def permission(case: Case) -> Finding:
-    return D, "The holder stated no permission, only modifiers of one."  # 0
+    return D, because("The holder stated no permission, only modifiers of one.")  # 0
 
 
 def no_restriction(case: Case) -> Finding:
-    return A, "Every use is permitted."  # 1
+    return A, because("Every use is permitted.")  # 1
 
 
 def general_research(case: Case) -> Finding:
-    return A, f"Every research purpose is permitted: {case.use.purposes}."  # 2
+    return A, because("Every research purpose is permitted: {purposes}.", purposes=case.use.purposes)  # 2
 
 
 def health(case: Case) -> Finding:
     purposes = case.use.purposes
     if Purpose.ANCESTRY in purposes:
-        return D, "Health research does not include ancestry research."  # 3
+        return D, because("Health research does not include ancestry research.")  # 3
     if unsure := purposes & UNSURE_FOR_HEALTH:
-        return Q, f"Whether this is health research is not in the code: {unsure}."  # 3
+        return Q, because("Whether this is health research is not in the code: {purposes}.", purposes=unsure)  # 3
     if not purposes & HEALTH:
-        return Q, "Methods are developed, and no purpose says for what."  # 3
-    return A, f"Health research is permitted: {purposes}."  # 3
+        return Q, because("Methods are developed, and no purpose says for what.")  # 3
+    return A, because("Health research is permitted: {purposes}.", purposes=purposes)  # 3
 
 
 def disease_specific(case: Case) -> Finding:
@@ -102,162 +103,190 @@ def disease_specific(case: Case) -> Finding:
 def _diseases(case: Case) -> Finding:
     listed, declared = case.conditions.diseases, case.use.diseases
     if not declared:
-        return D, "The data are for studies of listed diseases, and the study names none: name its diseases."  # 20
+        return D, because(
+            "The data are for studies of listed diseases, and the study names none: name its diseases."
+        )  # 20
     if not listed:
-        return Q, "The holder does not state for which diseases."  # 20
+        return Q, because("The holder does not state for which diseases.")  # 20
     others = declared - listed
     if not others:
-        return A, f"Every disease of the study is listed: {_named(case, declared)}."  # 4
+        return A, because("Every disease of the study is listed: {diseases}.", diseases=_named(case, declared))  # 4
     if case.hierarchy is None or any(each not in case.hierarchy for each in others):
-        return Q, f"Not listed, and perhaps a kind of a listed disease: {_named(case, others)}."  # 4
+        return Q, because(
+            "Not listed, and perhaps a kind of a listed disease: {diseases}.", diseases=_named(case, others)
+        )  # 4
     outside = frozenset(each for each in others if not case.hierarchy.is_a(each, listed))
-    by = f"by MONDO, {case.hierarchy.release}"
     if outside:
-        return D, f"No kind of a listed disease {by}: {_named(case, outside)}."  # 4
-    return A, f"Kinds of listed diseases {by}: {_named(case, others)}."  # 4
+        return D, because(
+            "No kind of a listed disease by MONDO, {release}: {diseases}.",
+            release=case.hierarchy.release,
+            diseases=_named(case, outside),
+        )  # 4
+    return A, because(
+        "Kinds of listed diseases by MONDO, {release}: {diseases}.",
+        release=case.hierarchy.release,
+        diseases=_named(case, others),
+    )  # 4
 
 
 def ancestry_only(case: Case) -> Finding:
     purposes = case.use.purposes
     if outside := purposes & ~ABOUT_ANCESTRY:
-        return D, f"Only the study of origins and ancestry is permitted, not {outside}."  # 5
+        return D, because("Only the study of origins and ancestry is permitted, not {purposes}.", purposes=outside)  # 5
     if more := purposes & UNSURE_FOR_ANCESTRY:
-        return Q, f"May be more than the study of origins and ancestry: {more}."  # 5
+        return Q, because("May be more than the study of origins and ancestry: {purposes}.", purposes=more)  # 5
     if Purpose.ANCESTRY not in purposes:
-        return Q, "Methods are developed, and no purpose says for what."  # 5
-    return A, "The study of origins and ancestry is permitted."  # 5
+        return Q, because("Methods are developed, and no purpose says for what.")  # 5
+    return A, because("The study of origins and ancestry is permitted.")  # 5
 
 
 def research_types(case: Case) -> Finding:
     purposes, types = case.use.purposes, case.conditions.research_types
     if not types:
-        return Q, "The holder does not state which type of research."  # 20
+        return Q, because("The holder does not state which type of research.")  # 20
     if not purposes & types:
-        return D, f"Limited to {types}."  # 6
+        return D, because("Limited to {types}.", types=types)  # 6
     if purposes & ~types or purposes & CATEGORIES:
-        return Q, f"Limited to {types}, and the study is for {purposes}: compare with the protocol."  # 6
-    return A, f"All purposes are among those permitted: {types}."  # 6
+        return Q, because(
+            "Limited to {types}, and the study is for {purposes}: compare with the protocol.",
+            types=types,
+            purposes=purposes,
+        )  # 6
+    return A, because("All purposes are among those permitted: {types}.", types=types)  # 6
 
 
 def no_methods(case: Case) -> Finding:
     if Purpose.METHOD_DEVELOPMENT in case.use.purposes:
-        return D, "The development of methods is not permitted."  # 7
-    return A, "No methods are developed."  # 7
+        return D, because("The development of methods is not permitted.")  # 7
+    return A, because("No methods are developed.")  # 7
 
 
 def genetic_only(case: Case) -> Finding:
     if Purpose.GENETIC not in case.use.purposes:
-        return D, "Limited to genetic studies, and the study's purposes do not name genetic research."  # 8
-    return A, "The study is a genetic one."  # 8
+        return D, because("Limited to genetic studies, and the study's purposes do not name genetic research.")  # 8
+    return A, because("The study is a genetic one.")  # 8
 
 
 def not_for_profit(case: Case) -> Finding:
     match case.use.organisation:
         case Organisation.NOT_FOR_PROFIT:
-            return A, "A not-for-profit organisation is declared."  # 18
+            return A, because("A not-for-profit organisation is declared.")  # 18
         case Organisation.FOR_PROFIT:
-            return D, "Limited to not-for-profit organisations, and a for-profit one is declared."  # 18
-    return D, "Limited to not-for-profit organisations: declare which kind yours is."  # 20
+            return D, because("Limited to not-for-profit organisations, and a for-profit one is declared.")  # 18
+    return D, because("Limited to not-for-profit organisations: declare which kind yours is.")  # 20
 
 
 def non_commercial(case: Case) -> Finding:
     match case.use.commerce:
         case Commerce.NON_COMMERCIAL:
-            return A, "Non-commercial use is declared."  # 19
+            return A, because("Non-commercial use is declared.")  # 19
         case Commerce.COMMERCIAL:
-            return D, "Limited to non-commercial use, and a commercial one is declared."  # 19
-    return D, "Limited to non-commercial use: declare whether yours is."  # 20
+            return D, because("Limited to non-commercial use, and a commercial one is declared.")  # 19
+    return D, because("Limited to non-commercial use: declare whether yours is.")  # 20
 
 
 def neither_profit_nor_commerce(case: Case) -> Finding:
     return _worst(not_for_profit(case), non_commercial(case))  # 9
 
 
-def promised(commitment: Commitment, deed: str) -> Callable[[Case], Finding]:
+def promised(commitment: Commitment, kept: Because, lacking: Because) -> Callable[[Case], Finding]:
     def rule(case: Case) -> Finding:
-        if commitment in case.use.commitments:
-            return A, f"The data user promises to {deed}."  # 10
-        return D, f"The data user has to promise to {deed}, and does not."  # 20
+        return (A, kept) if commitment in case.use.commitments else (D, lacking)  # 10, 20
 
     return rule
 
 
 def ethics_approval(case: Case) -> Finding:
     if any(case.use.ethics_approval):
-        hashed = case.use.ethics_approval.hex()
-        return Q, f"Read the local ethics committee's letter, with the SHA-256 0x{hashed}."  # 11
-    return Q, "A local ethics committee's letter is required, and the study names none yet."  # 11
+        hashed = "0x" + case.use.ethics_approval.hex()
+        return Q, because("Read the local ethics committee's letter, with the SHA-256 {hash}.", hash=hashed)  # 11
+    return Q, because("A local ethics committee's letter is required, and the study names none yet.")  # 11
 
 
 def geography(case: Case) -> Finding:
     where, permitted = case.use.countries, case.conditions.countries
     if not where:
-        return D, "The analysis is limited to a region: declare the countries where it happens."  # 20
+        return D, because("The analysis is limited to a region: declare the countries where it happens.")  # 20
     if not permitted:
-        return Q, "The holder does not state which region."  # 20
+        return Q, because("The holder does not state which region.")  # 20
     if outside := where - permitted:
-        return D, f"Limited to {_letters(permitted)}, and the analysis would happen in {_letters(outside)} too."  # 12
-    return A, f"The analysis happens in {_letters(where)} only."  # 12
+        return D, because(
+            "Limited to {permitted}, and the analysis would happen in {outside} too.",
+            permitted=Countries(permitted),
+            outside=Countries(outside),
+        )  # 12
+    return A, because("The analysis happens in {countries} only.", countries=Countries(where))  # 12
 
 
 def moratorium(case: Case) -> Finding:
     until, promise = case.conditions.moratorium_until, case.use.publishes_not_before
     if not until:
-        return Q, "The holder does not state until when nothing may be published."  # 20
+        return Q, because("The holder does not state until when nothing may be published.")  # 20
     if case.now >= until:
-        return A, f"The moratorium ended on {day(until)}."  # 13
+        return A, because("The moratorium ended on {day}.", day=OnDay(until))  # 13
     if promise >= until:
-        return A, f"The data user promises to publish nothing before {day(promise)}."  # 13
-    return D, f"The data user has to promise to publish nothing before {day(until)}."  # 13
+        return A, because("The data user promises to publish nothing before {day}.", day=OnDay(promise))  # 13
+    return D, because("The data user has to promise to publish nothing before {day}.", day=OnDay(until))  # 13
 
 
 def time_limit(case: Case) -> Finding:
     months, seconds = case.conditions.months, case.use.duration_seconds
     if not months:
-        return Q, "The holder does not state for how many months."  # 20
+        return Q, because("The holder does not state for how many months.")  # 20
     if seconds > months * MONTH_SECONDS:
-        return D, f"Limited to {months} months: apply for {months * MONTH_SECONDS // 86400} days at most."  # 14
-    return A, f"The permit lasts {seconds // 86400} days, of the {months} months permitted."  # 14
+        return D, because(
+            "Limited to {months} months: apply for {days} days at most.",
+            months=months,
+            days=months * MONTH_SECONDS // 86400,
+        )  # 14
+    return A, because(
+        "The permit lasts {days} days, of the {months} months permitted.", days=seconds // 86400, months=months
+    )  # 14
 
 
 def users(case: Case) -> Finding:
     if not case.conditions.users:
-        return Q, "The holder does not state which users."  # 20
+        return Q, because("The holder does not state which users.")  # 20
     if case.use.user not in case.conditions.users:
-        return D, f"{case.use.user} is none of the users that the holder approved."  # 15
-    return A, f"The holder approved {case.use.user}."  # 15
+        return D, because("{user} is none of the users that the holder approved.", user=case.use.user)  # 15
+    return A, because("The holder approved {user}.", user=case.use.user)  # 15
 
 
 def projects(case: Case) -> Finding:
     if not case.conditions.projects:
-        return Q, "The holder does not state which projects."  # 20
+        return Q, because("The holder does not state which projects.")  # 20
     if case.use.project not in case.conditions.projects:
-        return D, "The protocol is none of those that the holder approved."  # 15
-    return A, "The holder approved this protocol."  # 15
+        return D, because("The protocol is none of those that the holder approved.")  # 15
+    return A, because("The holder approved this protocol.")  # 15
 
 
 def institutions(case: Case) -> Finding:
     if not case.use.institution:
-        return D, "Limited to approved institutions: declare yours."  # 20
+        return D, because("Limited to approved institutions: declare yours.")  # 20
     if not case.conditions.institutions:
-        return Q, "The holder does not state which institutions."  # 20
+        return Q, because("The holder does not state which institutions.")  # 20
     if case.use.institution not in case.conditions.institutions:
-        return D, f"{codes.ror(case.use.institution)} is none of the institutions that the holder approved."  # 15
-    return A, f"The holder approved {codes.ror(case.use.institution)}."  # 15
+        return D, because(
+            "{institution} is none of the institutions that the holder approved.",
+            institution=codes.ror(case.use.institution),
+        )  # 15
+    return A, because(
+        "The holder approved the institution {institution}.", institution=codes.ror(case.use.institution)
+    )  # 15
 
 
 def clinical_care(case: Case) -> Finding:
     if case.use.clinical_care and not case.conditions.terms & (Term.CC | Term.NRES):
-        return D, "Results would go into the care of patients, and the holder permits research only."  # 16
-    return A, "Use in the care of patients is permitted too."  # 16
+        return D, because("Results would go into the care of patients, and the holder permits research only.")  # 16
+    return A, because("Use in the care of patients is permitted too.")  # 16
 
 
 def no_ancestry(case: Case) -> Finding:
     if Purpose.ANCESTRY in case.use.purposes:
-        return D, "Ancestry research is prohibited."  # 17
+        return D, because("Ancestry research is prohibited.")  # 17
     if Purpose.POPULATION in case.use.purposes:
-        return Q, "Ancestry research is prohibited, and population research may be that."  # 17
-    return A, "No ancestry research is intended."  # 17
+        return Q, because("Ancestry research is prohibited, and population research may be that.")  # 17
+    return A, because("No ancestry research is intended.")  # 17
 
 
 RULES: Final[dict[Term, Callable[[Case], Finding]]] = {
@@ -270,8 +299,16 @@ RULES: Final[dict[Term, Callable[[Case], Finding]]] = {
     Term.NMDS: no_methods,
     Term.GSO: genetic_only,
     Term.NPUNCU: neither_profit_nor_commerce,
-    Term.PUB: promised(Commitment.PUBLISHES, "publish the results"),
-    Term.COL: promised(Commitment.COLLABORATES, "collaborate with the holder's investigators"),
+    Term.PUB: promised(
+        Commitment.PUBLISHES,
+        because("The data user promises to publish the results."),
+        because("The data user has to promise to publish the results, and does not."),
+    ),
+    Term.COL: promised(
+        Commitment.COLLABORATES,
+        because("The data user promises to collaborate with the holder's investigators."),
+        because("The data user has to promise to collaborate with the holder's investigators, and does not."),
+    ),
     Term.IRB: ethics_approval,
     Term.GS: geography,
     Term.MOR: moratorium,
@@ -279,7 +316,11 @@ RULES: Final[dict[Term, Callable[[Case], Finding]]] = {
     Term.US: users,
     Term.PS: projects,
     Term.IS: institutions,
-    Term.RTN: promised(Commitment.RETURNS, "return derived data to the holder"),
+    Term.RTN: promised(
+        Commitment.RETURNS,
+        because("The data user promises to return derived data to the holder."),
+        because("The data user has to promise to return derived data to the holder, and does not."),
+    ),
     Term.GRU: general_research,
     Term.CC: clinical_care,
     Term.NPOA: no_ancestry,
@@ -301,16 +342,13 @@ def applying(case: Case) -> Term:
 def _worst(*findings: Finding) -> Finding:
     """Within one term, what denies counts before what abstains."""
     worst = min(verdict for verdict, _ in findings)
-    return worst, " ".join(because for verdict, because in findings if verdict is worst)
+    first, *more = [reason for verdict, reason in findings if verdict is worst]
+    return worst, Because(first.message, first.parts, tuple(more))
 
 
-def _named(case: Case, numbers: frozenset[int]) -> str:
+def _named(case: Case, numbers: frozenset[int]) -> Terms:
     def named(number: int) -> str:
         name = case.hierarchy.name(number) if case.hierarchy else ""
         return f"{codes.mondo(number)} ({name})" if name else codes.mondo(number)
 
-    return ", ".join(map(named, sorted(numbers)))
-
-
-def _letters(numbers: frozenset[int]) -> str:
-    return ", ".join(sorted(map(codes.country, numbers)))
+    return Terms(tuple(map(named, sorted(numbers))))

@@ -22,6 +22,7 @@ def issue(world: World, by: Address, study_id: StudyId) -> PermitId:
     require(world.now < study.proposed_at + ISSUE_MAX_SECONDS, W.STUDY_LAPSED)
     require(not study.amends or identities.works_for(world, study.data_user, by), W.NOT_THE_APPLICANT)
     require(is_active(world, study.data_user, Role.DATA_USER), Reason.DATA_USER_INACTIVE)
+    require(study.conditions == study.agreed, W.CONDITIONS_OPEN)
     for id_ in study.terms.datasets:
         require(id_ in study.accepted, W.NOT_ACCEPTED)
         dataset = world.datasets[id_]
@@ -52,6 +53,7 @@ def freeze(world: World, by: Address, permit_id: PermitId, seconds: int, reason_
 def vote_lift(world: World, by: Address, permit_id: PermitId) -> None:
     permit = _alive(world, permit_id)
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
+    require(by not in world.studies[StudyId(permit_id)].recused, W.RECUSED)
     require(world.now < permit.frozen_until, W.PERMIT_NOT_FROZEN)
     require(by not in permit.lifts, W.ALREADY_VOTED)
     permit = replace(permit, lifts=(*permit.lifts, by))

@@ -38,7 +38,12 @@ def cancel(world: World, by: Address, nonce: int) -> None:
 def _act(world: World, actor: Address, message: messages.Statement) -> None:
     match message:
         case messages.Vote():
-            studies.vote(world, actor, StudyId(message.study), message.approve, message.reason_hash)
+            hashes = message.conditions_hash, message.reason_hash
+            studies.vote(world, actor, StudyId(message.study), message.approve, *hashes)
+        case messages.Recusal():
+            studies.recuse(world, actor, StudyId(message.study), message.reason_hash)
+        case messages.Agreement():
+            studies.agree(world, actor, StudyId(message.study), message.conditions)
         case messages.Acceptance():
             studies.accept(world, actor, StudyId(message.study), DatasetId(message.dataset))
         case messages.Freeze():

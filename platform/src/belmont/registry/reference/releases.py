@@ -66,6 +66,7 @@ def object_to(world: World, by: Address, permit_id: PermitId, model_hash: bytes,
 def vote_confirm(world: World, by: Address, permit_id: PermitId, model_hash: bytes) -> None:
     found = _contested(world, permit_id, model_hash)
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
+    require(by not in world.studies[StudyId(permit_id)].recused, W.RECUSED)
     require(by not in found.confirmations, W.ALREADY_VOTED)
     found = replace(found, confirmations=(*found.confirmations, by))
     world.releases[permit_id, model_hash] = found

@@ -1,8 +1,9 @@
 """The rules of ``Studies.vy``, in its order of checks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from belmont.registry.duo.matching import match
+from belmont.registry.hashes import next_conditions
 from belmont.registry.limits import DURATION_MAX_SECONDS, PURPOSES_MASK, QUERIES_MAX, ROUNDS_MAX
 from belmont.registry.reasons import Reason
 from belmont.registry.reasons import WriteRefusal as W
@@ -17,6 +18,7 @@ from belmont.registry.types import (
     Abstention,
     Address,
     AnswerMode,
+    Ballot,
     Computation,
     DatasetId,
     DatasetStatus,
@@ -70,16 +72,35 @@ def _match_datasets(world: World, by: Address, study_id: StudyId) -> None:
     world.studies[study_id] = replace(study, abstentions=tuple(found))
 
 
-def vote(world: World, by: Address, study_id: StudyId, approve: bool, reason_hash: bytes) -> None:
+def vote(
+    world: World, by: Address, study_id: StudyId, approve: bool, conditions_hash: bytes, reason_hash: bytes
+) -> None:
+    study = _taking_part(world, by, study_id)
+    require(approve or conditions_hash == ZERO_HASH, W.CONDITIONS_WITH_REFUSAL)
+    study = replace(study, ballots=(*study.ballots, Ballot(by, approve, conditions_hash)))
+    if conditions_hash != ZERO_HASH:
+        study = replace(study, conditions=next_conditions(study_id, study.conditions, by, conditions_hash))
+    world.studies[study_id] = study
+    details = {"approve": approve, "conditions_hash": conditions_hash, "reason_hash": reason_hash}
+    world.emit("Studies", "VoteCast", by, study=study_id, **details)
+    _decide(world, by, study_id)
+
+
+def recuse(world: World, by: Address, study_id: StudyId, reason_hash: bytes) -> None:
+    study = _taking_part(world, by, study_id)
+    world.studies[study_id] = replace(study, recused=(*study.recused, by))
+    world.emit("Studies", "Recused", by, study=study_id, reason_hash=reason_hash)
+    _decide(world, by, study_id)
+
+
+def _taking_part(world: World, by: Address, study_id: StudyId) -> StudyRecord:
     require(is_active(world, by, Role.ETHICS_BOARD), W.NOT_ETHICS_BOARD)
     study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
     require(study.status is StudyStatus.PROPOSED, W.STUDY_CLOSED)
     require(by != study.data_user, W.OWN_STUDY)
-    require(all(voter != by for voter, _ in study.votes), W.ALREADY_VOTED)
-    study = replace(study, votes=(*study.votes, (by, approve)))
-    world.studies[study_id] = study
-    world.emit("Studies", "VoteCast", by, study=study_id, approve=approve, reason_hash=reason_hash)
-    _decide(world, by, study_id)
+    require(by not in study.recused, W.RECUSED)
+    require(all(ballot.voter != by for ballot in study.ballots), W.ALREADY_VOTED)
+    return study
 
 
 def tally(world: World, by: Address, study_id: StudyId) -> None:
@@ -103,32 +124,59 @@ def accept(world: World, by: Address, study_id: StudyId, id_: DatasetId) -> None
 
 
 def cancel(world: World, by: Address, study_id: StudyId) -> None:
+    study = _own_application(world, by, study_id)
+    world.studies[study_id] = replace(study, status=StudyStatus.CANCELLED)
+    world.emit("Studies", "StudyCancelled", by, study=study_id)
+
+
+def agree(world: World, by: Address, study_id: StudyId, conditions: bytes) -> None:
+    study = _own_application(world, by, study_id)
+    require(study.conditions != ZERO_HASH, W.NO_CONDITIONS)
+    require(conditions == study.conditions, W.CONDITIONS_MISMATCH)
+    require(study.agreed != study.conditions, W.ALREADY_AGREED)
+    world.studies[study_id] = replace(study, agreed=conditions)
+    world.emit("Studies", "ConditionsAgreed", by, study=study_id, conditions=conditions)
+
+
+def _own_application(world: World, by: Address, study_id: StudyId) -> StudyRecord:
     study = known(world.studies.get(study_id), W.STUDY_UNKNOWN)
     require(by == study.data_user, W.NOT_THE_APPLICANT)
     require(is_active(world, by, Role.DATA_USER), W.NOT_DATA_USER)
     require(study.status in (StudyStatus.PROPOSED, StudyStatus.APPROVED), W.STUDY_CLOSED)
     require(PermitId(study_id) not in world.permits, W.PERMIT_EXISTS)
-    world.studies[study_id] = replace(study, status=StudyStatus.CANCELLED)
-    world.emit("Studies", "StudyCancelled", by, study=study_id)
+    return study
 
 
-def counts(world: World, study: StudyRecord) -> tuple[int, int]:
-    """Votes for and against, of those who sit on the board now."""
-    board = [approve for voter, approve in study.votes if is_active(world, voter, Role.ETHICS_BOARD)]
-    return sum(board), len(board) - sum(board)
+@dataclass(frozen=True)
+class Count:
+    """Votes and recusals of those who sit on the board now."""
+
+    votes_for: int
+    votes_against: int
+    lay_for: int
+    recused: int
+
+
+def count_votes(world: World, study: StudyRecord) -> Count:
+    board = [each for each in study.ballots if is_active(world, each.voter, Role.ETHICS_BOARD)]
+    return Count(
+        votes_for=sum(each.approve for each in board),
+        votes_against=sum(not each.approve for each in board),
+        lay_for=sum(each.approve and is_active(world, each.voter, Role.LAY) for each in board),
+        recused=sum(is_active(world, each, Role.ETHICS_BOARD) for each in study.recused),
+    )
 
 
 def _decide(world: World, by: Address, study_id: StudyId) -> None:
     study = world.studies[study_id]
-    votes_for, votes_against = counts(world, study)
-    quorum = board_quorum(world)
-    lay = [voter for voter, approve in study.votes if approve and is_active(world, voter, Role.LAY)]
-    if votes_for >= quorum and len(lay) >= setting(world, Rule.LAY_VOTES):
+    count, quorum = count_votes(world, study), board_quorum(world)
+    if count.votes_for >= quorum and count.lay_for >= setting(world, Rule.LAY_VOTES):
         world.studies[study_id] = replace(study, status=StudyStatus.APPROVED)
-        world.emit("Studies", "StudyApproved", by, study=study_id, votes_for=votes_for, quorum=quorum)
-    elif votes_against > board_size(world) - quorum:
+        world.emit("Studies", "StudyApproved", by, study=study_id, votes_for=count.votes_for, quorum=quorum)
+    elif count.votes_against + count.recused > board_size(world) - quorum:
         world.studies[study_id] = replace(study, status=StudyStatus.REFUSED)
-        world.emit("Studies", "StudyRefused", by, study=study_id, votes_against=votes_against, quorum=quorum)
+        found = {"votes_against": count.votes_against, "recused": count.recused, "quorum": quorum}
+        world.emit("Studies", "StudyRefused", by, study=study_id, **found)
 
 
 def _check_terms(terms: StudyTerms) -> None:

@@ -19,9 +19,11 @@ from belmont.registry.releases.protocol import ModelRelease
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal, RuleProposalId
 from belmont.registry.types import (
     NO_PERMIT,
+    ZERO_HASH,
     Abstention,
     Address,
     AuditEvent,
+    Ballot,
     Dataset,
     DatasetId,
     DatasetVersion,
@@ -49,7 +51,12 @@ class StudyRecord:
     terms: StudyTerms
     status: StudyStatus
     proposed_at: int
-    votes: tuple[tuple[Address, bool], ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    recused: tuple[Address, ...] = ()
+    conditions: bytes = ZERO_HASH
+    """Running hash of those that votes set."""
+    agreed: bytes = ZERO_HASH
+    """The running hash that the data user agreed to."""
     accepted: frozenset[DatasetId] = frozenset()
     amends: PermitId = NO_PERMIT
     abstentions: tuple[Abstention, ...] = ()

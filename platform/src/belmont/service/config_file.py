@@ -1,0 +1,117 @@
+"""Writes ``service.toml`` to begin with: what has to be there, and in comments what can be.
+
+An existing file is never overwritten: there may be somebody's work in it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from belmont.service.config import DEFAULT_PORT, LocalHospital, ServiceConfig
+from belmont.service.errors import ConfigRefused
+
+_BEGINNING: Final = """\
+# The service of one institution: an API, the ethics board's console, the patient's page.
+# belmont service serve --config service.toml      Paths are relative to this file; docs/service.md explains each line.
+
+# Shown to whoever signs in.
+name = {name}
+
+# The consortium's chain, and its Members contract: which consortium, where the chain has several.
+chain = {chain}
+{members}
+
+# As browsers reach it: sign-in is bound to this address. Anything but this machine needs https, from a reverse proxy.
+public_url = {public_url}
+
+# The event index and the service's own tables: SQLite, or postgresql+psycopg://belmont@/belmont for many users.
+database = {database}
+
+# Where it listens; the proxy is in front of it.
+host = "127.0.0.1"
+port = {port}
+
+# The first is the default.
+languages = ["en", "zh-Hans"]
+"""
+_ENDING: Final = """
+# The proxies whose X-Forwarded-For is believed when requests are counted.
+# [limits]
+# proxies = ["127.0.0.1/32"]
+
+# Who may vouch for members, and for whom (OpenID Connect, docs/sign_in.md). Whoever has a key signs in with that.
+# [[oidc.providers]]
+# name = "hospital"
+# title = "University Hospital"
+# issuer = "https://login.hospital.example"
+# client_id = "belmont"
+# client_secret_file = "oidc.secret"
+# [[oidc.members]]
+# issuer = "https://login.hospital.example"
+# subject = "248289761001"
+# address = "0x..."
+"""
+_HOSPITAL: Final = """
+# A hospital whose patients can see their own records here: the directory that has members/<member>/.
+"""
+_EXAMPLE: Final = """\
+# [[hospital]]
+# home = "."
+# member = "hospital-1"
+"""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a file has to say."""
+
+    name: str
+    chain: str
+    public_url: str
+    members: str | None = None
+    database: str = "sqlite:///service.sqlite"
+    port: int = DEFAULT_PORT
+    hospitals: Sequence[LocalHospital] = ()
+
+    def text(self) -> str:
+        """The file. Raises ConfigRefused for what no TOML can hold."""
+        head = _BEGINNING.format(
+            name=_quoted(self.name),
+            chain=_quoted(self.chain),
+            members=f"members = {_quoted(self.members)}" if self.members else '# members = "0x..."',
+            public_url=_quoted(self.public_url),
+            database=_quoted(self.database),
+            port=self.port,
+        )
+        tables = "".join(
+            f"[[hospital]]\nhome = {_quoted(each.home)}\nmember = {_quoted(each.member)}\n" for each in self.hospitals
+        )
+        return head + _ENDING + _HOSPITAL + (tables or _EXAMPLE)
+
+    def write(self, path: Path) -> ServiceConfig:
+        """Make the file, and read it. Raises ConfigRefused where there is one, or where it could not be served."""
+        content = self.text()
+        try:
+            with path.open("x", encoding="utf-8", newline="") as file:
+                file.write(content)
+        except FileExistsError as error:
+            raise ConfigRefused(f"{path} is there already: edit it, or name another") from error
+        except OSError as error:
+            raise ConfigRefused(f"{path} cannot be written: {error.strerror}") from error
+        try:
+            return ServiceConfig.read(path)
+        except ConfigRefused:
+            path.unlink()
+            raise
+
+
+def _quoted(value: object) -> str:
+    """A basic string of TOML, which is one of JSON but for DEL (toml.io/en/v1.0.0#string)."""
+    text = str(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigRefused(f"{text!r} is not text: a configuration cannot name it") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

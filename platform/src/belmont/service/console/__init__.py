@@ -1,0 +1,1 @@
+"""Pages for ethics boards and regulators: rendered here, readable without JavaScript."""

@@ -1,0 +1,65 @@
+"""What is in the menu, for whom."""
+
+from dataclasses import dataclass
+
+from belmont.service.access.visitor import Visitor
+from belmont.service.words import Sentence
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One link of the menu."""
+
+    path: str
+    name: Sentence
+
+
+@dataclass(frozen=True)
+class Section:
+    """Links under one name; the first ones have none."""
+
+    name: Sentence | None
+    entries: tuple[Entry, ...]
+
+
+_FOR_MEMBERS = (
+    Section(None, (Entry("/", Sentence("What waits for me")),)),
+    Section(
+        Sentence("Research"),
+        (
+            Entry("/studies", Sentence("Applications")),
+            Entry("/permits", Sentence("Permits")),
+            Entry("/releases", Sentence("Releases of models")),
+        ),
+    ),
+    Section(
+        Sentence("Data"),
+        (Entry("/datasets", Sentence("Datasets")), Entry("/consents", Sentence("Consents"))),
+    ),
+    Section(
+        Sentence("Consortium"),
+        (
+            Entry("/members", Sentence("Members")),
+            Entry("/proposals", Sentence("Proposals")),
+            Entry("/rules", Sentence("Rules and pause")),
+        ),
+    ),
+    Section(
+        Sentence("Oversight"),
+        (
+            Entry("/alerts", Sentence("Alerts")),
+            Entry("/events", Sentence("Events")),
+            Entry("/accesses", Sentence("Accesses")),
+        ),
+    ),
+)
+_PATIENT = Section(Sentence("My data"), (Entry("/patient", Sentence("My records and consents")),))
+_SIGNED_IN = Section(None, (Entry("/settings", Sentence("Settings")), Entry("/about", Sentence("About this service"))))
+
+
+def sections_for(visitor: Visitor) -> tuple[Section, ...]:
+    """The menu of a visitor; empty for a stranger."""
+    if visitor.session is None:
+        return ()
+    mine = (_PATIENT,) if visitor.datasets_as_patient else ()
+    return (*(_FOR_MEMBERS if visitor.member is not None else ()), *mine, _SIGNED_IN)

@@ -1,0 +1,16 @@
+"""Alerts: what to look at."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from belmont.service.console.alerts import alerts_of
+from belmont.service.console.parts import Reading, now, service_of
+
+router = APIRouter()
+
+
+@router.get("/alerts")
+def alerts(request: Request, visitor: Reading) -> Response:
+    """All of them."""
+    service = service_of(request)
+    return service.pages.page(request, "alerts.html", alerts=alerts_of(service, now()))

@@ -1,0 +1,78 @@
+"""Datasets: conditions of use, versions with the status of their proofs, consents, budget, retention."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from belmont.audit.search import EventQuery
+from belmont.registry.consents.statements import ConsentState
+from belmont.registry.errors import RegistryUnreachable
+from belmont.registry.types import Dataset, DatasetId
+from belmont.service.console import consents, standing
+from belmont.service.console.parts import HashText, Reading, dataset_of, found, names_of, service_of
+from belmont.service.explain import history
+from belmont.service.service import Service
+from belmont.service.words import Sentence
+from belmont.service.words import names as named
+
+router = APIRouter()
+NEWEST = 20
+
+
+@router.get("/datasets")
+def datasets(request: Request, visitor: Reading) -> Response:
+    """Every dataset."""
+    service = service_of(request)
+    snapshot = service.snapshot
+    rows = [
+        (each, standing.of_dataset(each), snapshot.newest_version(each.id), _proof(service, each.id))
+        for each in snapshot.datasets.values()
+    ]
+    return service.pages.page(request, "datasets/list.html", rows=rows, snapshot=snapshot)
+
+
+@router.get("/datasets/{dataset}")
+def one(request: Request, visitor: Reading, dataset: HashText) -> Response:
+    """One dataset."""
+    service = service_of(request)
+    snapshot = service.snapshot
+    record = found(snapshot.datasets.get(dataset_of(dataset)))
+    names = names_of(snapshot)
+    versions = [(each, standing.of_version(each)) for each in reversed(snapshot.versions.get(record.id, ()))]
+    page = service.index.search(EventQuery(dataset=record.id, limit=NEWEST))
+    story = [(each, history.sentence(each, names)) for each in page.events]
+    return service.pages.page(
+        request,
+        "datasets/one.html",
+        dataset=record,
+        stands=standing.of_dataset(record),
+        versions=versions,
+        conditions=conditions(record),
+        categories=named.categories(record.categories),
+        consents=_state(service, record.id),
+        counts=consents.counts(service.index, record.id),
+        studies=[each for each in snapshot.studies.values() if record.id in each.terms.datasets],
+        story=story,
+        total=page.total,
+        snapshot=snapshot,
+    )
+
+
+def conditions(dataset: Dataset) -> list[tuple[str, Sentence, str]]:
+    """The dataset's terms: short form, what it means, and its parameter."""
+    use = dataset.data_use
+    spoken = use.spoken()
+    return [(str(term), named.of(term), spoken[str(term)].removeprefix(str(term)).strip()) for term in use.terms]
+
+
+def _proof(service: Service, dataset_id: DatasetId) -> standing.Standing:
+    return standing.of_version(service.snapshot.newest_version(dataset_id))
+
+
+def _state(service: Service, dataset_id: DatasetId) -> ConsentState | None:
+    """Where its consents stand; None where the chain does not answer just now."""
+    try:
+        return service.registry.consents.state(dataset_id)
+    except RegistryUnreachable:
+        return None

@@ -1,0 +1,125 @@
+"""The audit trail, searched: every event of every contract, in a sentence each."""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+from typing import Annotated
+from urllib.parse import urlencode
+
+from eth_utils.address import is_address, to_checksum_address
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from belmont.audit.errors import QueryError
+from belmont.audit.events import Position
+from belmont.audit.search import EventPage, EventQuery
+from belmont.registry.types import Address
+from belmont.service.console.parts import Reading, names_of, service_of
+from belmont.service.console.signing import Errors
+from belmont.service.explain import history
+from belmont.service.words import Sentence
+
+router = APIRouter()
+PER_PAGE = 50
+DAY = 86_400
+Text = Annotated[str, Query(max_length=200)]
+KINDS = sorted({name for _, name in history.TELLERS})
+CONTRACTS = sorted({contract for contract, _ in history.TELLERS})
+
+
+@router.get("/events")
+def events(
+    request: Request,
+    visitor: Reading,
+    q: Text = "",
+    contract: Text = "",
+    name: Text = "",
+    actor: Text = "",
+    study: Text = "",
+    dataset: Text = "",
+    since: Text = "",
+    until: Text = "",
+    before: Text = "",
+) -> Response:
+    """One page of events, newest first. A filter that cannot be read is said, and then left out."""
+    service = service_of(request)
+    given = {
+        "q": q, "contract": contract, "name": name, "actor": actor, "study": study, "dataset": dataset,
+        "since": since, "until": until,
+    }  # fmt: skip
+    errors: Errors = []
+    query = _query(given, before, errors)
+    page = service.index.search(query) if query else EventPage((), 0, None)
+    names = names_of(service.snapshot)
+    kept = {key: value for key, value in given.items() if value}
+    return service.pages.page(
+        request,
+        "events/list.html",
+        422 if errors else 200,
+        given=given,
+        errors=errors,
+        rows=[(each, history.sentence(each, names)) for each in page.events],
+        total=page.total,
+        older=f"/events?{urlencode(kept | {'before': str(page.next)})}" if page.next else None,
+        newest=f"/events?{urlencode(kept)}" if before else None,
+        kinds=KINDS,
+        contracts=CONTRACTS,
+        snapshot=service.snapshot,
+    )
+
+
+def _query(given: dict[str, str], before: str, errors: Errors) -> EventQuery | None:
+    try:
+        return EventQuery(
+            text=given["q"],
+            contract=given["contract"] or None,
+            names=(given["name"],) if given["name"] else (),
+            actor=_account(given["actor"], errors),
+            study=_number(given["study"], errors),
+            dataset=_dataset(given["dataset"], errors),
+            since=_day(given["since"], "since", errors),
+            until=_day(given["until"], "until", errors, end=True),
+            before=Position.parse(before) if before else None,
+            limit=PER_PAGE,
+        )
+    except QueryError:
+        errors.append(("q", Sentence("This search cannot be made; use fewer and shorter words.")))
+        return None
+
+
+def _account(text: str, errors: Errors) -> Address | None:
+    if text and not is_address(text):
+        errors.append(("actor", Sentence("An account is 0x and 40 hexadecimal digits.")))
+        return None
+    return Address(to_checksum_address(text)) if text else None
+
+
+def _number(text: str, errors: Errors) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
+        errors.append(("study", Sentence("A study has a number.")))
+        return None
+    return int(text) if text else None
+
+
+def _dataset(text: str, errors: Errors) -> bytes | None:
+    try:
+        content = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        content = b""
+    if text and len(content) != 32:
+        errors.append(("dataset", Sentence("A dataset is 0x and 64 hexadecimal digits.")))
+        return None
+    return content if text else None
+
+
+def _day(text: str, field: str, errors: Errors, end: bool = False) -> int | None:
+    """A day in UTC as Unix seconds: its first, or the one after its last."""
+    if not text:
+        return None
+    try:
+        seconds = calendar.timegm(datetime.date.fromisoformat(text).timetuple())
+    except ValueError:
+        errors.append((field, Sentence("A day is written as 2026-11-27.")))
+        return None
+    return max(0, seconds) + (DAY if end else 0)

@@ -1,0 +1,138 @@
+"""Permits: the list, and a running study as it is used, live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from belmont.audit.search import EventQuery
+from belmont.federated.hashes import RunConfig
+from belmont.identity.strict_json import loads
+from belmont.registry.types import Address, DatasetId, Permit, Role
+from belmont.service.access.visitor import Visitor
+from belmont.service.console import standing
+from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.console.uses import uses_of
+from belmont.service.documents.kinds import Kind
+from belmont.service.explain import budget, history, leaving
+from belmont.service.service import Service
+
+router = APIRouter()
+STORY_MOST = 100
+STOPPED_BY = ("PermitFrozen", "LiftSupported", "FreezeLifted", "RevocationSupported", "PermitRevoked")
+
+
+@router.get("/permits")
+def permits(request: Request, visitor: Reading) -> Response:
+    """Every permit, the newest first."""
+    service = service_of(request)
+    clock = now()
+    rows = [(each, standing.of_permit(each, clock)) for each in newest_first(service.snapshot.permits)]
+    return service.pages.page(request, "permits/list.html", rows=rows, snapshot=service.snapshot)
+
+
+@router.get("/permits/{number}")
+def permit(request: Request, visitor: Reading, number: Number) -> Response:
+    """One permit: what may be done with it, and what was done under it."""
+    service = service_of(request)
+    snapshot = service.snapshot
+    record = found(snapshot.permits.get(number))
+    page = service.index.search(EventQuery(study=number, limit=STORY_MOST))
+    names = names_of(snapshot)
+    return service.pages.page(
+        request,
+        "permits/one.html",
+        **_now(service, number),
+        **_acts(service, visitor, number),
+        reasons=_reasons(service, number),
+        amendments=[each for each in snapshot.studies.values() if each.amends == record.id],
+        releases=[each for each in snapshot.releases if each.permit_id == record.id],
+        story=[(each, history.sentence(each, names)) for each in page.events],
+        total=page.total,
+    )
+
+
+@router.get("/permits/{number}/now")
+def as_it_is(request: Request, visitor: Reading, number: Number) -> HTMLResponse:
+    """What changes while it runs: a part of its page, for ``static/live.js``."""
+    service = service_of(request)
+    found(service.snapshot.permits.get(number))
+    return service.pages.page(request, "permits/now.html", **_now(service, number))
+
+
+def _now(service: Service, number: int) -> dict[str, Any]:
+    """Everything that changes."""
+    snapshot = service.snapshot
+    record = found(snapshot.permits.get(number))
+    names, config = names_of(snapshot), _configuration(service, record)
+    uses = uses_of(service.index, number)
+    rounds = [
+        leaving.of_round(record, each, uses.recorded, names, config=config, versions=snapshot.versions)
+        for each in uses.rounds
+    ]
+    queries = [
+        leaving.of_query(record, each, uses.recorded, names, totals=uses.totals, versions=snapshot.versions)
+        for each in uses.queries
+    ]
+    return {
+        "permit": record,
+        "terms": record.terms,
+        "stands": standing.of_permit(record, now()),
+        "budget": budget.of(record, _spent(service, record), names, snapshot.datasets),
+        "rounds": list(zip(uses.rounds, rounds, strict=True)),
+        "queries": list(zip(uses.queries, queries, strict=True)),
+        "snapshot": snapshot,
+    }
+
+
+def _spent(service: Service, permit: Permit) -> dict[DatasetId, int]:
+    """Micro-rho that the permits of its line were charged, up to this one, by dataset."""
+    line = [each.id for each in service.snapshot.permits.values() if each.line == permit.line and each.id <= permit.id]
+    spent: dict[DatasetId, int] = {}
+    for number in line:
+        for dataset, rho in uses_of(service.index, number).spent.items():
+            spent[dataset] = spent.get(dataset, 0) + rho
+    return spent
+
+
+def _configuration(service: Service, permit: Permit) -> RunConfig | None:
+    content = service.documents.find(Kind.CONFIGURATION, permit.terms.config_hash)
+    return None if content is None else loads(content)
+
+
+def _acts(service: Service, visitor: Visitor, number: int) -> dict[str, Any]:
+    """What this visitor can do with it now."""
+    record, clock = found(service.snapshot.permits.get(number)), now()
+    account = visitor.account or Address("")
+    usable, frozen = standing.is_usable(record, clock), standing.is_frozen(record, clock)
+    mine = [each for each in record.covered if _holds(service, each, account)]
+    on_board = Role.ETHICS_BOARD in visitor.roles
+    return {
+        "can_freeze": usable and not frozen and (on_board or bool(mine)),
+        "can_lift": usable and frozen and on_board,
+        "can_revoke": usable and on_board,
+        "to_withdraw": mine if usable else [],
+    }
+
+
+def _holds(service: Service, dataset_id: DatasetId, account: Address) -> bool:
+    dataset = service.snapshot.datasets.get(dataset_id)
+    return dataset is not None and dataset.holder == account
+
+
+def _reasons(service: Service, number: int) -> list[tuple[Any, Any, bytes, str | None]]:
+    """What stopped it, or let it go on, with the reasons whose text is here; the newest first."""
+    names = names_of(service.snapshot)
+    page = service.index.search(EventQuery(study=number, names=STOPPED_BY, limit=STORY_MOST))
+    return [
+        (
+            each,
+            history.sentence(each, names),
+            hashed,
+            service.documents.text(Kind.REASON, hashed) if any(hashed) else None,
+        )
+        for each in page.events
+        for hashed in (bytes(each.details.get("reason_hash", b"")),)
+    ]

@@ -1,0 +1,241 @@
+"""Applications: the list, and one of them with everything that a member of the board reads before the vote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from belmont.audit.search import EventQuery
+from belmont.federated.errors import FederatedError
+from belmont.federated.hashes import RunConfig
+from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.identity.errors import IdentityError
+from belmont.identity.strict_json import loads
+from belmont.lab.errors import LabError
+from belmont.lab.own.difference import CodeDifference
+from belmont.registry.duo import Verdict
+from belmont.registry.types import ZERO_HASH, Address, Study, StudyTerms
+from belmont.service.console import protocols, standing
+from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.documents.kinds import Kind
+from belmont.service.explain import Names, application, data_use, differences, history, privacy
+from belmont.service.explain.declaring import declarations
+from belmont.service.service import Service
+from belmont.service.words import Listed, Sentence, Span, Value
+from belmont.service.words import names as named
+
+router = APIRouter()
+STORY_MOST = 200
+MARKS = {Verdict.APPROVE: "good", Verdict.ABSTAIN: "wait", Verdict.DENY: "stop"}
+
+
+@router.get("/studies")
+def studies(request: Request, visitor: Reading) -> Response:
+    """Every application, the newest first."""
+    service = service_of(request)
+    snapshot, clock = service.snapshot, now()
+    rows = [
+        (
+            each,
+            standing.of_study(each, snapshot.permits, clock),
+            standing.can_vote(each, visitor.account or Address(""), clock),
+        )
+        for each in newest_first(snapshot.studies)
+    ]
+    return service.pages.page(request, "studies/list.html", rows=rows, snapshot=snapshot)
+
+
+@router.get("/studies/{number}")
+def study(request: Request, visitor: Reading, number: Number) -> Response:
+    """One application."""
+    service = service_of(request)
+    snapshot, clock = service.snapshot, now()
+    record = found(snapshot.studies.get(number))
+    account = visitor.account or Address("")
+    page = service.index.search(EventQuery(study=number, ascending=True, limit=STORY_MOST))
+    names = names_of(snapshot)
+    code, code_problem = _code(service, record)
+    config = _configuration(service, record.terms)
+    return service.pages.page(
+        request,
+        "studies/one.html",
+        study=record,
+        terms=record.terms,
+        stands=standing.of_study(record, snapshot.permits, clock),
+        snapshot=snapshot,
+        can_vote=standing.can_vote(record, account, clock),
+        issuable=standing.is_issuable(record, snapshot.permits, clock),
+        mine=account == record.data_user,
+        to_accept=_to_accept(service, record, account),
+        protocol=_protocol(service, record),
+        configuration=None if config is None else [(key, repr(config[key])) for key in sorted(config)],
+        code=code,
+        code_problem=code_problem,
+        summary=application.summary(
+            record, snapshot.datasets, snapshot.members, config, clock, versions=snapshot.versions
+        ),
+        matches=[
+            data_use.explain(snapshot.datasets[each], record, known=names)
+            for each in record.terms.datasets
+            if each in snapshot.datasets
+        ],
+        marks=MARKS,
+        terms_in_words=_terms(record.terms, names),
+        amendment=_amendment(service, record, names),
+        why_amended=service.documents.why_amended(number) if record.amends else None,
+        votes=_votes(service, record),
+        story=[(each, history.sentence(each, names)) for each in page.events],
+        total=page.total,
+    )
+
+
+# --- documents ---
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document that is here: as HTML where it can be, and by the SHA-256 of its bytes."""
+
+    html: object | None
+    sha256: bytes
+
+
+def _protocol(service: Service, study: Study) -> Text | None:
+    text = service.documents.text(Kind.PROTOCOL, study.terms.protocol_hash)
+    return None if text is None else Text(protocols.rendered(text), study.terms.protocol_hash)
+
+
+def _configuration(service: Service, terms: StudyTerms) -> RunConfig | None:
+    content = service.documents.find(Kind.CONFIGURATION, terms.config_hash)
+    return None if content is None else loads(content)
+
+
+def _amendment(service: Service, study: Study, names: Names) -> differences.Differences | None:
+    """What an amendment changes of the permit that it amends."""
+    permit = service.snapshot.permits.get(study.amends)
+    if permit is None:
+        return None
+    old, new = permit.terms, study.terms
+    return differences.of(
+        old,
+        new,
+        _configuration(service, old),
+        _configuration(service, new),
+        old_bundle=service.documents.find(Kind.CODE, old.code_hash),
+        new_bundle=service.documents.find(Kind.CODE, new.code_hash),
+        known=names,
+    )
+
+
+def _terms(terms: StudyTerms, names: Names) -> list[tuple[Sentence, Value]]:
+    """Everything that the permit would bind."""
+    return [
+        (Sentence("purpose"), Listed(named.purposes(terms.purpose))),
+        (Sentence("datasets"), Listed(tuple(names.dataset(each) for each in terms.datasets))),
+        (Sentence("computations"), terms.computations),
+        (Sentence("rounds"), terms.rounds),
+        (Sentence("queries"), terms.queries),
+        (Sentence("answers"), terms.answer_mode),
+        (Sentence("privacy budget of each dataset"), privacy.amount(terms.rho_per_dataset)),
+        (Sentence("fewest hospitals"), terms.min_hospitals),
+        (Sentence("fewest patients at each hospital"), terms.min_cohort),
+        (Sentence("duration from when it is issued"), Span(terms.duration_seconds)),
+        (Sentence("declared use"), Listed(declarations(terms.intended_use))),
+    ]
+
+
+@dataclass(frozen=True)
+class CodeShown:
+    """The code of a study against what it is nearest to."""
+
+    names: tuple[str, ...]
+    difference: CodeDifference
+    text: str
+    """The lines that differ, as ``diff -u`` writes them."""
+
+
+def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
+    """The code and its differences; or why it cannot be shown."""
+    try:
+        code = service.documents.code(study.id)
+        if code is None:
+            return None, ""
+        difference = code.diff()
+        return CodeShown(tuple(code), difference, difference.to_text()), ""
+    except (LabError, FederatedError) as error:
+        return None, str(error)
+
+
+# --- votes ---
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A vote or a recusal as people read it."""
+
+    voter: Address
+    kind: str
+    """approve, conditions, refuse, recused."""
+    at: int
+    reason_hash: bytes
+    reason: str | None
+    """None where its text is not here."""
+    conditions_hash: bytes
+    conditions: tuple[str, ...] | None
+    counts: bool
+    """Whether its voter is still on the board."""
+
+
+def _votes(service: Service, study: Study) -> list[Cast]:
+    page = service.index.search(
+        EventQuery(study=study.id, names=("VoteCast", "Recused"), ascending=True, limit=STORY_MOST)
+    )
+    return [
+        Cast(
+            voter=event.actor,
+            kind=_kind(event.name, event.details),
+            at=event.timestamp,
+            reason_hash=event.details["reason_hash"],
+            reason=_reason(service, event.details["reason_hash"]),
+            conditions_hash=event.details.get("conditions_hash", ZERO_HASH),
+            conditions=_conditions(service, event.details.get("conditions_hash", ZERO_HASH)),
+            counts=service.snapshot.member(event.actor) is not None,
+        )
+        for event in page.events
+    ]
+
+
+def _kind(name: str, details: dict[str, object]) -> str:
+    if name == "Recused":
+        return "recused"
+    if not details["approve"]:
+        return "refuse"
+    return "approve" if details.get("conditions_hash", ZERO_HASH) == ZERO_HASH else "conditions"
+
+
+def _reason(service: Service, hashed: bytes) -> str | None:
+    return service.documents.text(Kind.REASON, hashed) if hashed != ZERO_HASH else None
+
+
+def _conditions(service: Service, hashed: bytes) -> tuple[str, ...] | None:
+    content = service.documents.find(Kind.CONDITIONS, hashed) if hashed != ZERO_HASH else None
+    if content is None:
+        return None
+    try:
+        return ApprovalConditions.parse(content).texts
+    except IdentityError:
+        return None
+
+
+def _to_accept(service: Service, study: Study, account: Address) -> list[bytes]:
+    """Datasets of this account that the study names and that it has not accepted."""
+    if study.id in service.snapshot.permits:
+        return []
+    mine = [
+        each
+        for each in study.terms.datasets
+        if (dataset := service.snapshot.datasets.get(each)) is not None and dataset.holder == account
+    ]
+    return [each for each in mine if each not in study.accepted]

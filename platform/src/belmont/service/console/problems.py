@@ -1,0 +1,36 @@
+"""What a person is told who cannot be answered as asked: what happened, why, and what to do."""
+
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from belmont.service.console.parts import service_of
+from belmont.service.console.refusals import Refused, refusal
+from belmont.service.errors import Problem
+from belmont.service.words import Sentence
+
+HEADINGS = {
+    HTTPStatus.BAD_REQUEST: Sentence("This could not be read"),
+    HTTPStatus.UNAUTHORIZED: Sentence("Sign in first"),
+    HTTPStatus.FORBIDDEN: Sentence("You may not do this"),
+    HTTPStatus.NOT_FOUND: Sentence("There is no such page"),
+    HTTPStatus.METHOD_NOT_ALLOWED: Sentence("There is no such page"),
+    HTTPStatus.CONFLICT: Sentence("It cannot be done as things are"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Sentence("This is too large"),
+    HTTPStatus.UNPROCESSABLE_ENTITY: Sentence("This could not be read"),
+    HTTPStatus.TOO_MANY_REQUESTS: Sentence("Too many requests"),
+    HTTPStatus.SERVICE_UNAVAILABLE: Sentence("Not available just now"),
+}
+OTHERWISE = Sentence("Something went wrong")
+
+
+def page(request: Request, problem: Problem, status: int) -> Response:
+    """The page of a problem."""
+    told = refusal(problem, int(status)) or Refused(
+        int(status), problem.code, Sentence("{text}", text=problem.detail), None
+    )
+    heading = HEADINGS.get(HTTPStatus(status), OTHERWISE)
+    return service_of(request).pages.page(
+        request, "problem.html", status, heading=heading, told=told, number=int(status)
+    )

@@ -1,0 +1,133 @@
+"""From a form to a message that its person signs, and from the signed message to what the contract took.
+
+1. The service prepares a message and shows it in words. Nothing of it is kept here: what comes back is read, checked
+   and shown anew, whoever sent it.
+2. What is prepared is for the account that is signed in. What somebody else signed is relayed for members all the same
+   (``belmont.service.relaying``), as a file.
+3. A refusal of the contract is said in words with what to do, beside the same message, which can be signed again or
+   relayed later: it used nothing up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.identity.messages import STATEMENTS, Freeze, Pause, Revocation, Statement
+from belmont.identity.signed_message import SignedMessage
+from belmont.registry.errors import RegistryError
+from belmont.registry.types import Address
+from belmont.service.access.visitor import Visitor
+from belmont.service.console.parts import names_of, service_of
+from belmont.service.console.refusals import Refused
+from belmont.service.console.saying import lines, says
+from belmont.service.words import Sentence
+
+REASON_BYTES_MAX = 4096
+"""As ``belmont sign`` takes it."""
+STOPPING = (Freeze, Revocation, Pause)
+"""What asks for a touch of a hardware key where its member enrolled one."""
+NAMES = {each.__name__: each for each in STATEMENTS}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do, as its confirmation page asks for it."""
+
+    heading: Sentence
+    explains: tuple[Sentence, ...]
+    back: str
+    """The page of what it is about."""
+    back_name: Sentence
+    reason: bool = False
+    durations: tuple[int, ...] = ()
+    """Seconds to choose from; none where it has no duration."""
+    grave: bool = False
+    """Whether it stops something or cannot be undone."""
+
+
+Errors = list[tuple[str, Sentence]]
+"""Which field is wrong (its id), and what is."""
+
+
+def ask(request: Request, act: Act, errors: Errors | None = None, **given: Any) -> Response:
+    """The page that says what an act does, with its form."""
+    status = 422 if errors else 200
+    return service_of(request).pages.page(
+        request, "acts/confirm.html", status, act=act, errors=errors or [], given={"reason": "", **given}
+    )
+
+
+def checked_reason(text: str, errors: Errors, needed: bool = False) -> str:
+    """A reason as it is signed: line ends as ``\\n``, no space around."""
+    reason = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")).strip()
+    if len(reason.encode("utf-8", "replace")) > REASON_BYTES_MAX:
+        errors.append(("reason", Sentence("Write a reason of at most {most} bytes.", most=REASON_BYTES_MAX)))
+    if needed and not reason:
+        errors.append(("reason", Sentence("Write why.")))
+    return reason
+
+
+def prepared(
+    request: Request,
+    visitor: Visitor,
+    message: Statement,
+    back: str,
+    reason: str = "",
+    conditions: ApprovalConditions | None = None,
+) -> Response:
+    """The page on which a message is signed."""
+    domain = service_of(request).registry.relay.domain
+    unsigned = SignedMessage(message, domain, (), reason or None, conditions)
+    return to_sign(request, visitor, unsigned, back)
+
+
+def to_sign(
+    request: Request, visitor: Visitor, unsigned: SignedMessage, back: str, refused: Refused | None = None
+) -> Response:
+    """The same for a message that is there, with what was wrong with the last attempt (3)."""
+    service = service_of(request)
+    names = names_of(service.snapshot)
+    return service.pages.page(
+        request,
+        "acts/sign.html",
+        refused.status if refused else 200,
+        unsigned=unsigned,
+        kind=type(unsigned.message).__name__,
+        says=says(unsigned.message, names),
+        lines=lines(unsigned, names),
+        content=unsigned.to_json(),
+        file_name=file_name(unsigned),
+        back=back,
+        refused=refused,
+        signers=_signers(request, visitor),
+        touches=_touches(request, visitor, unsigned),
+    )
+
+
+def file_name(unsigned: SignedMessage) -> str:
+    """Of the file that is to be signed."""
+    return f"{type(unsigned.message).__name__.lower()}-unsigned.json"
+
+
+def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:
+    """The accounts whose signature counts for the visitor: the identity's owner, where the chain says so."""
+    account = visitor.account
+    if account is None:
+        return ()
+    try:
+        owner = service_of(request).registry.identities.owner(account)
+    except RegistryError:
+        return (account,)
+    return (Address(owner),)
+
+
+def _touches(request: Request, visitor: Visitor, unsigned: SignedMessage) -> bool:
+    """Whether a hardware key has to be touched for this before it is relayed here."""
+    account = visitor.account
+    stops = isinstance(unsigned.message, STOPPING)
+    return stops and account is not None and bool(service_of(request).sign_in.passkeys.of(account))

@@ -1,0 +1,168 @@
+"""What every request passes: limits on its size, the headers of every answer, errors made answers, and the trail.
+
+1. A body has at most ``BODY_MOST_BYTES``, unless its route says otherwise; a longer one is refused as it comes in.
+2. Every answer says that it is not to be framed, sniffed, or to run anything but this service's own scripts.
+3. Errors of ours become problem details (RFC 9457) under /api, and a page elsewhere; whoever is not signed in is led to
+   the sign-in. What is not ours is logged here, and told to nobody but as INTERNAL.
+4. Every access leaves an entry in the trail.
+"""
+
+import logging
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from belmont.audit.errors import AuditError
+from belmont.registry.errors import RegistryError
+from belmont.service.access.trail import Access
+from belmont.service.access.visitor import Visitor
+from belmont.service.console import problems
+from belmont.service.documents.kinds import MOST_BYTES
+from belmont.service.errors import Malformed, NotModified, NotSignedIn, Problem, StateUnavailable, TooLarge, problem_of
+from belmont.service.service import Service
+
+BODY_MOST_BYTES = 256 * 1024
+LARGE_BODIES = ((re.compile(r"/api/v1/studies/[0-9]+/documents/[a-z-]+", re.ASCII), MOST_BYTES),)
+"""Routes that take more: they read no byte before their gate is passed."""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """ASGI middleware around everything (1, 2, 4)."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.monotonic(), 0
+        most = next((n for path, n in LARGE_BODIES if path.fullmatch(scope["path"])), BODY_MOST_BYTES)
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise TooLarge(f"A request here has at most {most} bytes.")
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name.lower() for name, _ in message["headers"]}
+                for name, value in self._headers().items():
+                    if name.lower().encode() not in given:
+                        message["headers"].append((name.lower().encode(), value.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, limited, answer)
+        finally:
+            self._note(scope, status, time.monotonic() - started)
+
+    def _headers(self) -> dict[str, str]:
+        secure = {"Strict-Transport-Security": "max-age=31536000"} if self._service.config.is_secure else {}
+        return HEADERS | secure | {"Cache-Control": "no-store"}
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        if scope["path"].startswith("/static/"):
+            return
+        self._service.metrics.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
+        state = scope.get("state", {})
+        visitor: Visitor = state.get("visitor") or Visitor()
+        route = scope.get("route")
+        self._service.trail.add(
+            Access(
+                at=int(time.time()),
+                account=visitor.account or "",
+                method=scope["method"][:8],
+                route=getattr(route, "path", "")[:200],
+                path=scope["path"][:300].replace("\0", "") if route is not None else "",
+                status=status,
+                code=str(state.get("refusal", ""))[:60],
+                milliseconds=round(seconds * 1000),
+            )
+        )
+
+
+def add_handlers(app: FastAPI) -> None:
+    """One place that makes answers of errors (3)."""
+
+    @app.exception_handler(Exception)
+    async def of_ours(request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem is None:
+            log.error("%s %s", request.method, _route(request), exc_info=error)
+            return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
+        return _answer(request, problem, problem.status)
+
+    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
+    for kind in kinds:
+        app.add_exception_handler(kind, of_ours)
+
+    @app.exception_handler(NotModified)
+    async def of_tags(request: Request, error: NotModified) -> Response:
+        return Response(status_code=304, headers={"ETag": error.tag, "Cache-Control": "private, no-cache"})
+
+    @app.exception_handler(RequestValidationError)
+    async def of_schema(request: Request, error: RequestValidationError) -> Response:
+        found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()[:5]]
+        return _answer(request, Malformed("; ".join(found)[:1000], code="MALFORMED"), 422)
+
+    @app.exception_handler(HTTPException)
+    async def of_framework(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, Problem):  # what the framework made of a body that is too large
+            return _answer(request, error.__cause__, error.__cause__.status)
+        phrase = HTTPStatus(error.status_code).phrase
+        problem = Problem(str(error.detail or phrase)[:300], code=phrase.upper().replace(" ", "_"))
+        return _answer(request, problem, error.status_code, dict(error.headers or {}))
+
+
+def _route(request: Request) -> str:
+    return str(getattr(request.scope.get("route"), "path", "no route"))
+
+
+def _answer(request: Request, problem: Problem, status: int, headers: dict[str, str] | None = None) -> Response:
+    request.state.refusal = problem.code
+    headers = {**problem.headers, **(headers or {})}
+    if not request.url.path.startswith(("/api/", "/metrics")):
+        if isinstance(problem, NotSignedIn) and request.method in ("GET", "HEAD"):
+            wanted = quote(request.url.path, safe="/") + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, headers)
+        page = problems.page(request, problem, status)
+        page.headers.update(headers)
+        return page
+    body: dict[str, Any] = {
+        "type": f"urn:belmont:problem:{problem.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": problem.detail.encode("utf-8", "replace").decode(),
+        "code": problem.code,
+    }
+    if problem.remedy:
+        body["remedy"] = problem.remedy
+    return JSONResponse(body, status, headers, "application/problem+json")

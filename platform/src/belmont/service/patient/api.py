@@ -1,0 +1,146 @@
+"""Endpoints for patients: what is held about me, who used it, who may, and all of it as a file."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Request
+from fastapi.responses import StreamingResponse
+
+from belmont.service import words as language
+from belmont.service.access.gates import allow
+from belmont.service.access.limits import limited
+from belmont.service.access.visitor import Visitor, Who
+from belmont.service.api.routing import StrictRoute
+from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
+from belmont.service.patient.archive import archive
+from belmont.service.patient.as_fhir import moment
+from belmont.service.patient.desk import Dossier
+from belmont.service.patient.drafting import draft_of
+from belmont.service.patient.forms import scope_of
+from belmont.service.patient.schemas import (
+    DatasetText,
+    DraftAsked,
+    DraftGiven,
+    GrantAsked,
+    Overview,
+    RecordsPage,
+    RowGiven,
+    SignedFile,
+    StatementTaken,
+    UsesPage,
+)
+from belmont.service.patient.views import effect_view, row_view, standing_view, use_view
+from belmont.service.service import Service
+
+router = APIRouter(prefix="/api/v1/patient", tags=["patient"], route_class=StrictRoute)
+APatient = Annotated[Visitor, allow(Who.PATIENT)]
+Dataset = Annotated[DatasetText | None, Query(description="One of the datasets that the account is enrolled for.")]
+Cursor = Annotated[int, Query(ge=0, le=10_000_000)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+RELAY = [limited("relay")]
+
+
+@router.get("")
+def overview(request: Request, visitor: APatient, dataset: Dataset = None) -> Overview:
+    """Where my consent stands, and which studies run on the data."""
+    service = _service(request)
+    return _overview(service, visitor, dossier_of(service, visitor, dataset))
+
+
+@router.get("/records")
+def row(request: Request, visitor: APatient, dataset: Dataset = None) -> RowGiven:
+    """My row as research uses it, decoded, and the versions that have it."""
+    return RowGiven.model_validate(row_view(dossier_of(_service(request), visitor, dataset)))
+
+
+@router.get("/records/source")
+def source(
+    request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50
+) -> RecordsPage:
+    """The hospital's own records of me, in the order of its files."""
+    own = dossier_of(_service(request), visitor, dataset).records
+    found = list(islice(own.read(), cursor, cursor + limit + 1))
+    more = len(found) > limit
+    records = [{"kind": each.kind, "content": dict(each.content)} for each in found[:limit]]
+    left_out = None if more else own.left_out.by_kind
+    return RecordsPage.model_validate(
+        {"records": records, "next": cursor + limit if more else None, "left_out": left_out}
+    )
+
+
+@router.get("/uses")
+def uses(
+    request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50
+) -> UsesPage:
+    """Every recorded use of the data, newest first, with whether my row was among the rows used."""
+    dossier = dossier_of(_service(request), visitor, dataset)
+    found = dossier.uses
+    page = [use_view(dossier, each) for each in found[cursor : cursor + limit]]
+    more = cursor + limit if cursor + limit < len(found) else None
+    return UsesPage.model_validate({"uses": page, "total": len(found), "next": more})
+
+
+@router.post("/consent/drafts")
+def draft(
+    request: Request, visitor: APatient, asked: Annotated[DraftAsked, Body()], dataset: Dataset = None
+) -> DraftGiven:
+    """A statement to sign, and what it would mean for the studies that run."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    drafting = drafting_of(service, dossier)
+    scope = scope_of(asked, service.snapshot) if isinstance(asked, GrantAsked) else None
+    message = drafting.grant(scope) if scope is not None else drafting.revocation()
+    content: dict[str, Any] = {
+        "says": message.message.sentence(),
+        "message": json.loads(message.to_json()),
+        "effects": [effect_view(dossier, each) for each in dossier.effects(scope)],
+    }
+    return DraftGiven.model_validate(content)
+
+
+@router.post("/consent/statements", dependencies=RELAY)
+def state(request: Request, visitor: APatient, signed: SignedFile, dataset: Dataset = None) -> StatementTaken:
+    """Have the chain take a statement that I signed."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    message = draft_of(signed.to_bytes())
+    sequence = pass_on(service, visitor, dossier, message)
+    after = _overview(service, visitor, dossier_of(service, visitor, dataset))
+    return StatementTaken(says=message.message.sentence(), sequence=sequence, overview=after)
+
+
+@router.get("/archive", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
+def download(
+    request: Request, visitor: APatient, dataset: Dataset = None, lang: Annotated[str, Query(max_length=20)] = "en"
+) -> StreamingResponse:
+    """All of it as a ZIP file; its README is in English or, with ``lang=zh-Hans``, in Simplified Chinese."""
+    words = language.of(language.negotiate(query=lang))
+    return zip_answer(archive(dossier_of(_service(request), visitor, dataset), words))
+
+
+def zip_answer(content: Any) -> StreamingResponse:
+    """A ZIP file to keep."""
+    headers = {"Content-Disposition": 'attachment; filename="my-records.zip"'}
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+def _overview(service: Service, visitor: Visitor, dossier: Dossier) -> Overview:
+    grant_from = drafting_of(service, dossier).grant_from
+    content: dict[str, Any] = {
+        "hospital": dossier.hospital_name,
+        "dataset": f"0x{dossier.dataset.id.hex()}",
+        "dataset_name": dossier.dataset.name,
+        "datasets": [f"0x{each.hex()}" for each in visitor.datasets_as_patient],
+        "standing": standing_view(dossier),
+        "running": [effect_view(dossier, each) for each in dossier.running_now],
+        "grant_from": moment(grant_from) if grant_from > service.snapshot.head.timestamp else None,
+    }
+    return Overview.model_validate(content)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,235 @@
+"""The patient's pages: what is held, who used it, who may, and the way to change that. All whole without JavaScript.
+
+1. Whoever is signed in may open ``/patient``; one who is no patient here is told how to become one. The other pages are
+   for patients alone.
+2. A statement is drafted by a form, shown with what it would mean, signed by a wallet in the page or elsewhere
+   (``belmont sign``), and handed in. Nothing is kept in between: the draft is in the page.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from belmont.identity.messages import ConsentGrant
+from belmont.identity.signed_message import FILE_BYTES_MAX, SignedMessage
+from belmont.registry.consents.scope import Category, Scope
+from belmont.registry.types import Address, Role
+from belmont.service import words as language
+from belmont.service.access.gates import allow
+from belmont.service.access.limits import limited
+from belmont.service.access.visitor import Visitor, Who
+from belmont.service.errors import Malformed
+from belmont.service.patient import plain
+from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
+from belmont.service.patient.api import zip_answer
+from belmont.service.patient.archive import archive
+from belmont.service.patient.desk import Dossier
+from belmont.service.patient.drafting import draft_of, with_signature
+from belmont.service.patient.forms import asked_of, scope_of
+from belmont.service.patient.notes import notes, outline
+from belmont.service.patient.schemas import DatasetText
+from belmont.service.service import Service
+from belmont.service.words import Words
+
+router = APIRouter(prefix="/patient", include_in_schema=False)
+APatient = Annotated[Visitor, allow(Who.PATIENT)]
+SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
+Dataset = Annotated[DatasetText | None, Query()]
+DatasetField = Annotated[str, Form(pattern="^(0x[0-9a-f]{64})?$")]
+Chosen = Annotated[list[str], Form(max_length=16)]
+Day = Annotated[str, Form(max_length=10)]
+Message = Annotated[str, Form(max_length=FILE_BYTES_MAX)]
+RECORDS_SHOWN = 200
+USES_A_PAGE = 50
+RELAY = [limited("relay")]
+
+
+@router.get("")
+def home(request: Request, visitor: SignedIn, dataset: Dataset = None) -> Response:
+    """Where a patient begins; how to become one, for who is none here (1)."""
+    service = _service(request)
+    if not visitor.datasets_as_patient:
+        return _page(request, "patient/stranger.html", None)
+    dossier = dossier_of(service, visitor, dataset)
+    return _page(request, "patient/home.html", dossier, counts=Counter(each.touch for each in dossier.uses))
+
+
+@router.get("/records")
+def records(request: Request, visitor: APatient, dataset: Dataset = None) -> Response:
+    """What is held about me."""
+    dossier = dossier_of(_service(request), visitor, dataset)
+    own = dossier.records
+    listed = list(own.read())
+    shown = [outline(each) for each in islice(listed, RECORDS_SHOWN)]
+    remarks = notes(dossier.files.dictionary(dossier.dataset), dossier.held, listed)
+    versions = dossier.snapshot.versions.get(dossier.dataset.id, ())
+    return _page(
+        request,
+        "patient/records.html",
+        dossier,
+        shown=shown,
+        total=len(listed),
+        by_kind=sorted(Counter(each.kind for each in listed).items()),
+        left_out=sorted(own.left_out.by_kind.items()),
+        remarks=remarks,
+        versions=versions,
+    )
+
+
+@router.get("/uses")
+def uses(
+    request: Request, visitor: APatient, dataset: Dataset = None, page: Annotated[int, Query(ge=1, le=100_000)] = 1
+) -> Response:
+    """Who used it, and for which study."""
+    dossier = dossier_of(_service(request), visitor, dataset)
+    found = dossier.uses
+    shown = found[(page - 1) * USES_A_PAGE : page * USES_A_PAGE]
+    more = page + 1 if page * USES_A_PAGE < len(found) else None
+    counts = Counter(each.touch for each in found)
+    return _page(
+        request, "patient/uses.html", dossier, shown=shown, total=len(found), more=more, page=page, counts=counts
+    )
+
+
+@router.get("/consent")
+def consent(
+    request: Request, visitor: APatient, dataset: Dataset = None, done: Annotated[str, Query(max_length=10)] = ""
+) -> Response:
+    """Who may, and the forms that change it."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    drafting = drafting_of(service, dossier)
+    today = datetime.fromtimestamp(dossier.now, UTC).date()
+    return _page(
+        request,
+        "patient/consent.html",
+        dossier,
+        drafting=drafting,
+        too_soon=service.snapshot.head.timestamp < drafting.grant_from,
+        data_users=service.snapshot.with_role(Role.DATA_USER),
+        today=today.isoformat(),
+        in_a_year=(today + timedelta(days=365)).isoformat(),
+        done=done == "1",
+        offered=[each for each in Category if dossier.dataset.categories & each],
+    )
+
+
+@router.post("/consent/grant")
+def grant(
+    request: Request,
+    visitor: APatient,
+    first_day: Day,
+    last_day: Day,
+    purposes: Chosen = [],  # noqa: B006
+    categories: Chosen = [],  # noqa: B006
+    recipients: Chosen = [],  # noqa: B006
+    dataset: DatasetField = "",
+) -> Response:
+    """A consent to sign, with what it would mean."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset or None)
+    scope = scope_of(asked_of(purposes, categories, recipients, first_day, last_day), service.snapshot)
+    return _to_sign(request, dossier, drafting_of(service, dossier).grant(scope), scope)
+
+
+@router.post("/consent/revocation")
+def revocation(request: Request, visitor: APatient, dataset: DatasetField = "") -> Response:
+    """A revocation to sign, with what it would mean."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset or None)
+    return _to_sign(request, dossier, drafting_of(service, dossier).revocation(), None)
+
+
+@router.post("/consent/message")
+def message_as_file(request: Request, visitor: APatient, message: Message) -> Response:
+    """The draft as a file for ``belmont sign``."""
+    draft = draft_of(message.encode("utf-8", "replace"))
+    headers = {"Content-Disposition": 'attachment; filename="consent.json"'}
+    return Response(draft.to_json(), media_type="application/json", headers=headers)
+
+
+@router.post("/consent/statement", dependencies=RELAY)
+def statement(
+    request: Request,
+    visitor: APatient,
+    message: Message = "",
+    signature: Annotated[str, Form(max_length=2 * 2048 + 2)] = "",
+    file: UploadFile | None = None,
+    dataset: DatasetField = "",
+) -> Response:
+    """Have the chain take what was signed: by the wallet in the page, or in a file."""
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset or None)
+    uploaded = file.file.read(FILE_BYTES_MAX + 1) if file is not None else b""
+    if uploaded:
+        signed = draft_of(uploaded)
+    elif message and signature.strip():
+        signed = with_signature(draft_of(message.encode("utf-8", "replace")), signature)
+    else:
+        raise Malformed("Nothing that was signed came with it.", code="NOT_SIGNED", remedy="Sign the message first.")
+    pass_on(service, visitor, dossier, signed)
+    return RedirectResponse(f"/patient/consent?dataset=0x{dossier.dataset.id.hex()}&done=1", 303)
+
+
+@router.get("/download")
+def download(request: Request, visitor: APatient, dataset: Dataset = None) -> StreamingResponse:
+    """Everything as one file."""
+    return zip_answer(archive(dossier_of(_service(request), visitor, dataset), _words(request)))
+
+
+def _to_sign(request: Request, dossier: Dossier, draft: SignedMessage, scope: Scope | None) -> Response:
+    message = draft.message
+    typed = message.typed_data(draft.domain)
+    return _page(
+        request,
+        "patient/sign.html",
+        dossier,
+        draft=draft,
+        typed=typed,
+        scope=scope,
+        is_grant=isinstance(message, ConsentGrant),
+        effects=dossier.effects(scope),
+    )
+
+
+def _page(request: Request, template: str, dossier: Dossier | None, **context: Any) -> Response:
+    service, words = _service(request), _words(request)
+    datasets = getattr(request.state, "visitor", Visitor()).datasets_as_patient
+    return service.pages.page(
+        request,
+        template,
+        dossier=dossier,
+        say=words.say,
+        day=words.day,
+        moment=words.moment,
+        number=words.number,
+        plain=plain,
+        own_datasets=[service.snapshot.datasets[each] for each in datasets if each in service.snapshot.datasets],
+        name_of=lambda account: service.snapshot.name_of(Address(account)),
+        permits=service.snapshot.permits,
+        **context,
+    )
+
+
+def _words(request: Request) -> Words:
+    found = getattr(request.state, "words", None)
+    if isinstance(found, Words):
+        return found
+    return language.of(
+        language.negotiate(
+            query=request.query_params.get("lang"),
+            cookie=request.cookies.get("lang"),
+            accept=request.headers.get("accept-language"),
+        )
+    )
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,214 @@
+"""Votes and other acts: prepared here, signed elsewhere, taken by the contract, refused in words."""
+
+import html
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.service.conftest import World
+from tests.service.console.conftest import Browser, Story, text_of
+
+from belmont.identity.signed_message import SignedMessage
+from belmont.registry.types import StudyStatus
+from belmont.service.documents.kinds import Kind
+from belmont.service.service import Service
+
+Open = Callable[..., Browser]
+
+
+def message_on(page: str) -> SignedMessage:
+    """The unsigned message that a page offers."""
+    found = re.search(r'name="message" value="([^"]*)"', page)
+    assert found, text_of(page)
+    return SignedMessage.from_json(html.unescape(found[1]).encode())
+
+
+def hand_in(browser: Browser, unsigned: SignedMessage, account: Any, back: str = "/") -> Any:
+    signed = unsigned.signed_by(account)
+    files = {"file": ("signed.json", signed.to_json().encode(), "application/json")}
+    return browser.post("/signed", {"message": unsigned.to_json(), "back": back}, files=files)
+
+
+@pytest.fixture
+def study(world: World, service: Service) -> int:
+    from tests.service.console.conftest import wait_for
+
+    number = world.study(title="A new application")
+    wait_for(lambda: number in service.snapshot.studies)
+    return number
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/studies/{open}/vote", "/permits/{running}/freeze", "/permits/{running}/lift", "/permits/{running}/revoke",
+     "/rules/pause", "/rules/resume", "/proposals/members/2/support", "/proposals/rules/1/support", "/signed"],
+)  # fmt: skip
+def test_a_stranger_acts_on_nothing(path: str, browser: Open, story: Story) -> None:
+    stranger = browser("stranger")
+    for answer in (stranger.get(path.format(**vars(story))), stranger.post(path.format(**vars(story)))):
+        assert answer.status_code in (303, 401, 405), answer.text
+
+
+@pytest.mark.parametrize("name", ["holder", "data_user", "auditor"])
+def test_only_the_board_votes(name: str, browser: Open, story: Story) -> None:
+    who = browser(name)
+    assert who.get(f"/studies/{story.open}/vote").status_code == 403
+    assert who.post(f"/studies/{story.open}/vote", {"choice": "approve"}).status_code == 403
+    assert who.get(f"/permits/{story.running}/revoke").status_code == 403
+
+
+def test_an_auditor_hands_in_nothing_here(browser: Open) -> None:
+    assert browser("auditor").post("/signed", {"message": "{}"}).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}])
+def test_another_site_makes_nobody_vote(headers: dict[str, str], browser: Open, story: Story) -> None:
+    board = browser("board")
+    path = f"/studies/{story.open}/vote"
+    assert board.client.post(path, data={"csrf": board.csrf, "choice": "approve"}, headers=headers).status_code == 403
+
+
+def test_a_form_without_the_pages_token_is_refused(browser: Open, story: Story) -> None:
+    board = browser("board")
+    board.csrf = "0" * 64
+    answer = board.post(f"/studies/{story.open}/vote", {"choice": "approve"})
+    assert answer.status_code == 403 and "CSRF_TOKEN_INVALID" in answer.text
+
+
+def test_a_vote_under_conditions_is_signed_by_file_and_taken(
+    browser: Open, study: int, world: World, service: Service
+) -> None:
+    board = browser("board")
+    page = board.post(
+        f"/studies/{study}/vote",
+        {"choice": "conditions", "conditions": "Report  every month.\n\nNo names.", "reason": "Useful.\r\nSound."},
+    )
+    assert page.status_code == 200 and "under the conditions below" in text_of(page.text)
+    unsigned = message_on(page.text)
+    assert unsigned.reason == "Useful.\nSound."
+    assert unsigned.conditions and unsigned.conditions.texts == ("Report every month.", "No names.")
+    taken = hand_in(board, unsigned, world.people["board"], f"/studies/{study}")
+    assert taken.status_code == 200 and "The contract took it" in taken.text and "Block" in taken.text
+    (ballot,) = service.registry.study(study).ballots
+    assert ballot.voter == world.address("board") and ballot.conditions_hash == unsigned.conditions.hash
+    assert service.documents.text(Kind.REASON, unsigned.message.reason_hash) == "Useful.\nSound."
+    seen = text_of(board.get(f"/studies/{study}").text)
+    assert "No names." in seen and "approves under conditions" in seen
+
+
+def test_a_recusal_needs_a_reason_and_is_taken(browser: Open, study: int, world: World, service: Service) -> None:
+    lay = browser("lay")
+    wrong = lay.post(f"/studies/{study}/vote", {"choice": "recuse"})
+    assert wrong.status_code == 422 and 'href="#reason"' in wrong.text and 'aria-invalid="true"' in wrong.text
+    page = lay.post(f"/studies/{study}/vote", {"choice": "recuse", "reason": "My brother."})
+    assert hand_in(lay, message_on(page.text), world.people["lay"]).status_code == 200
+    assert world.address("lay") in service.registry.study(study).recused
+
+
+def test_a_second_vote_is_refused_in_words_and_keeps_the_message(
+    browser: Open, study: int, world: World, service: Service
+) -> None:
+    board = browser("board")
+    first = message_on(board.post(f"/studies/{study}/vote", {"choice": "approve"}).text)
+    second = message_on(board.post(f"/studies/{study}/vote", {"choice": "approve"}).text)
+    assert hand_in(board, first, world.people["board"]).status_code == 200
+    answer = hand_in(board, second, world.people["board"])
+    assert answer.status_code == 409 and "ALREADY_VOTED" in answer.text and "already voted" in answer.text
+    assert message_on(answer.text) == second
+    assert "You have no vote left" in board.get(f"/studies/{study}/vote").text
+
+
+def test_a_message_that_was_changed_is_refused(browser: Open, study: int, world: World) -> None:
+    board = browser("board")
+    unsigned = message_on(board.post(f"/studies/{study}/vote", {"choice": "refuse", "reason": "No."}).text)
+    content = json.loads(unsigned.signed_by(world.people["board"]).to_json())
+    content["typed_data"]["message"]["approve"] = True
+    answer = board.post("/signed", files={"file": ("s.json", json.dumps(content).encode(), "application/json")})
+    assert answer.status_code == 400 and "MESSAGE_MALFORMED" in answer.text
+
+
+def test_a_signature_of_somebody_else_is_refused(browser: Open, study: int, world: World, service: Service) -> None:
+    board = browser("board")
+    unsigned = message_on(board.post(f"/studies/{study}/vote", {"choice": "approve"}).text)
+    answer = hand_in(board, unsigned, world.people["data_user"])
+    assert answer.status_code == 409 and "SIGNATURE_INVALID" in answer.text
+    assert service.registry.study(study).status is StudyStatus.PROPOSED
+
+
+def test_the_unsigned_message_is_a_file_that_belmont_sign_takes(browser: Open, study: int) -> None:
+    board = browser("board")
+    unsigned = message_on(board.post(f"/studies/{study}/vote", {"choice": "approve"}).text)
+    answer = board.post("/signed/unsigned.json", {"message": unsigned.to_json()})
+    assert answer.headers["content-disposition"] == 'attachment; filename="vote-unsigned.json"'
+    assert SignedMessage.from_json(answer.content) == unsigned
+
+
+def test_what_is_no_message_is_not_given_back(browser: Open) -> None:
+    answer = browser("board").post("/signed/unsigned.json", {"message": "<script>alert(1)</script>"})
+    assert answer.status_code == 400 and "<script>alert(1)" not in answer.text
+
+
+def test_a_page_leads_back_to_this_service_only(browser: Open, study: int, world: World) -> None:
+    board = browser("board")
+    unsigned = message_on(board.post(f"/studies/{study}/vote", {"choice": "approve"}).text)
+    answer = hand_in(board, unsigned, world.people["board"], "https://evil.example/")
+    assert answer.status_code == 200 and "evil.example" not in answer.text
+
+
+def test_a_freeze_a_lift_and_a_withdrawal_are_taken(browser: Open, world: World, service: Service) -> None:
+    from tests.service.console.conftest import wait_for
+
+    permit = world.permit(title="To be stopped")
+    wait_for(lambda: permit in service.snapshot.permits)
+    board, holder = browser("board"), browser("holder")
+    page = board.post(f"/permits/{permit}/freeze", {"duration": "3600", "reason": "Let us look."})
+    assert hand_in(board, message_on(page.text), world.people["board"]).status_code == 200
+    seen = board.get(f"/permits/{permit}").text
+    assert "Let us look." in seen and "frozen until" in text_of(seen)
+    lift = message_on(board.post(f"/permits/{permit}/lift").text)
+    assert lift.message.freeze == 1
+    assert hand_in(board, lift, world.people["board"]).status_code == 200
+    dataset = "0x" + world.datasets[0].hex()
+    page = holder.post(f"/permits/{permit}/withdraw/{dataset}")
+    assert hand_in(holder, message_on(page.text), world.people["holder"]).status_code == 200
+    assert service.registry.permit(permit).withdrawn == (world.datasets[0],)
+
+
+def test_a_revocation_needs_a_reason(browser: Open, story: Story) -> None:
+    answer = browser("board").post(f"/permits/{story.running}/revoke", {"reason": "  "})
+    assert answer.status_code == 422 and "Write why." in answer.text
+
+
+def test_a_permit_for_which_nothing_is_missing_is_issued(browser: Open, story: Story, service: Service) -> None:
+    user = browser("data_user")
+    assert "Issue the permit" in user.get(f"/studies/{story.ready}").text
+    assert browser("auditor").post(f"/studies/{story.ready}/issue").status_code == 403
+    assert user.post(f"/studies/{story.ready}/issue").status_code == 303
+    assert service.registry.permit(story.ready) is not None
+
+
+def test_the_data_user_agrees_to_the_conditions_of_now(
+    browser: Open, story: Story, world: World, service: Service
+) -> None:
+    user = browser("data_user")
+    unsigned = message_on(user.post(f"/studies/{story.conditional}/agree").text)
+    assert hand_in(user, unsigned, world.people["data_user"]).status_code == 200
+    assert service.registry.study(story.conditional).conditions_agreed
+
+
+def test_proposals_are_supported(browser: Open, world: World, service: Service) -> None:
+    board = browser("board")
+    for path in ("/proposals/members/2/support", "/proposals/rules/1/support"):
+        unsigned = message_on(board.post(path).text)
+        assert hand_in(board, unsigned, world.people["board"]).status_code == 200
+    assert world.address("board") in service.registry.proposal(2).supporters
+
+
+def test_a_release_is_objected_to_with_a_reason(browser: Open, story: Story, world: World, service: Service) -> None:
+    board, path = browser("board"), f"/releases/{story.running}/0x{story.model.hex()}"
+    assert "Object" in board.get(path).text
+    page = board.post(f"{path}/object", {"reason": "It was evaluated on too few."})
+    assert hand_in(board, message_on(page.text), world.people["board"]).status_code == 200
+    assert "It was evaluated on too few." in board.get(path).text

@@ -1,0 +1,231 @@
+"""Notices: what is told, to whom, how often, whatever happens to the process or to the other side."""
+
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from sqlalchemy import select, update
+from tests.service.conftest import World
+from tests.service.notices.conftest import PUBLIC_URL, Mailbox, Receiver, Running
+
+from belmont.audit.search import EventQuery
+from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.registry.types import MicroRho, UseKind
+from belmont.service.notices import mail, webhook
+from belmont.service.notices.choices import Channel
+from belmont.service.notices.errors import DeliveryFailed
+from belmont.service.notices.kinds import Kind
+from belmont.service.notices.outbox import GIVE_UP_SECONDS, Notice
+from belmont.service.notices.tables import choices, outbox
+
+ADDRESS = "ada@hospital.example"
+DAY = 86_400
+
+
+def choose(running: Running, world: World, name: str = "board", channel: Channel = Channel.EMAIL, target: str = ADDRESS,
+           kinds: tuple[Kind, ...] = tuple(Kind), language: str = "en") -> None:  # fmt: skip
+    running.notifier.choices.keep(world.address(name), channel, target, kinds, language)
+    newest = running.index.search(EventQuery(limit=1)).events[0].timestamp
+    with running.store.writing() as connection:
+        connection.execute(update(choices).values(since=newest + 1))
+    while world.registry.head().timestamp <= newest:  # what happens from here on is news
+        time.sleep(0.1)
+
+
+def rows(running: Running) -> list[str]:
+    with running.store.reading() as connection:
+        return [row.state for row in connection.execute(select(outbox).order_by(outbox.c.happened_at))]
+
+
+def test_a_new_application_is_told_by_mail(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world)
+    study = world.study(title="Kidney function")
+    assert running.step() == 1
+    (message,) = mailbox.messages
+    assert message["To"] == ADDRESS and message["From"] == "belmont@hospital.example"
+    assert message["Subject"] == f"New application: study {study}, “Kidney function”"
+    assert f"{PUBLIC_URL}/studies/{study}" in message.get_content()
+
+
+def test_it_is_told_in_the_language_that_was_chosen(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world, language="zh-Hans")
+    world.study(title="Kidney function")
+    running.step()
+    assert "Kidney function" in mailbox.messages[0]["Subject"] and "新" in mailbox.messages[0]["Subject"]
+
+
+def test_everything_that_can_be_chosen_is_told(running: Running, world: World, receiver: Receiver) -> None:
+    choose(running, world, "auditor", Channel.WEBHOOK, receiver.url)
+    conditional = world.study()
+    world.as_("board").vote(conditional, True, "", ApprovalConditions.of(["Report."]).hash)
+    permit = world.permit()
+    model = hashlib.sha256(b"model %d" % permit).digest()
+    world.as_("data_user").open_round(permit, 1, model, world.datasets)
+    for name, dataset in zip(("holder", "other_holder", "third_holder"), world.datasets, strict=True):
+        root = world.registry.consents.root(dataset)
+        world.as_(name).record_use(permit, UseKind.ROUND, 1, dataset, b"\x01" * 32, MicroRho(0), 1, root)
+    world.as_("data_user").close_round(permit, 1)
+    world.as_("data_user").releases.release(permit, model, 1, b"\x33" * 32, b"\x34" * 32)
+    world.as_("board").freeze_permit(permit, DAY)
+    for name in ("board", "other_board"):
+        world.as_(name).vote_revoke(permit)
+    running.step()
+    told = [json.loads(body) for _, body in receiver.posted]
+    assert {each["kind"] for each in told} == {each.value for each in Kind}
+    assert all(each["link"].startswith(PUBLIC_URL) for each in told)
+
+
+def test_only_what_was_chosen_is_told(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world, kinds=(Kind.FREEZE,))
+    world.study()
+    assert running.step() == 0 and not mailbox.messages
+
+
+def test_nobody_is_told_what_they_did_themselves(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world, "data_user")
+    world.study()
+    assert running.step() == 0 and not mailbox.messages
+
+
+def test_what_happened_before_a_choice_is_no_news(running: Running, world: World, mailbox: Mailbox) -> None:
+    world.study()
+    running.keeper.told(running.index.catch_up())
+    choose(running, world)
+    assert running.notifier.step() == 0 and not mailbox.messages
+
+
+def test_a_removed_member_is_told_nothing(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world, "removed")
+    world.study()
+    assert running.step() == 0 and rows(running) == []
+
+
+def test_a_webhook_is_signed_over_its_time_and_body(running: Running, world: World, receiver: Receiver) -> None:
+    choose(running, world, channel=Channel.WEBHOOK, target=receiver.url)
+    secret = running.notifier.choices.of(world.address("board"))[Channel.WEBHOOK].secret
+    study = world.study(title="Kidney function")
+    running.step()
+    ((headers, body),) = receiver.posted
+    at, mac = (part.split("=", 1)[1] for part in headers[webhook.HEADER].split(","))
+    expected = hmac.new(bytes.fromhex(secret), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(mac, expected) and int(at) == int(running.clock())
+    assert json.loads(body)["number"] == study and set(json.loads(body)) == {
+        "id", "kind", "number", "title", "link", "at",
+    }  # fmt: skip
+
+
+def test_a_webhook_follows_no_redirect(running: Running, world: World, receiver: Receiver) -> None:
+    receiver.status, receiver.location = 307, receiver.url + "/elsewhere"
+    choose(running, world, channel=Channel.WEBHOOK, target=receiver.url)
+    world.study()
+    assert running.step() == 0
+    assert len(receiver.posted) == 1 and rows(running) == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://hooks.hospital.example/x", "https://other.example/", "ftp://127.0.0.1/", "http://user@127.0.0.1:1/", "x"],
+)
+def test_a_webhook_goes_only_where_the_operator_allows(url: str, running: Running) -> None:
+    assert not running.notifier.config.takes_url(url)
+    notice = Notice("0" * 32, "0x", Channel.WEBHOOK, Kind.FREEZE, 1, "t", "/permits/1", 0, 0)  # type: ignore[arg-type]
+    with pytest.raises(DeliveryFailed):
+        webhook.send(notice, url, "00", running.notifier.config, PUBLIC_URL, 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ada@elsewhere.example", "ada@hospital.example\r\nBcc: eve@x.example", "ada", "a b@hospital.example",
+     "<ada@hospital.example>", "ada@hospital.example, eve@hospital.example"],
+)  # fmt: skip
+def test_a_mail_goes_only_to_addresses_that_the_operator_allows(address: str, running: Running) -> None:
+    config = running.notifier.config
+    notice = Notice("0" * 32, "0x", Channel.EMAIL, Kind.FREEZE, 1, "t", "/permits/1", 0, 0)  # type: ignore[arg-type]
+    assert not config.takes_address(address)
+    with pytest.raises(DeliveryFailed):
+        mail.composed(notice, address, "en", config, PUBLIC_URL)
+
+
+def test_a_title_adds_no_header_to_a_mail(running: Running) -> None:
+    title = "A\r\nBcc: eve@evil.example\r\n\r\nbody\u202e"
+    notice = Notice("0" * 32, "0x", Channel.EMAIL, Kind.FREEZE, 1, title, "/permits/1", 0, 0)  # type: ignore[arg-type]
+    message = mail.composed(notice, ADDRESS, "en", running.notifier.config, PUBLIC_URL)
+    assert message["Bcc"] is None and "\n" not in message["Subject"] and "\u202e" not in message["Subject"]
+    assert message.as_bytes().count(b"\r\nBcc:") == 0
+
+
+def test_what_the_mail_server_refuses_is_tried_again_later(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world)
+    mailbox.broken = True
+    world.study()
+    assert running.step() == 0 and rows(running) == ["waiting"]
+    assert running.step() == 0, "not before its time"
+    mailbox.broken = False
+    running.clock.now += 61
+    assert running.step() == 1 and rows(running) == ["sent"]
+
+
+def test_what_nobody_takes_for_a_day_is_given_up(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world)
+    mailbox.broken = True
+    world.study()
+    running.step()
+    begun = running.clock.now
+    while rows(running) == ["waiting"]:
+        running.clock.now += 600
+        running.notifier.step()
+        assert running.clock.now < begun + GIVE_UP_SECONDS + DAY
+    assert rows(running) == ["given_up"] and running.clock.now >= begun + GIVE_UP_SECONDS - 2 * 3600
+
+
+def test_a_process_that_is_killed_after_sending_sends_again_under_the_same_id(
+    running: Running, world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(running, world, channel=Channel.WEBHOOK, target=receiver.url)
+    world.study()
+    with monkeypatch.context() as patch:
+        patch.setattr(running.notifier.outbox, "sent", lambda notice: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            running.step()
+    assert running.again().step() == 1
+    ids = [json.loads(body)["id"] for _, body in receiver.posted]
+    assert len(ids) == 2 and ids[0] == ids[1]
+
+
+def test_a_process_that_is_killed_before_the_outbox_is_written_loses_nothing(
+    running: Running, world: World, mailbox: Mailbox
+) -> None:
+    choose(running, world)
+    world.study()
+    running.keeper.told(running.index.catch_up())  # the index went on, and the process ended
+    restarted = running.again()
+    assert restarted.notifier.step() == 1 and len(mailbox.messages) == 1
+
+
+def test_an_event_that_is_read_again_gives_no_second_notice(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world)
+    world.study()
+    assert running.step() == 1
+    restarted = running.again()
+    restarted.notifier.told(dropped=True)
+    assert restarted.step() == 0 and len(mailbox.messages) == 1
+
+
+def test_a_member_who_ends_notices_gets_none_that_waits(running: Running, world: World, mailbox: Mailbox) -> None:
+    choose(running, world)
+    mailbox.broken = True
+    world.study()
+    running.step()
+    running.notifier.choices.end(world.address("board"), Channel.EMAIL)
+    mailbox.broken, running.clock.now = False, running.clock.now + 61
+    assert running.step() == 0 and rows(running) == ["given_up"] and not mailbox.messages
+
+
+def test_a_new_target_gets_a_new_secret(running: Running, world: World, receiver: Receiver) -> None:
+    kept, account = running.notifier.choices, world.address("board")
+    first = kept.keep(account, Channel.WEBHOOK, receiver.url, (Kind.FREEZE,), "en")
+    same = kept.keep(account, Channel.WEBHOOK, receiver.url, tuple(Kind), "en")
+    other = kept.keep(account, Channel.WEBHOOK, receiver.url + "/b", tuple(Kind), "en")
+    assert first.secret == same.secret != other.secret and first.secret not in repr(first)
