@@ -462,6 +462,7 @@ def test_a_title_is_no_formula_in_a_spreadsheet_and_the_hospitals_own_cells_are_
 def test_a_download_whose_source_fails_half_way_does_not_open(service: Service, story: Story, as_: Any) -> None:
     from belmont.service import words as language
     from belmont.service.patient.archive import archive
+    from belmont.service.patient.departures import Departures
     from belmont.service.patient.errors import FilesUnusable
 
     account = Address(story.keeps.address)
@@ -471,7 +472,7 @@ def test_a_download_whose_source_fails_half_way_does_not_open(service: Service, 
     sent = b""
     try:
         with pytest.raises(FilesUnusable):
-            for piece in archive(dossier, language.of("en")):
+            for piece in archive(dossier, language.of("en"), Departures.of(service, dossier)):
                 sent += piece
     finally:
         path.unlink()
@@ -481,8 +482,31 @@ def test_a_download_whose_source_fails_half_way_does_not_open(service: Service, 
 
 
 def test_the_readme_is_in_the_language_that_was_asked_for(as_: Any, story: Story) -> None:
-    files = opened(as_(story.keeps.address).get("/patient/download", params={"lang": "zh-Hans"}))
-    assert re.search(r"[\u4e00-\u9fff]", files["README.txt"].decode())
+    page, program = as_(story.keeps.address), as_(story.keeps.address, token=True)
+    page.cookies.set("belmont-language", "zh-Hans")
+    for sent in (
+        page.get("/patient/download"),
+        program.get("/api/v1/patient/archive", params={"lang": "zh-Hans"}),
+    ):
+        assert re.search(r"[\u4e00-\u9fff]", opened(sent)["README.txt"].decode())
+
+
+def test_pages_speak_the_language_that_the_visitor_chose_and_no_other(as_: Any, story: Story) -> None:
+    client = as_(story.revokes.address)
+    client.cookies.set("belmont-language", "zh-Hans")
+    for path in PAGES[:-1]:
+        read = text_of(client.get(path))
+        for english in ("Used", "diagnoses", "research about", "your own newest statement", "years", "UTC,"):
+            assert english not in read, (path, english)
+    assert "曾使用" in read or re.search(r"20\d\d年", read)
+
+
+def test_a_use_says_what_left_as_the_board_is_told_it(as_: Any, story: Story) -> None:
+    read = text_of(as_(story.keeps.address).get("/patient/uses"))
+    assert "No row left the hospital." in read and "Round 2" in read
+    assert "What left has the hash" in read  # nobody has handed in the configuration: nothing is guessed
+    csv_rows = opened(as_(story.keeps.address).get("/patient/download"))["uses.csv"].decode()
+    assert "What left has the hash" in csv_rows
 
 
 def test_consents_in_the_download_are_fhir_that_reads_back_to_the_same_scope(as_: Any, story: Story) -> None:

@@ -11,6 +11,7 @@
     streams = 500                            # of events, open at once
     streams_of_an_account = 20
     metrics_token_file = "metrics.token"     # for the machine that reads /metrics; without it, members alone can
+    dictionaries = ["dictionary.yaml"]       # data dictionaries, so that pages call columns by their labels
 
     [limits]                                 # docs/sign_in.md; all of it may be left out
     proxies = ["10.0.0.0/8"]                 # whose X-Forwarded-For is believed
@@ -34,6 +35,9 @@
     email_domains = ["hospital.example"]     # whom members may have mails sent to
     webhook_hosts = ["hooks.hospital.example"]
 
+    [catalogue]                              # belmont.service.catalogue.settings; what no chain knows of the datasets
+    contact = { email = "data@hospital.example" }
+
     [[hospital]]                             # whose patients can look at their own records here
     home = "."                               # the directory that has members/<member>/
     member = "hospital-1"
@@ -52,8 +56,12 @@ from urllib.parse import urlsplit
 
 from eth_utils.address import is_checksum_address
 
+from belmont.ehr.dictionary import Dictionary
+from belmont.ehr.errors import DictionaryError
 from belmont.registry.types import Address
 from belmont.service.access.limits import DEFAULT_RATES, Network, Rate
+from belmont.service.catalogue.facts import CatalogueFacts
+from belmont.service.catalogue.settings import read as read_catalogue
 from belmont.service.errors import ConfigRefused
 from belmont.service.notices.settings import NoticesConfig
 from belmont.service.notices.settings import read as read_notices
@@ -113,6 +121,9 @@ class ServiceConfig:
     """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
     proxies: tuple[Network, ...] = ()
     notices: NoticesConfig = field(default_factory=NoticesConfig)
+    catalogue: CatalogueFacts = field(default_factory=CatalogueFacts)
+    dictionaries: tuple[Dictionary, ...] = field(default=(), repr=False)
+    """Beside the one that is shipped."""
 
     @property
     def origin(self) -> str:
@@ -154,6 +165,8 @@ class ServiceConfig:
             metrics_token=section.optional_secret("metrics_token_file"),
             oidc=section.table("oidc", _oidc) or OidcConfig(),
             notices=section.table("notices", read_notices) or NoticesConfig(),
+            catalogue=section.table("catalogue", read_catalogue) or CatalogueFacts(),
+            dictionaries=_dictionaries(section),
             rates=rates,
             proxies=proxies,
         )
@@ -261,6 +274,14 @@ class Section:
 
 def _hospital(section: Section) -> LocalHospital:
     return LocalHospital(section.path.resolve().parent / section.text("home"), section.text("member"))
+
+
+def _dictionaries(section: Section) -> tuple[Dictionary, ...]:
+    folder = section.path.resolve().parent
+    try:
+        return tuple(Dictionary.load(folder / each) for each in section.texts("dictionaries"))
+    except DictionaryError as error:
+        raise section.wrong("dictionaries", f"names what is no data dictionary: {error}") from error
 
 
 def _limits(section: Section) -> tuple[dict[str, Rate], tuple[Network, ...]]:

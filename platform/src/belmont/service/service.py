@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from belmont.audit.events import Advance
 from belmont.audit.follower import Follower
 from belmont.audit.index import EventIndex
 from belmont.audit.search import LIMIT_MAX, EventQuery
+from belmont.ehr.dictionary import Dictionary
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
@@ -51,6 +53,7 @@ class Service:
         self.config = config
         self.registry = registry
         self.index = index
+        self.dictionaries = {each.hash: each for each in (Dictionary.builtin(), *config.dictionaries)}
         self.store = Store(index.engine)
         self.sign_in = SignIn(config, self.store, registry)
         self.sessions = self.sign_in.sessions
@@ -73,6 +76,12 @@ class Service:
     def snapshot(self) -> Snapshot:
         """What the chain says. Raises StateUnavailable before it was read."""
         return self.keeper.snapshot
+
+    def dictionary_of(self, datasets: Iterable[DatasetId]) -> Dictionary | None:
+        """The data dictionary that all of these datasets name; None where they name several, or it is not here."""
+        known = self.snapshot.datasets
+        named = {known[each].dictionary_hash for each in datasets if each in known}
+        return self.dictionaries.get(named.pop()) if len(named) == 1 else None
 
     @property
     def cookie_name(self) -> str:

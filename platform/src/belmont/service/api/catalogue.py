@@ -24,7 +24,13 @@ router: APIRouter = routing.router("datasets")
 async def read_catalogue(service: routing.Here, visitor: routing.AReader, snapshot: routing.Tagged) -> Response:
     """All datasets that can be used, as a catalogue."""
     found = catalogue(
-        snapshot.name, snapshot.datasets, snapshot.members, snapshot.versions, base=service.config.public_url
+        snapshot.name,
+        snapshot.datasets,
+        snapshot.members,
+        snapshot.versions,
+        base=service.config.public_url,
+        facts=service.config.catalogue,
+        dictionaries=service.dictionaries,
     )
     headers = {"ETag": routing.tag_of(snapshot), "Cache-Control": "private, no-cache"}
     return Response(json.dumps(found, ensure_ascii=False), media_type=MEDIA_TYPE, headers=headers)

@@ -236,6 +236,7 @@ def read_summary(
         None if content is None else loads(content),
         int(time.time()),
         versions=snapshot.versions,
+        dictionary=service.dictionary_of(study.terms.datasets),
     )
     says = words.of(language)
     return PlainSummary(

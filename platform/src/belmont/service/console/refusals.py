@@ -15,6 +15,7 @@ from belmont.service.words import names as named
 
 _MESSAGE = Sentence("This is no signed message as belmont writes it, or it was changed.")
 _AGAIN = Sentence("Load the page again, and try once more.")
+_SIGN_IN_AGAIN = Sentence("Begin the sign-in again, in one browser and within five minutes.")
 SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_SIGNED_IN": (Sentence("This is for members and patients who are signed in."), Sentence("Sign in first.")),
     "NOT_ALLOWED": (Sentence("This is for members in another role than yours."), None),
@@ -49,10 +50,59 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
         Sentence("Your hardware key has to be touched for this very message first."),
         Sentence("Sign again on this page, and touch the key when you are asked."),
     ),
+    "MALFORMED": (
+        Sentence("Something in this address or form is not as this service takes it."),
+        Sentence("Go back and correct it; where you followed a link, tell whoever wrote it."),
+    ),
+    "NONCE_INVALID": (
+        Sentence("This text was signed in with already, is too old, or was shown in another browser."),
+        _SIGN_IN_AGAIN,
+    ),
+    "SIGNATURE_INVALID": (
+        Sentence("The signature is not one of this account under this text."),
+        Sentence("Sign the text as it was downloaded, with the key of the account that you entered."),
+    ),
+    "NOT_THE_OWNER": (
+        Sentence("This key does not speak for this identity now: it was replaced, or is a delegate's."),
+        Sentence("Sign in with the key that owns the identity."),
+    ),
+    "STATE_INVALID": (
+        Sentence("Your institution's answer was used already, came too late, or was for another browser."),
+        _SIGN_IN_AGAIN,
+    ),
+    "PROVIDER_REFUSED": (Sentence("Your institution's sign-in did not let you in."), _SIGN_IN_AGAIN),
+    "PROVIDER_UNAVAILABLE": (
+        Sentence("Your institution's sign-in does not answer."),
+        Sentence("Try again later, or sign in with your key."),
+    ),
+    "NOT_MAPPED": (
+        Sentence("Your institution knows you, but this service was not told which member you are."),
+        Sentence("Ask the operator of this service to name you, or sign in with your key."),
+    ),
+    "NOT_A_PATIENT": (
+        Sentence("Nobody with this account is a patient at a hospital of this service."),
+        Sentence("Show the address of your account to your hospital; it enrols it."),
+    ),
+    "FILES_UNUSABLE": (
+        Sentence("The hospital's files cannot be read just now. Nothing is lost."),
+        Sentence("Try again later; tell the hospital if it stays so."),
+    ),
+    "NOT_SIGNED": (
+        Sentence("Nothing was signed yet."),
+        Sentence("Sign with a wallet, or hand in the signed file."),
+    ),
+    "SIGNATURE_MALFORMED": (
+        Sentence("This is no signature: it is 0x and hex digits."),
+        Sentence("Take all that the wallet or belmont sign gave, from 0x on."),
+    ),
+    "NOT_A_CONSENT": (Sentence("This is no consent and no revocation."), Sentence("Hand in the file that you signed.")),
+    "OTHER_ACTOR": (Sentence("This was signed for another account than yours."), None),
+    "OTHER_DATASET": (Sentence("This is about another hospital's data."), None),
+    "QUERY_MALFORMED": (Sentence("The filter is not as this service takes it."), Sentence("Go back and correct it.")),
     "INTERNAL": (Sentence("Something is wrong here. It was logged for the operator."), None),
 }
 """By code (2)."""
-PARTICULAR = ("MALFORMED", "MESSAGE_MALFORMED")
+PARTICULAR = ("MALFORMED", "MESSAGE_MALFORMED", "QUERY_MALFORMED")
 """Codes whose errors say what is wrong with what was written."""
 
 
@@ -80,6 +130,7 @@ def refusal(error: Exception, status: int | None = None) -> Refused | None:
         return Refused(status, code, says, named.remedy(known))
     if code in SAID:  # 2
         said, remedy = SAID[code]
-        return Refused(status, code, said, remedy, problem.detail if code in PARTICULAR else "")
+        particulars = f"{problem.detail} {problem.remedy}".strip() if code in PARTICULAR else ""
+        return Refused(status, code, said, remedy, particulars)
     remedy = Sentence("{text}", text=problem.remedy) if problem.remedy else None
     return Refused(status, code, Sentence("{text}", text=problem.detail), remedy)

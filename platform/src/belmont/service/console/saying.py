@@ -13,7 +13,8 @@ from belmont.identity.signed_message import SignedMessage
 from belmont.identity.typed_data import Message
 from belmont.registry.types import DatasetId
 from belmont.service.explain import Names
-from belmont.service.words import Hash, Moment, Plain, Sentence, Span, Value, counted
+from belmont.service.words import Hash, Listed, Moment, Plain, Sentence, Span, Value, counted
+from belmont.service.words import names as named
 
 NONE = bytes(32)
 
@@ -142,6 +143,18 @@ def _spoken(attribute: str, value: Any, names: Names) -> tuple[Sentence, Value]:
             return Sentence("Number of the proposal"), Plain(value)
         case "objections":
             return Sentence("Objections so far"), value
+        case "purposes":
+            return Sentence("For what"), Listed(named.purposes(value))
+        case "categories":
+            return Sentence("With what data"), Listed(named.categories(value))
+        case "recipients":
+            return Sentence("Used by"), Listed(tuple(map(names.account, value))) if value else Sentence("any member")
+        case "valid_from":
+            return Sentence("From"), Moment(value)
+        case "valid_until":
+            return Sentence("Until"), Moment(value)
+        case "sequence":
+            return Sentence("Number of this statement: the highest one counts"), Plain(value)
         case "nonce":
             return Sentence("Drawn at random, so that it counts once"), Sentence("a number of its own")
         case "deadline":

@@ -104,7 +104,7 @@ def to_sign(
         file_name=file_name(unsigned),
         back=back,
         refused=refused,
-        signers=_signers(request, visitor),
+        signers=signers_of(request, visitor),
         touches=_touches(request, visitor, unsigned),
     )
 
@@ -114,7 +114,7 @@ def file_name(unsigned: SignedMessage) -> str:
     return f"{type(unsigned.message).__name__.lower()}-unsigned.json"
 
 
-def _signers(request: Request, visitor: Visitor) -> tuple[Address, ...]:
+def signers_of(request: Request, visitor: Visitor) -> tuple[Address, ...]:
     """The accounts whose signature counts for the visitor: the identity's owner, where the chain says so."""
     account = visitor.account
     if account is None:

@@ -50,6 +50,8 @@ class Departure:
     epsilon: float
     at: int
     block: int
+    left: Sentence
+    """What left, as far as it is known (2)."""
     said: tuple[Sentence, ...]
 
 
@@ -169,7 +171,8 @@ def _departure(
             rows,
             **where,
         )
-    said = [computed, _what(numbers, is_masked, where["hash"])]
+    left = _what(numbers, is_masked, where["hash"])
+    said = [computed, left]
     if use.rho:
         said.append(Sentence("It cost {amount} of the dataset's privacy budget.", amount=privacy.amount(use.rho)))
     return Departure(
@@ -184,6 +187,7 @@ def _departure(
         privacy.epsilon(use.rho),
         use.timestamp,
         use.block,
+        left,
         tuple(said),
     )
 

@@ -17,6 +17,7 @@ from belmont.service.api.routing import StrictRoute
 from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
 from belmont.service.patient.archive import archive
 from belmont.service.patient.as_fhir import moment
+from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.drafting import draft_of
 from belmont.service.patient.forms import scope_of
@@ -118,7 +119,9 @@ def download(
 ) -> StreamingResponse:
     """All of it as a ZIP file; its README is in English or, with ``lang=zh-Hans``, in Simplified Chinese."""
     words = language.of(language.negotiate(query=lang))
-    return zip_answer(archive(dossier_of(_service(request), visitor, dataset), words))
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    return zip_answer(archive(dossier, words, Departures.of(service, dossier)))
 
 
 def zip_answer(content: Any) -> StreamingResponse:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from belmont.service.patient import as_fhir, plain
+from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.own_records import SourceRecord
 from belmont.service.patient.views import row_view, standing_view
@@ -46,10 +47,10 @@ class _Sink(io.RawIOBase):
         return found
 
 
-def archive(dossier: Dossier, words: Words) -> Iterator[bytes]:
+def archive(dossier: Dossier, words: Words, departures: Departures) -> Iterator[bytes]:
     """The ZIP in pieces. Raises FilesUnusable before the first of them, or for the records half way (1)."""
     records, consents = _records(dossier), _consents(dossier)
-    uses = _uses(dossier, words)
+    uses = _uses(dossier, words, departures)
     own = dossier.records
     files: list[tuple[str, Sentence, Iterable[bytes]]] = [
         (
@@ -168,7 +169,7 @@ def _lines(rows: Iterator[SourceRecord]) -> Content:
         yield _csv([[str(cell) for cell in each.content.values()]])
 
 
-def _uses(dossier: Dossier, words: Words) -> bytes:
+def _uses(dossier: Dossier, words: Words, departures: Departures) -> bytes:
     rows = [["study", "data_user", "use", "number", "recorded_at", "version", "answer", "why", "what_left"]]
     for each in dossier.uses:
         permit = dossier.snapshot.permits.get(each.use.permit_id)
@@ -181,7 +182,7 @@ def _uses(dossier: Dossier, words: Words) -> bytes:
             str(each.use.version),
             words.say(plain.TOUCHES[each.touch]),
             words.say(plain.GROUNDS[each.why]),
-            words.say(plain.what_left(each.use, permit)),
+            " ".join(words.say(said) for said in departures.said(each.use)),
         ])  # fmt: skip
     return _csv(rows)
 

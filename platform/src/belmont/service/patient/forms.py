@@ -1,9 +1,10 @@
 """From what a patient chose to a scope: names and days to bits and seconds."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntFlag
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.duo.terms import Purpose
@@ -12,9 +13,50 @@ from belmont.registry.types import Address, Role
 from belmont.service.errors import Malformed
 from belmont.service.patient.schemas import GrantAsked
 from belmont.service.state.snapshot import Snapshot
+from belmont.service.words import Plain, Sentence
+
+if TYPE_CHECKING:
+    from belmont.service.patient.desk import Dossier
 
 LAST_YEAR = 2199
+FieldError: TypeAlias = tuple[str, Sentence]
+"""The field's identifier on the page, and what is wrong."""
 Flags = TypeVar("Flags", bound=IntFlag)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is in the form of a consent: names, accounts, and days as the browser writes them."""
+
+    purposes: tuple[str, ...]
+    categories: tuple[str, ...]
+    recipients: tuple[str, ...]
+    first_day: str
+    last_day: str
+
+    @classmethod
+    def at_first(cls, dossier: "Dossier") -> "Chosen":
+        """Every kind of data that the dataset has, for a year from today; no purpose."""
+        today = datetime.fromtimestamp(dossier.now, UTC).date()
+        kinds = tuple(str(each.name).lower() for each in Category if dossier.dataset.categories & each)
+        return cls((), kinds, (), today.isoformat(), (today + timedelta(days=365)).isoformat())
+
+    def lacking(self) -> list[FieldError]:
+        """What has to be chosen and is not."""
+        found = [] if self.purposes else [("purposes", Sentence("Choose at least one kind of research."))]
+        return found if self.categories else [*found, ("categories", Sentence("Choose at least one kind of data."))]
+
+
+def wrong(error: Malformed) -> FieldError:
+    """Why a form could not be drafted, beside the field that it is about."""
+    if error.code == WriteRefusal.RECIPIENTS_INVALID:
+        return "recipients", Sentence("Choose at most eight institutions, all of them in this list.")
+    if error.code in (WriteRefusal.PERIOD_INVALID, "FORM_INCOMPLETE"):
+        return "first_day", Sentence(
+            "Give two days; the last one is not before the first, not over yet, and not after {year}.",
+            year=Plain(LAST_YEAR),
+        )
+    return "purposes", Sentence("Choose from this list.")
 
 
 def scope_of(asked: GrantAsked, snapshot: Snapshot) -> Scope:

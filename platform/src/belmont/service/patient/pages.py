@@ -4,12 +4,14 @@
    for patients alone.
 2. A statement is drafted by a form, shown with what it would mean, signed by a wallet in the page or elsewhere
    (``belmont sign``), and handed in. Nothing is kept in between: the draft is in the page.
+3. A form that cannot be drafted comes back as it was filled in, with what is wrong beside its field.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any
 
@@ -20,29 +22,31 @@ from belmont.identity.messages import ConsentGrant
 from belmont.identity.signed_message import FILE_BYTES_MAX, SignedMessage
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.types import Address, Role
-from belmont.service import words as language
 from belmont.service.access.gates import allow
 from belmont.service.access.limits import limited
 from belmont.service.access.visitor import Visitor, Who
+from belmont.service.console.parts import names_of
+from belmont.service.console.saying import lines
+from belmont.service.console.signing import signers_of
 from belmont.service.errors import Malformed
 from belmont.service.patient import plain
 from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
 from belmont.service.patient.api import zip_answer
 from belmont.service.patient.archive import archive
+from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.drafting import draft_of, with_signature
-from belmont.service.patient.forms import asked_of, scope_of
+from belmont.service.patient.forms import Chosen, FieldError, asked_of, scope_of, wrong
 from belmont.service.patient.notes import notes, outline
 from belmont.service.patient.schemas import DatasetText
 from belmont.service.service import Service
-from belmont.service.words import Words
 
 router = APIRouter(prefix="/patient", include_in_schema=False)
 APatient = Annotated[Visitor, allow(Who.PATIENT)]
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
 Dataset = Annotated[DatasetText | None, Query()]
 DatasetField = Annotated[str, Form(pattern="^(0x[0-9a-f]{64})?$")]
-Chosen = Annotated[list[str], Form(max_length=16)]
+Boxes = Annotated[list[str], Form(max_length=16)]
 Day = Annotated[str, Form(max_length=10)]
 Message = Annotated[str, Form(max_length=FILE_BYTES_MAX)]
 RECORDS_SHOWN = 200
@@ -87,13 +91,22 @@ def uses(
     request: Request, visitor: APatient, dataset: Dataset = None, page: Annotated[int, Query(ge=1, le=100_000)] = 1
 ) -> Response:
     """Who used it, and for which study."""
-    dossier = dossier_of(_service(request), visitor, dataset)
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
     found = dossier.uses
     shown = found[(page - 1) * USES_A_PAGE : page * USES_A_PAGE]
     more = page + 1 if page * USES_A_PAGE < len(found) else None
     counts = Counter(each.touch for each in found)
     return _page(
-        request, "patient/uses.html", dossier, shown=shown, total=len(found), more=more, page=page, counts=counts
+        request,
+        "patient/uses.html",
+        dossier,
+        shown=shown,
+        departures=Departures(service, dossier.dataset.id, [each.use for each in shown]),
+        total=len(found),
+        more=more,
+        page=page,
+        counts=counts,
     )
 
 
@@ -102,22 +115,8 @@ def consent(
     request: Request, visitor: APatient, dataset: Dataset = None, done: Annotated[str, Query(max_length=10)] = ""
 ) -> Response:
     """Who may, and the forms that change it."""
-    service = _service(request)
-    dossier = dossier_of(service, visitor, dataset)
-    drafting = drafting_of(service, dossier)
-    today = datetime.fromtimestamp(dossier.now, UTC).date()
-    return _page(
-        request,
-        "patient/consent.html",
-        dossier,
-        drafting=drafting,
-        too_soon=service.snapshot.head.timestamp < drafting.grant_from,
-        data_users=service.snapshot.with_role(Role.DATA_USER),
-        today=today.isoformat(),
-        in_a_year=(today + timedelta(days=365)).isoformat(),
-        done=done == "1",
-        offered=[each for each in Category if dossier.dataset.categories & each],
-    )
+    dossier = dossier_of(_service(request), visitor, dataset)
+    return _consent(request, dossier, Chosen.at_first(dossier), done=done == "1")
 
 
 @router.post("/consent/grant")
@@ -126,16 +125,24 @@ def grant(
     visitor: APatient,
     first_day: Day,
     last_day: Day,
-    purposes: Chosen = [],  # noqa: B006
-    categories: Chosen = [],  # noqa: B006
-    recipients: Chosen = [],  # noqa: B006
+    purposes: Boxes = [],  # noqa: B006
+    categories: Boxes = [],  # noqa: B006
+    recipients: Boxes = [],  # noqa: B006
     dataset: DatasetField = "",
 ) -> Response:
-    """A consent to sign, with what it would mean."""
+    """A consent to sign, with what it would mean; the form again, with what is wrong in it (3)."""
     service = _service(request)
     dossier = dossier_of(service, visitor, dataset or None)
-    scope = scope_of(asked_of(purposes, categories, recipients, first_day, last_day), service.snapshot)
-    return _to_sign(request, dossier, drafting_of(service, dossier).grant(scope), scope)
+    chosen = Chosen(tuple(purposes), tuple(categories), tuple(recipients), first_day, last_day)
+    errors = chosen.lacking()
+    try:
+        if errors:
+            return _consent(request, dossier, chosen, errors)
+        scope = scope_of(asked_of(purposes, categories, recipients, first_day, last_day), service.snapshot)
+        draft = drafting_of(service, dossier).grant(scope)
+    except Malformed as error:
+        return _consent(request, dossier, chosen, [wrong(error)])
+    return _to_sign(request, visitor, dossier, draft, scope)
 
 
 @router.post("/consent/revocation")
@@ -143,7 +150,7 @@ def revocation(request: Request, visitor: APatient, dataset: DatasetField = "") 
     """A revocation to sign, with what it would mean."""
     service = _service(request)
     dossier = dossier_of(service, visitor, dataset or None)
-    return _to_sign(request, dossier, drafting_of(service, dossier).revocation(), None)
+    return _to_sign(request, visitor, dossier, drafting_of(service, dossier).revocation(), None)
 
 
 @router.post("/consent/message")
@@ -180,30 +187,59 @@ def statement(
 @router.get("/download")
 def download(request: Request, visitor: APatient, dataset: Dataset = None) -> StreamingResponse:
     """Everything as one file."""
-    return zip_answer(archive(dossier_of(_service(request), visitor, dataset), _words(request)))
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    return zip_answer(archive(dossier, service.pages.words(request), Departures.of(service, dossier)))
 
 
-def _to_sign(request: Request, dossier: Dossier, draft: SignedMessage, scope: Scope | None) -> Response:
+def _consent(
+    request: Request, dossier: Dossier, chosen: Chosen, errors: Sequence[FieldError] = (), done: bool = False
+) -> Response:
+    service = _service(request)
+    drafting = drafting_of(service, dossier)
+    return _page(
+        request,
+        "patient/consent.html",
+        dossier,
+        HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
+        drafting=drafting,
+        too_soon=service.snapshot.head.timestamp < drafting.grant_from,
+        data_users=service.snapshot.with_role(Role.DATA_USER),
+        chosen=chosen,
+        errors=errors,
+        done=done,
+        offered=[each for each in Category if dossier.dataset.categories & each],
+    )
+
+
+def _to_sign(
+    request: Request, visitor: Visitor, dossier: Dossier, draft: SignedMessage, scope: Scope | None
+) -> Response:
     message = draft.message
-    typed = message.typed_data(draft.domain)
     return _page(
         request,
         "patient/sign.html",
         dossier,
         draft=draft,
-        typed=typed,
+        kind=type(message).__name__,
+        lines=lines(draft, names_of(dossier.snapshot)),
+        signers=signers_of(request, visitor),
         scope=scope,
         is_grant=isinstance(message, ConsentGrant),
         effects=dossier.effects(scope),
     )
 
 
-def _page(request: Request, template: str, dossier: Dossier | None, **context: Any) -> Response:
-    service, words = _service(request), _words(request)
+def _page(
+    request: Request, template: str, dossier: Dossier | None, status: HTTPStatus = HTTPStatus.OK, **context: Any
+) -> Response:
+    service = _service(request)
+    words = service.pages.words(request)
     datasets = getattr(request.state, "visitor", Visitor()).datasets_as_patient
     return service.pages.page(
         request,
         template,
+        status,
         dossier=dossier,
         say=words.say,
         day=words.day,
@@ -214,19 +250,6 @@ def _page(request: Request, template: str, dossier: Dossier | None, **context: A
         name_of=lambda account: service.snapshot.name_of(Address(account)),
         permits=service.snapshot.permits,
         **context,
-    )
-
-
-def _words(request: Request) -> Words:
-    found = getattr(request.state, "words", None)
-    if isinstance(found, Words):
-        return found
-    return language.of(
-        language.negotiate(
-            query=request.query_params.get("lang"),
-            cookie=request.cookies.get("lang"),
-            accept=request.headers.get("accept-language"),
-        )
     )
 
 

@@ -5,11 +5,10 @@ from typing import Final
 from belmont.registry.consents.fhir import FOREVER
 from belmont.registry.consents.scope import Category, Scope
 from belmont.registry.duo.terms import Purpose
-from belmont.registry.types import AnswerMode, Permit, RecordedUse, UseKind
 from belmont.service.patient.own_records import ROW
 from belmont.service.patient.standing import Change, Source
 from belmont.service.patient.uses import Touch, Why
-from belmont.service.words import Day, Plain, Sentence
+from belmont.service.words import Day, Sentence
 
 PURPOSES: Final = {
     Purpose.METHOD_DEVELOPMENT: Sentence("developing and testing research methods and software"),
@@ -128,27 +127,3 @@ def period(scope: Scope) -> Sentence:
     if not scope.valid_from:
         return Sentence("until {end}", end=end)
     return Sentence("from {start} until {end}", start=Day(scope.valid_from), end=end)
-
-
-def kind(use: RecordedUse) -> Sentence:
-    """What was done."""
-    if use.kind is UseKind.QUERY:
-        return Sentence("question {n}", n=Plain(use.n))
-    return Sentence("training round {n}", n=Plain(use.n))
-
-
-def what_left(use: RecordedUse, permit: Permit | None) -> Sentence:
-    """What left the hospital in a use. It is never a row."""
-    private = permit is not None and permit.terms.answer_mode is AnswerMode.PRIVATE
-    if use.kind is UseKind.QUERY:
-        if private:
-            return Sentence("A total over all rows, encrypted and with noise added. No row left the hospital.")
-        return Sentence("A total over all rows, encrypted. No row left the hospital.")
-    if private:
-        return Sentence(
-            "Numbers that improve a shared model, added up over all rows that were used, with noise added. No row left "
-            "the hospital."
-        )
-    return Sentence(
-        "Numbers that improve a shared model, added up over all rows that were used. No row left the hospital."
-    )

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from belmont.identity.signed_message import SIGNATURE_BYTES_MAX
-from belmont.identity.words import moment
 from belmont.registry.types import Address
 from belmont.service.access.gates import AnyVisitor, allow
 from belmont.service.access.limits import limited
@@ -26,6 +27,7 @@ from belmont.service.sign_in.challenges import SignInRefused
 from belmont.service.sign_in.parts import SignIn, own_path
 from belmont.service.sign_in.schemas import account_of
 from belmont.service.store.sessions import Proof
+from belmont.service.words import Sentence
 
 router = APIRouter(include_in_schema=False)
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
@@ -35,26 +37,30 @@ Next = Annotated[str, Query(alias="next", max_length=500)]
 NextField = Annotated[str, Form(alias="next", max_length=500)]
 AccountField = Annotated[str, Form(max_length=64)]
 Name = Annotated[str, Path(max_length=40)]
+NO_ACCOUNT = Sentence("An account is 0x and 40 hex digits; where letters are mixed, the checksum has to fit.")
 
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, visitor: AnyVisitor, then: Next = "/") -> Response:
     """Ways to sign in."""
-    service = _service(request)
-    providers = [each.config for each in service.sign_in.oidc.providers.values()]
-    return service.pages.page(request, "sign_in.html", then=own_path(then), providers=providers, issued=None)
+    return _ways(request, then)
 
 
 @router.post("/sign-in/text", dependencies=SIGN_IN)
 def text_to_sign(
     request: Request, visitor: AnyVisitor, account: AccountField, identity: AccountField = "", then: NextField = "/"
 ) -> Response:
-    """The text to sign, for who signs elsewhere."""
+    """The text to sign, for who signs elsewhere; the form again where what was entered is no account."""
+    given = {"account": account.strip(), "identity": identity.strip()}
+    found = {name: _account(text) for name, text in given.items() if text or name == "account"}
+    errors = [(name, NO_ACCOUNT) for name, address in found.items() if address is None]
+    if errors or found["account"] is None:
+        return _ways(request, then, errors, **given)
     service = _service(request)
     sign_in = service.sign_in
     browser = sign_in.browser(request) or sign_in.new_browser()
-    issued = sign_in.challenges.issue(browser, _account(account), _account(identity) if identity.strip() else None)
-    page = service.pages.page(request, "sign_in.html", then=own_path(then), providers=[], issued=issued)
+    issued = sign_in.challenges.issue(browser, found["account"], found.get("identity"))
+    page = service.pages.page(request, "sign_in.html", then=own_path(then), providers=[], issued=issued, errors=())
     sign_in.keep_browser(page, browser)
     return page
 
@@ -86,7 +92,7 @@ def sign_in_by_form(
         raise SignInRefused("This browser was given no text to sign, or keeps no cookies.", code="NONCE_INVALID")
     given = signature.strip() or (file.file.read(FILE_BYTES_MAX + 1).decode("ascii", "replace") if file else "").strip()
     if not re.fullmatch(r"0x(?:[0-9a-fA-F]{2})+", given, re.ASCII) or len(given) > FILE_BYTES_MAX:
-        raise Malformed("A signature is 0x and hex digits.", remedy="Take all that the wallet or belmont sign gave.")
+        raise Malformed("A signature is 0x and hex digits.", code="SIGNATURE_MALFORMED")
     return _signed_in(sign_in, request, sign_in.challenges.check_nonce(browser, nonce, bytes.fromhex(given[2:])), then)
 
 
@@ -131,7 +137,6 @@ def account_page(request: Request, visitor: SignedIn) -> Response:
         "account.html",
         sessions=service.sign_in.sessions.of_account(account),
         keys=service.sign_in.passkeys.of(account),
-        moment=moment,
     )
 
 
@@ -149,6 +154,23 @@ def end_sessions(
     return RedirectResponse("/account", 303)
 
 
+def _ways(
+    request: Request, then: str, errors: Sequence[tuple[str, Sentence]] = (), account: str = "", identity: str = ""
+) -> Response:
+    service = _service(request)
+    providers = [each.config for each in service.sign_in.oidc.providers.values()]
+    return service.pages.page(
+        request,
+        "sign_in.html",
+        HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
+        then=own_path(then),
+        providers=providers,
+        issued=None,
+        errors=errors,
+        given={"account": account, "identity": identity},
+    )
+
+
 def _signed_in(sign_in: SignIn, request: Request, proof: Proof, then: str) -> Response:
     """A new session in place of whatever the browser had."""
     before = request.cookies.get(sign_in.session_cookie)
@@ -158,11 +180,11 @@ def _signed_in(sign_in: SignIn, request: Request, proof: Proof, then: str) -> Re
     return answer
 
 
-def _account(text: str) -> Address:
+def _account(text: str) -> Address | None:
     try:
-        return account_of(text.strip())
-    except ValueError as error:
-        raise Malformed(f"Not an account: {error}.", code="ACCOUNT_MALFORMED") from error
+        return account_of(text)
+    except ValueError:
+        return None
 
 
 def _service(request: Request) -> Service:

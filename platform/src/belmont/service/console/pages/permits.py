@@ -73,7 +73,15 @@ def _now(service: Service, number: int) -> dict[str, Any]:
         for each in uses.rounds
     ]
     queries = [
-        leaving.of_query(record, each, uses.recorded, names, totals=uses.totals, versions=snapshot.versions)
+        leaving.of_query(
+            record,
+            each,
+            uses.recorded,
+            names,
+            totals=uses.totals,
+            dictionary=service.dictionary_of(record.covered),
+            versions=snapshot.versions,
+        )
         for each in uses.queries
     ]
     return {

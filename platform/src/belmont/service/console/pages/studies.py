@@ -74,7 +74,13 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
         code=code,
         code_problem=code_problem,
         summary=application.summary(
-            record, snapshot.datasets, snapshot.members, config, clock, versions=snapshot.versions
+            record,
+            snapshot.datasets,
+            snapshot.members,
+            config,
+            clock,
+            versions=snapshot.versions,
+            dictionary=service.dictionary_of(record.terms.datasets),
         ),
         matches=[
             data_use.explain(snapshot.datasets[each], record, known=names)

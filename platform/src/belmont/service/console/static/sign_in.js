@@ -57,6 +57,6 @@ async function signIn() {
 }
 
 if (button) {
-  button.hidden = false;
+  form.querySelector("[data-with-wallet]").hidden = false;
   button.addEventListener("click", signIn);
 }

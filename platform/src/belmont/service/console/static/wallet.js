@@ -2,12 +2,16 @@
 // 1. What the wallet gets is the typed data that the page's form holds; before it is asked, its kind, chain, contract
 //    and every field are compared with what the page shows, in both directions. Where they differ, nothing is signed.
 // 2. The account is one whose signature counts, and the wallet is on the chain that the message is for.
+// 3. Attributes of the form are read by name: a field that is called "dataset" hides the form's own dataset.
 import { touch } from "/static/passkeys.js";
 
 const form = document.getElementById("wallet");
 const words = document.querySelector("template[data-words]").dataset;
 const button = form.querySelector("[data-sign]");
 const status = form.querySelector("[data-status]");
+const signersShown = form.getAttribute("data-signers");  // 3
+const digest = form.getAttribute("data-digest");
+const needsTouch = form.hasAttribute("data-touch");
 const wallet = window.ethereum;
 
 function say(text) {
@@ -46,17 +50,17 @@ async function sign() {
   if (!isAsShown(typed)) return say(words.differs);
   say(words.waiting);
   const accounts = await wallet.request({ method: "eth_requestAccounts" });
-  const signers = form.dataset.signers.split(" ").map((each) => each.toLowerCase());
+  const signers = signersShown.split(" ").map((each) => each.toLowerCase());
   const account = accounts.find((each) => signers.includes(each.toLowerCase()));  // 2
-  if (!account) return say(`${words.otherAccount} ${form.dataset.signers}`);
+  if (!account) return say(`${words.otherAccount} ${signersShown}`);
   if (!await onChain(typed.domain.chainId)) return say(`${words.otherChain} ${typed.domain.chainId}`);
   const signature = await wallet.request({
     method: "eth_signTypedData_v4",
     params: [account, JSON.stringify(typed)],
   });
-  if ("touch" in form.dataset) {
+  if (needsTouch) {
     say(words.touch);
-    await touch({ purpose: "message", digest: form.dataset.digest });
+    await touch({ purpose: "message", digest: digest });
   }
   say(words.sending);
   form.elements.signature.value = signature.toLowerCase();
@@ -64,11 +68,11 @@ async function sign() {
 }
 
 const byFile = document.getElementById("by-file");
-if ("touch" in form.dataset) {
+if (needsTouch) {
   byFile.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      await touch({ purpose: "message", digest: form.dataset.digest });
+      await touch({ purpose: "message", digest: digest });
       byFile.submit();
     } catch (error) {
       say(`${words.declined} ${error?.message ?? ""}`);
