@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.service.browser import Person, chromium
+from tests.service.console.browsing import violations
 
 from belmont.federated.errors import RoundRefused
 from belmont.lab import Consortium, LogisticRegression
@@ -116,4 +117,20 @@ def test_an_application_from_a_notebook_is_voted_on_in_browsers_trained_frozen_a
             permit.train(rounds=1)
         watcher.goto(permit.url)
         assert "One answer looked odd." in watcher.inner_text("main")
+
+        # A patient reads what is held and who used it, and takes consent back by a wallet.
+        consents = made.consents(made.hospitals[0])
+        account = consents.give_key(consents.numbers[0]).identity.account
+        for language, theme in (("en", "light"), ("zh-Hans", "dark")):
+            patient = Person.sits_down(browser, url, account, chain_id, color_scheme=theme, reduced_motion="reduce")
+            patient.page.context.add_cookies([{"name": "belmont-language", "value": language, "url": url}])
+            patient.sign_in("/patient")
+            for place in ("", "/records", "/uses", "/consent"):
+                patient.page.goto(f"{url}/patient{place}")
+                assert not violations(patient.page), (place, language)
+        patient.page.locator("form[action='/patient/consent/revocation'] button").click()
+        assert not violations(patient.page)
+        patient.page.locator("[data-sign]").click()
+        patient.page.wait_for_url("**done=1")
+        assert not made.registry.consents.own(made.hospitals[0].dataset_id, account.address).permits
         notebook.close()

@@ -1,6 +1,7 @@
 """What pages say, to whom, in which language and look; and that they follow the chain while they are open."""
 
 import hashlib
+import html
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -256,3 +257,24 @@ def test_the_commands_that_pages_show_are_commands() -> None:
         words = shlex.split(command)
         assert words[0] == "belmont"
         cli.build_parser(words[1]).parse_args(words[1:])
+
+
+def test_every_link_of_an_application_leads_somewhere(browser: Open, story: Story) -> None:
+    board = browser("board")
+    page = board.get(f"/studies/{story.open}").text
+    links = set(re.findall(r'href="(/[^"#]*)', page))
+    assert any(each.startswith("/api/v1/documents/") for each in links)
+    for each in links:
+        assert board.get(html.unescape(each)).status_code == 200, each
+
+
+def test_an_auditor_reads_the_trail_back_to_its_beginning(browser: Open, service: Service) -> None:
+    auditor = browser("auditor")
+    for _ in range(101):
+        auditor.get("/about")
+    service.trail.flush()
+    page, seen = auditor.get("/accesses").text, 1
+    while older := re.search(r'href="(/accesses\?before=\d+)"', page):
+        page, seen = auditor.get(older[1]).text, seen + 1
+    assert seen > 1 and "Older accesses" not in page and "The newest</a>" in page
+    assert auditor.get("/accesses?before=0").status_code == 422

@@ -109,10 +109,9 @@ def test_a_question_is_said_by_the_dictionary_and_counted() -> None:
     asked = mean("hba1c", between("age", 43, 53))
     left = of_query(question=asked.canonical())
     assert EN.say(left.title) == (
-        "Question 1: the mean of Glycated haemoglobin, IFCC (mmol/mol), of patients with Age at baseline (a) from 60 "
-        "to 70"
+        "Question 1: the mean of Glycated haemoglobin, IFCC (mmol/mol), of patients with Age at baseline from 60 to 70"
     )
-    assert "Age at baseline (a)为60 至 70的患者的" in ZH.say(left.title)
+    assert "Age at baseline为60 至 70的患者的" in ZH.say(left.title)
     assert left.departures[0].numbers == 2 and left.departures[0].is_masked is True
     assert EN.say(left.summary) == "3 hospitals answered; only the total over all can be read."
 
@@ -148,7 +147,7 @@ def test_published_totals_are_said_with_what_they_answer() -> None:
     assert EN.say(left.totals[0]) == "Checked by the contract (the number of patients): 120 patients."
     assert EN.say(left.title) == "Question 1: the number of patients"
     ages = of_query(totals=[total(1, mean("age").canonical())])
-    assert "the codes of Age at baseline (a) add up to 120, over 3,003 patients" in everything(ages)
+    assert "the codes of Age at baseline add up to 120, over 3,003 patients" in everything(ages)
     seen = of_query(totals=[total(2, mean("sex").canonical())])
     assert "120 patients with a value of Sex as recorded" in everything(seen)
     unknown = of_query(totals=[total(1, mean("age").canonical())], dictionary=None)

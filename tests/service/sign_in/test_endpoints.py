@@ -321,3 +321,11 @@ def test_pages_say_nothing_of_others_and_run_nothing_inline(browser: NewBrowser,
         assert "style=" not in page.text and "onclick" not in page.text
         assert page.text.count("<script") == page.text.count('<script type="module" src="/static/')
         assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_what_is_no_account_comes_back_in_the_form_with_what_is_wrong(browser: NewBrowser) -> None:
+    account = Account.create().address
+    for given in ({"account": "hello"}, {"account": " "}, {"account": account, "identity": "0x12"}):
+        answer = browser().send("POST", "/sign-in/text", data=given | {"next": "/studies/1"})
+        assert answer.status_code == 400 and "An account is 0x and 40 hex digits" in answer.text
+        assert 'value="/studies/1"' in answer.text and f'value="{given["account"].strip()}"' in answer.text

@@ -35,6 +35,9 @@ port = {port}
 
 # The first is the default.
 languages = ["en", "zh-Hans"]
+
+# Data dictionaries of the datasets, so that pages and the catalogue call columns by their labels.
+# dictionaries = ["dictionary.yaml"]
 """
 _ENDING: Final = """
 # The proxies whose X-Forwarded-For is believed when requests are counted.
@@ -52,6 +55,17 @@ _ENDING: Final = """
 # issuer = "https://login.hospital.example"
 # subject = "248289761001"
 # address = "0x..."
+"""
+_CATALOGUE: Final = """
+# What no chain knows of the datasets, for the catalogue (HealthDCAT-AP); docs/service.md has all of it.
+# [catalogue]
+# legislation = ["http://data.europa.eu/eli/reg/2025/327/oj"]
+# contact = { email = "data@hospital.example" }
+# [catalogue.access_body]
+# name = "Health Data Access Body"
+# email = "hdab@example.org"
+# [catalogue.defaults]
+# population = "Adults with type 2 diabetes"
 """
 _HOSPITAL: Final = """
 # A hospital whose patients can see their own records here: the directory that has members/<member>/.
@@ -88,7 +102,7 @@ class Beginning:
         tables = "".join(
             f"[[hospital]]\nhome = {_quoted(each.home)}\nmember = {_quoted(each.member)}\n" for each in self.hospitals
         )
-        return head + _ENDING + _HOSPITAL + (tables or _EXAMPLE)
+        return head + _ENDING + _CATALOGUE + _HOSPITAL + (tables or _EXAMPLE)
 
     def write(self, path: Path) -> ServiceConfig:
         """Make the file, and read it. Raises ConfigRefused where there is one, or where it could not be served."""

@@ -4,6 +4,8 @@
    it they stay what they are.
 """
 
+from typing import Final
+
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import DictionaryError
@@ -12,6 +14,17 @@ from belmont.federated.query.question import Aggregate, Condition, Query
 from belmont.service.words import Listed, Sentence, Value
 
 _MOST_SHOWN = 200
+
+
+_WRITTEN: Final = {
+    "a": "",
+    "1": "",
+    "mm[Hg]": "mmHg",
+    "kg/m2": "kg/m²",
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+    "Cel": "°C",
+}
+"""Codes of UCUM as people write them; that an age is in years goes without saying."""
 
 
 def question(canonical: bytes, dictionary: Dictionary | None = None) -> Sentence:
@@ -49,7 +62,8 @@ def labelled(name: str, dictionary: Dictionary | None) -> str:
     column = _column(name, dictionary)
     if column is None:
         return name
-    return f"{column.label} ({column.unit})" if column.unit else column.label
+    unit = _WRITTEN.get(column.unit or "", column.unit)
+    return f"{column.label} ({unit})" if unit else column.label
 
 
 def _about(query: Query, dictionary: Dictionary | None) -> Sentence:

@@ -10,15 +10,26 @@ from fastapi.responses import Response
 from belmont.service.console.parts import Reading, service_of
 
 router = APIRouter()
-MOST = 200
+MOST = 100
 REFUSED = 400
 
 
 @router.get("/accesses")
-def accesses(request: Request, visitor: Reading, refused: Annotated[str, Query(max_length=10)] = "") -> Response:
-    """The newest first."""
+def accesses(
+    request: Request,
+    visitor: Reading,
+    refused: Annotated[str, Query(max_length=10)] = "",
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Response:
+    """The newest first, or those before a number of the trail."""
     service = service_of(request)
-    found = service.trail.newest(MOST, REFUSED if refused else 0)
+    found = service.trail.page(least_status=REFUSED if refused else 0, before=before, limit=MOST + 1)
     return service.pages.page(
-        request, "accesses.html", rows=found, refused=bool(refused), most=MOST, snapshot=service.snapshot
+        request,
+        "accesses.html",
+        rows=[each for _, each in found[:MOST]],
+        older=found[MOST - 1][0] if len(found) > MOST else None,
+        before=before,
+        refused=bool(refused),
+        snapshot=service.snapshot,
     )
