@@ -10,7 +10,6 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -71,14 +70,6 @@ class Trail:
         """Keep an entry."""
         with suppress(queue.Full):  # those that were on their way when it filled up
             self._waiting.put_nowait(access)
-
-    def newest(self, limit: int = 200, least_status: int = 0) -> Sequence[Access]:
-        """The newest entries first."""
-        columns = [column for column in accesses.columns if column.name != "id"]
-        query = select(*columns).where(accesses.c.status >= least_status)
-        with self._store.reading() as connection:
-            rows = connection.execute(query.order_by(accesses.c.id.desc()).limit(limit))
-            return [Access(*row) for row in rows]
 
     def page(
         self, *, account: str | None = None, least_status: int = 0, before: int | None = None, limit: int = 50
