@@ -61,6 +61,16 @@ def test_a_refused_message_leaves_nothing_behind(client: Client, world: World) -
     assert get(client("board"), key(reason)).status_code == 404
 
 
+@pytest.mark.parametrize("study", [2**63, 2**64 - 1])
+def test_a_message_on_a_study_that_no_table_holds_is_refused_by_the_contract(
+    client: Client, world: World, study: int
+) -> None:
+    reason = f"About study {study}."
+    answer = relay(client("board"), vote(world, study, reason))
+    assert (answer.status_code, answer.json()["code"]) == (409, "STUDY_UNKNOWN")
+    assert get(client("board"), key(reason)).status_code == 404
+
+
 def test_a_message_relayed_twice_is_refused_and_its_reason_stays(client: Client, world: World) -> None:
     signed = vote(world, world.study(), "Once.")
     assert relay(client("board"), signed).status_code == 200
