@@ -25,6 +25,7 @@ from belmont.service.access.visitor import Visitor
 from belmont.service.console.parts import names_of, service_of
 from belmont.service.console.refusals import Refused
 from belmont.service.console.saying import lines, says
+from belmont.service.console.votes import Cast
 from belmont.service.words import Sentence
 
 REASON_BYTES_MAX = 4096
@@ -46,6 +47,10 @@ class Act:
     reason: bool = False
     durations: tuple[int, ...] = ()
     """Seconds to choose from; none where it has no duration."""
+    conditions: tuple[Cast, ...] = ()
+    """The votes whose conditions are agreed to."""
+    seen: str = ""
+    """What the form brings back: which conditions it showed."""
     grave: bool = False
     """Whether it stops something or cannot be undone."""
 
@@ -58,7 +63,13 @@ def ask(request: Request, act: Act, errors: Errors | None = None, **given: Any) 
     """The page that says what an act does, with its form."""
     status = 422 if errors else 200
     return service_of(request).pages.page(
-        request, "acts/confirm.html", status, act=act, errors=errors or [], given={"reason": "", **given}
+        request,
+        "acts/confirm.html",
+        status,
+        act=act,
+        errors=errors or [],
+        given={"reason": "", **given},
+        snapshot=service_of(request).snapshot,
     )
 
 

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -33,9 +33,6 @@ from belmont.service.documents.tables import contents, documents
 from belmont.service.errors import Conflict, NotAllowed, NotFound
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
-
-if TYPE_CHECKING:
-    from belmont.lab.own.code import Code
 
 ATTEMPTS: Final = 3
 log = logging.getLogger(__name__)
@@ -144,14 +141,6 @@ class Documents:
     def why_amended(self, number: int) -> str | None:
         """Why an amendment is asked for, as its applicant said here; the chain has no hash of it."""
         return self.text(Kind.AMENDMENT, key_of_amendment(number))
-
-    def code(self, number: int) -> Code | None:
-        """The code of a study, with its configuration where that is here as well; None where it is not here."""
-        from belmont.service.documents.code import code_of
-
-        study = self._study(number)
-        bundle = self.find(Kind.CODE, study.terms.code_hash)
-        return None if bundle is None else code_of(bundle, self.find(Kind.CONFIGURATION, study.terms.config_hash))
 
     # --- what comes ---
 
