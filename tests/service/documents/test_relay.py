@@ -139,3 +139,22 @@ def test_where_the_chain_does_not_answer_the_reason_waits(
     assert get(client("board"), key("Sent, and nobody knows.")).status_code == 404
     assert relay(client("board"), signed).status_code == 200
     assert get(client("board"), key("Sent, and nobody knows.")).status_code == 200
+
+
+def test_a_reason_that_waits_is_not_lost_to_a_second_attempt(
+    client: Client, world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, reason = world.study(), "Taken, though nobody was told."
+    signed, submit = vote(world, study, reason), service.relaying.submit
+
+    def taken_and_away(*given: Any) -> None:
+        submit(*given)
+        raise RegistryUnreachable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.relaying, "submit", taken_and_away)
+        assert relay(client("board"), signed).status_code == 503
+    forged = vote(world, study, reason, who="holder")
+    assert relay(client("data_user"), forged).json()["code"] == "NOT_ETHICS_BOARD"
+    assert relay(client("board"), signed).json()["code"] == "NONCE_USED"
+    assert service.documents.text(Kind.REASON, reason_hash(reason)) == reason

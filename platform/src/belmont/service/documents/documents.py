@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -173,20 +173,23 @@ class Documents:
                 refuse_other_bundles(content)
         return self._keep(Document(kind, key, _sha256(content), len(content), number, by, int(time.time())), content)
 
-    def hold(self, signed: SignedMessage, by: Address) -> None:
-        """Keep the texts of a message that is about to be relayed; nobody is given them before the chain took it."""
-        for document, content in _texts(signed, by):
-            self._keep(document, content, held=True)
+    def hold(self, signed: SignedMessage, by: Address) -> tuple[Document, ...]:
+        """Keep the texts of a message that is about to be relayed; nobody is given them before the chain took it.
+
+        Returns those that were not here: not those that another attempt holds back, or that the chain has already.
+        """
+        kept = [self._keep(document, content, held=True) for document, content in _texts(signed, by)]
+        return tuple(document for document, is_new in kept if is_new)
 
     def confirm(self, signed: SignedMessage, by: Address) -> None:
         """The chain took it."""
         for document, content in _texts(signed, by):
             self._keep(document, content)
 
-    def let_go(self, signed: SignedMessage, by: Address) -> None:
+    def let_go(self, held: Iterable[Document]) -> None:
         """The chain refused it: what was held back for it alone is dropped."""
         with self._store.writing() as connection:
-            for document, _ in _texts(signed, by):
+            for document in held:
                 of_it = _is(document.kind, document.key)
                 gone = connection.execute(delete(documents).where(and_(of_it, documents.c.held)))
                 others = select(documents.c.key).where(documents.c.sha256 == document.sha256)
@@ -269,7 +272,7 @@ def _written(connection: Connection, document: Document, content: bytes, held: b
         return document, True
     if row.held and not held:
         connection.execute(update(documents).where(of_it).values(held=False))
-    return _document(row), bool(row.held)
+    return _document(row), bool(row.held) and not held
 
 
 def _texts(signed: SignedMessage, by: Address) -> list[tuple[Document, bytes]]:
