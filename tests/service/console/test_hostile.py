@@ -64,7 +64,7 @@ def test_a_hostile_title_is_shown_as_it_is(browser: Open, story: Story) -> None:
 def test_what_is_searched_for_comes_back_as_text(path: str, browser: Open) -> None:
     for text in (HOSTILE, '"><script>alert(1)</script>', "%00", "'--", "\u0000"):
         where, _, field = path.partition("?")
-        answer = browser("board").client.get(where, params={field: text})
+        answer = browser("holder").client.get(where, params={field: text})
         assert answer.status_code < 500 and not Harm(answer.text).found, answer.text
 
 
@@ -151,6 +151,7 @@ def test_a_protocol_and_its_code_are_downloaded_from_the_page(browser: Open, sto
 
 def test_text_keeps_what_scripts_are_written_with() -> None:
     assert shown("می\u200cخواهم 你好") == "می\u200cخواهم 你好" and shown("a\u200bb\u2066c") == "a\ufffdb\ufffdc"
+    assert shown("\u3164\u2800\u115f한국") == "\ufffd\ufffd\ufffd한국"
 
 
 @pytest.fixture
