@@ -97,6 +97,18 @@ def test_a_vote_under_conditions_is_signed_by_file_and_taken(
     assert "No names." in seen and "approves under conditions" in seen
 
 
+def test_a_reason_with_letters_that_nobody_sees_is_signed_as_it_was_written(
+    browser: Open, study: int, world: World, service: Service
+) -> None:
+    board, reason = browser("board"), "Soft\u00adhyphen, \u200fright to left, \u3164blank, <b>&\"'"
+    page = board.post(f"/studies/{study}/vote", {"choice": "refuse", "reason": reason}).text
+    assert "Soft\ufffdhyphen" in html.unescape(page)
+    unsigned = message_on(page)
+    assert unsigned.reason == reason
+    assert hand_in(board, unsigned, world.people["board"]).status_code == 200
+    assert service.documents.text(Kind.REASON, unsigned.message.reason_hash) == reason
+
+
 def test_a_recusal_needs_a_reason_and_is_taken(browser: Open, study: int, world: World, service: Service) -> None:
     lay = browser("lay")
     wrong = lay.post(f"/studies/{study}/vote", {"choice": "recuse"})

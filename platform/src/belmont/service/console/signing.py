@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastapi.responses import Response
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.messages import STATEMENTS, Freeze, Pause, Revocation, Statement
 from belmont.identity.signed_message import SignedMessage
+from belmont.identity.strict_json import loads
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address
 from belmont.service.access.visitor import Visitor
@@ -111,13 +113,18 @@ def to_sign(
         kind=type(unsigned.message).__name__,
         says=says(unsigned.message, names),
         lines=lines(unsigned, names),
-        content=unsigned.to_json(),
+        content=_in_ascii(unsigned),
         file_name=file_name(unsigned),
         back=back,
         refused=refused,
         signers=_signers(request, visitor),
         touches=_touches(request, visitor, unsigned),
     )
+
+
+def _in_ascii(unsigned: SignedMessage) -> str:
+    """The file for a field of a form, in which a page would replace what nobody sees (``rendering``, 3)."""
+    return json.dumps(loads(unsigned.to_json()))
 
 
 def file_name(unsigned: SignedMessage) -> str:
