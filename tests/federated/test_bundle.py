@@ -108,14 +108,14 @@ def test_state_does_not_pass_from_one_round_to_the_next(app_builder):
     assert [call(), call()] == [1, 1]
 
 
-def rezip(bundle, edit):
+def rezip(bundle, edit, compression=zipfile.ZIP_STORED):
     files = {}
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         for name in archive.namelist():
             files[name] = archive.read(name)
     edit(files)
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w", compression) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
@@ -150,6 +150,21 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused():
         archive.writestr("bomb", bytes(60 * 1024 * 1024))
     with pytest.raises(BundleError, match="unpacks"):
         read_bundle(out.getvalue())
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bundle_that_is_packed_otherwise_is_refused(app_builder, compression):
+    bundle = app_builder("from flwr.clientapp import ClientApp\napp = ClientApp()")
+    with pytest.raises(BundleError, match="packed"):
+        read_bundle(rezip(bundle, lambda files: None, compression))
+
+
+def test_a_bundle_that_does_not_unpack_is_refused(app_builder):
+    bundle = app_builder("from flwr.clientapp import ClientApp\napp = ClientApp()")
+    packed = rezip(bundle, lambda files: None, zipfile.ZIP_DEFLATED)
+    begins = packed.index(b"client_app.py") + len(b"client_app.py")
+    with pytest.raises(BundleError, match="not a readable archive"):
+        read_bundle(packed[:begins] + b"\xff" * 4 + packed[begins + 4 :])
 
 
 @pytest.mark.parametrize("source", ["app = 1", "", "def (", "import study_that_is_not_there"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belmont.lab.own.difference import MOST_CELLS, MOST_LINES, MOST_SHOWN, compared, likeness
+from belmont.lab.own.difference import MOST_CELLS, MOST_LETTERS, MOST_LINES, MOST_SHOWN, compared, likeness
 from belmont.lab.own.templates import bundled_template, renamed, shipped_files
 
 EVIL = "</pre></td><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -100,6 +100,16 @@ def test_many_large_files_are_not_all_compared_and_none_is_left_unnamed() -> Non
     assert all(f"{name}<" in html for name in files)
     assert html.count("more than is shown at once") == 30 - MOST_SHOWN // 2_800
     assert html.count("<b>") < MOST_CELLS // 1_000
+    text = compared("a", files, "b", other).to_text()
+    assert all(f"+++ {name}: " in text or f"+++ b/{name}" in text for name in files)
+    assert text.count("too many to read") == 2 * (30 - MOST_SHOWN // 2_800)
+
+
+def test_long_lines_are_not_all_compared_either() -> None:
+    files = {f"f{k}.py": f"{k}\n".encode() + b"x" * 390_000 for k in range(60)}
+    found = compared("a", {}, "b", files)
+    assert len(found.to_text()) < MOST_LETTERS + 50_000
+    assert len(found._repr_html_()) < MOST_LETTERS + 100_000
 
 
 def test_what_is_nearest_is_what_it_was_made_from() -> None:

@@ -136,6 +136,16 @@ def test_only_what_is_asked_for_is_told(own: Running, world: World) -> None:
     listener.leave()
 
 
+def test_a_second_sign_in_of_an_account_listens_beside_the_first(own: Running) -> None:
+    first = listen(own, "lay")
+    own.tokens.pop("lay")
+    second = listen(own, "lay")
+    with pytest.raises(AssertionError):
+        second.wait(lambda: first.ended or second.ended, seconds=2)
+    for each in (first, second):
+        each.leave()
+
+
 def test_a_stream_ends_when_its_session_does(own: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LOOK_SECONDS", 0.2)
     listener = listen(own, "lay")

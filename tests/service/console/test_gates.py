@@ -47,4 +47,11 @@ def test_a_stranger_is_led_to_the_sign_in(page, browser, story, world):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_member_reads_every_page(page, name, browser, story, world):
     answer = browser(name).get(page.format(**addresses(story, world)))
-    assert answer.status_code == 200, answer.text
+    is_for = page != "/accesses" or name in ("holder", "auditor")
+    assert answer.status_code == (200 if is_for else 403), answer.text
+
+
+@pytest.mark.parametrize("name", ["board", "lay", "holder", "data_user", "auditor"])
+def test_who_looked_at_what_is_for_oversight_alone_and_linked_for_nobody_else(name, browser):
+    first, trail = browser(name).get("/").text, browser(name).get("/accesses")
+    assert (trail.status_code == 200) == ('href="/accesses"' in first) == (name in ("holder", "auditor"))

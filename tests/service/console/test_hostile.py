@@ -1,17 +1,20 @@
 """Hostile titles, names, reasons, protocols and searches: on every page they are text, and nothing of them runs."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from tests.service.conftest import World
 from tests.service.console.browsing import Visit, pages_of
-from tests.service.console.conftest import HOSTILE, Browser, Story
+from tests.service.console.conftest import HOSTILE, PROTOCOL, Browser, Story
 
 from belmont.service.console import protocols
 from belmont.service.console.addresses import local
+from belmont.service.console.kept import Kept
 from belmont.service.console.rendering import shown
 from belmont.service.service import Service
 
@@ -61,7 +64,7 @@ def test_a_hostile_title_is_shown_as_it_is(browser: Open, story: Story) -> None:
 def test_what_is_searched_for_comes_back_as_text(path: str, browser: Open) -> None:
     for text in (HOSTILE, '"><script>alert(1)</script>', "%00", "'--", "\u0000"):
         where, _, field = path.partition("?")
-        answer = browser("board").client.get(where, params={field: text})
+        answer = browser("holder").client.get(where, params={field: text})
         assert answer.status_code < 500 and not Harm(answer.text).found, answer.text
 
 
@@ -123,8 +126,32 @@ def test_a_protocol_of_brackets_is_rendered_all_the_same(text: str) -> None:
     assert protocols.rendered(text) is not None
 
 
+def test_what_is_dear_to_show_is_made_once_and_one_at_a_time() -> None:
+    kept, made = Kept(2), []
+
+    def make(name: str) -> str:
+        made.append(name)
+        time.sleep(0.05)
+        return name.upper()
+
+    with ThreadPoolExecutor(8) as people:
+        assert set(people.map(lambda _: kept.of("a", lambda: make("a")), range(16))) == {"A"}
+    assert made == ["a"]
+    with pytest.raises(ValueError, match="bad"):
+        kept.of("b", lambda: int("bad"))
+    assert [kept.of(each, lambda each=each: make(each)) for each in "bca"] == ["B", "C", "A"]
+    assert made == ["a", "b", "c", "a"]
+
+
+def test_a_protocol_and_its_code_are_downloaded_from_the_page(browser: Open, story: Story, service: Service) -> None:
+    board = browser("board")
+    [path] = re.findall(r'href="(/api/v1/documents/[^"]*)" download', board.get(f"/studies/{story.open}").text)
+    assert board.get(path).content == PROTOCOL.encode()
+
+
 def test_text_keeps_what_scripts_are_written_with() -> None:
     assert shown("می\u200cخواهم 你好") == "می\u200cخواهم 你好" and shown("a\u200bb\u2066c") == "a\ufffdb\ufffdc"
+    assert shown("\u3164\u2800\u115f한국") == "\ufffd\ufffd\ufffd한국"
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tests.service.conftest import World
-from tests.service.console.conftest import Browser, Story, text_of
+from tests.service.console.conftest import Browser, Story, text_of, wait_for
 
+from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.signed_message import SignedMessage
 from belmont.registry.types import StudyStatus
 from belmont.service.documents.kinds import Kind
@@ -33,8 +34,6 @@ def hand_in(browser: Browser, unsigned: SignedMessage, account: Any, back: str =
 
 @pytest.fixture
 def study(world: World, service: Service) -> int:
-    from tests.service.console.conftest import wait_for
-
     number = world.study(title="A new application")
     wait_for(lambda: number in service.snapshot.studies)
     return number
@@ -98,6 +97,18 @@ def test_a_vote_under_conditions_is_signed_by_file_and_taken(
     assert "No names." in seen and "approves under conditions" in seen
 
 
+def test_a_reason_with_letters_that_nobody_sees_is_signed_as_it_was_written(
+    browser: Open, study: int, world: World, service: Service
+) -> None:
+    board, reason = browser("board"), "Soft\u00adhyphen, \u200fright to left, \u3164blank, <b>&\"'"
+    page = board.post(f"/studies/{study}/vote", {"choice": "refuse", "reason": reason}).text
+    assert "Soft\ufffdhyphen" in html.unescape(page)
+    unsigned = message_on(page)
+    assert unsigned.reason == reason
+    assert hand_in(board, unsigned, world.people["board"]).status_code == 200
+    assert service.documents.text(Kind.REASON, unsigned.message.reason_hash) == reason
+
+
 def test_a_recusal_needs_a_reason_and_is_taken(browser: Open, study: int, world: World, service: Service) -> None:
     lay = browser("lay")
     wrong = lay.post(f"/studies/{study}/vote", {"choice": "recuse"})
@@ -158,8 +169,6 @@ def test_a_page_leads_back_to_this_service_only(browser: Open, study: int, world
 
 
 def test_a_freeze_a_lift_and_a_withdrawal_are_taken(browser: Open, world: World, service: Service) -> None:
-    from tests.service.console.conftest import wait_for
-
     permit = world.permit(title="To be stopped")
     wait_for(lambda: permit in service.snapshot.permits)
     board, holder = browser("board"), browser("holder")
@@ -192,10 +201,32 @@ def test_a_permit_for_which_nothing_is_missing_is_issued(browser: Open, story: S
 def test_the_data_user_agrees_to_the_conditions_of_now(
     browser: Open, story: Story, world: World, service: Service
 ) -> None:
-    user = browser("data_user")
-    unsigned = message_on(user.post(f"/studies/{story.conditional}/agree").text)
+    user, path = browser("data_user"), f"/studies/{story.conditional}/agree"
+    page = user.get(path).text
+    assert "Report every month." in page and "No query on fewer than 50 patients." in page
+    seen = re.search('name="seen" value="(0x[0-9a-f]{64})"', page)[1]
+    unsigned = message_on(user.post(path, {"seen": seen}).text)
     assert hand_in(user, unsigned, world.people["data_user"]).status_code == 200
     assert service.registry.study(story.conditional).conditions_agreed
+
+
+def test_nobody_agrees_to_conditions_that_the_page_did_not_show(browser: Open, world: World, service: Service) -> None:
+    study = world.study()
+    shown = ApprovalConditions.of(["Report every month."])
+    hidden = ApprovalConditions.of(["Hand over the names."])
+    world.as_("board").vote(study, True, "", shown.hash)
+    wait_for(lambda: study in service.snapshot.studies and service.snapshot.studies[study].conditions_count == 1)
+    service.documents.take(study, Kind.CONDITIONS, shown.canonical(), world.address("board"))
+    user = browser("data_user")
+    seen = re.search('name="seen" value="(0x[0-9a-f]{64})"', user.get(f"/studies/{study}/agree").text)[1]
+    world.as_("other_board").vote(study, True, "", hidden.hash)
+    wait_for(lambda: service.snapshot.studies[study].conditions_count == 2)
+    for given in ({"seen": "0x"}, {"seen": seen}):
+        answer = user.post(f"/studies/{study}/agree", given)
+        assert answer.status_code == 422 and 'name="message"' not in answer.text
+    assert "The conditions changed since this page was made" in answer.text
+    assert "Report every month." in answer.text and "do not agree to what you have not read" in answer.text
+    assert user.post(f"/studies/{study}/agree").status_code == 422
 
 
 def test_proposals_are_supported(browser: Open, world: World, service: Service) -> None:

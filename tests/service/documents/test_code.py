@@ -13,8 +13,9 @@ from tests.service.documents.conftest import Client, put
 from belmont.federated.hashes import config_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.node.bundle import read_bundle
-from belmont.service.documents.code import refuse_other_bundles
+from belmont.service.documents.code import code_of, refuse_other_bundles
 from belmont.service.documents.documents import Documents
+from belmont.service.documents.kinds import Kind
 from belmont.service.errors import Malformed
 
 Entry = tuple[zipfile.ZipInfo | str, bytes]
@@ -86,8 +87,9 @@ def test_a_bundle_is_shown_as_files_with_its_configuration_and_differences(
     number = world.study(code_hash=hashlib.sha256(content).digest(), config_hash=config_hash(config))
     assert put(client("data_user"), number, "code", content).status_code in (200, 201)
     assert put(client("data_user"), number, "configuration", b'{"rounds": 3}').status_code == 201
-    code = documents.code(number)
-    assert code is not None
+    kept = documents.find(Kind.CODE, hashlib.sha256(content).digest())
+    assert kept == content
+    code = code_of(kept, documents.find(Kind.CONFIGURATION, config_hash(config)))
     assert code.files == read_bundle(content)
     assert code.config == config
     assert code.diff("glm").changed == ()

@@ -61,6 +61,16 @@ def test_a_refused_message_leaves_nothing_behind(client: Client, world: World) -
     assert get(client("board"), key(reason)).status_code == 404
 
 
+@pytest.mark.parametrize("study", [2**63, 2**64 - 1])
+def test_a_message_on_a_study_that_no_table_holds_is_refused_by_the_contract(
+    client: Client, world: World, study: int
+) -> None:
+    reason = f"About study {study}."
+    answer = relay(client("board"), vote(world, study, reason))
+    assert (answer.status_code, answer.json()["code"]) == (409, "STUDY_UNKNOWN")
+    assert get(client("board"), key(reason)).status_code == 404
+
+
 def test_a_message_relayed_twice_is_refused_and_its_reason_stays(client: Client, world: World) -> None:
     signed = vote(world, world.study(), "Once.")
     assert relay(client("board"), signed).status_code == 200
@@ -129,3 +139,22 @@ def test_where_the_chain_does_not_answer_the_reason_waits(
     assert get(client("board"), key("Sent, and nobody knows.")).status_code == 404
     assert relay(client("board"), signed).status_code == 200
     assert get(client("board"), key("Sent, and nobody knows.")).status_code == 200
+
+
+def test_a_reason_that_waits_is_not_lost_to_a_second_attempt(
+    client: Client, world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, reason = world.study(), "Taken, though nobody was told."
+    signed, submit = vote(world, study, reason), service.relaying.submit
+
+    def taken_and_away(*given: Any) -> None:
+        submit(*given)
+        raise RegistryUnreachable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.relaying, "submit", taken_and_away)
+        assert relay(client("board"), signed).status_code == 503
+    forged = vote(world, study, reason, who="holder")
+    assert relay(client("data_user"), forged).json()["code"] == "NOT_ETHICS_BOARD"
+    assert relay(client("board"), signed).json()["code"] == "NONCE_USED"
+    assert service.documents.text(Kind.REASON, reason_hash(reason)) == reason

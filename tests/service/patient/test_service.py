@@ -463,7 +463,7 @@ def test_a_title_is_no_formula_in_a_spreadsheet_and_the_hospitals_own_cells_are_
     from belmont.service.patient.archive import _lines, _no_formula
     from belmont.service.patient.own_records import ROW, SourceRecord
 
-    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\tx"):
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\n=1", "＝1+1", "＠SUM(A1)"):
         assert _no_formula(text) == f"'{text}"
     assert _no_formula("Heart") == "Heart"
     rows = iter(

@@ -262,6 +262,19 @@ def test_so_many_texts_are_out_at_a_time_and_no_more(store: Store, clock: Any) -
     tickets.issue("later", BROWSER, {})
 
 
+def test_strangers_who_begin_to_sign_in_keep_nobody_from_touching_a_key(store: Store, clock: Any) -> None:
+    texts, touches = (Tickets(store, kind, 300, clock, most=3) for kind in ("sign-in", "passkey"))
+    for number in range(3):
+        texts.issue(str(number), f"stranger {number}", {})
+    with pytest.raises(TooMany):
+        texts.issue("one more", BROWSER, {})
+    for number in range(3):
+        touches.issue(str(number), BROWSER, {"for": "touch"})
+    assert touches.take("2", BROWSER) == {"for": "touch"} and texts.look("2", BROWSER) is None
+    with pytest.raises(TooMany):
+        texts.issue("another", BROWSER, {})
+
+
 def test_what_is_kept_of_a_text_is_no_secret(store: Store, challenges: Challenges, world: Any) -> None:
     message = challenges.issue(BROWSER, world.address("board")).message
     with store.engine.connect() as connection:

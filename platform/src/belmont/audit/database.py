@@ -3,6 +3,7 @@
 1. A transaction that writes takes its lock when it begins: no two of them decide on what both have read.
 2. A transaction that reads sees one state of the database from its first statement to its last.
 3. Whatever the database refuses is an ``IndexUnavailable``.
+4. An error says the statement and none of its values: some are secrets of the service, and errors are logged.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def open_engine(url: str) -> Engine:
         return _sqlite(url, Path(parsed.database))
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         try:
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
         except ModuleNotFoundError as error:
             raise IndexUrlError('PostgreSQL needs psycopg: pip install "belmont[postgres]"') from error
     raise IndexUrlError(f"no {parsed.drivername}: use sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 
 def _sqlite(url: str, path: Path) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: object) -> None:

@@ -5,6 +5,8 @@
 3. Errors of ours become problem details (RFC 9457) under /api, and a page elsewhere; whoever is not signed in is led to
    the sign-in. What is not ours is logged here, and told to nobody but as INTERNAL.
 4. Every access leaves an entry in the trail.
+5. A body is UTF-8. One that names another character set is refused before it is parsed: the parser of forms would
+   decode it by whatever codec of Python's a stranger names.
 """
 
 import logging
@@ -17,6 +19,7 @@ from urllib.parse import quote, urlencode
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,11 +62,13 @@ class Guard:
             return
         started, status = time.monotonic(), 0
         most = next((n for path, n in LARGE_BODIES if path.fullmatch(scope["path"])), BODY_MOST_BYTES)
-        seen = 0
+        seen, is_foreign = 0, not _is_utf8(scope)
 
         async def limited() -> Message:
             nonlocal seen
             message = await receive()
+            if message.get("body") and is_foreign:
+                raise Malformed("A form here is in UTF-8.", code="CHARSET_UNKNOWN")
             seen += len(message.get("body", b""))
             if seen > most:
                 raise TooLarge(f"A request here has at most {most} bytes.")
@@ -107,6 +112,13 @@ class Guard:
                 milliseconds=round(seconds * 1000),
             )
         )
+
+
+def _is_utf8(scope: Scope) -> bool:
+    """Whether a request names no other character set than ours (5)."""
+    named = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    charset = parse_options_header(named)[1].get(b"charset", b"utf-8")
+    return charset.lower() in (b"utf-8", b"utf8")
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -23,6 +23,7 @@ import stat
 import sys
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,8 @@ MAX_BUNDLE_BYTES = 10 * 1024 * 1024
 """Flower's own limit."""
 MAX_BUNDLE_FILES = 1_000
 MAX_UNPACKED_BYTES = 50 * 1024 * 1024
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others let whoever packs decide how much memory unpacking takes (LZMA's dictionary: up to 4 GiB)."""
 
 _load_numbers = itertools.count(1)
 
@@ -106,8 +109,10 @@ def read_bundle(bundle: bytes) -> dict[str, bytes]:
                 raise BundleError("the bundle holds one name twice")
             if not all(map(_is_plain_file, entries)):
                 raise BundleError("the bundle holds a link, or a name that leads out of its folder")
+            if any(entry.compress_type not in COMPRESSIONS for entry in entries):
+                raise BundleError("the bundle is packed by other means than flwr build's")
             files = {name: archive.read(name) for name in names}
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise BundleError("the bundle is not a readable archive") from error
     contents = files.pop(".info/CONTENT", None)
     if contents is None:

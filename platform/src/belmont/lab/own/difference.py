@@ -18,7 +18,9 @@ from belmont.lab.own.visible import visible
 MOST_LINES = 3_000
 MOST_CHARS = 400_000
 MOST_SHOWN = 20_000
-"""Lines of all files together that a card compares; a file beyond that is said to be one."""
+"""Lines of all files together that are compared; a file beyond that is said to be one."""
+MOST_LETTERS = 8_000_000
+"""The same in letters."""
 MOST_CELLS = 4_000_000
 """Pairs of letters, of all lines together, that are compared to mark words."""
 _CONTEXT = 3
@@ -54,10 +56,21 @@ class FileDifference:
         return "same" if self.before == self.after else "changed"
 
     @property
+    def texts(self) -> tuple[str, str] | None:
+        """Both sides as they are, empty where there is none; None where a side is no text, or too large (3)."""
+        before, after = (_text(each or b"") for each in (self.before, self.after))
+        return None if before is None or after is None else (before, after)
+
+    @property
     def lines(self) -> tuple[list[str], list[str]] | None:
-        """Both sides as lines; None where a side is no text, or too large (3)."""
-        sides = [_lines(each) for each in (self.before, self.after)]
-        return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
+        """Both sides as lines, with hidden characters written out; None where a side is no text, or too large (3)."""
+        if (both := self.texts) is None:
+            return None
+        before, after = (
+            [] if content is None else [visible(line) for line in text.split("\n")]
+            for content, text in zip((self.before, self.after), both, strict=True)
+        )
+        return before, after
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,10 @@ class CodeDifference:
     def to_text(self) -> str:
         """As ``diff -u`` writes it, with hidden characters written out."""
         parts: list[str] = []
+        effort = _Effort()
         for each in self.changed:
-            both = each.lines
             name = visible(each.name)
+            both = each.lines if effort.takes_file(each.texts) else None
             if both is None:
                 parts.append(f"--- {name}: {_unshown(each.before)}\n+++ {name}: {_unshown(each.after)}")
                 continue
@@ -143,16 +157,12 @@ def _typed(config: Mapping[str, object], key: str) -> str:
     return repr(config[key]) if key in config else "(not there)"
 
 
-def _lines(content: bytes | None) -> list[str] | None:
-    if content is None:
-        return []
+def _text(content: bytes) -> str | None:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if len(text) > MOST_CHARS or text.count("\n") > MOST_LINES or "\0" in text:
-        return None
-    return [visible(line) for line in text.split("\n")]
+    return None if len(text) > MOST_CHARS or text.count("\n") > MOST_LINES or "\0" in text else text
 
 
 def _unshown(content: bytes | None) -> str:
@@ -164,13 +174,18 @@ def _unshown(content: bytes | None) -> str:
 
 @dataclass
 class _Effort:
-    """What is left of it: a stranger's files do not decide how long a card takes."""
+    """What is left of it: a stranger's files do not decide how long a comparison takes."""
 
     lines: int = MOST_SHOWN
+    letters: int = MOST_LETTERS
     cells: int = MOST_CELLS
 
-    def takes_lines(self, count: int) -> bool:
-        self.lines -= count if (is_possible := count <= self.lines) else 0
+    def takes_file(self, texts: tuple[str, str] | None) -> bool:
+        if texts is None:
+            return False
+        lines, letters = sum(each.count("\n") + 1 for each in texts), sum(map(len, texts))
+        if is_possible := lines <= self.lines and letters <= self.letters:
+            self.lines, self.letters = self.lines - lines, self.letters - letters
         return is_possible
 
     def takes_cells(self, count: int) -> bool:
@@ -181,9 +196,10 @@ class _Effort:
 def _file(each: FileDifference, left: str, right: str, effort: _Effort) -> str:
     colour = {"new": cards.GOOD, "gone": cards.BAD}.get(each.kind, cards.WAITING)
     head = f"<summary>{cards.mono(visible(each.name))}{cards.badge(each.kind, colour)}</summary>"
-    both = each.lines
-    if both is None or not effort.takes_lines(len(both[0]) + len(both[1])):
-        unread = cards.badge("cannot be read" if both is None else "more than is shown at once", cards.BAD)
+    texts = each.texts
+    both = each.lines if effort.takes_file(texts) else None
+    if both is None:
+        unread = cards.badge("cannot be read" if texts is None else "more than is shown at once", cards.BAD)
         body = cards.table([left, right], [[_unshown(each.before), _unshown(each.after)]])
         return f"<details open>{head}{unread}{body}</details>"
     return f'<details open>{head}<table class="belmont-diff">{"".join(_rows(*both, effort))}</table></details>'

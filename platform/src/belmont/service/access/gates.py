@@ -9,6 +9,7 @@
 5. A request that shows both a cookie and a token is by the token alone.
 6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
    that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
+7. Nothing is answered whose access cannot be written down (``trail``, 3).
 """
 
 import hmac
@@ -46,6 +47,7 @@ class Gate:
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
         service.sign_in.limits.take_client(request)  # 4
+        service.trail.refuse_when_full()  # 7
         session = await run_in_threadpool(session_of, request, service)  # it may write, and wait for that
         visitor = await service.visitor(session)
         request.state.visitor = visitor

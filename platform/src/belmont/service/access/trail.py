@@ -20,6 +20,7 @@ from belmont.service.store.database import Store, metadata
 
 WAITING_MOST = 10_000
 AT_ONCE = 500
+CLOSE_SECONDS = 10.0
 
 accesses = Table(
     "accesses",
@@ -89,9 +90,10 @@ class Trail:
         self._waiting.join()
 
     def close(self) -> None:
-        """Write what waits, and end."""
-        self._waiting.put(None)
-        self._thread.join(timeout=10)
+        """Write what waits, and end; where the database is away, no later than ``CLOSE_SECONDS``."""
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_SECONDS)
+        self._thread.join(timeout=CLOSE_SECONDS)
 
     def _write_all(self) -> None:
         while True:

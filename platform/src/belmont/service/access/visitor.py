@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from belmont.registry.types import Address, DatasetId, Member, Role
 
@@ -26,6 +26,10 @@ ROLE_OF = {
     Who.DATA_HOLDER: Role.DATA_HOLDER,
     Who.AUDITOR: Role.AUDITOR,
 }
+
+
+OVERSIGHT: Final = (Who.AUDITOR, Who.DATA_HOLDER)
+"""Whom the trail of accesses is for."""
 
 
 @dataclass(frozen=True)

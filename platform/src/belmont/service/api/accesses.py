@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from belmont.service.access.gates import allow
 from belmont.service.access.trail import Access
-from belmont.service.access.visitor import Visitor, Who
+from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.api import lists, routing
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Moment
 
@@ -40,7 +40,7 @@ class Accesses(Answer):
 @router.get("/accesses")
 def list_accesses(
     service: routing.Here,
-    visitor: Annotated[Visitor, allow(Who.AUDITOR, Who.DATA_HOLDER)],
+    visitor: Annotated[Visitor, allow(*OVERSIGHT)],
     account: Annotated[AccountText | None, Query(description="Of this account.")] = None,
     refused: Annotated[bool, Query(description="Only those that were refused.")] = False,
     after: Annotated[

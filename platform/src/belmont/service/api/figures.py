@@ -21,10 +21,12 @@ class FiguresGate(Gate):
     also = ("whoever shows the token of the configuration",)
 
     async def __call__(self, request: Request) -> Visitor:
-        expected = routing.service_of(request).config.metrics_token
+        service = routing.service_of(request)
+        expected = service.config.metrics_token
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
         own = expected is not None and kind.lower() == "bearer"
         if own and hmac.compare_digest(shown.strip().encode("utf-8", "replace"), str(expected).encode()):
+            service.trail.refuse_when_full()
             request.state.visitor = Visitor()
             return Visitor()
         return await super().__call__(request)

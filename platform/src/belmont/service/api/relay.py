@@ -4,6 +4,7 @@
    are written before the chain is asked and given out after it agreed, so that none is lost in between.
 2. Where the chain does not answer, what became of the message is not known: the texts stay held back, and are given
    out as soon as the chain turns out to have them.
+3. A message that is refused takes away only texts that came with it, and none that an earlier attempt left waiting.
 """
 
 from typing import Annotated, Any
@@ -51,13 +52,13 @@ async def relay(request: Request, visitor: Annotated[Visitor, allow(Who.MEMBER)]
 def relayed(service: Service, content: bytes, visitor: Visitor) -> Taken:
     """The same for pages. Raises Malformed, NotAllowed, RegistryError."""
     signed, by = service.relaying.read(content), account_of(visitor)
-    service.documents.hold(signed, by)  # 1
+    held = service.documents.hold(signed, by)  # 1
     try:
         taken = service.relaying.submit(content, visitor)
     except RegistryUnreachable:
         raise  # 2
     except Exception:
-        service.documents.let_go(signed, by)
+        service.documents.let_go(held)  # 3
         raise
     service.documents.confirm(signed, by)
     return taken

@@ -97,8 +97,9 @@ class Streams:
         """Whether a session has not ended, as of ``LOOK_SECONDS`` ago at most; looking does not prolong it."""
         seen = self._live.get(session.account)
         now = time.monotonic()
-        if seen is None or now - seen[0] >= LOOK_SECONDS:
-            self._live[session.account] = (now, seen[1] if seen else frozenset((session.id,)))  # others need not look
+        if seen is None or now - seen[0] >= LOOK_SECONDS or session.id not in seen[1]:  # it may have begun since
+            known: frozenset[str] = seen[1] if seen else frozenset()
+            self._live[session.account] = (now, known | {session.id})  # others need not look
             found = await run_in_threadpool(self._sessions.of_account, session.account)
             seen = (now, frozenset(each.id for each, _ in found))
             self._live[session.account] = seen

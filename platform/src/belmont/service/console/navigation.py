@@ -1,8 +1,8 @@
 """What is in the menu, for whom."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from belmont.service.access.visitor import Visitor
+from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.words import Sentence
 
 
@@ -62,4 +62,11 @@ def sections_for(visitor: Visitor) -> tuple[Section, ...]:
     if visitor.session is None:
         return ()
     mine = (_PATIENT,) if visitor.datasets_as_patient else ()
-    return (*(_FOR_MEMBERS if visitor.member is not None else ()), *mine, _SIGNED_IN)
+    for_members: tuple[Section, ...] = _FOR_MEMBERS if visitor.member is not None else ()
+    if not visitor.is_one_of(OVERSIGHT):
+        for_members = tuple(replace(each, entries=_without(each.entries, "/accesses")) for each in for_members)
+    return (*for_members, *mine, _SIGNED_IN)
+
+
+def _without(entries: tuple[Entry, ...], path: str) -> tuple[Entry, ...]:
+    return tuple(each for each in entries if each.path != path)

@@ -32,6 +32,8 @@ THEMES = ("auto", "light", "dark")
 _SEEN_AS_NOTHING = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
 """Line ends; and the joiners that some scripts are written with, which turn nothing around."""
+_BLANK = {"\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u2800", "\u3164", "\uffa0"}
+"""Letters and signs that show as nothing, or as a space (Unicode, Default_Ignorable_Code_Point; Braille's blank)."""
 
 
 class Pages:
@@ -88,7 +90,9 @@ def shown(value: object) -> object:
     if value.isascii() and value.isprintable():
         return value
     return "".join(
-        "\ufffd" if unicodedata.category(letter) in _SEEN_AS_NOTHING and letter not in _KEPT else letter
+        "\ufffd"
+        if letter in _BLANK or (unicodedata.category(letter) in _SEEN_AS_NOTHING and letter not in _KEPT)
+        else letter
         for letter in value
     )
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,14 @@ from fastapi.responses import Response
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.messages import STATEMENTS, Freeze, Pause, Revocation, Statement
 from belmont.identity.signed_message import SignedMessage
+from belmont.identity.strict_json import loads
 from belmont.registry.errors import RegistryError
 from belmont.registry.types import Address
 from belmont.service.access.visitor import Visitor
 from belmont.service.console.parts import names_of, service_of
 from belmont.service.console.refusals import Refused
 from belmont.service.console.saying import lines, says
+from belmont.service.console.votes import Cast
 from belmont.service.words import Sentence
 
 REASON_BYTES_MAX = 4096
@@ -46,6 +49,10 @@ class Act:
     reason: bool = False
     durations: tuple[int, ...] = ()
     """Seconds to choose from; none where it has no duration."""
+    conditions: tuple[Cast, ...] = ()
+    """The votes whose conditions are agreed to."""
+    seen: str = ""
+    """What the form brings back: which conditions it showed."""
     grave: bool = False
     """Whether it stops something or cannot be undone."""
 
@@ -58,7 +65,13 @@ def ask(request: Request, act: Act, errors: Errors | None = None, **given: Any) 
     """The page that says what an act does, with its form."""
     status = 422 if errors else 200
     return service_of(request).pages.page(
-        request, "acts/confirm.html", status, act=act, errors=errors or [], given={"reason": "", **given}
+        request,
+        "acts/confirm.html",
+        status,
+        act=act,
+        errors=errors or [],
+        given={"reason": "", **given},
+        snapshot=service_of(request).snapshot,
     )
 
 
@@ -100,13 +113,18 @@ def to_sign(
         kind=type(unsigned.message).__name__,
         says=says(unsigned.message, names),
         lines=lines(unsigned, names),
-        content=unsigned.to_json(),
+        content=_in_ascii(unsigned),
         file_name=file_name(unsigned),
         back=back,
         refused=refused,
         signers=signers_of(request, visitor),
         touches=_touches(request, visitor, unsigned),
     )
+
+
+def _in_ascii(unsigned: SignedMessage) -> str:
+    """The file for a field of a form, in which a page would replace what nobody sees (``rendering``, 3)."""
+    return json.dumps(loads(unsigned.to_json()))
 
 
 def file_name(unsigned: SignedMessage) -> str:

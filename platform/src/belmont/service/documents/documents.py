@@ -14,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from belmont.audit.events import BLOCK_MAX
 from belmont.audit.index import EventIndex
 from belmont.identity.messages import NO_REASON, reason_hash
 from belmont.identity.signed_message import SignedMessage
@@ -32,9 +33,6 @@ from belmont.service.documents.tables import contents, documents
 from belmont.service.errors import Conflict, NotAllowed, NotFound
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.store.database import Store
-
-if TYPE_CHECKING:
-    from belmont.lab.own.code import Code
 
 ATTEMPTS: Final = 3
 log = logging.getLogger(__name__)
@@ -144,14 +142,6 @@ class Documents:
         """Why an amendment is asked for, as its applicant said here; the chain has no hash of it."""
         return self.text(Kind.AMENDMENT, key_of_amendment(number))
 
-    def code(self, number: int) -> Code | None:
-        """The code of a study, with its configuration where that is here as well; None where it is not here."""
-        from belmont.service.documents.code import code_of
-
-        study = self._study(number)
-        bundle = self.find(Kind.CODE, study.terms.code_hash)
-        return None if bundle is None else code_of(bundle, self.find(Kind.CONFIGURATION, study.terms.config_hash))
-
     # --- what comes ---
 
     def take(self, number: int, kind: Kind, content: bytes, by: Address) -> tuple[Document, bool]:
@@ -183,20 +173,23 @@ class Documents:
                 refuse_other_bundles(content)
         return self._keep(Document(kind, key, _sha256(content), len(content), number, by, int(time.time())), content)
 
-    def hold(self, signed: SignedMessage, by: Address) -> None:
-        """Keep the texts of a message that is about to be relayed; nobody is given them before the chain took it."""
-        for document, content in _texts(signed, by):
-            self._keep(document, content, held=True)
+    def hold(self, signed: SignedMessage, by: Address) -> tuple[Document, ...]:
+        """Keep the texts of a message that is about to be relayed; nobody is given them before the chain took it.
+
+        Returns those that were not here: not those that another attempt holds back, or that the chain has already.
+        """
+        kept = [self._keep(document, content, held=True) for document, content in _texts(signed, by)]
+        return tuple(document for document, is_new in kept if is_new)
 
     def confirm(self, signed: SignedMessage, by: Address) -> None:
         """The chain took it."""
         for document, content in _texts(signed, by):
             self._keep(document, content)
 
-    def let_go(self, signed: SignedMessage, by: Address) -> None:
+    def let_go(self, held: Iterable[Document]) -> None:
         """The chain refused it: what was held back for it alone is dropped."""
         with self._store.writing() as connection:
-            for document, _ in _texts(signed, by):
+            for document in held:
                 of_it = _is(document.kind, document.key)
                 gone = connection.execute(delete(documents).where(and_(of_it, documents.c.held)))
                 others = select(documents.c.key).where(documents.c.sha256 == document.sha256)
@@ -279,13 +272,15 @@ def _written(connection: Connection, document: Document, content: bytes, held: b
         return document, True
     if row.held and not held:
         connection.execute(update(documents).where(of_it).values(held=False))
-    return _document(row), bool(row.held)
+    return _document(row), bool(row.held) and not held
 
 
 def _texts(signed: SignedMessage, by: Address) -> list[tuple[Document, bytes]]:
     """The texts that a signed message brings along, whose hashes it has."""
     message, now = signed.message, int(time.time())
     study = getattr(message, "study", getattr(message, "permit", CONSORTIUM))
+    if study > BLOCK_MAX:
+        return []  # no contract counts so far, and no table: the contract says that there is no such study
     texts = []
     if signed.reason is not None and reason_hash(signed.reason) != NO_REASON:
         texts.append((Kind.REASON, signed.reason.encode()))

@@ -24,7 +24,8 @@ from belmont.service.patient.views import row_view, standing_view
 from belmont.service.words import Moment, Sentence, Words
 
 Content = Iterator[bytes]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the wide forms, which some spreadsheets take for the others (OWASP, CSV Injection)."""
 _MODE = 0o600 << 16
 
 

@@ -4,7 +4,8 @@
 2. It is taken once: taking deletes it, in a transaction of its own, before anything is made of it. What fails then has
    used it up.
 3. It belongs to one browser, by the hash of a cookie. Another browser that brings it uses it up and gets nothing.
-4. It ends. There are so many at a time and no more: then nobody gets one until some end.
+4. It ends. There are so many of a kind at a time and no more: then nobody gets one of that kind until some end, and
+   strangers who begin to sign in keep no member from touching a key. The kind is in the first bytes of the digest.
 """
 
 from __future__ import annotations
@@ -15,12 +16,25 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Row, Table, Text, delete, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    LargeBinary,
+    Row,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from belmont.service.errors import TooMany
 from belmont.service.store.database import Store, metadata
 
 MOST: Final = 20_000
+KIND_BYTES: Final = 4
 tickets = Table(
     "tickets",
     metadata,
@@ -38,6 +52,7 @@ class Tickets:
         self, store: Store, kind: str, seconds: int, now: Callable[[], float] = time.time, most: int = MOST
     ) -> None:
         self._store, self._kind, self._seconds, self._now, self._most = store, kind, seconds, now, most
+        self._prefix = hashed(kind)[:KIND_BYTES]
 
     def issue(self, key: str, browser: str, content: dict[str, Any]) -> int:
         """Keep one; returns when it ends (Unix seconds). Raises ``TooMany``, ``Unavailable``."""
@@ -45,8 +60,8 @@ class Tickets:
         row = {"digest": self._digest(key), "browser": hashed(browser), "content": json.dumps(content)}
         with self._store.writing() as connection:
             connection.execute(delete(tickets).where(tickets.c.ends < now))
-            if (connection.scalar(select(func.count()).select_from(tickets)) or 0) >= self._most:
-                raise TooMany("Too many people are signing in at this moment.", 60)  # 4
+            if (connection.scalar(select(func.count()).select_from(tickets).where(self._of_kind())) or 0) >= self._most:
+                raise TooMany("Too many people are doing this at this moment.", 60)  # 4
             connection.execute(insert(tickets).values(**row, ends=now + self._seconds))
         return now + self._seconds
 
@@ -70,7 +85,11 @@ class Tickets:
         return content
 
     def _digest(self, key: str) -> bytes:
-        return hashed(f"{self._kind}:{key}")  # 1
+        return self._prefix + hashed(f"{self._kind}:{key}")[KIND_BYTES:]  # 1
+
+    def _of_kind(self) -> ColumnElement[bool]:
+        rest = 32 - KIND_BYTES
+        return tickets.c.digest.between(self._prefix + bytes(rest), self._prefix + b"\xff" * rest)
 
 
 def hashed(secret: str) -> bytes:

@@ -1,4 +1,7 @@
-"""The trail of accesses to this service, the refused ones too."""
+"""The trail of accesses to this service, the refused ones too: for whom the API gives it to, and nobody else.
+
+It says which patient looked at their page and when, and what a member of the board read before a vote.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from belmont.service.console.parts import Reading, service_of
+from belmont.service.access.gates import allow
+from belmont.service.access.visitor import OVERSIGHT, Visitor
+from belmont.service.console.parts import service_of
 
 router = APIRouter()
 MOST = 100
@@ -17,7 +22,7 @@ REFUSED = 400
 @router.get("/accesses")
 def accesses(
     request: Request,
-    visitor: Reading,
+    visitor: Annotated[Visitor, allow(*OVERSIGHT)],
     refused: Annotated[str, Query(max_length=10)] = "",
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> Response:

@@ -10,15 +10,15 @@ from fastapi.responses import Response
 from belmont.audit.search import EventQuery
 from belmont.federated.errors import FederatedError
 from belmont.federated.hashes import RunConfig
-from belmont.identity.approval_conditions import ApprovalConditions
-from belmont.identity.errors import IdentityError
 from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 from belmont.lab.own.difference import CodeDifference
 from belmont.registry.duo import Verdict
-from belmont.registry.types import ZERO_HASH, Address, Study, StudyTerms
-from belmont.service.console import protocols, standing
+from belmont.registry.types import Address, Study, StudyTerms
+from belmont.service.console import protocols, standing, votes
+from belmont.service.console.kept import Kept
 from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.documents.code import code_of
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import Names, application, data_use, differences, history, privacy
 from belmont.service.explain.declaring import declarations
@@ -28,6 +28,8 @@ from belmont.service.words import names as named
 
 router = APIRouter()
 STORY_MOST = 200
+_kept = Kept(64)
+"""By the hashes of what they are made of."""
 MARKS = {Verdict.APPROVE: "good", Verdict.ABSTAIN: "wait", Verdict.DENY: "stop"}
 
 
@@ -57,6 +59,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
     page = service.index.search(EventQuery(study=number, ascending=True, limit=STORY_MOST))
     names = names_of(snapshot)
     code, code_problem = _code(service, record)
+    amendment = _amendment(service, record, names)
     config = _configuration(service, record.terms)
     return service.pages.page(
         request,
@@ -89,9 +92,10 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
         ],
         marks=MARKS,
         terms_in_words=_terms(record.terms, names),
-        amendment=_amendment(service, record, names),
+        amendment=amendment,
+        amended_code=_amended_code(service, record, amendment),
         why_amended=service.documents.why_amended(number) if record.amends else None,
-        votes=_votes(service, record),
+        votes=votes.cast(service, number),
         story=[(each, history.sentence(each, names)) for each in page.events],
         total=page.total,
     )
@@ -110,7 +114,10 @@ class Text:
 
 def _protocol(service: Service, study: Study) -> Text | None:
     text = service.documents.text(Kind.PROTOCOL, study.terms.protocol_hash)
-    return None if text is None else Text(protocols.rendered(text), study.terms.protocol_hash)
+    if text is None:
+        return None
+    hashed = study.terms.protocol_hash
+    return Text(_kept.of(("protocol", hashed), lambda: protocols.rendered(text)), hashed)
 
 
 def _configuration(service: Service, terms: StudyTerms) -> RunConfig | None:
@@ -133,6 +140,15 @@ def _amendment(service: Service, study: Study, names: Names) -> differences.Diff
         new_bundle=service.documents.find(Kind.CODE, new.code_hash),
         known=names,
     )
+
+
+def _amended_code(service: Service, study: Study, amendment: differences.Differences | None) -> str:
+    """The lines of its code that differ from the permit's."""
+    code = None if amendment is None else amendment.code
+    if code is None:
+        return ""
+    old = service.snapshot.permits[study.amends].terms.code_hash
+    return _kept.of(("amended", old, study.terms.code_hash), code.to_text)
 
 
 def _terms(terms: StudyTerms, names: Names) -> list[tuple[Sentence, Value]]:
@@ -165,74 +181,23 @@ class CodeShown:
 def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
     """The code and its differences; or why it cannot be shown."""
     try:
-        code = service.documents.code(study.id)
-        if code is None:
+        bundle = service.documents.find(Kind.CODE, study.terms.code_hash)
+        if bundle is None:
             return None, ""
-        difference = code.diff()
-        return CodeShown(tuple(code), difference, difference.to_text()), ""
+        config = service.documents.find(Kind.CONFIGURATION, study.terms.config_hash)
+        key = ("code", study.terms.code_hash, None if config is None else study.terms.config_hash)
+        return _kept.of(key, lambda: _shown(bundle, config)), ""
     except (LabError, FederatedError) as error:
         return None, str(error)
 
 
-# --- votes ---
+def _shown(bundle: bytes, config: bytes | None) -> CodeShown:
+    code = code_of(bundle, config)
+    difference = code.diff()
+    return CodeShown(tuple(code), difference, difference.to_text())
 
 
-@dataclass(frozen=True)
-class Cast:
-    """A vote or a recusal as people read it."""
-
-    voter: Address
-    kind: str
-    """approve, conditions, refuse, recused."""
-    at: int
-    reason_hash: bytes
-    reason: str | None
-    """None where its text is not here."""
-    conditions_hash: bytes
-    conditions: tuple[str, ...] | None
-    counts: bool
-    """Whether its voter is still on the board."""
-
-
-def _votes(service: Service, study: Study) -> list[Cast]:
-    page = service.index.search(
-        EventQuery(study=study.id, names=("VoteCast", "Recused"), ascending=True, limit=STORY_MOST)
-    )
-    return [
-        Cast(
-            voter=event.actor,
-            kind=_kind(event.name, event.details),
-            at=event.timestamp,
-            reason_hash=event.details["reason_hash"],
-            reason=_reason(service, event.details["reason_hash"]),
-            conditions_hash=event.details.get("conditions_hash", ZERO_HASH),
-            conditions=_conditions(service, event.details.get("conditions_hash", ZERO_HASH)),
-            counts=service.snapshot.member(event.actor) is not None,
-        )
-        for event in page.events
-    ]
-
-
-def _kind(name: str, details: dict[str, object]) -> str:
-    if name == "Recused":
-        return "recused"
-    if not details["approve"]:
-        return "refuse"
-    return "approve" if details.get("conditions_hash", ZERO_HASH) == ZERO_HASH else "conditions"
-
-
-def _reason(service: Service, hashed: bytes) -> str | None:
-    return service.documents.text(Kind.REASON, hashed) if hashed != ZERO_HASH else None
-
-
-def _conditions(service: Service, hashed: bytes) -> tuple[str, ...] | None:
-    content = service.documents.find(Kind.CONDITIONS, hashed) if hashed != ZERO_HASH else None
-    if content is None:
-        return None
-    try:
-        return ApprovalConditions.parse(content).texts
-    except IdentityError:
-        return None
+# --- acceptances ---
 
 
 def _to_accept(service: Service, study: Study, account: Address) -> list[bytes]:

@@ -11,9 +11,10 @@ from fastapi.responses import RedirectResponse, Response
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.errors import ApprovalConditionsMalformed
 from belmont.identity.messages import NO_CONDITIONS, Acceptance, Agreement, Recusal, Statement, Vote, reason_hash
-from belmont.registry.types import NO_PERMIT, StudyId
+from belmont.registry.types import NO_PERMIT, Study, StudyId
 from belmont.service.access.limits import limited
-from belmont.service.console import standing
+from belmont.service.console import standing, votes
+from belmont.service.console.addresses import hexed
 from belmont.service.console.parts import (
     Acting,
     HashText,
@@ -138,29 +139,37 @@ def acceptance(request: Request, visitor: Holding, number: Number, dataset: Hash
 @router.get("/studies/{number}/agree")
 def agreement_form(request: Request, visitor: Using, number: Number) -> Response:
     """What the data user agrees to."""
-    names = names_of(service_of(request).snapshot)
+    return _agreement_form(request, found(service_of(request).snapshot.studies.get(number)), [])
+
+
+@router.post("/studies/{number}/agree")
+def agreement(request: Request, visitor: Using, number: Number, seen: Annotated[str, Form(max_length=66)]) -> Response:
+    """The agreement as a message to sign: to the conditions that the page showed, while there are no others."""
     study = found(service_of(request).snapshot.studies.get(number))
+    if seen != hexed(study.conditions):
+        changed = Sentence("The conditions changed since this page was made: read them again.")
+        return _agreement_form(request, study, [("conditions", changed)])
+    message = Agreement(actor=str(visitor.account), study=number, conditions=study.conditions)
+    return prepared(request, visitor, message, f"/studies/{number}")
+
+
+def _agreement_form(request: Request, study: Study, errors: Errors) -> Response:
+    service = service_of(request)
     act = Act(
         Sentence("Agree to the conditions"),
         (
             Sentence(
                 "You agree to all conditions that the ethics board set on {study}. Without it no permit is issued.",
-                study=names.study(number),
+                study=names_of(service.snapshot).study(study.id),
             ),
-            Sentence("They are on the application's page. A condition that is set later needs another agreement."),
+            Sentence("A condition that is set later needs another agreement."),
         ),
         f"/studies/{study.id}",
         Sentence("Back to the application"),
+        conditions=tuple(each for each in votes.cast(service, study.id) if each.conditions_hash != NO_CONDITIONS),
+        seen=hexed(study.conditions),
     )
-    return ask(request, act)
-
-
-@router.post("/studies/{number}/agree")
-def agreement(request: Request, visitor: Using, number: Number) -> Response:
-    """The agreement as a message to sign: to the conditions as they are now."""
-    study = found(service_of(request).snapshot.studies.get(number))
-    message = Agreement(actor=str(visitor.account), study=number, conditions=study.conditions)
-    return prepared(request, visitor, message, f"/studies/{number}")
+    return ask(request, act, errors)
 
 
 @router.post("/studies/{number}/issue", dependencies=[limited("relay")])
