@@ -26,5 +26,4 @@ async def read_catalogue(service: routing.Here, visitor: routing.AReader, snapsh
     found = catalogue(
         snapshot.name, snapshot.datasets, snapshot.members, snapshot.versions, base=service.config.public_url
     )
-    headers = {"ETag": routing.tag_of(snapshot), "Cache-Control": "private, no-cache"}
-    return Response(json.dumps(found, ensure_ascii=False), media_type=MEDIA_TYPE, headers=headers)
+    return Response(json.dumps(found, ensure_ascii=False), media_type=MEDIA_TYPE, headers=routing.tagged(snapshot))
