@@ -1,4 +1,4 @@
-"""Answers that were made already: what is made of the snapshot alone is the same for everybody until it changes.
+"""Answers that were made already: what snapshot and index say is the same for everybody until the next event.
 
 They are kept by their address, for one ETag at a time. Whoever gets one passed the gate first, as for any other.
 """
@@ -6,8 +6,7 @@ They are kept by their address, for one ETag at a time. Whoever gets one passed 
 from dataclasses import dataclass
 from typing import Final
 
-MOST: Final = 512
-BODY_MOST_BYTES: Final = 256 * 1024
+BYTES_MOST: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class KeptAnswers:
     def __init__(self) -> None:
         self._tag = ""
         self._answers: dict[str, Answered] = {}
+        self._bytes = 0
 
     def find(self, tag: str, address: str) -> Answered | None:
         """What was answered at this address for this tag."""
@@ -32,6 +32,8 @@ class KeptAnswers:
     def keep(self, tag: str, address: str, answered: Answered) -> None:
         """Keep an answer; what was kept for another tag goes."""
         if tag != self._tag:
-            self._tag, self._answers = tag, {}
-        if len(self._answers) < MOST and len(answered.body) <= BODY_MOST_BYTES:
+            self._tag, self._answers, self._bytes = tag, {}, 0
+        size = len(address) + len(answered.body)
+        if self._bytes + size <= BYTES_MOST and address not in self._answers:
             self._answers[address] = answered
+            self._bytes += size

@@ -5,8 +5,9 @@
 2. Query parameters that a route does not know are refused, and those given twice: a filter that is misspelt would
    otherwise answer with everything.
 3. Bodies are read as a stranger's JSON (``belmont.identity.strict_json``), without NaN, and without a name given twice.
-4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed. ``If-None-Match`` with
-   it is answered 304 (RFC 9110, section 13.1.2). They are kept until that changes (``kept``).
+4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed, as it does with every
+   event. ``If-None-Match`` with it is answered 304 (RFC 9110, section 13.1.2). They are kept until that changes
+   (``kept``). The index is never older than the snapshot, so that what is made of both is not older than its tag.
 """
 
 import json
