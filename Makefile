@@ -50,7 +50,7 @@ docs: $(VENV)/.dev
 # Debian's PostgreSQL. Tests of the event index and the service run on it as well, on a server that they start themselves
 # from its programs, and are skipped where it is not installed.
 postgres:
-	@found() { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1; }; \
+	@found() { ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1 | grep . || command -v initdb; }; \
 	if [ -z "$$(found)" ]; then \
 	  command -v apt-get >/dev/null || { echo "no apt-get here: install PostgreSQL by other means"; exit 1; }; \
 	  as=; if [ "$$(id -u)" != 0 ]; then \

@@ -26,9 +26,10 @@ def test_a_changed_column_is_noticed(index, world, column, value):
     with index.engine.begin() as connection:
         where = "(block, log) = (select max(block), 0 from index_events)"
         assert connection.execute(text(f"update index_events set {column} = {value} where {where}")).rowcount == 1
-    for read in (lambda: index.search(EventQuery(limit=5)), lambda: [index.after(None) for _ in range(1)]):
-        with pytest.raises(IndexDamaged, match="rebuild"):
-            read()
+    with pytest.raises(IndexDamaged, match="rebuild"):
+        index.search(EventQuery(limit=5))
+    with pytest.raises(IndexDamaged, match="rebuild"):
+        index.after(None)
     assert index.search(EventQuery(limit=5, ascending=True)).events
     index.rebuild()
     index.catch_up()

@@ -144,7 +144,8 @@ def test_a_round_is_closed_over_those_that_delivered(any_world, refused):
     found = registry.round_state(permit_id, 1)
     assert (found.recorded, found.closed, found.opened.closed) == (frozenset(datasets[:1]), True, True)
     assert 0 < found.head.number <= registry.head().number
-    (event,) = [each for each in registry.audit_events() if each.name == "RoundClosed"]
+    closings = [each for each in registry.audit_events() if each.name == "RoundClosed"]
+    (event,) = [each for each in closings if each.details["permit"] == permit_id]
     assert event.details == {"permit": permit_id, "n": 1, "recorded": datasets[:1]}
     view = registry.view(permit_id, datasets[1], UseKind.ROUND, 1)
     request = request_for(view.permit, datasets[1], datasets)

@@ -100,7 +100,7 @@ class Governance(Machine):
         other = NEWCOMERS[0] if newcomer == NEWCOMERS[1] else NEWCOMERS[1]
         admission = self.admission(chance, 0, other, Role.ETHICS_BOARD) or ProposalId(1)
         number = self.both(AUDITOR, "rules.propose_rule", Rule.PATIENTS_PERCENT, 50) or RuleProposalId(1)
-        approves, is_revoking, is_pausing = (chance.random() < share for share in (0.6, 0.3, 0.4))
+        approves, is_revoking, is_pausing = (chance.random() < share for share in (0.6, 0.45, 0.4))
         if is_pausing and chance.random() < 0.5:
             for by in (*BOARD, newcomer):
                 self.both(by, "rules.vote_pause", self.world.pause.number + 1)

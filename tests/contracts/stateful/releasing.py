@@ -68,7 +68,8 @@ class Releasing(Governance, Work):
                     found = self.world.releases.get(about)
                     self.pass_time_until(found.objections_until if found else self.evm.now)
                 case 2:
-                    for by in chance.sample((*BOARD, *NEWCOMERS, AUDITOR), chance.choice([1, 2, 3])):
+                    voters = chance.sample((*BOARD, *NEWCOMERS, AUDITOR), chance.choice([1, 2, 3]))
+                    for by in (*voters, chance.choice(voters)):
                         self.both(by, "releases.vote_confirm", *about)
                 case 3:
                     self.both(chance.choice(ANYONE), "releases.tally_confirm", *about)
@@ -77,6 +78,7 @@ class Releasing(Governance, Work):
                 case 5 if chance.random() < 0.5:
                     for by in (chance.choice(ANYONE), DATA_USER, DATA_USER):
                         self.both(by, "releases.withdraw", *about)
+                    self.both(chance.choice((*HOLDERS, *BOARD)), "releases.object", *about, "why")
             self.agree_on_status(*about)
 
     def object_by_several(self, chance: Random, permit: PermitId, model: bytes) -> None:

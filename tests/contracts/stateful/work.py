@@ -148,34 +148,34 @@ class Work(Data):
             approves = chance.random() < 0.7
             self.both(by, "vote", study, approves, "reason", chance.choice(HASHES[: 1 + approves]))
 
-    @operation(2)
+    @operation()
     def take_no_part(self, chance: Random) -> None:
-        """A member recuses themselves or votes, and tries to do so once more."""
-        study = self.study_number(chance)
-        if chance.random() < 0.5 and (fresh := self.apply(DATA_USER, (0, 1))) is not None:
-            study = fresh
-        by = mostly(chance, BOARD, ANYONE)
-        vote = ("vote", study, chance.random() < 0.6, "reason", chance.choice(HASHES[:2]))
-        for write, *args in chance.choices([vote, ("recuse", study, "reason")], k=3):
+        """A member recuses themselves or votes, and tries what cannot follow; the permit is frozen at once."""
+        study, by = self.apply(DATA_USER, (0, 1)) or self.study_number(chance), mostly(chance, BOARD, ANYONE)
+        recusal, vote = ("recuse", study, "reason"), ("vote", study, True, "reason", HASHES[0])
+        self.both(by, "vote", study, False, "reason", HASHES[1])
+        for write, *args in chance.choice([(recusal, vote, recusal), (recusal, vote, recusal), (vote, recusal, vote)]):
             self.both(by, write, *args)
-        if chance.random() < 0.5:
+        if chance.random() < 0.7:
             self.vote_and_issue(study)
             self.both(chance.choice(HOLDERS), "freeze_permit", PermitId(study), DAY, "why")
             self.both(by, "vote_lift", PermitId(study))
 
-    @operation(2)
+    @operation()
     def agree_to_conditions(self, chance: Random) -> None:
-        """Also twice, too early, or to others than there are."""
-        study = self.study_number(chance)
-        if chance.random() < 0.6 and (fresh := self.apply(DATA_USER, (0, 1))) is not None:
-            study = fresh
-            self.both(chance.choice(BOARD), "vote", study, True, "reason", HASHES[1])
-        others = mostly(chance, [None], [HASHES[1]])
-        self.agree(study, mostly(chance, [DATA_USER], ANYONE), others)
-        if chance.random() < 0.5:
-            self.both(chance.choice(BOARD), "vote", study, True, "reason", chance.choice(HASHES[:2]))
-            if chance.random() < 0.5:
-                self.accept_and_issue(study)
+        """Also twice, too early, by others, to others than there are, and to fewer than come."""
+        study = self.apply(DATA_USER, (0, 1)) or self.study_number(chance)
+        first, second, third = chance.sample(BOARD, 3)
+        self.both(first, "vote", study, True, "reason", chance.choice(HASHES[:3]))
+        self.agree(study, mostly(chance, [DATA_USER], ANYONE))
+        for by in (second, third):
+            self.both(by, "vote", study, True, "reason", chance.choice(HASHES[:3]))
+        if chance.random() < 0.6:
+            self.accept_and_issue(study)
+        for by in (chance.choice(ANYONE), DATA_USER, DATA_USER):
+            self.agree(study, by, mostly(chance, [None], [HASHES[1]]))
+        self.accept_and_issue(study)
+        if chance.random() < 0.3:
             self.agree(study)
 
     @operation(2)

@@ -1,32 +1,16 @@
 """Debian's Chromium over the console's pages."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
 from tests.service.conftest import World
 from tests.service.console.conftest import Story, session_of
 
 from belmont.service.service import Service
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@contextmanager
-def launched() -> Iterator[Browser]:
-    """A browser of its own; where there is none, tests that ask for one are skipped."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 def pages_of(story: Story, world: World) -> dict[str, tuple[str, str]]:
@@ -94,3 +78,19 @@ class Visit:
     def close(self) -> None:
         for each in self._pages.values():
             each.context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on a page, by WCAG 2.2 up to level AA."""
+    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
+    return [
+        f"{found['id']}: "
+        + " | ".join(f"{each['html'][:200]} {each['failureSummary'][:300]}" for each in found["nodes"][:3])
+        for found in results.response["violations"]
+    ]
+
+
+def refuse_violations(page: Page, screenshots: Path, name: str) -> None:
+    """Take a picture, and fail where there is one."""
+    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
+    assert not violations(page)

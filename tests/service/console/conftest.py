@@ -1,6 +1,7 @@
 """The console on a port of this machine, over a consortium in which everything that pages show has happened."""
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser as Chromium
+from tests.service.browser import chromium as launched
 from tests.service.conftest import World
 
 from belmont.federated.hashes import config_hash
@@ -137,7 +139,9 @@ def service(
     config: ServiceConfig, world: World, story: Story, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     database: Path = tmp_path_factory.mktemp("console") / "service.sqlite"
-    listening, config = bound(replace(config, database=f"sqlite:///{database}", port=0))
+    listening, config = bound(
+        replace(config, database=f"sqlite:///{database}", port=0, public_url="http://localhost:8600")
+    )  # browsers have hardware keys for names alone
     app = create_app(config)
     ready = threading.Event()
     server = Serving(app, ready.set)
@@ -218,7 +222,12 @@ def text_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    from tests.service.console.browsing import launched
-
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("BELMONT_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -48,10 +48,10 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; returns when nothing is read or told any more."""
+        """End; returns when nothing is read or told any more (at once where it is called by whoever is told)."""
         self._stopped.set()
         self._watch.close()
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:

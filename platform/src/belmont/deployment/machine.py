@@ -96,7 +96,7 @@ class Machine:
         if not path.exists():
             hospitals = [LocalHospital(Path(".."), slug) for slug in self.hospitals]
             name, chain = self.home.resolve().name, self._deployment.chain
-            Beginning(name, chain, "http://127.0.0.1:8600", members, port=0, hospitals=hospitals).write(path)
+            Beginning(name, chain, "http://localhost:8600", members, port=0, hospitals=hospitals).write(path)
         port = urlsplit(self._deployment.service).port or 0
         return self._launch(SERVICE, "service", "serve", "--config", str(path), "--port", str(port))
 

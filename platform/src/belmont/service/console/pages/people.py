@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from belmont.audit.search import EventQuery
 from belmont.identity.messages import MemberSupport, RuleSupport
 from belmont.registry.rules.protocol import RuleProposal
-from belmont.registry.types import Proposal
+from belmont.registry.types import Proposal, Role
 from belmont.service.console import proposing
 from belmont.service.console.parts import Acting, Number, Reading, found, names_of, newest_first, now, service_of
 from belmont.service.console.signing import Act, ask, prepared
 from belmont.service.console.standing import Standing
+from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Moment, Plain, Sentence
 
@@ -56,8 +60,26 @@ def proposals(request: Request, visitor: Reading) -> Response:
         for each in newest_first(snapshot.rule_proposals)
     ]
     return service.pages.page(
-        request, "people/proposals.html", snapshot=snapshot, on_members=on_members, on_rules=on_rules
+        request,
+        "people/proposals.html",
+        snapshot=snapshot,
+        on_members=on_members,
+        on_rules=on_rules,
+        candidates=_candidates(service),
     )
+
+
+def _candidates(service: Service) -> dict[int, dict[str, Any]]:
+    """By proposal, what was said of whoever is to be admitted: it is in the event alone."""
+    page = service.index.search(EventQuery(names=("AdmissionProposed",), limit=500))
+    return {
+        each.details["proposal"]: {
+            "name": each.details["name"],
+            "roles": Role(each.details["roles"]),
+            "did": each.details["did"],
+        }
+        for each in page.events
+    }
 
 
 def _stands(proposal: Proposal, clock: int) -> Standing:

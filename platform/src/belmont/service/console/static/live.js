@@ -6,7 +6,15 @@ const note = document.querySelector("[data-live-note]");
 const status = document.querySelector("[data-live-status]");
 const words = document.querySelector("template[data-words]").dataset;
 const GATHER_MILLISECONDS = 300;
+const PAUSE_MILLISECONDS = { least: 1_000, most: 30_000 };
 let waiting = 0;
+let pause = PAUSE_MILLISECONDS.least;
+
+function longer() {
+  const now = pause;
+  pause = Math.min(2 * pause, PAUSE_MILLISECONDS.most);
+  return now;
+}
 
 function opened() {
   return new Set([...part.querySelectorAll("details[open] > summary")].map((each) => each.textContent.split("·")[0]));
@@ -24,16 +32,30 @@ async function renew() {
     }
     addCopyButtons(part);
     status.textContent = words.renewed;
+    pause = PAUSE_MILLISECONDS.least;
   } catch {
     status.textContent = words.away;
+    waiting ||= setTimeout(renew, longer());
   }
 }
 
-if (window.EventSource) {
+function soon() {
+  waiting ||= setTimeout(renew, GATHER_MILLISECONDS);
+}
+
+function listen() {
   const events = new EventSource(`/api/v1/events/stream?study=${part.dataset.study}`);
-  const soon = () => { waiting ||= setTimeout(renew, GATHER_MILLISECONDS); };
   events.addEventListener("message", soon);
   events.addEventListener("reset", soon);
-  events.addEventListener("open", () => { note.textContent = words.live; });
-  events.addEventListener("error", () => { if (events.readyState !== EventSource.OPEN) status.textContent = words.away; });
+  events.addEventListener("open", () => {
+    note.textContent = words.following;
+    soon();  // what happened since this page was made, and before the stream began
+  });
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.OPEN) return;
+    status.textContent = words.away;
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, longer());  // refused: the browser does not try again
+  });
 }
+
+if (window.EventSource) listen();

@@ -1,0 +1,258 @@
+"""What pages say, to whom, in which language and look; and that they follow the chain while they are open."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+from tests.service.conftest import World
+from tests.service.console.browsing import Visit
+from tests.service.console.conftest import Browser, Story, text_of, wait_for
+
+from belmont import cli
+from belmont.registry.types import MicroRho, UseKind
+from belmont.service.console.offline import Offline
+from belmont.service.console.rendering import STATIC
+from belmont.service.service import Service
+
+Open = Callable[..., Browser]
+
+
+# --- what waits for whom ---
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        ("board", "Applications to vote on"),
+        ("holder", "Applications to accept"),
+        ("data_user", "My applications and permits"),
+        ("auditor", "Permits to look at"),
+    ],
+)
+def test_the_first_page_says_what_waits_for_a_role(name: str, waits: str, browser: Open) -> None:
+    assert waits in text_of(browser(name).get("/").text)
+
+
+def test_what_was_voted_on_waits_no_more(browser: Open, story: Story) -> None:
+    assert f'href="/studies/{story.open}">Read and vote' in browser("board").get("/").text
+    assert f'href="/studies/{story.open}">Read and vote' not in browser("lay").get("/").text, "she recused herself"
+
+
+def test_the_regulators_view_says_so_and_offers_nothing_to_do(browser: Open, story: Story) -> None:
+    for path in ("/", f"/studies/{story.open}", f"/permits/{story.running}", "/proposals", "/rules"):
+        page = browser("auditor").get(path).text
+        assert "This is the regulator's view" in page.replace("&#39;", "'")
+        actions = set(re.findall(r'action="([^"]*)"', page))
+        assert actions <= {"/search", "/sign-out", "/appearance"}, path
+        assert "/vote" not in page and "/freeze" not in page and "/support" not in page
+
+
+def test_somebody_who_is_no_member_is_led_to_their_account(browser: Open) -> None:
+    removed = browser("removed")
+    assert removed.get("/").headers["location"] == "/account"
+    assert removed.get("/studies").status_code == 403
+
+
+# --- one application ---
+
+
+def test_an_application_is_said_in_words_with_its_documents(browser: Open, story: Story) -> None:
+    page = browser("board").get(f"/studies/{story.open}").text
+    seen = text_of(page)
+    assert "What leaves each hospital" in seen and "What is not protected" in seen
+    assert "<em>routine</em>" in page and "train a model in rounds" in seen, "the protocol"
+    assert "local-epochs" in seen, "the configuration"
+    assert "Nobody has handed in this document here" in seen, "the code"
+    assert "Records of holder" in seen and "recused" in seen
+
+
+def test_votes_are_shown_with_reasons_and_conditions(browser: Open, story: Story) -> None:
+    seen = text_of(browser("holder").get(f"/studies/{story.conditional}").text)
+    assert "Useful, if it is reported." in seen and "No query on fewer than 50 patients." in seen
+    assert "approves under conditions" in seen and "The text of the reason is not here." in seen
+
+
+def test_an_amendment_is_shown_as_differences(browser: Open, story: Story) -> None:
+    page = browser("board").get(f"/studies/{story.amendment}").text
+    assert "What the amendment changes" in page
+    assert re.search(r"<del>5</del>.*<ins>9</ins>.*more", page, re.S), "more rounds"
+    assert re.search(r"<del>10</del>.*<ins>5</ins>.*more", page, re.S), "fewer patients are enough"
+
+
+# --- one permit ---
+
+
+def test_a_permit_shows_what_left_each_hospital(browser: Open, story: Story) -> None:
+    page = browser("auditor").get(f"/permits/{story.running}").text
+    seen = text_of(page)
+    assert "Round 3" in seen and "Question 1" in seen and "3 of 5 rounds are used" in seen
+    assert page.count("belmont verify-round") >= 3 and "26 micro-rho" in seen
+
+
+def test_a_frozen_permit_says_until_when_and_why(browser: Open, story: Story) -> None:
+    seen = text_of(browser("board").get(f"/permits/{story.frozen}").text)
+    assert "frozen until" in seen and "An answer looked odd." in seen and "End the freeze" in seen
+
+
+def test_a_permit_has_a_part_that_is_fetched_by_itself(browser: Open, story: Story) -> None:
+    part = browser("board").get(f"/permits/{story.running}/now").text
+    assert "<html" not in part and "Round 3" in part
+
+
+@pytest.fixture
+def visit(chromium: Chromium, service: Service, world: World) -> Iterator[Visit]:
+    found = Visit(chromium, service, world, "en", "light", (1280, 900))
+    yield found
+    found.close()
+
+
+def test_an_open_page_follows_the_chain(visit: Visit, service: Service, world: World) -> None:
+    permit = world.permit(title="Followed")
+    wait_for(lambda: permit in service.snapshot.permits)
+    page = visit.page("board")
+    page.goto(f"{service.config.public_url}/permits/{permit}")
+    expect(page.locator("[data-live-note]")).to_contain_text("follows the chain")
+    expect(page.locator("[data-live]")).to_contain_text("No round was opened yet")
+    world.as_("data_user").open_round(permit, 1, hashlib.sha256(b"m").digest(), world.datasets)
+    expect(page.locator("[data-live]")).to_contain_text("Round 1", timeout=20_000)
+    page.get_by_text("Round 1").click()
+    root = world.registry.consents.root(world.datasets[0])
+    world.as_("holder").record_use(permit, UseKind.ROUND, 1, world.datasets[0], b"\x09" * 32, MicroRho(3), 1, root)
+    expect(page.locator("[data-live] details[open]")).to_contain_text("0x09090909", timeout=20_000)
+
+
+# --- language and look ---
+
+
+def test_language_and_theme_are_chosen_by_a_form_without_a_script(browser: Open) -> None:
+    for name in ("board", "stranger"):
+        who = browser(name)
+        answer = who.post("/appearance", {"language": "zh-Hans", "back": "/sign-in?next=%2Fstudies"})
+        assert answer.status_code == 303 and answer.headers["location"] == "/sign-in?next=%2Fstudies"
+        who.client.cookies.set("belmont-language", "zh-Hans")
+        who.post("/appearance", {"theme": "dark"})
+        page = who.get("/sign-in").text
+        assert '<html lang="zh-Hans" data-theme="dark">' in page and "外观" in page
+
+
+def test_what_cannot_be_chosen_is_ignored(browser: Open) -> None:
+    who = browser("board")
+    answer = who.post("/appearance", {"language": "<script>", "theme": "neon"})
+    assert "set-cookie" not in answer.headers
+    who.client.cookies.set("belmont-theme", '"><script>')
+    assert 'data-theme="auto"' in who.get("/rules").text
+
+
+def test_a_browser_that_asks_for_chinese_gets_chinese(service: Service, browser: Open) -> None:
+    stranger = browser("stranger")
+    stranger.client.cookies.clear()
+    assert 'lang="zh-Hans"' in stranger.get("/sign-in", headers={"Accept-Language": "zh-TW,zh;q=0.9"}).text
+
+
+def test_every_page_is_in_chinese_to_its_last_word(browser: Open, story: Story, world: World) -> None:
+    """Names of people, code and hashes apart: no sentence of ours is left in English."""
+    english = re.compile(r"\b(the|of|and|was|were|would|nothing|nobody)\b", re.I)
+    titles = {each.terms.title for each in world.registry.studies()} | {"Records of", "Member "}
+    for path in ("/", "/studies", f"/permits/{story.running}", "/datasets", "/members", "/proposals", "/consents",
+                 "/releases", "/alerts", "/events", "/search?q=x", "/accesses", "/rules", "/settings", "/about",
+                 f"/studies/{story.open}/vote", f"/permits/{story.running}/freeze"):  # fmt: skip
+        page = re.sub(
+            r"<(code|pre|template|bdi)[^>]*>.*?</\1>", "", browser("board", "zh-Hans").get(path).text, flags=re.S
+        )
+        seen = text_of(page)
+        for title in titles:
+            seen = seen.replace(title, "")
+        assert not english.search(seen), (path, seen[max(0, english.search(seen).start() - 80) :][:160])
+
+
+def test_the_dark_theme_is_the_same_by_switch_and_by_device() -> None:
+    css = (STATIC / "belmont.css").read_text()
+    by_switch = re.search(r':root\[data-theme="dark"\] \{\s*color-scheme: dark;(.*?)\}', css, re.S)
+    by_device = re.search(r':root\[data-theme="auto"\] \{(.*?)\}', css, re.S)
+    assert by_switch and by_device and by_switch[1].split() == by_device[1].split()
+
+
+def test_pages_have_no_script_or_style_of_their_own(browser: Open, story: Story) -> None:
+    page = browser("board").get(f"/permits/{story.running}")
+    assert "<style" not in page.text and " style=" not in page.text
+    assert re.findall(r"<script[^>]*>", page.text) == [
+        '<script type="module" src="/static/copy.js">', '<script type="module" src="/static/live.js">',
+    ]  # fmt: skip
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+# --- events ---
+
+
+def test_events_are_searched_by_every_filter(browser: Open, story: Story, world: World) -> None:
+    board = browser("board")
+    frozen = text_of(board.get("/events", params={"name": "PermitFrozen", "study": str(story.frozen)}).text)
+    assert "1 event" in frozen and "froze" in frozen
+    of_lay = board.get("/events", params={"actor": world.address("lay"), "since": "2020-01-01", "until": "2099-01-01"})
+    assert "Recused" in of_lay.text
+    none = text_of(board.get("/events", params={"until": "2020-01-01"}).text)
+    assert "No event matches." in none
+
+
+def test_events_come_in_pages_that_follow_each_other(browser: Open) -> None:
+    board, path, seen = browser("board"), "/events", []
+    while path:
+        page = board.get(path).text
+        seen += re.findall(r"block (\d+)", page)
+        following = re.search(r'href="([^"]*)" rel="next"', page)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert len(seen) > 50 and [int(each) for each in seen] == sorted((int(each) for each in seen), reverse=True)
+
+
+def test_a_filter_that_cannot_be_read_is_said_beside_its_field(browser: Open) -> None:
+    answer = browser("board").get("/events?since=yesterday&study=x&actor=me&dataset=0x1")
+    assert answer.status_code == 422
+    assert all(f'href="#{field}"' in answer.text for field in ("since", "study", "actor", "dataset"))
+
+
+# --- search ---
+
+
+@pytest.mark.parametrize(
+    ("text", "finds"),
+    [
+        ("infarction", "Myocardial infarction"),
+        ("1", "permit 1"),
+        ("Records of holder", "dataset"),
+        ("Member lay", "member"),
+    ],
+)
+def test_search_finds_what_has_a_page(text: str, finds: str, browser: Open) -> None:
+    seen = text_of(browser("board").get("/search", params={"q": text}).text)
+    assert finds in seen.partition("Records")[2]
+
+
+def test_search_finds_a_hash_by_its_first_digits(browser: Open, story: Story) -> None:
+    page = browser("board").get("/search", params={"q": "0x" + story.model.hex()[:10]}).text
+    assert f"/releases/{story.running}/0x{story.model.hex()}" in page
+
+
+# --- offline ---
+
+
+def test_the_commands_that_pages_show_are_commands() -> None:
+    offline, model = Offline("http://127.0.0.1:8545"), bytes(range(32))
+    account = "0x" + "ab" * 20
+    shown = [
+        offline.events("UseRecorded", permit=1, actor=account, dataset=model),
+        offline.vote(3, account),
+        offline.permit(1),
+        offline.consents(model),
+        offline.release(1, model),
+        offline.round(2),
+        offline.relay(),
+        "belmont sign add vote-unsigned.json --key my-key.json --out signed.json",
+    ]
+    for command in (line for each in shown for line in each.split("\n")):
+        words = shlex.split(command)
+        assert words[0] == "belmont"
+        cli.build_parser(words[1]).parse_args(words[1:])
