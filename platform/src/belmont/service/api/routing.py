@@ -8,6 +8,7 @@
 4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed, as it does with every
    event. ``If-None-Match`` with it is answered 304 (RFC 9110, section 13.1.2). They are kept until that changes
    (``kept``). The index is never older than the snapshot, so that what is made of both is not older than its tag.
+5. Dependencies are coroutines: one that is not would cross to another thread and back, at every request.
 """
 
 import json
@@ -89,7 +90,7 @@ def snapshot_of(request: Request) -> Snapshot:
     return service_of(request).snapshot
 
 
-def unchanged(
+async def unchanged(
     request: Request,
     response: Response,
     if_none_match: Annotated[str | None, Header(max_length=1000, description="An ETag of this answer.")] = None,
@@ -113,8 +114,16 @@ def tag_of(snapshot: Snapshot) -> str:
     return f'W/"{changed.number}-{changed.hash.hex()[:16]}"'
 
 
-Here = Annotated[Service, Depends(service_of)]
-Now = Annotated[Snapshot, Depends(snapshot_of)]
+async def _here(request: Request) -> Service:
+    return service_of(request)
+
+
+async def _now(request: Request) -> Snapshot:
+    return snapshot_of(request)
+
+
+Here = Annotated[Service, Depends(_here)]
+Now = Annotated[Snapshot, Depends(_now)]
 Tagged = Annotated[Snapshot, Depends(unchanged)]
 """The snapshot; with an ETag. Declare it after the visitor: who may not asks in vain."""
 
