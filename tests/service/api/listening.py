@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -42,7 +44,8 @@ class Listener:
 
     def leave(self) -> None:
         """Hang up."""
-        self._response.close()
+        with contextlib.suppress(OSError):
+            self._response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._client.close()
 

@@ -237,3 +237,18 @@ def test_a_number_that_json_does_not_hold_exactly_is_text() -> None:
     assert (whole(EXACT_MOST), whole(EXACT_MOST + 1)) == (2**53 - 1, str(2**53))
     assert jsonable({"a": (1, 2**64, b"\x01", True, None)}) == {"a": [1, str(2**64), "0x01", True, None]}
     assert moment(2**64 - 1) == "9999-12-31T23:59:59Z"
+
+
+def test_an_answer_that_was_made_before_is_the_same_and_passes_the_gate_first(service: Running, world: World) -> None:
+    client, path = service.client("board"), "/api/v1/datasets?limit=2"
+    first = client.get(path)
+    for name in ("board", "holder", "auditor"):
+        again = service.client(name).get(path)
+        assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+        assert again.headers["content-type"] == "application/json"
+    assert service.client("stranger").get(path).status_code == 401
+    assert service.client("unknown").get(path).status_code == 403
+    world.as_("holder").freeze_dataset(world.datasets[0])
+    service.catch_up()
+    assert body_of(client.get(path))["items"][0]["status"] == "frozen"
+    world.as_("holder").unfreeze_dataset(world.datasets[0])

@@ -143,3 +143,30 @@ def test_what_a_replaced_key_opened_ends_as_the_chain_tells_it(sessions: Session
     assert OwnerWatch(sessions, world.registry).told(nothing) == 2, "after a start all are looked up"
     assert sessions.of_cookie(before) is None and sessions.of_token(token) is None
     assert sessions.of_cookie(after) is not None and sessions.of_cookie(other) is not None
+
+
+def test_what_was_seen_is_remembered_for_a_second_and_forgotten_when_it_ends(sessions: Sessions, clock: Any) -> None:
+    cookie, session = sessions.open(KEY, by_token=False)
+    assert sessions.seen(cookie, False) is None
+    assert sessions.of_cookie(cookie) == sessions.seen(cookie, False) == session
+    assert sessions.seen(cookie, True) is None and sessions.seen(session.id, False) is None
+    clock.ahead += 2
+    assert sessions.seen(cookie, False) is None
+    sessions.of_cookie(cookie)
+    assert sessions.end(session.id, ACCOUNT)
+    assert sessions.seen(cookie, False) is None and sessions.of_cookie(cookie) is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda sessions, session: sessions.end_all(ACCOUNT),
+        lambda sessions, session: sessions.end_replaced(ACCOUNT, OTHER),
+        lambda sessions, session: sessions.renew(session),
+    ],
+)
+def test_no_session_that_ended_is_seen(sessions: Sessions, end: Any) -> None:
+    token, session = sessions.open(KEY, by_token=True)
+    assert sessions.of_token(token) and sessions.seen(token, True)
+    end(sessions, session)
+    assert sessions.seen(token, True) is None

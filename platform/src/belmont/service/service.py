@@ -22,6 +22,7 @@ from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address, DatasetId
 from belmont.service.access.trail import Trail
 from belmont.service.access.visitor import SessionView, Visitor
+from belmont.service.api.kept import KeptAnswers
 from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
@@ -68,6 +69,7 @@ class Service:
         self.pages: Pages = Pages(config)
         self.progress = Progress(index, lambda: self.feed.turn)
         self.streams = Streams(index, self.feed, self.sessions, config.streams)
+        self.kept = KeptAnswers()
         self.metrics = Metrics()
         self.metrics.watch(self)
         self._told: Advance | None = None
@@ -93,7 +95,9 @@ class Service:
         if session is None:
             return Visitor()
         member = self.snapshot.member(session.account)
-        datasets = await run_in_threadpool(self.datasets_as_patient, session.account)
+        datasets: tuple[DatasetId, ...] = ()
+        if self.config.hospitals:
+            datasets = await run_in_threadpool(self.datasets_as_patient, session.account)
         return Visitor(session, member, datasets)
 
     def datasets_as_patient(self, account: Address) -> tuple[DatasetId, ...]:

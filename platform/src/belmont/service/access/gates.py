@@ -48,7 +48,7 @@ class Gate:
         service: Service = request.app.state.service
         service.sign_in.limits.take_client(request)  # 4
         service.trail.refuse_when_full()  # 7
-        session = await run_in_threadpool(session_of, request, service)  # it may write, and wait for that
+        session = await _session(request, service)
         visitor = await service.visitor(session)
         request.state.visitor = visitor
         if session is not None:
@@ -77,11 +77,28 @@ AnyVisitor = Annotated[Visitor, Depends(Gate(Who.ANYBODY))]
 
 def session_of(request: Request, service: "Service") -> SessionView | None:
     """The session that a request shows; None for none, and for one that is not valid."""
+    shown = _shown(request, service)
+    if shown is None:
+        return None
+    value, by_token = shown
+    return service.sessions.of_token(value) if by_token else service.sessions.of_cookie(value)
+
+
+def _shown(request: Request, service: "Service") -> tuple[str, bool] | None:
+    """What a request shows of a session, and whether it is a token."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:  # 5
-        return service.sessions.of_token(token.strip()) if kind.lower() == "bearer" else None
+        return (token.strip(), True) if kind.lower() == "bearer" else None
     cookie = request.cookies.get(service.cookie_name)
-    return service.sessions.of_cookie(cookie) if cookie else None
+    return (cookie, False) if cookie else None
+
+
+async def _session(request: Request, service: "Service") -> SessionView | None:
+    """The same; in a thread of its own, where it was not seen just now: it may write, and wait for that."""
+    shown = _shown(request, service)
+    if shown is None:
+        return None
+    return service.sessions.seen(*shown) or await run_in_threadpool(session_of, request, service)
 
 
 def refuse_other_sites(request: Request, origin: str) -> None:

@@ -53,6 +53,9 @@ class SessionView:
 class Sessions(Protocol):
     """Where sessions are kept."""
 
+    def seen(self, value: str, by_token: bool) -> SessionView | None:
+        """One that was looked up just now, from memory; None for any other."""
+
     def of_cookie(self, value: str) -> SessionView | None:
         """The session of a browser; None for one that never was, has ended, or was idle for too long."""
 

@@ -32,5 +32,4 @@ async def read_catalogue(service: routing.Here, visitor: routing.AReader, snapsh
         facts=service.config.catalogue,
         dictionaries=service.dictionaries,
     )
-    headers = {"ETag": routing.tag_of(snapshot), "Cache-Control": "private, no-cache"}
-    return Response(json.dumps(found, ensure_ascii=False), media_type=MEDIA_TYPE, headers=headers)
+    return Response(json.dumps(found, ensure_ascii=False), media_type=MEDIA_TYPE, headers=routing.tagged(snapshot))

@@ -126,7 +126,7 @@ async def list_versions(
 
 @router.get("/datasets/{dataset}/consents")
 def read_consents(
-    service: routing.Here, visitor: routing.AReader, snapshot: routing.Now, dataset: routing.DatasetPath
+    service: routing.Here, visitor: routing.AReader, snapshot: routing.Tagged, dataset: routing.DatasetPath
 ) -> ConsentFigures:
     """Figures about its consents."""
     found = known(snapshot, dataset)

@@ -82,6 +82,7 @@ def event_json(found: IndexedEvent) -> dict[str, Any]:
 def search_events(
     service: routing.Here,
     visitor: routing.AMember,
+    snapshot: routing.Tagged,
     text: Annotated[str, Query(max_length=200, description="Words that all have to be in it.")] = "",
     contract: Annotated[Word | None, Query(description="Of this contract, such as `Permits`.")] = None,
     name: Annotated[Word | None, Query(description="With this name, such as `PermitIssued`.")] = None,

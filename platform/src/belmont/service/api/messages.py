@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from fastapi import Body
-from pydantic import Field, StringConstraints, create_model
+from pydantic import ConfigDict, Field, StringConstraints, create_model
 
 from belmont.identity.approval_conditions import CONDITION_CHARACTERS_MAX, CONDITIONS_MAX, ApprovalConditions
 from belmont.identity.errors import IdentityError
@@ -103,6 +103,8 @@ class TypedData(Answer):
 
 class Unsigned(Answer):
     """A message file that nobody has signed yet, as ``belmont sign`` and ``belmont relay`` read it."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=False)
 
     format: Literal[FORMAT]  # type: ignore[valid-type]
     version: Literal[VERSION]  # type: ignore[valid-type]

@@ -130,7 +130,7 @@ async def read_permit(visitor: routing.AReader, snapshot: routing.Now, number: r
 
 @router.get("/permits/{number}/budget")
 def read_budget(
-    service: routing.Here, visitor: routing.AReader, snapshot: routing.Now, number: routing.StudyNumber
+    service: routing.Here, visitor: routing.AReader, snapshot: routing.Tagged, number: routing.StudyNumber
 ) -> Budget:
     """What is left of it: rounds, queries, and the privacy budget of each dataset."""
     permit = known(snapshot, number)
@@ -160,7 +160,7 @@ def read_budget(
 def list_rounds(
     service: routing.Here,
     visitor: routing.AReader,
-    snapshot: routing.Now,
+    snapshot: routing.Tagged,
     number: routing.StudyNumber,
     after: lists.After = None,
     limit: lists.Limit = 50,
@@ -173,7 +173,7 @@ def list_rounds(
 def list_queries(
     service: routing.Here,
     visitor: routing.AReader,
-    snapshot: routing.Now,
+    snapshot: routing.Tagged,
     number: routing.StudyNumber,
     after: lists.After = None,
     limit: lists.Limit = 50,

@@ -5,8 +5,10 @@
 2. Query parameters that a route does not know are refused, and those given twice: a filter that is misspelt would
    otherwise answer with everything.
 3. Bodies are read as a stranger's JSON (``belmont.identity.strict_json``), without NaN, and without a name given twice.
-4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed. ``If-None-Match`` with
-   it is answered 304 (RFC 9110, section 13.1.2).
+4. Answers of a route that says so carry an ETag: the block at which the snapshot last changed, as it does with every
+   event. ``If-None-Match`` with it is answered 304 (RFC 9110, section 13.1.2). They are kept until that changes
+   (``kept``). The index is never older than the snapshot, so that what is made of both is not older than its tag.
+5. Dependencies are coroutines: one that is not would cross to another thread and back, at every request.
 """
 
 import json
@@ -22,6 +24,7 @@ from belmont.identity.strict_json import loads
 from belmont.registry.types import DatasetId, Role
 from belmont.service.access.gates import allow, gates_of
 from belmont.service.access.visitor import Visitor, Who
+from belmont.service.api.kept import Answered
 from belmont.service.api.values import EXACT_MOST, Hash
 from belmont.service.errors import Malformed, NotModified
 from belmont.service.service import Service
@@ -59,7 +62,9 @@ class StrictRoute(APIRoute):
             request = StrictRequest(request.scope, request.receive)
             try:
                 _refuse_unknown(request, known)
-                return await handle(request)
+                return _noted(request, await handle(request))
+            except _Made as found:
+                return found.response
             except (Malformed, RequestValidationError):
                 if getattr(request.state, "visitor", None) is None:
                     for gate in gates:
@@ -85,7 +90,7 @@ def snapshot_of(request: Request) -> Snapshot:
     return service_of(request).snapshot
 
 
-def unchanged(
+async def unchanged(
     request: Request,
     response: Response,
     if_none_match: Annotated[str | None, Header(max_length=1000, description="An ETag of this answer.")] = None,
@@ -93,10 +98,13 @@ def unchanged(
     """The snapshot, for an answer that is made of nothing else (4). Raises NotModified."""
     snapshot = snapshot_of(request)
     tag = tag_of(snapshot)
-    response.headers["ETag"] = tag
-    response.headers["Cache-Control"] = "private, no-cache"
     if tag in (each.strip() for each in (if_none_match or "").split(",")):
         raise NotModified(tag)
+    kept = service_of(request).kept.find(tag, _address(request))
+    if kept is not None:
+        raise _Made(Response(kept.body, headers=_tagged(tag), media_type=kept.media_type))
+    response.headers.update(_tagged(tag))
+    request.state.tag = tag
     return snapshot
 
 
@@ -106,10 +114,48 @@ def tag_of(snapshot: Snapshot) -> str:
     return f'W/"{changed.number}-{changed.hash.hex()[:16]}"'
 
 
-Here = Annotated[Service, Depends(service_of)]
-Now = Annotated[Snapshot, Depends(snapshot_of)]
+async def _here(request: Request) -> Service:
+    return service_of(request)
+
+
+async def _now(request: Request) -> Snapshot:
+    return snapshot_of(request)
+
+
+Here = Annotated[Service, Depends(_here)]
+Now = Annotated[Snapshot, Depends(_now)]
 Tagged = Annotated[Snapshot, Depends(unchanged)]
 """The snapshot; with an ETag. Declare it after the visitor: who may not asks in vain."""
+
+
+class _Made(Exception):
+    """The answer was made before."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _noted(request: Request, response: Response) -> Response:
+    """The response; kept where it has a tag (4)."""
+    tag = getattr(request.state, "tag", None)
+    if tag is not None and response.status_code == 200:
+        answered = Answered(bytes(response.body), response.headers["content-type"])
+        service_of(request).kept.keep(tag, _address(request), answered)
+    return response
+
+
+def _address(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}"
+
+
+def tagged(snapshot: Snapshot) -> dict[str, str]:
+    """The headers of a response of one's own that is made of a snapshot (4)."""
+    return _tagged(tag_of(snapshot))
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": "private, no-cache"}
 
 
 def dataset_id(value: bytes) -> DatasetId:

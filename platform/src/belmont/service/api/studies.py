@@ -179,7 +179,7 @@ async def read_study(visitor: routing.AReader, snapshot: routing.Tagged, number:
 def list_ballots(
     service: routing.Here,
     visitor: routing.AReader,
-    snapshot: routing.Now,
+    snapshot: routing.Tagged,
     number: routing.StudyNumber,
     after: lists.After = None,
     limit: lists.Limit = 50,
@@ -195,7 +195,7 @@ def list_ballots(
 
 @router.get("/studies/{number}/match")
 async def read_match(
-    visitor: routing.AReader, snapshot: routing.Now, number: routing.StudyNumber, language: Language = "en"
+    visitor: routing.AReader, snapshot: routing.Tagged, number: routing.StudyNumber, language: Language = "en"
 ) -> list[DatasetMatch]:
     """How it fits the terms of each of its datasets, term by term, as of when it was applied for."""
     study = known(snapshot, number)
@@ -251,7 +251,9 @@ def read_summary(
 
 
 @router.get("/studies/{number}/differences")
-async def read_differences(visitor: routing.AReader, snapshot: routing.Now, number: routing.StudyNumber) -> Differences:
+async def read_differences(
+    visitor: routing.AReader, snapshot: routing.Tagged, number: routing.StudyNumber
+) -> Differences:
     """What it changes of the permit that it amends; not found where it amends none."""
     study = known(snapshot, number)
     permit = snapshot.permits.get(int(study.amends))

@@ -86,6 +86,7 @@ class Balance(Answer):
 def list_uses(
     service: routing.Here,
     visitor: routing.AReader,
+    snapshot: routing.Tagged,
     permit: OfPermit = None,
     dataset: OfDataset = None,
     holder: Annotated[AccountText | None, Query(description="Recorded by this holder.")] = None,
@@ -110,6 +111,7 @@ def list_uses(
 def list_totals(
     service: routing.Here,
     visitor: routing.AReader,
+    snapshot: routing.Tagged,
     permit: OfPermit = None,
     after: lists.After = None,
     limit: lists.Limit = 50,
@@ -125,6 +127,7 @@ def list_totals(
 def list_credits(
     service: routing.Here,
     visitor: routing.AMember,
+    snapshot: routing.Tagged,
     account: Annotated[AccountText | None, Query(description="Of this account.")] = None,
     dataset: OfDataset = None,
     after: lists.After = None,

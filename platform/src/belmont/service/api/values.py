@@ -11,6 +11,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from eth_utils.address import is_checksum_address
@@ -87,9 +88,12 @@ def read_hash(value: object) -> bytes:
     raise ValueError("is 0x and 64 lower-case hexadecimal digits")
 
 
+_is_checksummed = lru_cache(maxsize=4096)(is_checksum_address)
+
+
 def read_account(value: object) -> str:
     """An account from its text."""
-    if isinstance(value, str) and len(value) == 42 and value.isascii() and is_checksum_address(value):
+    if isinstance(value, str) and len(value) == 42 and value.isascii() and _is_checksummed(value):
         return value
     raise ValueError("is an EIP-55 checksummed address: 0x and 40 hexadecimal digits")
 

@@ -1,7 +1,8 @@
 """The feed of events: who listens is told of every event once, in order, and who was away goes on from where they were.
 
 1. The newest events are kept in memory, so that two hundred listeners are one read of the database.
-2. A listener waits; nobody polls. Threads tell, the event loop wakes.
+2. A listener waits; nobody polls. Threads tell, the event loop wakes: a group of listeners at a time, so that whoever
+   asks for something meanwhile waits for one group and not for all.
 3. A listener who is behind what is kept here reads the rest from the index first.
 4. An event that is told again (the follower does, after a failure) is not kept twice.
 5. When blocks were dropped from the chain, ``turn`` is another number: what was told before may not hold.
@@ -11,11 +12,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import cycle, takewhile
 
 from belmont.audit.events import IndexedEvent, Position
 
 KEPT = 2_000
+GROUPS = 16
 
 
 class Feed:
@@ -25,7 +27,8 @@ class Feed:
         self._events: deque[IndexedEvent] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed = asyncio.Event()
+        self._changed = [asyncio.Event() for _ in range(GROUPS)]
+        self._next_group = cycle(range(GROUPS))
         self.closed = False
         self.turn = 0
 
@@ -68,7 +71,7 @@ class Feed:
 
     async def wait(self, seconds: float) -> bool:
         """Until something was told, or so many seconds are over; whether something was."""
-        changed = self._changed
+        changed = self._changed[next(self._next_group)]
         try:
             async with asyncio.timeout(seconds):
                 await changed.wait()
@@ -78,8 +81,10 @@ class Feed:
 
     def _wake(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._notify)
+            self._loop.call_soon_threadsafe(self._notify, self._loop, 0)
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _notify(self, loop: asyncio.AbstractEventLoop, group: int) -> None:
+        self._changed[group].set()
+        self._changed[group] = asyncio.Event()
+        if group + 1 < GROUPS:
+            loop.call_soon(self._notify, loop, group + 1)  # after whatever else is waiting now

@@ -8,6 +8,8 @@
 5. It says whose it is and how that was shown, and no role: roles are the chain's, at each request.
 6. One that a key opened ends when that key no longer owns the identity (``end_replaced``), one that a provider vouched
    for when ``service.toml`` no longer maps that person to the account.
+7. What was looked up is remembered for a second, and forgotten at once when this process ends or renews any session.
+   Another process that ends one on the same database is heard of after that second.
 """
 
 from __future__ import annotations
@@ -16,12 +18,27 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Row, String, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from belmont.registry.types import Address
 from belmont.service.access.visitor import SessionView
@@ -29,6 +46,8 @@ from belmont.service.store.database import Store, metadata
 from belmont.service.store.tickets import hashed
 
 MOST_OF_AN_ACCOUNT: Final = 20
+SEEN_SECONDS: Final = 1.0
+SEEN_MOST: Final = 10_000
 USED_EVERY_SECONDS: Final = 60
 """How coarsely the last use is written: not at every request."""
 
@@ -100,6 +119,8 @@ class Sessions:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._vouched, self._now = store, dict(vouched or {}), now
+        self._seen: dict[tuple[bytes, bool], tuple[float, SessionView]] = {}
+        self._writes = 0
 
     def open(self, proof: Proof, *, by_token: bool, instead_of: str | None = None) -> tuple[str, SessionView]:
         """A new session and its secret; ``instead_of`` is the secret of the browser's session that ends by it."""
@@ -126,7 +147,7 @@ class Sessions:
             .offset(MOST_OF_AN_ACCOUNT - 1)
             .limit(MOST_OF_AN_ACCOUNT)
         )
-        with self._store.writing() as connection:
+        with self._changing() as connection:
             connection.execute(delete(sessions).where(or_(sessions.c.ends <= now, sessions.c.idle_ends <= now)))
             if instead_of is not None:
                 connection.execute(delete(sessions).where(sessions.c.digest == hashed(instead_of)))  # 2
@@ -135,6 +156,14 @@ class Sessions:
             connection.execute(insert(sessions).values(row))
             opened = connection.execute(select(sessions).where(sessions.c.id == row["id"])).one()
         return secret, _view(opened, _csrf(secret))
+
+    def seen(self, value: str, by_token: bool) -> SessionView | None:
+        """One that was looked up less than ``SEEN_SECONDS`` ago, from memory (7); None for any other."""
+        at, session = self._seen.get((hashed(value), by_token), (0.0, None))
+        now = self._now()
+        if session is None or not 0 <= now - at < SEEN_SECONDS or session.expires_at <= now:
+            return None
+        return session
 
     def of_cookie(self, value: str) -> SessionView | None:
         """The session of a browser; None for one that never was, has ended, or was idle for too long."""
@@ -148,7 +177,7 @@ class Sessions:
         """A new secret for a session; the old one opens nothing any more. None where it has ended."""
         secret = secrets.token_urlsafe(32)
         own = sessions.c.id == session.id
-        with self._store.writing() as connection:
+        with self._changing() as connection:
             connection.execute(update(sessions).where(own).values(digest=hashed(secret)))  # 2
             row = connection.execute(select(sessions).where(own)).one_or_none()
         return (secret, _view(row, _csrf(secret))) if row is not None else None
@@ -156,12 +185,12 @@ class Sessions:
     def end(self, id_: str, account: Address) -> bool:
         """End one session of an account; whether there was one."""
         own = and_(sessions.c.id == id_, sessions.c.account == account)
-        with self._store.writing() as connection:
+        with self._changing() as connection:
             return bool(connection.execute(delete(sessions).where(own)).rowcount)
 
     def end_all(self, account: Address) -> int:
         """End all sessions of an account; returns how many."""
-        with self._store.writing() as connection:
+        with self._changing() as connection:
             return connection.execute(delete(sessions).where(sessions.c.account == account)).rowcount
 
     def of_account(self, account: Address) -> list[tuple[SessionView, int]]:
@@ -181,11 +210,22 @@ class Sessions:
     def end_replaced(self, account: Address, owner: Address) -> int:
         """End the sessions of an identity that another key than its owner opened; returns how many."""
         replaced = and_(sessions.c.account == account, sessions.c.signer != owner)  # 6
-        with self._store.writing() as connection:
+        with self._changing() as connection:
             return connection.execute(delete(sessions).where(replaced)).rowcount
 
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """A transaction after which nothing holds that was seen before (7)."""
+        try:
+            with self._store.writing() as connection:
+                yield connection
+        finally:
+            self._writes += 1
+            self._seen.clear()
+
     def _find(self, secret: str, *, by_token: bool) -> SessionView | None:
-        now = int(self._now())
+        at, writes = self._now(), self._writes
+        now = int(at)
         with self._store.reading() as connection:
             row = connection.execute(select(sessions).where(sessions.c.digest == hashed(secret))).one_or_none()
         if row is None or bool(row.by_token) != by_token or row.ends <= now or row.idle_ends <= now:  # 3
@@ -197,7 +237,10 @@ class Sessions:
             with self._store.writing() as connection:
                 used = update(sessions).where(sessions.c.id == row.id)
                 connection.execute(used.values(used=now, idle_ends=idle_ends))
-        return _view(row, _csrf(secret))
+        found = _view(row, _csrf(secret))
+        if writes == self._writes and len(self._seen) < SEEN_MOST:
+            self._seen[row.digest, by_token] = (at, found)
+        return found
 
 
 def _lifetime(way: Way, by_token: bool) -> Lifetime:
