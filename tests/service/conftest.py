@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.service.running import Running
 
 CHAIN_ID = 1337
+METRICS_TOKEN = "token-of-the-machine-that-reads-figures"
 YEAR = 365 * 24 * 3600
 ROWS = 100
 ROLES = {
@@ -160,5 +161,5 @@ def service(world: World, config: ServiceConfig, tmp_path_factory: pytest.TempPa
     from tests.service.running import enrol_patient, running
 
     hospital = enrol_patient(world, tmp_path_factory.mktemp("hospital"))
-    with running(world, replace(config, hospitals=(hospital,))) as made:
+    with running(world, replace(config, hospitals=(hospital,), metrics_token=METRICS_TOKEN)) as made:
         yield made

@@ -1,5 +1,6 @@
 """The description is valid OpenAPI 3.1, and names every way a route can answer."""
 
+import pytest
 import schemathesis
 from fastapi.routing import APIRoute
 from tests.service.running import Running, body_of
@@ -19,6 +20,13 @@ def test_it_is_valid_and_the_same_for_whoever_is_signed_in(service: Running) -> 
     assert found == body_of(service.client("board").get(URL))
     assert found["openapi"].startswith("3.1.")
     schemathesis.openapi.from_dict(found).validate()
+
+
+def test_what_is_no_description_is_not_taken_for_one(service: Running) -> None:
+    found = body_of(service.client("board").get(URL))
+    found["paths"]["/api/v1/pause"]["get"]["responses"] = {"200": {"content": 1}}
+    with pytest.raises(Exception, match="description"):
+        schemathesis.openapi.from_dict(found).validate()
 
 
 def test_every_operation_has_a_name_of_its_own_a_tag_and_its_refusals(service: Running) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.service.conftest import World
+from tests.service.conftest import METRICS_TOKEN, World
 from tests.service.running import Running, body_of
 
 from belmont.registry.types import ZERO_HASH, UseKind
@@ -231,6 +231,18 @@ def test_figures_name_routes_and_nobody(service: Running) -> None:
     assert "12345" not in text and "0x" not in text and "no/such" not in text
     for name in ("belmont_streams_open", "belmont_head_block", "belmont_index_events", "belmont_sign_ins_total"):
         assert name in text
+
+
+def test_figures_are_for_the_machine_that_has_the_token_and_nothing_else_is(service: Running) -> None:
+    client = service.client("stranger")
+    right = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    assert client.get("/metrics", headers=right).status_code == 200
+    for wrong in (METRICS_TOKEN[:-1], METRICS_TOKEN + "x", "\u00e9"):
+        header = {"Authorization": f"Bearer {wrong}".encode("latin-1")}
+        assert client.get("/metrics", headers=header).status_code == 401
+    assert client.get("/metrics", headers={"Authorization": f"Basic {METRICS_TOKEN}"}).status_code == 401
+    assert client.get("/api/v1/consortium", headers=right).status_code == 401
+    assert METRICS_TOKEN not in repr(service.service.config)
 
 
 def test_a_number_that_json_does_not_hold_exactly_is_text() -> None:
