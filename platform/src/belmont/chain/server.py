@@ -8,7 +8,6 @@ sealed (exit code 0). With `--end-with-parent` it also ends when the process tha
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import json
 import os
@@ -18,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +26,6 @@ from belmont.chain.errors import ChainError, ChainStartError
 PARENT_POLL_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 75
-BACKLOG: Final = 2048
 
 Facts = dict[str, Any]
 
@@ -63,6 +61,7 @@ def serve(
         from belmont.chain.engine import Engine
         from belmont.chain.node import Node
         from belmont.chain.rpc import RpcApplication
+        from belmont.chain.serving import AnnouncingServer
         from belmont.chain.sockets import MESSAGE_BYTES_MAX
 
         allow_open_files()
@@ -74,13 +73,6 @@ def serve(
         port = listening.getsockname()[1]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         facts = {"url": url, "port": port, "chain_id": engine.chain_id, "pid": os.getpid()}
-
-        class AnnouncingServer(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    announce(facts)
-
         application = RpcApplication(Node(engine, heartbeat_seconds), frozenset({"localhost", host}))
         config = uvicorn.Config(
             application,
@@ -95,9 +87,8 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        server = AnnouncingServer(config)
-        with _signals_end(server):
-            server.run(sockets=[listening])
+        server = AnnouncingServer(config, lambda: announce(facts))
+        server.run(sockets=[listening])
         if not server.started:
             raise ChainStartError(f"{directory}: the chain was opened and did not begin to serve; see the log above")
     finally:
@@ -106,37 +97,16 @@ def serve(
     return engine.head.number
 
 
-@contextlib.contextmanager
-def _signals_end(server: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server and nothing else: it raises them again when done, and closing comes after."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _bind(host: str, port: int) -> socket.socket:
     """A socket that listens already, so that a port that is taken shows before anything is made."""
     if not host:
         raise ChainStartError("no address to listen on: use 127.0.0.1 for this machine only, 0.0.0.0 for every network")
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    from belmont.chain.serving import listening_socket
+
     try:
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except (OSError, TypeError) as error:  # TypeError: a name that cannot be encoded
-        listening.close()
+        return listening_socket(host, port)
+    except (OSError, TypeError) as error:
         raise ChainStartError(f"cannot listen on {host} port {port}: {error}; {_remedy(error)}") from error
-    return listening
 
 
 def _remedy(error: OSError | TypeError) -> str:

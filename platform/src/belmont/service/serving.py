@@ -15,26 +15,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
 
 from belmont.chain.connections import BoundedProtocol, allow_open_files
+from belmont.chain.serving import AnnouncingServer, listening_socket
 from belmont.service.config import LOOPBACK, ServiceConfig
 from belmont.service.errors import ConfigRefused
 
 KEEP_ALIVE_SECONDS: Final = 20
 SHUTDOWN_SECONDS: Final = 10
-BACKLOG: Final = 1_024
 HEAD_MOST_BYTES: Final = 32 * 1024
 ANSWERED_AT_ONCE_MOST: Final = 1_500
 Announce = Callable[[str], None]
@@ -54,15 +51,14 @@ def serve(config: ServiceConfig, announce: Announce) -> None:
             announce(config.public_url)
 
         server = Serving(create_app(config), ready)
-        with _signals_end(server):
-            server.run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         listening.close()
     if not server.started:
         raise ConfigRefused("the service did not begin to serve: its log says why")
 
 
-class Serving(uvicorn.Server):
+class Serving(AnnouncingServer):
     """One running server."""
 
     def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
@@ -81,14 +77,8 @@ class Serving(uvicorn.Server):
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        super().__init__(config)
+        super().__init__(config, ready)
         self._app = app
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.service.feed.close()  # 3
@@ -97,35 +87,13 @@ class Serving(uvicorn.Server):
 
 def bound(config: ServiceConfig) -> tuple[socket.socket, ServiceConfig]:
     """A socket that listens, and the configuration with its port (1). Raises ConfigRefused."""
-    listening = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((config.host, config.port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise ConfigRefused(f"cannot listen on {config.host} port {config.port}: {error.strerror}") from error
+        listening = listening_socket(config.host, config.port)
+    except (OSError, TypeError) as error:
+        raise ConfigRefused(f"cannot listen on {config.host} port {config.port}: {error}") from error
     port = int(listening.getsockname()[1])
     parts = urlsplit(config.public_url)
     if parts.scheme == "http" and parts.hostname in LOOPBACK:
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         config = replace(config, public_url=f"http://{host}:{port}")
     return listening, replace(config, port=port)
-
-
-@contextlib.contextmanager
-def _signals_end(server: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server and nothing else, also where uvicorn raises them again when it is done (3)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
