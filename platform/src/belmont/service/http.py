@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 class Guard:
-    """ASGI middleware around everything (1, 2, 4)."""
+    """ASGI middleware around everything (1, 2, 4), also around the answer to what is nobody's error but ours (3)."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -86,6 +86,10 @@ class Guard:
 
         try:
             await self._app(scope, limited, answer)
+        except Exception as error:
+            if status:  # an answer has begun: the server breaks it off, and logs this
+                raise
+            await _of_error(Request(scope), error)(scope, receive, answer)
         finally:
             self._note(scope, status, time.monotonic() - started)
 
@@ -124,13 +128,8 @@ def _is_utf8(scope: Scope) -> bool:
 def add_handlers(app: FastAPI) -> None:
     """One place that makes answers of errors (3)."""
 
-    @app.exception_handler(Exception)
     async def of_ours(request: Request, error: Exception) -> Response:
-        problem = problem_of(error)
-        if problem is None:
-            log.error("%s %s", request.method, _route(request), exc_info=error)
-            return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
-        return _answer(request, problem, problem.status)
+        return _of_error(request, error)
 
     kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
     for kind in kinds:
@@ -152,6 +151,14 @@ def add_handlers(app: FastAPI) -> None:
         phrase = HTTPStatus(error.status_code).phrase
         problem = Problem(str(error.detail or phrase)[:300], code=phrase.upper().replace(" ", "_"))
         return _answer(request, problem, error.status_code, dict(error.headers or {}))
+
+
+def _of_error(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem is None:
+        log.error("%s %s", request.method, _route(request), exc_info=error)
+        return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
+    return _answer(request, problem, problem.status)
 
 
 def _route(request: Request) -> str:
