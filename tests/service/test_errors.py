@@ -1,4 +1,4 @@
-"""What is nobody's error but the service's own: answered without a word of it, guarded and written down as any other."""
+"""Errors that are the service's own: answered without a word of them, guarded and written down as any answer."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The trail of accesses where its database is away: nothing is answered that cannot be written down."""
+"""The trail of accesses: nothing is answered that cannot be written down, and an entry goes when its days are over."""
 
 import threading
 import time
@@ -8,11 +8,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import insert
 from tests.service.conftest import World
 from tests.service.running import Running, running
 
+from belmont.audit.database import open_engine
 from belmont.service.access import trail
+from belmont.service.access.trail import Access, Trail, accesses
 from belmont.service.config import ServiceConfig
+from belmont.service.store.database import Store
+
+NOW = 1_800_000_000
 
 
 @pytest.fixture
@@ -67,3 +73,56 @@ def test_a_service_ends_though_its_trail_cannot_be_written(
     ends.start()
     ends.join(10)
     assert not ends.is_alive()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path / 'service.sqlite'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").database()
+    engine = open_engine(url)
+    yield Store(engine)
+    engine.dispose()
+
+
+def entry(days_ago: float) -> Access:
+    at = NOW - int(days_ago * trail.DAY_SECONDS)
+    return Access(at, "", "GET", "/", f"/{days_ago}", 200, "", 1)
+
+
+def test_an_entry_is_kept_for_so_many_days(store: Store) -> None:
+    kept = Trail(store, keep_days=2, now=lambda: NOW)
+    for days in (2.001, 2, 0):
+        kept.add(entry(days))
+    kept.flush()
+    assert [each.path for _, each in kept.page()] == ["/0", "/2"]
+    kept.close()
+
+
+def test_a_long_trail_goes_a_bounded_number_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "GONE_AT_ONCE", 2)
+    with store.writing() as connection:
+        connection.execute(insert(accesses), [vars(entry(days)) for days in (7, 6, 5)])
+    kept = Trail(store, keep_days=2, now=lambda: NOW)
+    kept.add(entry(0))
+    kept.flush()
+    assert [each.path for _, each in kept.page()] == ["/0", "/5"]
+    kept.add(entry(1))
+    kept.flush()
+    assert [each.path for _, each in kept.page()] == ["/1", "/0"]
+    kept.close()
+
+
+def test_an_entry_that_the_database_refuses_waits_until_it_is_taken(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    accesses.drop(store.engine)
+    kept = Trail(store, now=lambda: NOW)
+    kept.add(entry(0))
+    give_up = time.monotonic() + 20
+    while "cannot be written" not in caplog.text:
+        assert time.monotonic() < give_up
+    accesses.create(store.engine)
+    kept.flush()
+    assert [each.path for _, each in kept.page()] == ["/0"]
+    kept.close()

@@ -52,12 +52,19 @@ def test_without_them_nobody_vouches(tmp_path: Path) -> None:
     assert (config.oidc.providers, config.oidc.members, config.proxies) == ((), {}, ())
 
 
+def test_the_trail_is_kept_for_a_year_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    assert read(tmp_path, "").trail_days == 365
+    assert read(tmp_path, "[trail]\nkeep_days = 30\n").trail_days == 30
+
+
 @pytest.mark.parametrize(
     ("what", "content"),
     [
         ("an unknown key", LIMITS + "x = 1\n"),
         ("an unknown kind", "[limits]\nnobody = { burst = 1 }\n"),
         ("a rate of none", "[limits]\naccount = { per_second = 0 }\n"),
+        ("a trail of no day", "[trail]\nkeep_days = 0\n"),
+        ("a trail of something else", "[trail]\nkeep_years = 1\n"),
         ("what is no network", '[limits]\nproxies = ["10.0.0.1/8"]\n'),
         ("an issuer without TLS", PROVIDER.replace("https://login", "http://login")),
         ("a secret that is not there", PROVIDER.replace("oidc.secret", "nowhere")),

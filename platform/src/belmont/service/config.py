@@ -17,6 +17,9 @@
     proxies = ["10.0.0.0/8"]                 # whose X-Forwarded-For is believed
     account = { per_second = 50, burst = 200 }
 
+    [trail]
+    keep_days = 365                          # how long it is known who asked for what
+
     [[oidc.providers]]                       # who may vouch for members
     name = "hospital"                        # in addresses: /sign-in/oidc/hospital
     title = "University Hospital"
@@ -60,6 +63,7 @@ from belmont.ehr.dictionary import Dictionary
 from belmont.ehr.errors import DictionaryError
 from belmont.registry.types import Address
 from belmont.service.access.limits import DEFAULT_RATES, Network, Rate
+from belmont.service.access.trail import KEEP_DAYS
 from belmont.service.catalogue.facts import CatalogueFacts
 from belmont.service.catalogue.settings import read as read_catalogue
 from belmont.service.errors import ConfigRefused
@@ -120,6 +124,8 @@ class ServiceConfig:
     rates: Mapping[str, Rate] = field(default_factory=dict)
     """Those that differ from ``belmont.service.access.limits.DEFAULT_RATES``."""
     proxies: tuple[Network, ...] = ()
+    trail_days: int = KEEP_DAYS
+    """How long an entry of the access trail is kept."""
     notices: NoticesConfig = field(default_factory=NoticesConfig)
     catalogue: CatalogueFacts = field(default_factory=CatalogueFacts)
     dictionaries: tuple[Dictionary, ...] = field(default=(), repr=False)
@@ -169,6 +175,7 @@ class ServiceConfig:
             dictionaries=_dictionaries(section),
             rates=rates,
             proxies=proxies,
+            trail_days=section.table("trail", _trail) or KEEP_DAYS,
         )
         section.refuse_others()
         return config.checked(str(path))
@@ -290,6 +297,10 @@ def _limits(section: Section) -> tuple[dict[str, Rate], tuple[Network, ...]]:
         return rates, tuple(ip_network(each) for each in section.texts("proxies"))
     except ValueError as error:
         raise section.wrong("proxies", f"names what is no network: {error}") from error
+
+
+def _trail(section: Section) -> int:
+    return section.number("keep_days", 1, 36_500, KEEP_DAYS)
 
 
 def _rate(section: Section) -> Rate:

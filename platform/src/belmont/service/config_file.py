@@ -44,6 +44,10 @@ _ENDING: Final = """
 # [limits]
 # proxies = ["127.0.0.1/32"]
 
+# How long it is known who asked for what.
+# [trail]
+# keep_days = 365
+
 # Who may vouch for members, and for whom (OpenID Connect, docs/sign_in.md). Whoever has a key signs in with that.
 # [[oidc.providers]]
 # name = "hospital"

@@ -110,12 +110,17 @@ class Guard:
                 account=visitor.account or "",
                 method=scope["method"][:8],
                 route=getattr(route, "path", "")[:200],
-                path=scope["path"][:300].replace("\0", "") if route is not None else "",
+                path=_storable(scope["path"], 300) if route is not None else "",
                 status=status,
-                code=str(state.get("refusal", ""))[:60],
+                code=_storable(str(state.get("refusal", "")), 60),
                 milliseconds=round(seconds * 1000),
             )
         )
+
+
+def _storable(text: str, most: int) -> str:
+    """The beginning of a text, as every database takes it."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:most]
 
 
 def _is_utf8(scope: Scope) -> bool:

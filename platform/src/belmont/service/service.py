@@ -58,7 +58,7 @@ class Service:
         self.store = Store(index.engine)
         self.sign_in = SignIn(config, self.store, registry)
         self.sessions = self.sign_in.sessions
-        self.trail = Trail(self.store)
+        self.trail = Trail(self.store, config.trail_days)
         self.keeper = Keeper(registry)
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
@@ -130,7 +130,7 @@ class Service:
         self.notices.stop()
         self.trail.close()
         self.desk.close()
-        self.index.engine.dispose()
+        self.index.close()
 
     def _advanced(self, advance: Advance) -> None:
         """The index went on (1). Raises RegistryError where the records cannot be read: the follower tries again."""

@@ -5,28 +5,38 @@
 3. Entries are written by one thread, many in one transaction, so that a trail on disk slows no answer. What waits is
    bounded; where the database is away for so long that it is full, requests are refused until it is back: no access
    goes without its entry.
+4. An entry is kept for ``keep_days``, by the time that it says. What is older goes as new ones are written, in the same
+   transaction and a bounded number at a time, so that a long trail delays none of them.
 """
 
+import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Final
 
-from sqlalchemy import Column, Integer, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Integer, String, Table, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from belmont.service.errors import Problem, Unavailable
 from belmont.service.store.database import Store, metadata
 
 WAITING_MOST = 10_000
 AT_ONCE = 500
+GONE_AT_ONCE = 5_000
 CLOSE_SECONDS = 10.0
+KEEP_DAYS: Final = 365
+DAY_SECONDS: Final = 86_400
+log = logging.getLogger(__name__)
 
 accesses = Table(
     "accesses",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Integer, nullable=False, index=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # SQLite counts in INTEGER alone
+    Column("at", BigInteger, nullable=False, index=True),
     Column("account", String(42), nullable=False, index=True),
     Column("method", String(8), nullable=False),
     Column("route", String(200), nullable=False),
@@ -56,8 +66,8 @@ class Access:
 class Trail:
     """Writes and reads the trail."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, keep_days: int = KEEP_DAYS, now: Callable[[], float] = time.time) -> None:
+        self._store, self._keep_seconds, self._now = store, keep_days * DAY_SECONDS, now
         self._waiting: queue.Queue[Access | None] = queue.Queue(WAITING_MOST)
         self._thread = threading.Thread(target=self._write_all, name="access trail", daemon=True)
         self._thread.start()
@@ -110,10 +120,17 @@ class Trail:
                 return
 
     def _write(self, rows: list[dict[str, object]]) -> None:
+        is_told = False
         while rows:
             try:
                 with self._store.writing() as connection:
                     connection.execute(insert(accesses), rows)
+                    old = select(accesses.c.id).where(accesses.c.at < self._now() - self._keep_seconds)
+                    old = old.order_by(accesses.c.at).limit(GONE_AT_ONCE)
+                    connection.execute(delete(accesses).where(accesses.c.id.in_(old)))  # 4
                 return
-            except Problem:
+            except (Problem, SQLAlchemyError) as error:
+                if not is_told:
+                    log.error("the access trail cannot be written, and is tried again: %s", error)
+                is_told = True
                 time.sleep(0.5)

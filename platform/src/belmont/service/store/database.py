@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, MetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
 from belmont.audit.database import LOCK_AT_ONCE
 from belmont.service.errors import Unavailable
@@ -33,7 +34,7 @@ class Store:
         try:
             with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, NoneFree) as error:
             raise _away(error) from error
 
     @contextmanager
@@ -42,11 +43,13 @@ class Store:
         try:
             with self.engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, NoneFree) as error:
             raise _away(error) from error
 
 
-def _away(error: DBAPIError) -> Exception:
-    if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+def _away(error: DBAPIError | NoneFree) -> Exception:
+    """What is raised instead: the error itself where the database answers, and does not take what was asked."""
+    is_away = isinstance(error, NoneFree | OperationalError | InterfaceError) or error.connection_invalidated
+    if is_away:
         return Unavailable("The service's database does not answer; nothing was done.", code="DATABASE_UNREACHABLE")
     return error
