@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -214,6 +215,28 @@ def test_an_enrolment_that_was_begun_before_the_first_key_does_not_slip_in_after
     with pytest.raises(NotAllowed):
         passkeys.finish_enrolment(thief_session, Authenticator(ORIGIN).create(begun), "the thief's")
     assert [each.label for each in passkeys.of(session.account)] == ["mine"]
+
+
+def test_of_two_first_keys_at_the_same_moment_one_is_enrolled(passkeys: Passkeys, sessions: Sessions) -> None:
+    first = session_of(sessions)
+    several = [first] + [
+        sessions.open(Proof(first.account, Way.KEY, first.account), by_token=False)[1] for _ in range(3)
+    ]
+    begun = [(each, Authenticator(ORIGIN).create(passkeys.begin_enrolment(each))) for each in several]
+    together = Barrier(len(begun))
+
+    def enrol(session: SessionView, answer: dict[str, Any]) -> str:
+        together.wait(10)
+        try:
+            passkeys.finish_enrolment(session, answer, session.id)
+        except NotAllowed as error:
+            return error.code
+        return "enrolled"
+
+    with ThreadPoolExecutor(len(begun)) as threads:
+        outcomes = list(threads.map(lambda each: enrol(*each), begun))
+    assert sorted(outcomes) == ["STEP_UP_REQUIRED"] * 3 + ["enrolled"]
+    assert len(passkeys.of(first.account)) == 1
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,12 @@ from belmont.service.catalogue.settings import read as read_catalogue
 from belmont.service.errors import ConfigRefused
 from belmont.service.notices.settings import NoticesConfig
 from belmont.service.notices.settings import read as read_notices
-from belmont.service.sign_in.oidc.fetching import check_address
+from belmont.service.sign_in.oidc.fetching import LOOPBACK, check_address
 from belmont.service.sign_in.oidc.provider import ProviderConfig
 
 T = TypeVar("T")
 LANGUAGES = ("en", "zh-Hans")
 DEFAULT_PORT = 8600
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,8 @@ class ServiceConfig:
         parts = urlsplit(self.public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
             raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example")
+        if ":" in parts.hostname:
+            raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it has a name, or an address of IPv4")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ConfigRefused(f"{where}: public_url is plain http, which is for this machine only: put TLS before it")
         unknown = [each for each in self.languages if each not in LANGUAGES]

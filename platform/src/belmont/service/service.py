@@ -87,8 +87,8 @@ class Service:
 
     @property
     def cookie_name(self) -> str:
-        """Of a session's cookie; over TLS with the prefix that keeps it to this host (RFC 6265bis, section 4.1.3.2)."""
-        return "__Host-belmont" if self.config.is_secure else "belmont"
+        """Of a session's cookie."""
+        return self.sign_in.session_cookie
 
     async def visitor(self, session: SessionView | None) -> Visitor:
         """Who a session is, by the chain of now."""

@@ -27,8 +27,9 @@ from fastapi import FastAPI
 
 from belmont.chain.connections import BoundedProtocol, allow_open_files
 from belmont.chain.serving import AnnouncingServer, listening_socket
-from belmont.service.config import LOOPBACK, ServiceConfig
+from belmont.service.config import ServiceConfig
 from belmont.service.errors import ConfigRefused
+from belmont.service.sign_in.oidc.fetching import LOOPBACK
 
 KEEP_ALIVE_SECONDS: Final = 20
 SHUTDOWN_SECONDS: Final = 10
@@ -94,6 +95,5 @@ def bound(config: ServiceConfig) -> tuple[socket.socket, ServiceConfig]:
     port = int(listening.getsockname()[1])
     parts = urlsplit(config.public_url)
     if parts.scheme == "http" and parts.hostname in LOOPBACK:
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        config = replace(config, public_url=f"http://{host}:{port}")
+        config = replace(config, public_url=f"http://{parts.hostname}:{port}")
     return listening, replace(config, port=port)

@@ -75,15 +75,6 @@ def allow(*whom: Who) -> Any:
 AnyVisitor = Annotated[Visitor, Depends(Gate(Who.ANYBODY))]
 
 
-def session_of(request: Request, service: "Service") -> SessionView | None:
-    """The session that a request shows; None for none, and for one that is not valid."""
-    shown = _shown(request, service)
-    if shown is None:
-        return None
-    value, by_token = shown
-    return service.sessions.of_token(value) if by_token else service.sessions.of_cookie(value)
-
-
 def _shown(request: Request, service: "Service") -> tuple[str, bool] | None:
     """What a request shows of a session, and whether it is a token."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -94,11 +85,16 @@ def _shown(request: Request, service: "Service") -> tuple[str, bool] | None:
 
 
 async def _session(request: Request, service: "Service") -> SessionView | None:
-    """The same; in a thread of its own, where it was not seen just now: it may write, and wait for that."""
+    """The session that a request shows; None for none, and for one that is not valid.
+
+    Looked up in a thread of its own, where it was not seen just now: that may write, and wait for it.
+    """
     shown = _shown(request, service)
     if shown is None:
         return None
-    return service.sessions.seen(*shown) or await run_in_threadpool(session_of, request, service)
+    value, by_token = shown
+    find = service.sessions.of_token if by_token else service.sessions.of_cookie
+    return service.sessions.seen(value, by_token) or await run_in_threadpool(find, value)
 
 
 def refuse_other_sites(request: Request, origin: str) -> None:

@@ -45,22 +45,13 @@ class SessionView:
     by_token: bool
     """By a bearer token, which no browser sends by itself."""
     method: str
-    """ethereum or oidc."""
+    """ethereum, wallet or oidc."""
     since: int
     expires_at: int
 
 
 class Sessions(Protocol):
     """Where sessions are kept."""
-
-    def seen(self, value: str, by_token: bool) -> SessionView | None:
-        """One that was looked up just now, from memory; None for any other."""
-
-    def of_cookie(self, value: str) -> SessionView | None:
-        """The session of a browser; None for one that never was, has ended, or was idle for too long."""
-
-    def of_token(self, value: str) -> SessionView | None:
-        """The session of a program."""
 
     def of_account(self, account: Address) -> list[tuple[SessionView, int]]:
         """Those of an account that have not ended, and when each was used; looking is no use."""

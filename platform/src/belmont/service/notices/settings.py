@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from belmont.service.sign_in.oidc.fetching import LOOPBACK
+
 if TYPE_CHECKING:
     from belmont.service.config import Section
 
 SECURITIES: Final = ("starttls", "tls", "none")
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ADDRESS_MOST: Final = 254
 URL_MOST: Final = 500
 _ADDRESS: Final = re.compile(

@@ -11,7 +11,6 @@
    session a new secret (``store.sessions``, 2); the endpoints do that.
 5. A key that counts has to count up: one whose counter stands still or goes back may be a copy, and is refused
    (WebAuthn, section 6.1.1). Of two assertions with the same counter one is taken.
-
 6. Keys are bound to the service's host name (WebAuthn, section 5.1.2), so a service that is reached by an address of
    numbers has none; on one's own machine it is ``localhost``.
 
@@ -55,6 +54,7 @@ from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.errors import Conflict, Malformed, NotAllowed, NotFound
 from belmont.service.store.database import Store
 from belmont.service.store.passkeys import passkeys, steps
+from belmont.service.store.sessions import sessions
 from belmont.service.store.tickets import Tickets
 
 KEYS_MOST: Final = 8
@@ -160,7 +160,8 @@ class Passkeys:
         """Options for ``navigator.credentials.create``. Raises ``NotAllowed``, ``Conflict``."""
         if self._host.replace(".", "").isdigit() or ":" in self._host:
             raise Conflict("Hardware keys need a service with a name, not an address of numbers.", code="NO_HOST_NAME")
-        known = self._may_enrol(session)
+        known = self.of(session.account)
+        self._check_room(len(known), self.check(session, ENROL))
         challenge = secrets.token_bytes(32)
         self._tickets.issue(challenge.hex(), session.id, {"for": "enrolment"})
         options = generate_registration_options(
@@ -202,12 +203,12 @@ class Passkeys:
             "used": now,
         }
         own = select(func.count()).select_from(passkeys).where(passkeys.c.account == session.account)
+        theirs = select(sessions.c.id).where(sessions.c.account == session.account).order_by(sessions.c.id)
         try:
-            self._may_enrol(session)
             with self._store.writing() as connection:
-                connection.execute(delete(steps).where(_of(session, ENROL)))  # one touch, one key; written first: locks
-                if (connection.scalar(own) or 0) >= KEYS_MOST:
-                    raise Conflict(f"An account has at most {KEYS_MOST} keys.", code="TOO_MANY_KEYS")
+                connection.execute(theirs.with_for_update())  # one enrolment of an account after the other
+                touched = connection.execute(delete(steps).where(_of(session, ENROL), steps.c.ends > now)).rowcount
+                self._check_room(connection.scalar(own) or 0, bool(touched))
                 connection.execute(insert(passkeys).values(row))
         except IntegrityError as error:
             raise Conflict("This key is enrolled already.", code="KEY_ENROLLED") from error
@@ -269,7 +270,8 @@ class Passkeys:
         """Remove a key of the account. Raises ``NotAllowed``, ``NotFound``."""
         if credential not in {each.credential for each in self.of(session.account)}:
             raise NotFound("This account has no such key.")
-        self._need(session, removal(credential))  # 3
+        if not self.check(session, removal(credential)):
+            raise _untouched()  # 3
         own = and_(passkeys.c.credential == credential, passkeys.c.account == session.account)
         with self._store.writing() as connection:
             connection.execute(delete(passkeys).where(own))
@@ -280,21 +282,12 @@ class Passkeys:
         with self._store.writing() as connection:
             return connection.execute(delete(passkeys).where(passkeys.c.account == account)).rowcount
 
-    def _may_enrol(self, session: SessionView) -> list[Passkey]:
-        known = self.of(session.account)
-        if known:
-            self._need(session, ENROL)  # 3
-        if len(known) >= KEYS_MOST:
+    def _check_room(self, known: int, is_touched: bool) -> None:
+        """Whether an account with so many keys may have another. Raises ``NotAllowed``, ``Conflict``."""
+        if known and not is_touched:
+            raise _untouched()  # 3
+        if known >= KEYS_MOST:
             raise Conflict(f"An account has at most {KEYS_MOST} keys.", code="TOO_MANY_KEYS")
-        return known
-
-    def _need(self, session: SessionView, purpose: bytes) -> None:
-        if not self.check(session, purpose):
-            raise NotAllowed(
-                "A key that is enrolled has to be touched for this first.",
-                code="STEP_UP_REQUIRED",
-                remedy="Touch one of your keys; the operator removes them where all are lost.",
-            )
 
     def _challenge(self, session: SessionView, credential: dict[str, Any], use: str) -> tuple[bytes, bytes]:
         """The challenge that was answered, now used up (4), and the key's identifier."""
@@ -314,3 +307,11 @@ class Passkeys:
 
 def _of(session: SessionView, purpose: bytes) -> Any:
     return and_(steps.c.session == session.id, steps.c.purpose == purpose)
+
+
+def _untouched() -> NotAllowed:
+    return NotAllowed(
+        "A key that is enrolled has to be touched for this first.",
+        code="STEP_UP_REQUIRED",
+        remedy="Touch one of your keys; the operator removes them where all are lost.",
+    )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -121,6 +122,8 @@ class Sessions:
         self._store, self._vouched, self._now = store, dict(vouched or {}), now
         self._seen: dict[tuple[bytes, bool], tuple[float, SessionView]] = {}
         self._writes = 0
+        self._lock = threading.Lock()
+        """Of the two above: what was found before a change is not remembered after it."""
 
     def open(self, proof: Proof, *, by_token: bool, instead_of: str | None = None) -> tuple[str, SessionView]:
         """A new session and its secret; ``instead_of`` is the secret of the browser's session that ends by it."""
@@ -220,8 +223,9 @@ class Sessions:
             with self._store.writing() as connection:
                 yield connection
         finally:
-            self._writes += 1
-            self._seen.clear()
+            with self._lock:
+                self._writes += 1
+                self._seen.clear()
 
     def _find(self, secret: str, *, by_token: bool) -> SessionView | None:
         at, writes = self._now(), self._writes
@@ -238,8 +242,9 @@ class Sessions:
                 used = update(sessions).where(sessions.c.id == row.id)
                 connection.execute(used.values(used=now, idle_ends=idle_ends))
         found = _view(row, _csrf(secret))
-        if writes == self._writes and len(self._seen) < SEEN_MOST:
-            self._seen[row.digest, by_token] = (at, found)
+        with self._lock:
+            if writes == self._writes and len(self._seen) < SEEN_MOST:
+                self._seen[bytes(row.digest), by_token] = (at, found)
         return found
 
 

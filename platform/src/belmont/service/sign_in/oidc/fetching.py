@@ -19,6 +19,7 @@ from belmont.service.errors import ConfigRefused, Unavailable
 ANSWER_BYTES_MAX: Final = 256 * 1024
 SECONDS: Final = 5.0
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+"""This machine, as a ``urlsplit(...).hostname``."""
 
 
 class ProviderUnavailable(Unavailable):
