@@ -36,7 +36,10 @@ def test_what_init_writes_can_be_read_and_is_not_overwritten(
     assert path.read_text() == "somebody's work"
 
 
-@pytest.mark.parametrize("url", ["http://belmont.hospital.example", "belmont", "https://a/b", "ftp://a"])
+UNUSABLE = ["https://[::1]", "http://[::1]:8600", "https://[a", "https://a:b", "https://a@b", "https://a#b", "https://"]
+
+
+@pytest.mark.parametrize("url", ["http://belmont.hospital.example", "belmont", "https://a/b", "ftp://a", *UNUSABLE])
 def test_init_writes_nothing_that_could_not_be_served(tmp_path: Path, url: str) -> None:
     path = tmp_path / "service.toml"
     assert main(["service", "init", "--chain", CHAIN, "--public-url", url, "--out", str(path)]) == 2

@@ -1,13 +1,17 @@
 """Errors that are the service's own: answered without a word of them, guarded and written down as any answer."""
 
 import logging
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import create_engine
 from tests.service.running import Running
 
+from belmont.service.errors import Unavailable
 from belmont.service.http import HEADERS, Guard, add_handlers
+from belmont.service.store.database import Store
 
 SECRET = "a password of the database"
 
@@ -48,3 +52,13 @@ async def test_an_unforeseen_error_is_answered_guarded_and_logged(
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def test_a_database_whose_connections_are_all_taken_is_away(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.sqlite'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    store = Store(engine)
+    with store.reading():
+        for another in (store.reading, store.writing):
+            with pytest.raises(Unavailable), another():
+                pass
+    engine.dispose()

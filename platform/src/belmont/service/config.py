@@ -69,7 +69,7 @@ from belmont.service.catalogue.settings import read as read_catalogue
 from belmont.service.errors import ConfigRefused
 from belmont.service.notices.settings import NoticesConfig
 from belmont.service.notices.settings import read as read_notices
-from belmont.service.sign_in.oidc.fetching import LOOPBACK, check_address
+from belmont.service.sign_in.oidc.fetching import check_address
 from belmont.service.sign_in.oidc.provider import ProviderConfig
 
 T = TypeVar("T")
@@ -181,13 +181,12 @@ class ServiceConfig:
 
     def checked(self, where: str) -> "ServiceConfig":
         """The same. Raises ConfigRefused for what cannot be served."""
-        parts = urlsplit(self.public_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
-            raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example")
-        if ":" in parts.hostname:
-            raise ConfigRefused(f"{where}: public_url is {self.public_url!r}; it has a name, or an address of IPv4")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ConfigRefused(f"{where}: public_url is plain http, which is for this machine only: put TLS before it")
+        parts = urlsplit(check_address(self.public_url, f"{where}: public_url"))
+        if parts.path or parts.query or ":" in (parts.hostname or ""):
+            raise ConfigRefused(
+                f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example: "
+                "a name or an address of IPv4, and no path"
+            )
         unknown = [each for each in self.languages if each not in LANGUAGES]
         if unknown or not self.languages:
             raise ConfigRefused(f"{where}: languages are {list(self.languages)}; there are {', '.join(LANGUAGES)}")

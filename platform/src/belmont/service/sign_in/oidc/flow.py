@@ -6,7 +6,9 @@
 3. An answer comes to the address of the provider that was asked, and names it where it does so at all (RFC 9207): the
    code of one provider is never handed to another (mix-up).
 4. The code is redeemed with the verifier, and the ID token checked (``id_token``). No other token is kept or used.
-5. Who it is, is looked up in ``service.toml`` by issuer and subject, never by a name or e-mail address; somebody who is
+5. So many people at a time are led or come back, and who comes beyond is told to try again: a provider that does not
+   answer holds no more of this service's threads than that.
+6. Who it is, is looked up in ``service.toml`` by issuer and subject, never by a name or e-mail address; somebody who is
    not there gets nothing.
 """
 
@@ -17,15 +19,17 @@ import hashlib
 import hmac
 import re
 import secrets
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from belmont.registry.types import Address
 from belmont.service.errors import NotFound
 from belmont.service.sign_in.challenges import SignInRefused
-from belmont.service.sign_in.oidc.fetching import fetch
+from belmont.service.sign_in.oidc.fetching import ProviderUnavailable, fetch
 from belmont.service.sign_in.oidc.id_token import subject_of
 from belmont.service.sign_in.oidc.provider import Provider
 from belmont.service.store.database import Store
@@ -33,6 +37,7 @@ from belmont.service.store.sessions import Proof, Way
 from belmont.service.store.tickets import Tickets
 
 FLOW_SECONDS: Final = 600
+AT_ONCE_MOST: Final = 10
 _CODE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749, appendix A.11
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -51,11 +56,13 @@ class OidcFlow:
         self._origin, self._members, self._now = origin, dict(members), now
         self.providers = {each.config.name: each for each in providers}
         self._tickets = Tickets(store, "oidc", FLOW_SECONDS, now)
+        self._free = threading.BoundedSemaphore(AT_ONCE_MOST)
 
     def begin(self, name: str, browser: str, then: str) -> str:
         """Where to lead the browser; ``then`` is the page to come back to. Raises ``ProviderUnavailable``."""
-        provider = self._provider(name)
-        metadata, state = provider.metadata(), secrets.token_urlsafe(32)
+        provider, state = self._provider(name), secrets.token_urlsafe(32)
+        with self._turn():
+            metadata = provider.metadata()
         self._tickets.issue(state, browser, {"provider": name, "then": then})
         challenge = hashlib.sha256(_derived(browser, "verifier", state).encode()).digest()
         query = {
@@ -74,10 +81,14 @@ class OidcFlow:
     def finish(self, name: str, browser: str, query: Sequence[tuple[str, str]]) -> tuple[Proof, str]:
         """Who came back from a provider, and the page to go to. Raises ``SignInRefused``, ``ProviderUnavailable``."""
         provider = self._provider(name)
+        with self._turn():
+            return self._finished(provider, browser, query)
+
+    def _finished(self, provider: Provider, browser: str, query: Sequence[tuple[str, str]]) -> tuple[Proof, str]:
         given = dict(query)
         state = given.get("state", "")
         kept = self._tickets.take(state, browser) if _STATE.fullmatch(state) else None  # 2
-        if kept is None or kept["provider"] != name or len(given) != len(query):  # 1, 3
+        if kept is None or kept["provider"] != provider.config.name or len(given) != len(query):  # 1, 3
             raise SignInRefused(
                 "This answer of a provider was used already, came too late, or was not asked for by this browser.",
                 code="STATE_INVALID",
@@ -90,7 +101,7 @@ class OidcFlow:
             raise SignInRefused("The provider did not sign you in.", code="PROVIDER_REFUSED")
         token = self._redeemed(provider, given["code"], _derived(browser, "verifier", state))
         subject = subject_of(token, provider, _derived(browser, "nonce", state), self._now())  # 4
-        account = self._members.get((issuer, subject))  # 5
+        account = self._members.get((issuer, subject))  # 6
         if account is None:
             raise SignInRefused(
                 "The provider knows you, and this service does not: no member of the consortium is named for you.",
@@ -115,6 +126,16 @@ class OidcFlow:
             pair = f"{quote(config.client_id, safe='')}:{quote(config.client_secret, safe='')}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         return fetch(provider.metadata().token_endpoint, form, headers).get("id_token")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Raises ``ProviderUnavailable`` (5)."""
+        if not self._free.acquire(blocking=False):
+            raise ProviderUnavailable("Too many people are signing in through a provider at this moment.")
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def _provider(self, name: str) -> Provider:
         if name not in self.providers:
