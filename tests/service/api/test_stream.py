@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +14,11 @@ from tests.service.conftest import World
 from tests.service.running import Running, body_of, running
 
 from belmont.audit.events import Advance
+from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.types import MemberProfile, Role
 from belmont.service.api import streams
 from belmont.service.config import ServiceConfig, StreamLimits
+from belmont.service.state.snapshot import Snapshot
 
 URL = "/api/v1/events/stream"
 
@@ -116,6 +119,32 @@ def test_blocks_that_are_dropped_while_somebody_listens_are_told_as_a_reset(own:
     study = world.study()
     listener.wait(lambda: any(f'"study":{study}' in each.data for each in listener.told))
     assert [each.kind for each in listener.told].count("reset") == 1
+    assert len(positions(listener)) == len(set(positions(listener)))
+    listener.leave()
+
+
+def test_nothing_is_told_before_what_it_changed_was_read(
+    own: Running, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, read, is_away = listen(own, "board"), own.service.keeper.told, threading.Event()
+
+    def told(advance: Advance) -> Snapshot:
+        if is_away.is_set():
+            raise RegistryUnreachable("the chain went away between two reads")
+        return read(advance)
+
+    monkeypatch.setattr(own.service.keeper, "told", told)
+    before = own.service.index.search(streams.EventQuery(limit=1)).events[0].position
+    is_away.set()
+    study = world.study()
+    give_up = time.monotonic() + 20
+    while own.service.follower.state != "unreachable":
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert own.service.index.after(before) and not own.service.feed.since(before)
+    is_away.clear()
+    listener.wait(lambda: any(f'"study":{study}' in each.data for each in listener.told))
+    assert int(study) in own.service.snapshot.studies
     assert len(positions(listener)) == len(set(positions(listener)))
     listener.leave()
 

@@ -138,10 +138,8 @@ class Service:
             self.feed.forget()
         self._told = advance
         self.sign_in.owners.told(advance)
-        try:
-            self.keeper.told(advance)
-        finally:
-            if self.feed.is_empty:
-                self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
-            self.feed.put(advance.added)
+        self.keeper.told(advance)
+        if self.feed.is_empty:
+            self.feed.put(reversed(self.index.search(EventQuery(limit=LIMIT_MAX)).events))
+        self.feed.put(advance.added)
         self.notices.told(bool(advance.dropped))
