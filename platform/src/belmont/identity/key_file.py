@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from eth_account import Account
 
 from belmont.identity.errors import KeyFileMalformed, PasswordRefused
-from belmont.identity.strict_json import loads
+from belmont.identity.strict_json import loads, unique
 
 FORMAT = "belmont-identity"
 VERSION = 1
@@ -88,7 +88,7 @@ def parse_key_file(content: bytes, password: str | None, where: str) -> tuple[Ke
 
 def _shape(content: bytes, where: str) -> dict[str, Any]:
     try:
-        fields = loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        fields = loads(content.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _malformed(where, "not the JSON of a key file") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
@@ -168,12 +168,6 @@ def _hex(value: object, length: int, where: str) -> bytes:
     if len(decoded) != length or decoded.hex() != value:
         raise _malformed(where, f"a value that is not {length} bytes of hex")
     return decoded
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a field is given twice")
-    return dict(pairs)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -35,7 +35,7 @@ from belmont.identity.errors import (
 )
 from belmont.identity.keys import Identity
 from belmont.identity.messages import MESSAGES, reason_hash
-from belmont.identity.strict_json import loads
+from belmont.identity.strict_json import loads, unique
 from belmont.identity.typed_data import Domain, Message
 
 FORMAT = "belmont-signed-message"
@@ -242,7 +242,7 @@ def _parse(content: bytes) -> dict[str, Any]:
     if len(content) > FILE_BYTES_MAX:
         raise MessageMalformed(f"larger than {FILE_BYTES_MAX} bytes: this is no signed message")  # 1
     try:
-        document = loads(content.decode("utf-8"), object_pairs_hook=_unique)
+        document = loads(content.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise MessageMalformed("not the JSON of a signed message") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -266,9 +266,3 @@ def _signatures(values: list[str]) -> tuple[bytes, ...]:
     ):
         raise MessageMalformed("a signature is 0x and lower-case hex")
     return tuple(bytes.fromhex(each[2:]) for each in values)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a field is given twice")
-    return dict(pairs)

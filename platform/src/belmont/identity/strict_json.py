@@ -23,3 +23,11 @@ def loads(data: bytes | str, *, most_depth: int = MOST_DEPTH, **hooks: Any) -> A
         if depth > most_depth:
             raise ValueError(f"lists or objects more than {most_depth} deep in one another")
     return json.loads(text, **hooks)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that names no field twice: an ``object_pairs_hook``. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field is given twice")
+    return found

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from belmont.identity.strict_json import loads
+from belmont.identity.strict_json import loads, unique
 from belmont.light.errors import BundleMalformed
 
 NUMBER_MAX: Final = 2**64 - 1
@@ -34,7 +34,7 @@ def read_json(data: bytes, size_max: int) -> object:
         return loads(
             data,
             most_depth=DEPTH_MAX,
-            object_pairs_hook=_once,
+            object_pairs_hook=unique,
             parse_int=_integer,
             parse_float=_refuse_number,
             parse_constant=_refuse_number,
@@ -116,13 +116,6 @@ class Fields:
 
 def _hex(value: object) -> bytes | None:
     return bytes.fromhex(value[2:]) if isinstance(value, str) and HEX.fullmatch(value) else None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a field stands there twice")
-    return found
 
 
 def _integer(digits: str) -> int:

@@ -20,7 +20,7 @@ from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from belmont.identity.strict_json import loads
+from belmont.identity.strict_json import loads, unique
 from belmont.registry.types import DatasetId, Role
 from belmont.service.access.gates import allow, gates_of
 from belmont.service.access.visitor import Visitor, Who
@@ -45,7 +45,7 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         try:
-            return loads(await self.body(), object_pairs_hook=_once, parse_constant=_refuse)
+            return loads(await self.body(), object_pairs_hook=unique, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise json.JSONDecodeError("it is no JSON that is taken here", "", 0) from error
 
@@ -171,12 +171,6 @@ def _refuse_unknown(request: Request, known: set[str]) -> None:
             raise Malformed(f"query.{name[:60]}: there is no such parameter here", code="PARAMETER_UNKNOWN")
         if names.count(name) > 1:
             raise Malformed(f"query.{name[:60]}: is given more than once", code="PARAMETER_TWICE")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name is given twice")
-    return dict(pairs)
 
 
 def _refuse(constant: str) -> Any:

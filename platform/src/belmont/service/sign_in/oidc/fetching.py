@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from belmont.identity.strict_json import loads
+from belmont.identity.strict_json import loads, unique
 from belmont.service.errors import ConfigRefused, Unavailable
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
@@ -66,15 +66,9 @@ def fetch(url: str, form: Mapping[str, str] | None = None, headers: Mapping[str,
     if answer.status != 200 or len(content) > ANSWER_BYTES_MAX:  # 1, 2
         raise ProviderUnavailable(f"{host} answered with status {answer.status} and {len(content)} bytes")
     try:
-        found = loads(content, object_pairs_hook=_unique)
+        found = loads(content, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ProviderUnavailable(f"{host} answered with something that is not JSON") from error
     if not isinstance(found, dict):
         raise ProviderUnavailable(f"{host} answered with JSON that is no object")
     return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a field is given twice")
-    return dict(pairs)
