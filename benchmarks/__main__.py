@@ -19,6 +19,7 @@ NAMES = (
     "executor",
     "zk",
     "bounded",
+    "service",
 )
 
 

@@ -101,7 +101,10 @@ async def load(asked: dict[str, Any]) -> dict[str, Any]:
 
 async def _one(client: Client, path: str, due: float, figures: Figures) -> None:
     try:
-        figures.statuses[await client.get(path)] += 1
+        status = await client.get(path)
+        figures.statuses[status] += 1
+        if status != 200:
+            figures.failed.append(f"{path}: {status}")
     except (OSError, EOFError, ValueError) as error:
         figures.failed.append(f"{path}: {error}")
     figures.latencies[path].append(time.monotonic() - due)

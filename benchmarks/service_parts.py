@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import signal
 import subprocess
@@ -97,7 +98,7 @@ class ServiceProcess:
         if self.process is None:
             return 0.0
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -144,6 +145,7 @@ def world(chain_directory: Path, folder: Path, people: Populated, streams: int) 
         try:
             yield made
         finally:
+            made.client.close()
             made.service.stop()
             made.chain.stop()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.service.conftest import World
-from tests.service.documents.conftest import Client, get, put
+from tests.service.documents.conftest import Client, get, put, wait_for
 
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.messages import Freeze, Vote, reason_hash
@@ -14,6 +14,7 @@ from belmont.identity.typed_data import Domain
 from belmont.registry.errors import RegistryUnreachable
 from belmont.service.documents.documents import Documents
 from belmont.service.documents.kinds import Kind
+from belmont.service.errors import Unavailable
 from belmont.service.service import Service
 
 
@@ -158,3 +159,17 @@ def test_a_reason_that_waits_is_not_lost_to_a_second_attempt(
     assert relay(client("data_user"), forged).json()["code"] == "NOT_ETHICS_BOARD"
     assert relay(client("board"), signed).json()["code"] == "NONCE_USED"
     assert service.documents.text(Kind.REASON, reason_hash(reason)) == reason
+
+
+def test_where_the_database_is_away_afterwards_the_message_is_taken_and_its_reason_found(
+    client: Client, world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = vote(world, world.study(), "Taken, and then the database was away.")
+
+    def away(*_: Any) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.documents, "confirm", away)
+        assert relay(client("board"), signed).status_code == 200
+    wait_for(lambda: get(client("board"), key("Taken, and then the database was away.")).status_code == 200)

@@ -42,9 +42,12 @@ class Relaying:
         self._registry = registry
         self._steps = steps
 
-    def submit(self, content: bytes, visitor: Visitor) -> Taken:
-        """Have the contract act on a signed message, given as its file. Raises Malformed, NotAllowed, RegistryError."""
-        signed = self.read(content)
+    def anybody(self) -> ChainRegistry:
+        """The registry, writing as an account that is made for one transaction and forgotten (1)."""
+        return self._registry.as_(EthAccount.create())
+
+    def submit(self, signed: SignedMessage, visitor: Visitor) -> Taken:
+        """Have the contract act on a message that ``read`` took. Raises Malformed, NotAllowed, RegistryError."""
         message = signed.message
         if not isinstance(message, Statement):
             raise Malformed(f"A {type(message).__name__} is not relayed here: use belmont relay.", code="NOT_RELAYED")
@@ -52,11 +55,11 @@ class Relaying:
             raise NotAllowed("Only members relay what somebody else signed.", code="NOT_YOURS")  # 2
         for step in self._steps:
             step(visitor, signed)  # 3
-        self._registry.as_(EthAccount.create()).relay.submit(signed)  # 1
+        self.anybody().relay.submit(signed)
         return Taken(type(message).__name__, message.sentence(), Address(message.actor), signed.digest)
 
     def read(self, content: bytes) -> SignedMessage:
-        """A signed message of this consortium's. Raises Malformed."""
+        """A signed message of this consortium's, from its file. Raises Malformed."""
         try:
             signed = SignedMessage.from_json(content)
         except IdentityError as error:

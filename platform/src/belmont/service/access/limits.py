@@ -92,7 +92,7 @@ class Limits:
 def limited(kind: str) -> Any:
     """A dependency that counts a route's requests as of this kind as well: ``dependencies=[limited("relay")]``."""
 
-    def take(request: Request) -> None:
+    async def take(request: Request) -> None:
         request.app.state.service.sign_in.limits.take_client(request, kind)
 
     return Depends(take)

@@ -1,22 +1,23 @@
 """What anybody may have a contract do, since it leaves nobody a choice: issue what was approved, count votes anew.
 
-It is sent by an account that is made for it and forgotten. What the contract refuses is answered 409, with its word.
+It is sent by an account that is made for it and forgotten, and counts as relaying does (``limits``). What the contract
+refuses is answered 409, with its word.
 """
 
 from collections.abc import Callable
 from typing import Annotated
 
-from eth_account import Account as EthAccount
 from fastapi import APIRouter, Path
 
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.rules.protocol import RuleProposalId
 from belmont.registry.types import PermitId, ProposalId, StudyId
+from belmont.service.access.limits import limited
 from belmont.service.api import routing
 from belmont.service.api.values import EXACT_MOST, Answer, Hash, Whole
 from belmont.service.service import Service
 
-router: APIRouter = routing.router("acts")
+router: APIRouter = routing.router("acts", limited("relay"))
 Number = Annotated[int, Path(ge=1, le=EXACT_MOST)]
 Model = Annotated[Hash, Path(description="Hash of the model.")]
 
@@ -29,7 +30,7 @@ class Done(Answer):
 
 
 def _done(service: Service, act: str, number: int | None, does: Callable[[ChainRegistry], object]) -> Done:
-    does(service.registry.as_(EthAccount.create()))
+    does(service.relaying.anybody())
     return Done(act=act, number=number)
 
 

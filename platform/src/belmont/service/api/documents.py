@@ -6,26 +6,19 @@
 4. A hash that is in a block which this service has not read yet is waited for, a few seconds at most.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from belmont.registry.types import Address
-from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
-from belmont.service.api.routing import StrictRoute
+from belmont.service.api import routing
+from belmont.service.api.values import AccountText, Answer, Hash, Moment, Whole
 from belmont.service.documents.documents import Document, Listed
 from belmont.service.documents.kinds import FORMS, MOST_BYTES, Kind, refuse_large
 from belmont.service.errors import Conflict, Malformed, NotFound
-from belmont.service.service import Service
 
-router = APIRouter(tags=["documents"], route_class=StrictRoute)
-Number = Annotated[int, Path(ge=1, lt=2**63, description="Number of the study, which is its permit's as well.")]
+router: APIRouter = routing.router("documents")
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="Of the document's bytes, in hexadecimal.")]
-Member = Annotated[Visitor, allow(Who.MEMBER)]
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -43,15 +36,16 @@ CONTENT: dict[int | str, dict[str, Any]] = {
 }
 
 
-class DocumentOut(BaseModel):
+class DocumentOut(Answer):
     """A document that is here."""
 
     sha256: str
+    """Without 0x, as it stands in the document's address."""
     size: int
     """Bytes."""
     media_type: str
-    handed_in_by: str
-    handed_in_at: datetime
+    handed_in_by: AccountText
+    handed_in_at: Moment
 
     @classmethod
     def of(cls, document: Document) -> "DocumentOut":
@@ -60,19 +54,19 @@ class DocumentOut(BaseModel):
             size=document.size,
             media_type=document.media_type,
             handed_in_by=document.handed_in_by,
-            handed_in_at=datetime.fromtimestamp(document.handed_in_at, UTC),
+            handed_in_at=document.handed_in_at,
         )
 
 
-class ListedOut(BaseModel):
+class ListedOut(Answer):
     """A document that there should be."""
 
     kind: Kind
-    hash: str | None
-    """On chain, with 0x; null where the chain has none."""
+    hash: Hash | None
+    """On chain; null where the chain has none."""
     said_in: str
-    actor: str
-    at: datetime
+    actor: AccountText
+    at: Moment
     document: DocumentOut | None
     """Null: it is missing."""
 
@@ -80,27 +74,33 @@ class ListedOut(BaseModel):
     def of(cls, listed: Listed) -> "ListedOut":
         return cls(
             kind=listed.kind,
-            hash=None if listed.hash is None else "0x" + listed.hash.hex(),
+            hash=listed.hash,
             said_in=listed.said_in,
             actor=listed.actor,
-            at=datetime.fromtimestamp(listed.at, UTC),
+            at=listed.at,
             document=None if listed.document is None else DocumentOut.of(listed.document),
         )
 
 
-class ListOut(BaseModel):
+class ListOut(Answer):
     """The documents of one study."""
 
-    study: int
+    study: Whole
     documents: list[ListedOut]
 
 
-@router.put("/api/v1/studies/{number}/documents/{kind}", openapi_extra=BODY)
-async def hand_in(number: Number, kind: Kind, request: Request, response: Response, visitor: Member) -> DocumentOut:
+@router.put("/studies/{number}/documents/{kind}", openapi_extra=BODY)
+async def hand_in(
+    service: routing.Here,
+    visitor: routing.AMember,
+    number: routing.StudyNumber,
+    kind: Kind,
+    request: Request,
+    response: Response,
+) -> DocumentOut:
     """Hand in a document whose hash the chain has. 201 where it is new here."""
-    service: Service = request.app.state.service
     content = await body_of(request, FORMS[kind].most_bytes, lambda size: refuse_large(kind, size))
-    by = account_of(visitor)
+    by = routing.account_of(visitor)
     try:
         document, is_new = await run_in_threadpool(service.documents.take, number, kind, content, by)
     except (NotFound, Conflict):
@@ -111,17 +111,15 @@ async def hand_in(number: Number, kind: Kind, request: Request, response: Respon
     return DocumentOut.of(document)
 
 
-@router.get("/api/v1/studies/{number}/documents")
-def documents_of(number: Number, request: Request, visitor: Member) -> ListOut:
+@router.get("/studies/{number}/documents")
+def documents_of(service: routing.Here, visitor: routing.AMember, number: routing.StudyNumber) -> ListOut:
     """What there should be of a study, and what of it is here."""
-    service: Service = request.app.state.service
     return ListOut(study=number, documents=[ListedOut.of(each) for each in service.documents.for_study(number)])
 
 
-@router.get("/api/v1/documents/{sha256}", response_class=Response, responses=CONTENT)
-def content_of(sha256: Sha256, request: Request, visitor: Member) -> Response:
+@router.get("/documents/{sha256}", response_class=Response, responses=CONTENT)
+def content_of(service: routing.Here, visitor: routing.AMember, sha256: Sha256) -> Response:
     """The bytes of a document (3)."""
-    service: Service = request.app.state.service
     document, content = service.documents.read(bytes.fromhex(sha256))
     headers = {
         "Content-Disposition": f'attachment; filename="{document.file_name}"',
@@ -142,10 +140,3 @@ async def body_of(request: Request, most: int, refuse: Any) -> bytes:
     if not content:
         raise Malformed("There is nothing in this request.", code="EMPTY")
     return bytes(content)
-
-
-def account_of(visitor: Visitor) -> Address:
-    """Who a visitor is that passed a gate for members."""
-    if visitor.account is None:
-        raise Malformed("Nobody is signed in.")
-    return visitor.account

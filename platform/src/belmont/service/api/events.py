@@ -1,6 +1,5 @@
 """Events: the consortium's audit trail, searched through the index, and as a stream."""
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -111,7 +110,7 @@ def search_events(
     )
     page = service.index.search(query)
     items = [event_of(each) for each in page.events]
-    return Events(items=items, total=page.total, next=str(page.next) if page.next else None)
+    return Events(items=items, total=page.total, next=lists.next_of(page))
 
 
 def asked(**fields: Any) -> EventQuery:
@@ -172,8 +171,7 @@ def _filter(study: int | None, dataset: bytes | None) -> Callable[[IndexedEvent]
 def _place(text: str | None) -> Place | None:
     if text is None:
         return None
-    found = re.fullmatch(_PLACE, text)
     try:
-        return Place.parse(text) if found else None
+        return Place.parse(text)
     except QueryError as error:
         raise Malformed("Last-Event-ID: is no event's id", code="PLACE_MALFORMED") from error

@@ -1,25 +1,21 @@
 """Whether the service is alive, and whether it is ready: for who runs it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Request
-from pydantic import BaseModel
-
-from belmont.service.access.gates import AnyVisitor, allow
-from belmont.service.access.visitor import Visitor, Who
+from belmont.service.access.gates import AnyVisitor
 from belmont.service.api import routing
-from belmont.service.service import Service
+from belmont.service.api.values import Answer
 
 router = routing.router("health")
 
 
-class Live(BaseModel):
+class Live(Answer):
     """The process answers."""
 
     status: Literal["live"] = "live"
 
 
-class Ready(BaseModel):
+class Ready(Answer):
     """What the service needs, and how it stands."""
 
     ready: bool
@@ -35,9 +31,8 @@ async def live(visitor: AnyVisitor) -> Live:
 
 
 @router.get("/health/ready")
-async def ready(request: Request, visitor: Annotated[Visitor, allow(Who.MEMBER)]) -> Ready:
+async def ready(service: routing.Here, visitor: routing.AMember) -> Ready:
     """Whether the chain is followed, and up to where."""
-    service: Service = request.app.state.service
     head = service.index.head
     state = service.follower.state
     return Ready(ready=state == "following", chain=state, block=head.number if head else None)

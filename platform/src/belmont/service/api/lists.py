@@ -11,6 +11,7 @@ from fastapi import Query
 
 from belmont.audit.errors import QueryError
 from belmont.audit.events import Position
+from belmont.audit.search import EventPage
 from belmont.service.api.values import Answer
 from belmont.service.errors import Malformed
 
@@ -47,6 +48,11 @@ def cut(
     found = list(every[start : start + limit])
     more = start + limit < len(every)
     return found, len(every), str(key(found[-1])) if more else None
+
+
+def next_of(page: EventPage) -> str | None:
+    """The cursor of what comes after a page of the index."""
+    return str(page.next) if page.next else None
 
 
 def position(text: str | None) -> Position | None:

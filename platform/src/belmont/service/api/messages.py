@@ -23,7 +23,7 @@ from belmont.service.access.gates import allow
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api import routing
 from belmont.service.api.values import AccountText, Answer, Asked, Hash, Moment, Uint64
-from belmont.service.errors import Malformed, NotSignedIn
+from belmont.service.errors import Malformed
 
 router = routing.router("messages")
 REASON_CHARACTERS_MOST: Final = 4_000
@@ -137,9 +137,7 @@ async def write_message(
 
     The file is ``message``; a browser wallet signs ``message.typed_data`` (EIP-712).
     """
-    if visitor.account is None:
-        raise NotSignedIn("Nobody is signed in.")
-    signed = unsigned(wanted, visitor.account, service.registry.relay.domain)
+    signed = unsigned(wanted, routing.account_of(visitor), service.registry.relay.domain)
     return ToSign(
         kind=type(signed.message).__name__,
         says=signed.message.sentence(),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from belmont.registry.types import Permit, PermitStatus, UseKind
 from belmont.service.api import lists, routing
-from belmont.service.api.terms import Terms, terms_of
+from belmont.service.api.terms import NamesDataset, OfDataUser, Terms, is_about, terms_of
 from belmont.service.api.values import AccountText, Answer, Hash, Moment, MomentOrNone, Whole
 from belmont.service.errors import NotFound
 from belmont.service.state.progress import Opened
@@ -104,8 +104,8 @@ async def list_permits(
     visitor: routing.AReader,
     snapshot: routing.Now,
     state: Annotated[StateName | None, Query(description="In this state.")] = None,
-    data_user: Annotated[AccountText | None, Query(description="Of this data user.")] = None,
-    dataset: Annotated[Hash | None, Query(description="That name this dataset.")] = None,
+    data_user: OfDataUser = None,
+    dataset: NamesDataset = None,
     after: lists.After = None,
     limit: lists.Limit = 50,
 ) -> Permits:
@@ -116,7 +116,7 @@ async def list_permits(
         for each in snapshot.permits.values()
         if state in (None, state_of(each, now))
         and data_user in (None, each.data_user)
-        and (dataset is None or dataset in each.terms.datasets)
+        and is_about(each.terms, dataset)
     ]
     found, total, next_ = lists.cut(chosen, lambda each: int(each.id), after, limit)
     return Permits(items=[_permit(snapshot, each, now) for each in found], total=total, next=next_)

@@ -21,12 +21,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from belmont.identity.strict_json import loads, unique
-from belmont.registry.types import DatasetId, Role
+from belmont.registry.types import Address, DatasetId, Role
 from belmont.service.access.gates import allow, gates_of
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.api.kept import Answered
 from belmont.service.api.values import EXACT_MOST, Hash
-from belmont.service.errors import Malformed, NotModified
+from belmont.service.errors import Malformed, NotModified, NotSignedIn
 from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 
@@ -74,9 +74,9 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def router(tag: str) -> APIRouter:
-    """A router for the endpoints of one noun."""
-    return APIRouter(prefix=PREFIX, tags=[tag], route_class=StrictRoute)
+def router(tag: str, *dependencies: Any) -> APIRouter:
+    """A router for the endpoints of one noun, all of which have these dependencies."""
+    return APIRouter(prefix=PREFIX, tags=[tag], route_class=StrictRoute, dependencies=list(dependencies))
 
 
 def service_of(request: Request) -> Service:
@@ -156,6 +156,13 @@ def tagged(snapshot: Snapshot) -> dict[str, str]:
 
 def _tagged(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "private, no-cache"}
+
+
+def account_of(visitor: Visitor) -> Address:
+    """Whose session it is. Raises NotSignedIn, which a gate does before."""
+    if visitor.account is None:
+        raise NotSignedIn("Nobody is signed in.")
+    return visitor.account
 
 
 def dataset_id(value: bytes) -> DatasetId:

@@ -14,7 +14,7 @@ from belmont.registry.types import ZERO_HASH, Permit, Study, StudyStatus, StudyT
 from belmont.service import words
 from belmont.service.api import lists, routing
 from belmont.service.api.data_use import Code, term_codes
-from belmont.service.api.terms import Terms, terms_of
+from belmont.service.api.terms import NamesDataset, OfDataUser, Terms, is_about, terms_of
 from belmont.service.api.values import AccountText, Answer, Hash, Moment, Whole, lower_name
 from belmont.service.documents.kinds import Kind
 from belmont.service.errors import NotFound
@@ -151,8 +151,8 @@ async def list_studies(
     visitor: routing.AReader,
     snapshot: routing.Tagged,
     status: Annotated[StatusName | None, Query(description="With this status.")] = None,
-    data_user: Annotated[AccountText | None, Query(description="Of this data user.")] = None,
-    dataset: Annotated[Hash | None, Query(description="That name this dataset.")] = None,
+    data_user: OfDataUser = None,
+    dataset: NamesDataset = None,
     after: lists.After = None,
     limit: lists.Limit = 50,
 ) -> Studies:
@@ -161,9 +161,7 @@ async def list_studies(
     chosen = [
         each
         for each in snapshot.studies.values()
-        if wanted in (None, each.status)
-        and data_user in (None, each.data_user)
-        and (dataset is None or dataset in each.terms.datasets)
+        if wanted in (None, each.status) and data_user in (None, each.data_user) and is_about(each.terms, dataset)
     ]
     found, total, next_ = lists.cut(chosen, lambda each: int(each.id), after, limit)
     return Studies(items=[_study(snapshot, each) for each in found], total=total, next=next_)
@@ -190,7 +188,7 @@ def list_ballots(
         EventQuery(study=number, names=VOTES, before=lists.position(after), ascending=True, limit=limit)
     )
     items = [_ballot(snapshot, each) for each in page.events]
-    return Ballots(items=items, total=page.total, next=str(page.next) if page.next else None)
+    return Ballots(items=items, total=page.total, next=lists.next_of(page))
 
 
 @router.get("/studies/{number}/match")

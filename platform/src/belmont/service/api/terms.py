@@ -1,10 +1,15 @@
 """The terms of an application as the API has them: the same for a study and for the permit that it leads to."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from fastapi import Query
 
 from belmont.registry.types import Computation, StudyTerms
 from belmont.service.api.data_use import Code, Declared, declared, purpose_codes
-from belmont.service.api.values import Answer, Hash, Whole, lower_name
+from belmont.service.api.values import AccountText, Answer, Hash, Whole, lower_name
+
+OfDataUser = Annotated[AccountText | None, Query(description="Of this data user.")]
+NamesDataset = Annotated[Hash | None, Query(description="That name this dataset.")]
 
 
 class Terms(Answer):
@@ -27,6 +32,11 @@ class Terms(Answer):
     """Exact totals, or totals with the hospitals' noise."""
     duration_seconds: Whole
     intended_use: Declared
+
+
+def is_about(terms: StudyTerms, dataset: bytes | None) -> bool:
+    """Whether terms name a dataset; of None, any."""
+    return dataset is None or dataset in terms.datasets
 
 
 def terms_of(found: StudyTerms) -> Terms:

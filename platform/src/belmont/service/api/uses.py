@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from belmont.audit.events import IndexedEvent
-from belmont.audit.search import EventPage, EventQuery
+from belmont.audit.search import EventQuery
 from belmont.registry.types import Address, UseKind
 from belmont.service.api import datasets, lists, routing
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Hash, Moment, Whole
@@ -104,7 +104,7 @@ def list_uses(
             limit=limit,
         )
     )
-    return Uses(items=[_use(each) for each in page.events], total=page.total, next=_next(page))
+    return Uses(items=[_use(each) for each in page.events], total=page.total, next=lists.next_of(page))
 
 
 @router.get("/totals")
@@ -120,7 +120,7 @@ def list_totals(
     page = service.index.search(
         EventQuery(names=("TotalProved",), study=permit, before=lists.position(after), limit=limit)
     )
-    return Totals(items=[_total(each) for each in page.events], total=page.total, next=_next(page))
+    return Totals(items=[_total(each) for each in page.events], total=page.total, next=lists.next_of(page))
 
 
 @router.get("/credits", tags=["credits"])
@@ -143,7 +143,7 @@ def list_credits(
             limit=limit,
         )
     )
-    return CreditLines(items=[_line(each) for each in page.events], total=page.total, next=_next(page))
+    return CreditLines(items=[_line(each) for each in page.events], total=page.total, next=lists.next_of(page))
 
 
 @router.get("/credits/{account}", tags=["credits"])
@@ -160,10 +160,6 @@ def read_pool(
     """Credits of a dataset's patients together, from the chain."""
     found = service.registry.credits.pool(datasets.known(snapshot, dataset).id)
     return Balance(earned=found.earned, redeemed=found.redeemed, left=found.left)
-
-
-def _next(page: EventPage) -> str | None:
-    return str(page.next) if page.next else None
 
 
 def _use(event: IndexedEvent) -> Use:
