@@ -107,7 +107,7 @@ def test_a_permit_has_a_part_that_is_fetched_by_itself(browser: Open, story: Sto
 
 @pytest.fixture
 def visit(chromium: Chromium, service: Service, world: World) -> Iterator[Visit]:
-    found = Visit(chromium, service, world, "en", "light", (1280, 900))
+    found = Visit(chromium, service, world)
     yield found
     found.close()
 
