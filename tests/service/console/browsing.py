@@ -1,7 +1,7 @@
 """Debian's Chromium over the console's pages."""
 
+import os
 from pathlib import Path
-from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
@@ -10,7 +10,10 @@ from tests.service.console.conftest import Story, session_of
 
 from belmont.service.service import Service
 
+WIDE, NARROW = (1280, 900), (390, 844)
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules that look at colours: all that another theme changes."""
 
 
 def pages_of(story: Story, world: World) -> dict[str, tuple[str, str]]:
@@ -53,18 +56,20 @@ def pages_of(story: Story, world: World) -> dict[str, tuple[str, str]]:
 
 
 class Visit:
-    """One language, theme and width, with the browser's own contexts by who is signed in."""
+    """One language and width, with the browser's own contexts by who is signed in."""
 
-    def __init__(self, chromium: Browser, service: Service, world: World, language: str, theme: str, size: Any) -> None:
+    def __init__(
+        self, chromium: Browser, service: Service, world: World, language: str = "en", size: tuple[int, int] = WIDE
+    ) -> None:
         self._chromium, self._service, self._world = chromium, service, world
-        self._language, self._theme, self._size = language, theme, size
+        self._language, self._size = language, size
         self._pages: dict[str, Page] = {}
 
     def page(self, name: str) -> Page:
         if name not in self._pages:
             width, height = self._size
             context = self._chromium.new_context(
-                viewport={"width": width, "height": height}, color_scheme=self._theme, reduced_motion="reduce"
+                viewport={"width": width, "height": height}, color_scheme="light", reduced_motion="reduce"
             )
             url = self._service.config.public_url
             cookies = [{"name": "belmont-language", "value": self._language, "url": url}]
@@ -80,9 +85,10 @@ class Visit:
             each.context.close()
 
 
-def violations(page: Page) -> list[str]:
-    """What axe-core finds on a page, by WCAG 2.2 up to level AA."""
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
+def violations(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds on a page, by WCAG 2.2 up to level AA; or by these rules of it alone."""
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
+    results = Axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]})
     return [
         f"{found['id']}: "
         + " | ".join(f"{each['html'][:200]} {each['failureSummary'][:300]}" for each in found["nodes"][:3])
@@ -90,7 +96,13 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-def refuse_violations(page: Page, screenshots: Path, name: str) -> None:
-    """Take a picture, and fail where there is one."""
-    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
+def picture(page: Page, name: str) -> None:
+    """Keep one in the folder of ``BELMONT_SCREENSHOTS``, where somebody wants to look at them."""
+    if folder := os.environ.get("BELMONT_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def refuse_violations(page: Page, name: str) -> None:
+    """Fail where there is one."""
+    picture(page, name)
     assert not violations(page)

@@ -1,7 +1,6 @@
 """The console on a port of this machine, over a consortium in which everything that pages show has happened."""
 
 import hashlib
-import os
 import re
 import threading
 import time
@@ -224,10 +223,3 @@ def text_of(page: str) -> str:
 def chromium() -> Iterator[Chromium]:
     with launched() as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = Path(os.environ.get("BELMONT_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -156,7 +156,7 @@ def test_text_keeps_what_scripts_are_written_with() -> None:
 
 @pytest.fixture
 def visit(chromium: Chromium, service: Service, world: World) -> Iterator[Visit]:
-    found = Visit(chromium, service, world, "en", "light", (1280, 900))
+    found = Visit(chromium, service, world)
     yield found
     found.close()
 

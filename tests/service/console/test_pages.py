@@ -15,6 +15,7 @@ from tests.service.console.conftest import Browser, Story, text_of, wait_for
 
 from belmont import cli
 from belmont.registry.types import MicroRho, UseKind
+from belmont.service import words
 from belmont.service.console.offline import Offline
 from belmont.service.console.rendering import STATIC
 from belmont.service.service import Service
@@ -106,7 +107,7 @@ def test_a_permit_has_a_part_that_is_fetched_by_itself(browser: Open, story: Sto
 
 @pytest.fixture
 def visit(chromium: Chromium, service: Service, world: World) -> Iterator[Visit]:
-    found = Visit(chromium, service, world, "en", "light", (1280, 900))
+    found = Visit(chromium, service, world)
     yield found
     found.close()
 
@@ -124,6 +125,24 @@ def test_an_open_page_follows_the_chain(visit: Visit, service: Service, world: W
     root = world.registry.consents.root(world.datasets[0])
     world.as_("holder").record_use(permit, UseKind.ROUND, 1, world.datasets[0], b"\x09" * 32, MicroRho(3), 1, root)
     expect(page.locator("[data-live] details[open]")).to_contain_text("0x09090909", timeout=20_000)
+
+
+def test_a_privacy_budget_that_is_nearly_used_is_an_alert(browser: Open, world: World, service: Service) -> None:
+    permit, dataset = world.permit(title="Nearly used up", rho_per_dataset=10), world.datasets[1]
+    world.as_("data_user").open_round(permit, 1, hashlib.sha256(b"m").digest(), world.datasets)
+    root = world.registry.consents.root(dataset)
+    alert = "“Nearly used up” has used 90% of the privacy budget that it has for Records of other_holder"
+    assert alert not in text_of(browser("board").get("/alerts").text)
+    world.as_("other_holder").record_use(permit, UseKind.ROUND, 1, dataset, b"\x0a" * 32, MicroRho(9), 1, root)
+    wait_for(lambda: service.progress.spent([permit])[dataset] == 9)
+    wait_for(lambda: alert in re.sub(" +", " ", text_of(browser("board").get("/alerts").text)))
+
+
+def test_a_datasets_conditions_are_said_in_the_readers_language(browser: Open, world: World) -> None:
+    path = f"/datasets/0x{world.datasets[0].hex()}"
+    for language in ("en", "zh-Hans"):
+        said = words.of(language)("Any use is permitted.")
+        assert said in text_of(browser("board", language).get(path).text)
 
 
 # --- language and look ---

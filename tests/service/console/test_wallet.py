@@ -1,7 +1,6 @@
 """A browser wallet (EIP-1193) on the signing page: what it is shown, what it signs, and when it is not asked at all."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def asked(wallet: Wallet) -> list[str]:
 
 @pytest.fixture
 def visit(chromium: Chromium, service: Service, world: World) -> Iterator[Visit]:
-    found = Visit(chromium, service, world, "en", "light", (1280, 900))
+    found = Visit(chromium, service, world)
     yield found
     found.close()
 
@@ -111,15 +110,15 @@ def test_without_a_wallet_the_page_says_to_use_a_file(visit: Visit, service: Ser
 
 @pytest.mark.parametrize("name", ["board", "removed"])
 def test_the_pages_of_signing_have_no_violation(
-    name: str, visit: Visit, service: Service, world: World, study: int, screenshots: Path
+    name: str, visit: Visit, service: Service, world: World, study: int
 ) -> None:
     page = visit.page("board")
     wallet_in(page, world.people[name])
     to_sign(page, service, study)
-    refuse_violations(page, screenshots, f"sign-{name}")
+    refuse_violations(page, f"sign-{name}")
     page.get_by_role("button", name="Sign with my wallet").click()
     page.wait_for_timeout(1_000)
-    refuse_violations(page, screenshots, f"signed-{name}")
+    refuse_violations(page, f"signed-{name}")
 
 
 def test_a_freeze_asks_for_the_hardware_key_that_was_enrolled(visit: Visit, service: Service, world: World) -> None:

@@ -19,7 +19,6 @@ from tests.service.explain.records import (
 )
 
 from belmont.registry.duo import Term
-from belmont.registry.reasons import Reason
 from belmont.registry.releases.protocol import ModelRelease, ReleaseStatus
 from belmont.registry.rules.protocol import Pause, RuleProposal, RuleProposalId, RuleProposalKind
 from belmont.registry.types import (
@@ -171,14 +170,6 @@ def test_models_that_are_to_leave_are_told_while_somebody_can_object_or_has_to_d
     assert "RELEASE_ANNOUNCED" in found(releases=(release(ReleaseStatus.ANNOUNCED),))
     assert "RELEASE_OBJECTED" in found(releases=(release(ReleaseStatus.OBJECTED),))
     assert found(releases=(release(ReleaseStatus.RELEASED),)) == {}
-
-
-def test_refused_uses_are_told_with_the_remedy() -> None:
-    refused = [alerts.Refused(PermitId(3), IDS[0], Reason.CONSENT_STALE, NOW),
-               alerts.Refused(PermitId(3), None, Reason.PERMIT_FROZEN, NOW)]  # fmt: skip
-    shown = alerts.of(Quiet(), NOW, refused=refused)
-    assert [each.urgency for each in shown] == [Urgency.URGENT] * 2
-    assert any("consent stale. Consents changed" in EN.say(each.said) for each in shown)
 
 
 def test_the_most_pressing_comes_first_and_then_what_ends_first() -> None:

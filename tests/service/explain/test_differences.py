@@ -54,7 +54,6 @@ def test_the_summary_names_what_is_more_less_and_other() -> None:
     assert EN.say(found.summary) == (
         "The amendment asks for more: rounds; for less: fewest patients at each hospital; for something else: title."
     )
-    assert found.asks_for_more and not differences.of(terms(), terms(rounds=1)).asks_for_more
     assert EN.say(differences.of(terms(), terms()).summary) == "No term changes."
 
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
@@ -12,6 +13,7 @@ from tests.service.notices.conftest import PUBLIC_URL, Mailbox, Receiver, Runnin
 
 from belmont.audit.search import EventQuery
 from belmont.identity.approval_conditions import ApprovalConditions
+from belmont.registry import arguments
 from belmont.registry.types import MicroRho, UseKind
 from belmont.service.notices import mail, webhook
 from belmont.service.notices.choices import Channel
@@ -126,13 +128,21 @@ def test_a_webhook_follows_no_redirect(running: Running, world: World, receiver:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://hooks.hospital.example/x", "https://other.example/", "ftp://127.0.0.1/", "http://user@127.0.0.1:1/", "x"],
+    [
+        "http://hooks.hospital.example/x",
+        "https://other.example/",
+        "ftp://127.0.0.1/",
+        "http://user@127.0.0.1:1/",
+        "https://:word@hooks.hospital.example/",
+        "x",
+    ],
 )
 def test_a_webhook_goes_only_where_the_operator_allows(url: str, running: Running) -> None:
-    assert not running.notifier.config.takes_url(url)
+    config = replace(running.notifier.config, webhook_hosts=("hooks.hospital.example", "127.0.0.1:1"))
+    assert config.takes_url("https://hooks.hospital.example/x") and not config.takes_url(url)
     notice = Notice("0" * 32, "0x", Channel.WEBHOOK, Kind.FREEZE, 1, "t", "/permits/1", 0, 0)  # type: ignore[arg-type]
     with pytest.raises(DeliveryFailed):
-        webhook.send(notice, url, "00", running.notifier.config, PUBLIC_URL, 0)
+        webhook.send(notice, url, "00", config, PUBLIC_URL, 0)
 
 
 @pytest.mark.parametrize(
@@ -223,9 +233,13 @@ def test_a_member_who_ends_notices_gets_none_that_waits(running: Running, world:
     assert running.step() == 0 and rows(running) == ["given_up"] and not mailbox.messages
 
 
-def test_a_new_target_gets_a_new_secret(running: Running, world: World, receiver: Receiver) -> None:
-    kept, account = running.notifier.choices, world.address("board")
-    first = kept.keep(account, Channel.WEBHOOK, receiver.url, (Kind.FREEZE,), "en")
-    same = kept.keep(account, Channel.WEBHOOK, receiver.url, tuple(Kind), "en")
-    other = kept.keep(account, Channel.WEBHOOK, receiver.url + "/b", tuple(Kind), "en")
-    assert first.secret == same.secret != other.secret and first.secret not in repr(first)
+def test_a_title_that_databases_refuse_keeps_nobody_from_being_told(
+    running: Running, world: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(running, world)
+    with monkeypatch.context() as patch:
+        patch.setattr(arguments, "check_text", lambda *_: None)
+        world.study(title="A\0B\u202e")
+    assert running.step() == 1
+    with running.store.reading() as connection:
+        assert connection.scalar(select(outbox.c.title)) == "A\ufffdB\ufffd"

@@ -1,35 +1,21 @@
 """Our pages and scripts in a real browser: a wallet (EIP-1193) signs in, a virtual hardware key is enrolled."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_account.messages import encode_defunct
+from playwright.sync_api import Browser
+from tests.service.browser import Wallet
+from tests.service.browser import chromium as launched
+from tests.service.conftest import CHAIN_ID
 from tests.service.sign_in.conftest import Running
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-WALLET = """
-window.ethereum = {
-  request: async ({ method, params }) => {
-    if (method === "eth_requestAccounts") return [await window.walletAccount()];
-    if (method === "personal_sign") return window.walletSign(params[0]);
-    throw new Error("unsupported");
-  },
-};
-"""
-playwright = pytest.importorskip("playwright.sync_api")
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed (Debian: chromium)")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -44,31 +30,21 @@ def page(chromium: Any) -> Iterator[Any]:
     assert not [each for each in problems if "401" not in each and "403" not in each and "404" not in each], problems
 
 
-def give_wallet(page: Any, account: Any) -> list[str]:
-    """Puts a wallet into the page; returns the texts that it is asked to sign."""
-    asked: list[str] = []
-
-    def sign(text: str) -> str:
-        content = bytes.fromhex(text.removeprefix("0x"))
-        asked.append(content.decode())
-        return "0x" + account.sign_message(encode_defunct(content)).signature.hex().removeprefix("0x")
-
-    page.expose_function("walletAccount", lambda: account.address.lower())
-    page.expose_function("walletSign", sign)
-    page.add_init_script(WALLET)
-    return asked
-
-
-def sign_in(page: Any, running: Running, account: Any) -> list[str]:
-    asked = give_wallet(page, account)
+def sign_in(page: Any, running: Running, account: Any) -> str:
+    """The text that the wallet signed."""
+    wallet = Wallet(account, CHAIN_ID)
+    wallet.install(page.context)
     page.goto(f"{running.origin}/sign-in?next=/account")
     page.get_by_role("button", name="Sign in with a browser wallet").click()
     page.wait_for_url(f"{running.origin}/account")
-    return asked
+    [text] = [
+        bytes.fromhex(params[0].removeprefix("0x")) for method, params in wallet.shown if method == "personal_sign"
+    ]
+    return text.decode()
 
 
 def test_a_wallet_signs_in(page: Any, running: Running, world: Any) -> None:
-    [text] = sign_in(page, running, world.people["board"])
+    text = sign_in(page, running, world.people["board"])
     assert text.startswith("http://localhost:") and world.address("board") in text
     assert page.get_by_text(world.address("board")).count() == 1
     page.get_by_role("button", name="Sign out").click()
@@ -76,10 +52,10 @@ def test_a_wallet_signs_in(page: Any, running: Running, world: Any) -> None:
 
 
 def test_a_wallet_that_does_not_sign_is_told_and_nobody_is_signed_in(page: Any, running: Running, world: Any) -> None:
-    page.add_init_script("window.ethereum = { request: async () => { throw new Error('rejected'); } };")
+    Wallet(world.people["board"], CHAIN_ID, declines=True).install(page.context)
     page.goto(f"{running.origin}/sign-in")
     page.get_by_role("button", name="Sign in with a browser wallet").click()
-    page.get_by_text("The wallet did not sign. rejected").wait_for()
+    page.get_by_text("The wallet did not sign. The user rejected the request.").wait_for()
     assert page.context.request.get(f"{running.origin}/api/v1/session").status == 401
 
 

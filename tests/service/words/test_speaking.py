@@ -139,4 +139,3 @@ def test_sentences_are_values() -> None:
 def test_a_language_without_a_catalogue_is_refused() -> None:
     with pytest.raises(UnknownLanguage):
         of("fr")
-    assert EN.others == (("zh-Hans", "简体中文"),)

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from belmont.audit.search import EventQuery
 from belmont.registry.consents.scope import Category
 from belmont.registry.types import Address, Dataset, DatasetStatus, DatasetVersion, VersionStatus
 from belmont.service.api import lists, routing
 from belmont.service.api.data_use import DataUse, data_use
 from belmont.service.api.values import AccountText, Answer, Bytes, Hash, Moment, MomentOrNone, Whole, lower_name
 from belmont.service.errors import NotFound
+from belmont.service.state import consents
 from belmont.service.state.snapshot import Snapshot
 
 router: APIRouter = routing.router("datasets")
@@ -130,22 +130,16 @@ def read_consents(
 ) -> ConsentFigures:
     """Figures about its consents."""
     found = known(snapshot, dataset)
-
-    def count(*names: str) -> int:
-        return service.index.search(EventQuery(dataset=found.id, names=names, limit=1)).total
-
-    batches = service.index.search(EventQuery(dataset=found.id, names=("BatchPublished",), limit=1))
-    newest = batches.events[0] if batches.events else None
-    grants, revocations = count("ConsentGranted"), count("ConsentRevoked")
+    counted = consents.counts(service.index, found.id)
     return ConsentFigures(
         consent_root=found.consent_root,
-        batches=batches.total,
-        in_newest_batch=newest.details["count"] if newest else 0,
-        newest_batch_at=newest.timestamp if newest else None,
-        enrolled=count("PatientEnrolled"),
-        grants=grants,
-        revocations=revocations,
-        statements=grants + revocations,
+        batches=counted.batches,
+        in_newest_batch=counted.attested,
+        newest_batch_at=counted.newest_batch_at,
+        enrolled=counted.enrolled,
+        grants=counted.granted,
+        revocations=counted.revoked,
+        statements=counted.granted + counted.revoked,
     )
 
 

@@ -134,8 +134,7 @@ def read_budget(
 ) -> Budget:
     """What is left of it: rounds, queries, and the privacy budget of each dataset."""
     permit = known(snapshot, number)
-    line = [each for each, other in snapshot.permits.items() if other.line == permit.line]
-    spent = [service.progress.of(each).rho for each in line]
+    spent = service.progress.spent(snapshot.line_of(permit))
     return Budget(
         number=permit.id,
         rounds_allowed=permit.terms.rounds,
@@ -146,7 +145,7 @@ def read_budget(
             DatasetBudget(
                 dataset=id_,
                 rho_allowed=permit.terms.rho_per_dataset,
-                rho_spent=sum(each[id_] for each in spent),
+                rho_spent=spent[id_],
                 lifetime_cap=found.rho_cap,
                 lifetime_spent=found.rho_spent,
             )

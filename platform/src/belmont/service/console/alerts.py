@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from belmont.audit.search import EventQuery
+from belmont.registry.types import DatasetId, PermitId
 from belmont.service.console.addresses import address_of
 from belmont.service.console.parts import names_of
 from belmont.service.explain import alerts
@@ -31,9 +32,23 @@ class Shown:
 def alerts_of(service: Service, now: int) -> list[Shown]:
     """All of them, the most pressing first."""
     snapshot = service.snapshot
-    found = alerts.of(snapshot, now, known=names_of(snapshot))
+    found = alerts.of(snapshot, now, spent=_spent(service, now), known=names_of(snapshot))
     told = [Shown(MARKS[each.urgency], each.said, _path(each)) for each in found]
     return [*_of_service(service, now), *told]
+
+
+def _spent(service: Service, now: int) -> dict[tuple[PermitId, DatasetId], int]:
+    """Of permits that may have used much of their privacy budget: none has more than all studies together."""
+    snapshot = service.snapshot
+    found: dict[tuple[PermitId, DatasetId], int] = {}
+    of_all = {each.id: each.rho_spent for each in snapshot.datasets.values()}
+    for permit in snapshot.permits.values():
+        much = max(1, alerts.BUDGET_SHARE * permit.terms.rho_per_dataset)
+        near = [each for each in permit.covered if of_all.get(each, 0) >= much]
+        if near and alerts.is_alive(permit, now):
+            spent = service.progress.spent(snapshot.line_of(permit))
+            found |= {(permit.id, each): spent[each] for each in near}
+    return found
 
 
 def _path(alert: alerts.Alert) -> str | None:

@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.service.console.parts import service_of
-from belmont.service.console.refusals import Refused, refusal
+from belmont.service.console.refusals import told
 from belmont.service.errors import Problem
 from belmont.service.words import Sentence
 
@@ -27,10 +27,7 @@ OTHERWISE = Sentence("Something went wrong")
 
 def page(request: Request, problem: Problem, status: int) -> Response:
     """The page of a problem."""
-    told = refusal(problem, int(status)) or Refused(
-        int(status), problem.code, Sentence("{text}", text=problem.detail), None
-    )
     heading = HEADINGS.get(HTTPStatus(status), OTHERWISE)
     return service_of(request).pages.page(
-        request, "problem.html", status, heading=heading, told=told, number=int(status)
+        request, "problem.html", status, heading=heading, told=told(problem, status), number=int(status)
     )

@@ -1,7 +1,7 @@
 """What the proposals among the members are about, in words."""
 
 from belmont.registry.rules.protocol import Rule, RuleProposal, RuleProposalKind
-from belmont.registry.types import Proposal, ProposalKind
+from belmont.registry.types import Address, Proposal, ProposalKind
 from belmont.service.explain import Names
 from belmont.service.words import Plain, Sentence
 from belmont.service.words import names as named
@@ -32,3 +32,15 @@ def on_rules(proposal: RuleProposal, names: Names) -> Sentence:
             return Sentence(
                 "Redeem {amount} credits of {account}", amount=proposal.amount, account=names.account(proposal.account)
             )
+
+
+def can_support(proposal: Proposal, account: Address | None, clock: int) -> bool:
+    """Whether an account has its vote on members left."""
+    is_open = not proposal.executed and proposal.open_until > clock
+    return is_open and account not in (*proposal.supporters, proposal.account)
+
+
+def can_support_rule(proposal: RuleProposal, account: Address | None, clock: int) -> bool:
+    """Whether an account has its vote on the rules left."""
+    is_open = not proposal.enacted and not proposal.carried_at and proposal.open_until > clock
+    return is_open and account not in proposal.supporters

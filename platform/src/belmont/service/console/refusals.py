@@ -9,20 +9,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from belmont.service.errors import problem_of
+from belmont.service.errors import Problem, problem_of
 from belmont.service.words import Sentence
 from belmont.service.words import names as named
 
 _MESSAGE = Sentence("This is no signed message as belmont writes it, or it was changed.")
 _AGAIN = Sentence("Load the page again, and try once more.")
 _SIGN_IN_AGAIN = Sentence("Begin the sign-in again, in one browser and within five minutes.")
+_NOT_SIGNED = (Sentence("Nothing was signed yet."), Sentence("Sign with a wallet, or hand in the signed file."))
+_NO_SUCH = (Sentence("The consortium has no such record, or this service no such page."), None)
+_NO_DATABASE = (
+    Sentence("This service's database does not answer; nothing was done."),
+    Sentence("Try again later."),
+)
 SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_SIGNED_IN": (Sentence("This is for members and patients who are signed in."), Sentence("Sign in first.")),
     "NOT_ALLOWED": (Sentence("This is for members in another role than yours."), None),
     "OTHER_ORIGIN": (Sentence("This request did not come from a page of this service."), _AGAIN),
     "CSRF_TOKEN_INVALID": (Sentence("The page is from an older sign-in, or its form was incomplete."), _AGAIN),
-    "NOT_FOUND": (Sentence("The consortium has no such record, or this service no such page."), None),
-    "METHOD_NOT_ALLOWED": (Sentence("The consortium has no such record, or this service no such page."), None),
+    "NOT_FOUND": _NO_SUCH,
+    "METHOD_NOT_ALLOWED": _NO_SUCH,
     "TOO_LARGE": (Sentence("More was sent than is taken."), None),
     "TOO_MANY_REQUESTS": (Sentence("You ask more often than this service allows."), Sentence("Wait a minute.")),
     "STARTING": (
@@ -30,18 +36,13 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
         Sentence("Wait a minute."),
     ),
     "CHAIN_UNREACHABLE": (Sentence("The chain does not answer; nothing was done."), Sentence("Try again later.")),
-    "DATABASE_UNREACHABLE": (
-        Sentence("This service's database does not answer; nothing was done."),
-        Sentence("Try again later."),
-    ),
+    "DATABASE_UNREACHABLE": _NO_DATABASE,
+    "INDEX_UNAVAILABLE": _NO_DATABASE,
     "TRAIL_FULL": (
         Sentence("Accesses cannot be written down; nothing is answered before they can."),
         Sentence("Try again later."),
     ),
-    "SIGNATURE_MISSING": (
-        Sentence("Nothing was signed yet."),
-        Sentence("Sign with a wallet, or hand in the signed file."),
-    ),
+    "SIGNATURE_MISSING": _NOT_SIGNED,
     "MESSAGE_MALFORMED": (_MESSAGE, Sentence("Take the file as it was written.")),
     "OTHER_CONSORTIUM": (Sentence("This message is for another consortium."), None),
     "NOT_YOURS": (Sentence("Only members hand in what somebody else signed."), None),
@@ -87,10 +88,7 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
         Sentence("The hospital's files cannot be read just now. Nothing is lost."),
         Sentence("Try again later; tell the hospital if it stays so."),
     ),
-    "NOT_SIGNED": (
-        Sentence("Nothing was signed yet."),
-        Sentence("Sign with a wallet, or hand in the signed file."),
-    ),
+    "NOT_SIGNED": _NOT_SIGNED,
     "SIGNATURE_MALFORMED": (
         Sentence("This is no signature: it is 0x and hex digits."),
         Sentence("Take all that the wallet or belmont sign gave, from 0x on."),
@@ -118,12 +116,15 @@ class Refused:
     """What is wrong with what was written, in English."""
 
 
-def refusal(error: Exception, status: int | None = None) -> Refused | None:
+def refusal(error: Exception) -> Refused | None:
     """What an error says to a person; None for one that is nobody's business but the operator's."""
     problem = problem_of(error)
-    if problem is None:
-        return None
-    status, code = status or int(problem.status), problem.code
+    return None if problem is None else told(problem, int(problem.status))
+
+
+def told(problem: Problem, status: int) -> Refused:
+    """The same of what is answered, with the status that it is answered with."""
+    code = problem.code
     known = named.refusal(code)
     if known is not None:  # 1
         says = Sentence("The contract refuses: {word}.", word=named.of(known))

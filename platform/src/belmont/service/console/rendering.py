@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from belmont.registry.types import Role
 from belmont.service import words
 from belmont.service.access.visitor import Visitor, Who
 from belmont.service.config import ServiceConfig
@@ -78,6 +79,8 @@ class Pages:
                 here=f"{request.url.path}{query}" if request.method in ("GET", "HEAD") else "/",
                 navigation=sections_for(visitor),
                 acting=visitor.is_one_of((Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)),
+                on_board=visitor.is_one_of((Who.BOARD,)),
+                only_auditing=visitor.roles == Role.AUDITOR,
                 **context,
             )
         )

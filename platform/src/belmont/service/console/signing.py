@@ -18,7 +18,8 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.identity.approval_conditions import ApprovalConditions
-from belmont.identity.messages import STATEMENTS, Freeze, Pause, Revocation, Statement
+from belmont.identity.messages import Statement
+from belmont.identity.sign_commands import REASON_BYTES_MAX
 from belmont.identity.signed_message import SignedMessage
 from belmont.identity.strict_json import loads
 from belmont.registry.errors import RegistryError
@@ -28,13 +29,8 @@ from belmont.service.console.parts import names_of, service_of
 from belmont.service.console.refusals import Refused
 from belmont.service.console.saying import lines, says
 from belmont.service.console.votes import Cast
+from belmont.service.sign_in.passkeys import GUARDED
 from belmont.service.words import Sentence
-
-REASON_BYTES_MAX = 4096
-"""As ``belmont sign`` takes it."""
-STOPPING = (Freeze, Revocation, Pause)
-"""What asks for a touch of a hardware key where its member enrolled one."""
-NAMES = {each.__name__: each for each in STATEMENTS}
 
 
 @dataclass(frozen=True)
@@ -147,5 +143,5 @@ def signers_of(request: Request, visitor: Visitor) -> tuple[Address, ...]:
 def _touches(request: Request, visitor: Visitor, unsigned: SignedMessage) -> bool:
     """Whether a hardware key has to be touched for this before it is relayed here."""
     account = visitor.account
-    stops = isinstance(unsigned.message, STOPPING)
+    stops = isinstance(unsigned.message, GUARDED)
     return stops and account is not None and bool(service_of(request).sign_in.passkeys.of(account))

@@ -49,11 +49,6 @@ def is_frozen(permit: Permit, now: int) -> bool:
     return permit.status is PermitStatus.FROZEN and permit.frozen_until > now
 
 
-def is_usable(permit: Permit, now: int) -> bool:
-    """Whether anything can still be computed under it, now or after a freeze."""
-    return permit.status in (PermitStatus.ACTIVE, PermitStatus.FROZEN) and permit.expires_at > now
-
-
 def of_study(study: Study, permits: Mapping[int, Permit], now: int) -> Standing:
     """How an application stands."""
     match study.status:

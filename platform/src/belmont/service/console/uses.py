@@ -1,25 +1,15 @@
-"""What was computed under one permit, as the chain's events have it: for ``belmont.service.explain.leaving``."""
+"""What was computed under one permit, as ``belmont.service.explain.leaving`` takes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from belmont.audit.events import IndexedEvent
-from belmont.audit.index import EventIndex
-from belmont.audit.search import EventQuery
-from belmont.registry.types import (
-    DatasetId,
-    MicroRho,
-    OpenedUse,
-    PermitId,
-    PublishedTotal,
-    RecordedUse,
-    UseKind,
-)
-
-NAMES = ("RoundOpened", "QueryOpened", "RoundClosed", "UseRecorded", "TotalProved")
-PAGE = 500
+from belmont.audit.search import LIMIT_MAX, EventQuery
+from belmont.registry.types import MicroRho, OpenedUse, PermitId, PublishedTotal, RecordedUse, UseKind
+from belmont.service.service import Service
+from belmont.service.state.progress import Opened, PermitProgress
 
 
 @dataclass(frozen=True)
@@ -31,69 +21,60 @@ class Uses:
     recorded: tuple[RecordedUse, ...]
     totals: tuple[PublishedTotal, ...]
 
-    @property
-    def spent(self) -> dict[DatasetId, int]:
-        """Micro-rho that was charged, by dataset."""
-        found: dict[DatasetId, int] = {}
-        for each in self.recorded:
-            found[each.dataset_id] = found.get(each.dataset_id, 0) + each.rho
-        return found
 
-
-def uses_of(index: EventIndex, permit: int) -> Uses:
-    """Read from the event index."""
-    opened: dict[tuple[UseKind, int], OpenedUse] = {}
-    recorded: list[RecordedUse] = []
-    totals: list[PublishedTotal] = []
-    for event in _events(index, permit):
-        match event.name:
-            case "RoundOpened" | "QueryOpened":
-                use = _opened(event)
-                opened[use.kind, use.n] = use
-            case "RoundClosed":
-                key = (UseKind.ROUND, event.details["n"])
-                if key in opened:
-                    opened[key] = replace(opened[key], closed=True)
-            case "UseRecorded":
-                recorded.append(_recorded(event))
-            case _:
-                totals.append(_total(event))
-    ordered = [opened[key] for key in sorted(opened)]
+def uses_of(service: Service, permit: PermitId) -> Uses:
+    """As the event index has it. Raises AuditError."""
+    found = service.progress.of(permit)
     return Uses(
-        tuple(each for each in ordered if each.kind is UseKind.ROUND),
-        tuple(each for each in ordered if each.kind is UseKind.QUERY),
-        tuple(recorded),
-        tuple(totals),
+        _opened(permit, found, UseKind.ROUND),
+        _opened(permit, found, UseKind.QUERY),
+        tuple(use for kind in UseKind for each in found.of(kind).values() for use in _recorded(permit, each)),
+        tuple(_totals(service, permit)),
     )
 
 
-def _opened(event: IndexedEvent) -> OpenedUse:
-    details, is_round = event.details, event.name == "RoundOpened"
-    return OpenedUse(
-        PermitId(details["permit"]),
-        UseKind.ROUND if is_round else UseKind.QUERY,
-        details["n"],
-        details["model_hash" if is_round else "query_hash"],
-        details["participants_hash"],
-        event.timestamp,
+def _opened(permit: PermitId, found: PermitProgress, kind: UseKind) -> tuple[OpenedUse, ...]:
+    return tuple(
+        OpenedUse(
+            permit,
+            kind,
+            each.n,
+            each.subject_hash,
+            each.participants_hash,
+            each.opened_at,
+            closed=each.closed_at is not None,
+        )
+        for _, each in sorted(found.of(kind).items())
     )
 
 
-def _recorded(event: IndexedEvent) -> RecordedUse:
-    details = event.details
-    return RecordedUse(
-        PermitId(details["permit"]),
-        UseKind(details["kind"]),
-        details["n"],
-        DatasetId(details["dataset"]),
-        event.actor,
-        details["result_hash"],
-        MicroRho(details["rho"]),
-        event.position.block,
-        event.timestamp,
-        details["version"],
-        details["consent_root"],
-    )
+def _recorded(permit: PermitId, use: Opened) -> Iterator[RecordedUse]:
+    for each in use.recorded:
+        yield RecordedUse(
+            permit,
+            use.kind,
+            use.n,
+            each.dataset_id,
+            each.holder,
+            each.result_hash,
+            MicroRho(each.rho),
+            each.position.block,
+            each.at,
+            each.version,
+            each.consent_root,
+        )
+
+
+def _totals(service: Service, permit: PermitId) -> Iterator[PublishedTotal]:
+    before = None
+    while True:
+        page = service.index.search(
+            EventQuery(study=permit, names=("TotalProved",), before=before, ascending=True, limit=LIMIT_MAX)
+        )
+        yield from map(_total, page.events)
+        before = page.next
+        if before is None:
+            return
 
 
 def _total(event: IndexedEvent) -> PublishedTotal:
@@ -109,13 +90,3 @@ def _total(event: IndexedEvent) -> PublishedTotal:
         event.position.block,
         event.timestamp,
     )
-
-
-def _events(index: EventIndex, permit: int) -> Iterator[IndexedEvent]:
-    before = None
-    while True:
-        page = index.search(EventQuery(study=permit, names=NAMES, before=before, ascending=True, limit=PAGE))
-        yield from page.events
-        before = page.next
-        if before is None:
-            return

@@ -1,18 +1,17 @@
 """What a board should look at now, the most pressing first.
 
 1. Everything is held against ``now``, the clock of whoever reads: what the record says alone does not expire.
-2. ``URGENT`` is what is stopped or was refused, ``SOON`` what will stop by itself or needs a decision in time, ``NOTE``
+2. ``URGENT`` is what is stopped, ``SOON`` what will stop by itself or needs a decision in time, ``NOTE``
    what a person may want to know. Within one, what ends first comes first.
 3. A permit that is over (expired, revoked, superseded) is nobody's alert.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Protocol
 
 from belmont.registry.limits import ISSUE_MAX_SECONDS
-from belmont.registry.reasons import Reason
 from belmont.registry.releases.protocol import ModelRelease, ReleaseStatus
 from belmont.registry.rules.protocol import Pause, Rule, RuleProposal
 from belmont.registry.types import (
@@ -31,7 +30,7 @@ from belmont.registry.types import (
     VersionStatus,
 )
 from belmont.service.explain.naming import Names
-from belmont.service.words import Hash, Moment, Plain, Sentence, Share, Thing, Value, names
+from belmont.service.words import Hash, Moment, Plain, Sentence, Share, Thing, Value
 
 EXPIRES_SOON_SECONDS: Final = 14 * 86400
 LAPSES_SOON_SECONDS: Final = 7 * 86400
@@ -57,16 +56,6 @@ class Alert:
     about: Thing | None = None
     until: int | None = None
     """When it ends or happens, in Unix seconds."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A use that a node or a contract refused, as somebody reported it: no refusal is on chain."""
-
-    permit_id: PermitId
-    dataset_id: DatasetId | None
-    reason: Reason
-    at: int
 
 
 class Consortium(Protocol):
@@ -106,7 +95,7 @@ class _Look:
     def every(self) -> Iterator[Alert]:
         yield from self.pause()
         for permit in self.consortium.permits.values():
-            if _is_alive(permit, self.now):
+            if is_alive(permit, self.now):
                 yield from self.permit(permit)
         for study in self.consortium.studies.values():
             yield from self.study(study)
@@ -294,34 +283,14 @@ def of(
     now: int,
     *,
     spent: Mapping[tuple[PermitId, DatasetId], int] | None = None,
-    refused: Sequence[Refused] = (),
     known: Names | None = None,
 ) -> tuple[Alert, ...]:
-    """``spent``: micro-rho by permit and dataset; ``refused``: uses that were reported as refused."""
+    """``spent``: micro-rho by permit and dataset, over the permit's line."""
     called = known or Names.of(consortium.members.values(), consortium.datasets.values(), consortium.studies.values())
     look = _Look(consortium, now, spent or {}, called)
-    found = [*look.every(), *(_refusal(each, called) for each in refused)]
-    return tuple(sorted(found, key=lambda each: (each.urgency, each.until or 1 << 63, each.kind)))
+    return tuple(sorted(look.every(), key=lambda each: (each.urgency, each.until or 1 << 63, each.kind)))
 
 
-def _refusal(refused: Refused, known: Names) -> Alert:
-    about = known.permit(refused.permit_id)
-    said: dict[str, Value] = {
-        "study": known.study(refused.permit_id),
-        "at": Moment(refused.at),
-        "why": names.of(refused.reason),
-        "remedy": names.remedy(refused.reason),
-    }
-    if refused.dataset_id is None:
-        sentence = Sentence("A use of {study} was refused on {at}: {why}. {remedy}", **said)
-    else:
-        where = known.dataset(refused.dataset_id)
-        sentence = Sentence(
-            "A use of {dataset} for {study} was refused on {at}: {why}. {remedy}", dataset=where, **said
-        )
-    return Alert(Urgency.URGENT, "USE_REFUSED", sentence, about)
-
-
-def _is_alive(permit: Permit, now: int) -> bool:
+def is_alive(permit: Permit, now: int) -> bool:
     """Rule 3."""
     return permit.status in (PermitStatus.ACTIVE, PermitStatus.FROZEN) and permit.expires_at > now

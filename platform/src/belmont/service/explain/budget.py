@@ -62,7 +62,7 @@ def of(
     known: Names,
     datasets: Mapping[DatasetId, Dataset] | None = None,
 ) -> Budget:
-    """``spent`` is what the permit and those before it in its line were charged, in micro-rho, by dataset."""
+    """``spent`` is what the permits of its line were charged, in micro-rho, by dataset."""
     terms = permit.terms
     rounds, queries = permit.rounds_opened, permit.queries_opened
     return Budget(

@@ -55,11 +55,6 @@ class Differences:
     settings: tuple[SettingChange, ...] | None
     code: CodeDifference | None
 
-    @property
-    def asks_for_more(self) -> bool:
-        """Whether a term reaches further into the data, or protects them less."""
-        return any(each.direction is Direction.MORE for each in self.terms)
-
 
 def of(
     old_terms: StudyTerms,

@@ -49,14 +49,6 @@ def asked(query: Query, dictionary: Dictionary | None = None) -> Sentence:
     return Sentence("{question}, of patients with {conditions}", question=about, conditions=Listed(conditions))
 
 
-def columns_of(canonical: bytes) -> tuple[str, ...]:
-    """Names of the columns that a question is about; none where it cannot be read."""
-    try:
-        return Query.from_canonical(canonical).columns()
-    except QueryError:
-        return ()
-
-
 def labelled(name: str, dictionary: Dictionary | None) -> str:
     """A column's label with its unit, or its name where no dictionary has it (1)."""
     column = _column(name, dictionary)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from belmont.registry.types import Address
 from belmont.service.notices.kinds import Kind
@@ -55,30 +56,30 @@ class Choices:
 
     def keep(self, account: Address, channel: Channel, target: str, kinds: Iterable[Kind], language: str) -> Choice:
         """Choose, in place of what was chosen for this channel. The secret stays while the target does."""
+        chosen = frozenset(kinds)
+        try:
+            return self._kept(account, channel, target, chosen, language)
+        except IntegrityError:  # the member's first choice, saved twice at once: the other one is there now
+            return self._kept(account, channel, target, chosen, language)
+
+    def _kept(self, account: Address, channel: Channel, target: str, kinds: frozenset[Kind], language: str) -> Choice:
         with self._store.writing() as connection:
             known = {each.channel: each for each in read(connection, account)}.get(channel)
-            same = known is not None and known.target == target
-            kept = Choice(
-                account,
-                channel,
-                target,
-                frozenset(kinds),
-                language,
-                known.secret if known and same else secrets.token_hex(SECRET_BYTES),
-                known.since if known and same else int(time.time()),
-            )
-            connection.execute(delete(choices).where(_is(account, channel)))
-            connection.execute(
-                insert(choices).values(
-                    account=account,
-                    channel=channel.value,
-                    target=target,
-                    kinds=" ".join(sorted(kept.kinds)),
-                    language=language,
-                    secret=kept.secret,
-                    since=kept.since,
-                )
-            )
+            if known is not None and known.target == target:
+                kept = replace(known, kinds=kinds, language=language)
+            else:
+                secret = secrets.token_hex(SECRET_BYTES)
+                kept = Choice(account, channel, target, kinds, language, secret, int(time.time()))
+            values = {
+                "target": target,
+                "kinds": " ".join(sorted(kinds)),
+                "language": language,
+                "secret": kept.secret,
+                "since": kept.since,
+            }
+            changed = connection.execute(update(choices).where(_is(account, channel)).values(values))
+            if not changed.rowcount:
+                connection.execute(insert(choices).values(account=account, channel=channel.value, **values))
             return kept
 
     def end(self, account: Address, channel: Channel) -> None:

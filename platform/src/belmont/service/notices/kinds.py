@@ -8,6 +8,7 @@ from typing import Final
 
 from belmont.audit.events import IndexedEvent
 from belmont.registry.types import ZERO_HASH
+from belmont.service.console.rendering import shown
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Plain, Sentence, Value
 
@@ -46,7 +47,7 @@ class Happened:
     number: int
     """Of the study, which is its permit's as well."""
     title: str
-    """A stranger's text."""
+    """A stranger's text as pages show it: databases refuse some of what nobody sees."""
     path: str
     """The page where it is shown."""
     at: int
@@ -60,7 +61,7 @@ def of(event: IndexedEvent, snapshot: Snapshot) -> Happened | None:
     if kind is Kind.CONDITIONS and event.details.get("conditions_hash", ZERO_HASH) == ZERO_HASH:
         return None
     study = snapshot.studies.get(event.study)
-    title = study.terms.title if study else str(event.details.get("title", ""))
+    title = str(shown(study.terms.title if study else event.details.get("title", "")))
     path = f"/studies/{event.study}"
     if kind in (Kind.FREEZE, Kind.REVOCATION):
         path = f"/permits/{event.study}"

@@ -64,7 +64,7 @@ class NoticesConfig:
             or len(url) > URL_MOST
             or not url.isascii()
             or not url.isprintable()
-            or parts.username
+            or "@" in parts.netloc
             or parts.fragment
         ):
             return False

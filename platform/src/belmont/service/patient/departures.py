@@ -55,7 +55,7 @@ class Departures:
         return (_NO_ROW, *own, found.summary)
 
     def _read(self, service: Service, permit: Permit) -> None:
-        uses, names = uses_of(service.index, permit.id), names_of(service.snapshot)
+        uses, names = uses_of(service, permit.id), names_of(service.snapshot)
         config, dictionary = _configuration(service, permit), service.dictionary_of(permit.covered)
         for each in uses.rounds:
             self._left[permit.id, each.kind, each.n] = leaving.of_round(

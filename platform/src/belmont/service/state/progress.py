@@ -7,7 +7,7 @@
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -86,6 +86,10 @@ class Progress:
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)  # 3
             return found
+
+    def spent(self, permits: Iterable[int]) -> Counter[DatasetId]:
+        """Micro-rho recorded under permits, by dataset: of one line, what its budgets count. Raises AuditError."""
+        return sum((self.of(each).rho for each in permits), Counter())
 
     def _read_on(self, permit: int, known: PermitProgress) -> PermitProgress:
         read_to, more = known.read_to, True

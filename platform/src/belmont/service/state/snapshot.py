@@ -18,6 +18,7 @@ from belmont.registry.types import (
     Member,
     MemberStatus,
     Permit,
+    PermitId,
     Proposal,
     Role,
     Study,
@@ -63,6 +64,10 @@ class Snapshot:
         """A member's name; the account itself for anybody else."""
         found = self.members.get(account)
         return found.name if found else str(account)
+
+    def line_of(self, permit: Permit) -> list[PermitId]:
+        """The permits that are counted together: one, its amendments, and what it amends."""
+        return [each.id for each in self.permits.values() if each.line == permit.line]
 
     def newest_version(self, dataset_id: DatasetId) -> DatasetVersion | None:
         """The newest version of a dataset."""

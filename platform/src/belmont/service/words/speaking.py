@@ -20,7 +20,7 @@ from babel.numbers import format_decimal, format_percent
 from belmont.service.words import names
 from belmont.service.words.catalogues import translations
 from belmont.service.words.errors import Unspeakable
-from belmont.service.words.languages import LANGUAGES, Language, language
+from belmont.service.words.languages import Language, language
 from belmont.service.words.values import (
     Country,
     Day,
@@ -56,11 +56,6 @@ class Words:
     def language(self) -> str:
         """BCP 47 code, for ``lang`` and the cookie."""
         return self._language.code
-
-    @property
-    def others(self) -> tuple[tuple[str, str], ...]:
-        """Code and own name of each other language, for a switch."""
-        return tuple((code, each.own_name) for code, each in LANGUAGES.items() if code != self.language)
 
     # --- messages ---
 

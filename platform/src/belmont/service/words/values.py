@@ -72,8 +72,8 @@ class Country:
 class Thing:
     """Something that has a page of its own: ``kind`` and ``key`` find it, ``text`` is what people call it.
 
-    Kinds: ``member``, ``dataset``, ``study``, ``permit``, ``proposal``, ``rule_proposal``, ``contract``. A key is an
-    address, ``0x`` and a dataset's identifier, or a number.
+    Kinds: ``member``, ``dataset``, ``study``, ``permit``, ``model``, ``proposal``, ``rule_proposal``, ``contract``. A
+    key is an address, ``0x`` and a dataset's identifier, a number, or a permit's number, ``/`` and ``0x`` and a hash.
     """
 
     kind: str

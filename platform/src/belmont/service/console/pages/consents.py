@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from belmont.service.console import consents as counting
 from belmont.service.console.parts import Reading, service_of
+from belmont.service.state import consents as counting
 
 router = APIRouter()
 

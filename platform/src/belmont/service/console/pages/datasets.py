@@ -8,12 +8,12 @@ from fastapi.responses import Response
 from belmont.audit.search import EventQuery
 from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryUnreachable
-from belmont.registry.types import Dataset, DatasetId
-from belmont.service.console import consents, standing
+from belmont.registry.types import DatasetId
+from belmont.service.console import standing
 from belmont.service.console.parts import HashText, Reading, dataset_of, found, names_of, service_of
-from belmont.service.explain import history
+from belmont.service.explain import data_use, history
 from belmont.service.service import Service
-from belmont.service.words import Sentence
+from belmont.service.state import consents
 from belmont.service.words import names as named
 
 router = APIRouter()
@@ -48,7 +48,7 @@ def one(request: Request, visitor: Reading, dataset: HashText) -> Response:
         dataset=record,
         stands=standing.of_dataset(record),
         versions=versions,
-        conditions=conditions(record),
+        conditions=data_use.conditions(record),
         categories=named.categories(record.categories),
         consents=_state(service, record.id),
         counts=consents.counts(service.index, record.id),
@@ -57,13 +57,6 @@ def one(request: Request, visitor: Reading, dataset: HashText) -> Response:
         total=page.total,
         snapshot=snapshot,
     )
-
-
-def conditions(dataset: Dataset) -> list[tuple[str, Sentence, str]]:
-    """The dataset's terms: short form, what it means, and its parameter."""
-    use = dataset.data_use
-    spoken = use.spoken()
-    return [(str(term), named.of(term), spoken[str(term)].removeprefix(str(term)).strip()) for term in use.terms]
 
 
 def _proof(service: Service, dataset_id: DatasetId) -> standing.Standing:

@@ -198,7 +198,7 @@ def _releases(snapshot: Snapshot, roles: Role, account: Address, names: Names, c
 
 def _proposals(snapshot: Snapshot, account: Address, names: Names, clock: int) -> Iterator[Waiting]:
     for each in snapshot.proposals.values():
-        if not each.executed and each.open_until > clock and account not in (*each.supporters, each.account):
+        if proposing.can_support(each, account, clock):
             yield Waiting(
                 Sentence("Proposal: {says}.", says=proposing.on_members(each, names)),
                 each.proposed_at,
@@ -206,7 +206,7 @@ def _proposals(snapshot: Snapshot, account: Address, names: Names, clock: int) -
                 Sentence("Look at it"),
             )
     for rule in snapshot.rule_proposals.values():
-        if not rule.enacted and not rule.carried_at and rule.open_until > clock and account not in rule.supporters:
+        if proposing.can_support_rule(rule, account, clock):
             yield Waiting(
                 Sentence("Proposal: {says}.", says=proposing.on_rules(rule, names)),
                 rule.proposed_at,

@@ -44,10 +44,15 @@ def members(request: Request, visitor: Reading) -> Response:
 def proposals(request: Request, visitor: Reading) -> Response:
     """Votes among the members: on members, on rules, code and redemptions."""
     service = service_of(request)
-    snapshot, clock = service.snapshot, now()
+    snapshot, clock, account = service.snapshot, now(), visitor.account
     names = names_of(snapshot)
     on_members = [
-        (each, proposing.on_members(each, names), _stands(each, clock), _can_support(each, str(visitor.account), clock))
+        (
+            each,
+            proposing.on_members(each, names),
+            _stands(each, clock),
+            proposing.can_support(each, account, clock),
+        )
         for each in newest_first(snapshot.proposals)
     ]
     on_rules = [
@@ -55,7 +60,7 @@ def proposals(request: Request, visitor: Reading) -> Response:
             each,
             proposing.on_rules(each, names),
             _rule_stands(each, clock),
-            _can_support_rule(each, str(visitor.account), clock),
+            proposing.can_support_rule(each, account, clock),
         )
         for each in newest_first(snapshot.rule_proposals)
     ]
@@ -98,16 +103,6 @@ def _rule_stands(proposal: RuleProposal, clock: int) -> Standing:
     if proposal.open_until <= clock:
         return Standing("over", Sentence("lapsed"))
     return Standing("wait", Sentence("open until {until}", until=Moment(proposal.open_until)))
-
-
-def _can_support(proposal: Proposal, account: str, clock: int) -> bool:
-    is_open = not proposal.executed and proposal.open_until > clock
-    return is_open and account not in (*proposal.supporters, proposal.account)
-
-
-def _can_support_rule(proposal: RuleProposal, account: str, clock: int) -> bool:
-    is_open = not proposal.enacted and not proposal.carried_at and proposal.open_until > clock
-    return is_open and account not in proposal.supporters
 
 
 @router.get("/proposals/members/{number}/support")

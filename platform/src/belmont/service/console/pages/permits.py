@@ -16,7 +16,7 @@ from belmont.service.console import standing
 from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
 from belmont.service.console.uses import uses_of
 from belmont.service.documents.kinds import Kind
-from belmont.service.explain import budget, history, leaving
+from belmont.service.explain import alerts, budget, history, leaving
 from belmont.service.service import Service
 
 router = APIRouter()
@@ -67,7 +67,7 @@ def _now(service: Service, number: int) -> dict[str, Any]:
     snapshot = service.snapshot
     record = found(snapshot.permits.get(number))
     names, config = names_of(snapshot), _configuration(service, record)
-    uses = uses_of(service.index, number)
+    uses = uses_of(service, record.id)
     rounds = [
         leaving.of_round(record, each, uses.recorded, names, config=config, versions=snapshot.versions)
         for each in uses.rounds
@@ -88,21 +88,11 @@ def _now(service: Service, number: int) -> dict[str, Any]:
         "permit": record,
         "terms": record.terms,
         "stands": standing.of_permit(record, now()),
-        "budget": budget.of(record, _spent(service, record), names, snapshot.datasets),
+        "budget": budget.of(record, service.progress.spent(snapshot.line_of(record)), names, snapshot.datasets),
         "rounds": list(zip(uses.rounds, rounds, strict=True)),
         "queries": list(zip(uses.queries, queries, strict=True)),
         "snapshot": snapshot,
     }
-
-
-def _spent(service: Service, permit: Permit) -> dict[DatasetId, int]:
-    """Micro-rho that the permits of its line were charged, up to this one, by dataset."""
-    line = [each.id for each in service.snapshot.permits.values() if each.line == permit.line and each.id <= permit.id]
-    spent: dict[DatasetId, int] = {}
-    for number in line:
-        for dataset, rho in uses_of(service.index, number).spent.items():
-            spent[dataset] = spent.get(dataset, 0) + rho
-    return spent
 
 
 def _configuration(service: Service, permit: Permit) -> RunConfig | None:
@@ -114,7 +104,7 @@ def _acts(service: Service, visitor: Visitor, number: int) -> dict[str, Any]:
     """What this visitor can do with it now."""
     record, clock = found(service.snapshot.permits.get(number)), now()
     account = visitor.account or Address("")
-    usable, frozen = standing.is_usable(record, clock), standing.is_frozen(record, clock)
+    usable, frozen = alerts.is_alive(record, clock), standing.is_frozen(record, clock)
     mine = [each for each in record.covered if _holds(service, each, account)]
     on_board = Role.ETHICS_BOARD in visitor.roles
     return {

@@ -73,11 +73,7 @@ def one(request: Request, visitor: Reading, number: Number, model: HashText) -> 
         for hashed in (bytes(event.details.get("reason_hash", b"")),)
     ]
     is_open = release.status is ReleaseStatus.ANNOUNCED and release.objections_until > clock
-    named = (
-        {each for each in service.snapshot.permits[number].terms.datasets}
-        if number in service.snapshot.permits
-        else set()
-    )
+    named = set(service.snapshot.permits[number].terms.datasets) if number in service.snapshot.permits else set()
     holds = any(each.holder == account and each.id in named for each in service.snapshot.datasets.values())
     on_board = Role.ETHICS_BOARD in visitor.roles
     return service.pages.page(

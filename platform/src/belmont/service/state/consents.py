@@ -1,6 +1,4 @@
-"""Numbers about consents: how many statements of patients there were, and never whose."""
-
-from __future__ import annotations
+"""How many statements of patients a dataset has, and never whose: counted in the event index."""
 
 from dataclasses import dataclass
 
@@ -14,9 +12,11 @@ class ConsentCounts:
     """Of one dataset, over all time."""
 
     batches: int
-    """Batches that its hospital published: consents on paper, attested by the hospital."""
+    """Batches that its hospital published."""
     attested: int
-    """Consents in the newest batch."""
+    """Leaves of the newest batch: consents that the hospital attests, and accounts."""
+    newest_batch_at: int | None
+    """Unix seconds."""
     enrolled: int
     """Patients who have a key of their own."""
     granted: int
@@ -26,15 +26,17 @@ class ConsentCounts:
 
 
 def counts(index: EventIndex, dataset_id: DatasetId) -> ConsentCounts:
-    """Counted in the event index."""
+    """Raises AuditError."""
 
     def total(name: str) -> int:
         return index.search(EventQuery(names=(name,), dataset=dataset_id, limit=1)).total
 
-    newest = index.search(EventQuery(names=("BatchPublished",), dataset=dataset_id, limit=1))
+    batches = index.search(EventQuery(names=("BatchPublished",), dataset=dataset_id, limit=1))
+    newest = batches.events[0] if batches.events else None
     return ConsentCounts(
-        batches=newest.total,
-        attested=int(newest.events[0].details["count"]) if newest.events else 0,
+        batches=batches.total,
+        attested=int(newest.details["count"]) if newest else 0,
+        newest_batch_at=newest.timestamp if newest else None,
         enrolled=total("PatientEnrolled"),
         granted=total("ConsentGranted"),
         revoked=total("ConsentRevoked"),
