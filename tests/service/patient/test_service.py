@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.running import catch_up
 
 from belmont.identity.keys import Identity
 from belmont.identity.messages import ConsentGrant, ConsentRevocation
@@ -88,10 +89,7 @@ def service(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     app = create_app(config)
     with TestClient(app, base_url=ORIGIN):
         found: Service = app.state.service
-        head = made.registry.head().number
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and (found.index.head is None or found.index.head.number < head):
-            time.sleep(0.05)
+        catch_up(found)
         yield found
 
 
@@ -348,7 +346,7 @@ def test_without_javascript_the_message_is_kept_signed_elsewhere_and_handed_in_a
 ) -> None:
     first = story.consortium.consents(story.consortium.hospitals[0])
     patient = first.give_key(first.numbers[5])
-    wait_for(service, patient.address)
+    catch_up(service)
     client = as_(patient.address)
     shown = client.post("/patient/consent/grant", data=FORM)
     assert shown.status_code == 200 and "goes on with your row" in text_of(shown)
@@ -367,7 +365,7 @@ def test_without_javascript_the_message_is_kept_signed_elsewhere_and_handed_in_a
 def test_a_wallets_signature_is_put_to_the_message_in_the_page(as_: Any, story: Story, service: Service) -> None:
     first = story.consortium.consents(story.consortium.hospitals[0])
     patient = first.give_key(first.numbers[6])
-    wait_for(service, patient.address)
+    catch_up(service)
     client = as_(patient.address)
     shown = client.post("/patient/consent/revocation", data={})
     message = hidden(shown, "message")
@@ -380,6 +378,9 @@ def test_a_wallets_signature_is_put_to_the_message_in_the_page(as_: Any, story: 
     signature = SignedMessage.from_json(message.encode()).signed_by(patient.identity).signatures[0]
     bad = client.post("/patient/consent/statement", data={"message": message, "signature": "0x12zz"})
     assert bad.status_code == 400
+    of_a_wallet = SignedMessage.from_json(message.encode()).with_signature(b"\x01" * 66).to_json()
+    both = client.post("/patient/consent/statement", data={"message": of_a_wallet, "signature": "0x" + "02" * 65})
+    assert both.status_code == 400
     given = {"message": message, "signature": "0x" + signature.hex().upper()}
     sent = client.post("/patient/consent/statement", data=given)
     assert sent.status_code == 303
@@ -581,10 +582,3 @@ def test_files_that_cannot_be_read_are_told_without_what_is_in_them(as_: Any, st
         hidden_away.rename(path)
     assert (answer.status_code, answer.json()["code"]) == (503, "FILES_UNUSABLE")
     assert page.status_code == 503 and "sqlite" not in answer.text + page.text
-
-
-def wait_for(service: Service, account: str) -> None:
-    """Until the index has an account's enrolment."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not service.datasets_as_patient(Address(account)):
-        time.sleep(0.05)

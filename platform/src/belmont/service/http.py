@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from belmont.audit.errors import AuditError
+from belmont.identity.errors import MessageMalformed, SignatureRefused
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
@@ -132,8 +133,8 @@ def add_handlers(app: FastAPI) -> None:
             return _answer(request, Problem("Something is wrong here; it was logged.", code="INTERNAL"), 500)
         return _answer(request, problem, problem.status)
 
-    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
-    for kind in kinds:
+    of_parts: tuple[type[Exception], ...] = (RegistryError, AuditError, MessageMalformed, SignatureRefused)
+    for kind in (Problem, StateUnavailable, *of_parts):
         app.add_exception_handler(kind, of_ours)
 
     @app.exception_handler(NotModified)

@@ -14,7 +14,6 @@ from belmont.service.access.visitor import Visitor
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.drafting import Drafting, check_own
 from belmont.service.patient.errors import NotAPatient
-from belmont.service.relaying import Relaying
 from belmont.service.service import Service
 
 SEEN_WITHIN_SECONDS = 5.0
@@ -39,7 +38,7 @@ def pass_on(service: Service, visitor: Visitor, dossier: Dossier, signed: Signed
     """Have the chain take a statement; its sequence. Raises Malformed, StatementRefused, RegistryError."""
     account, dataset_id = Address(dossier.entry.account), dossier.dataset.id
     message = check_own(signed, account, dataset_id, service.registry.relay.domain).message
-    Relaying(service.registry).submit(signed.to_json().encode(), visitor)
+    service.relaying.submit(signed.to_json().encode(), visitor)
     sequence = message.sequence if isinstance(message, ConsentGrant | ConsentRevocation) else 0
     deadline = time.monotonic() + SEEN_WITHIN_SECONDS
     while not service.desk.chain.has_statement(dataset_id, account, sequence) and time.monotonic() < deadline:
