@@ -9,7 +9,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,17 @@ def test_each_use_is_told_with_whether_the_row_was_among_those_used(as_: Any, st
     assert "You had taken your consent back." in page and "Heart <b>& vessels</b>" in page
 
 
+def test_a_use_under_a_permit_that_was_not_read_yet_is_on_every_page_and_may_have_had_the_row(
+    as_: Any, story: Story, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.keeper, "_snapshot", replace(service.snapshot, permits={}))
+    client = as_(story.keeps.address)
+    assert [client.get(path).status_code for path in PAGES] == [200] * len(PAGES)
+    assert "May have been used." in text_of(client.get("/patient/uses"))
+    found = client.get("/api/v1/patient/uses").json()["uses"]
+    assert [(each["study"], each["answer"]) for each in found] == [(None, "maybe")] * 2
+
+
 # --- stating ---
 
 
@@ -310,8 +321,6 @@ def test_a_statement_of_somebody_else_is_not_passed_on(as_: Any, story: Story) -
 
 
 def test_a_forged_a_foreign_an_unsigned_and_another_kind_of_message_is_not_passed_on(as_: Any, story: Story) -> None:
-    from dataclasses import replace
-
     from belmont.identity.messages import Freeze
 
     client, who = as_(story.keeps.address), story.keeps
