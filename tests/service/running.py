@@ -68,11 +68,16 @@ class Running:
 
     def catch_up(self) -> None:
         """Return when the service knows what the chain says now."""
-        wanted = self.world.registry.head().number
-        give_up = time.monotonic() + 30
-        while not (self.service.keeper.is_read and self.service.snapshot.head.number >= wanted):
-            assert time.monotonic() < give_up, self.service.follower.state
-            time.sleep(0.02)
+        catch_up(self.service)
+
+
+def catch_up(service: Service) -> None:
+    """Return when a service knows what the chain says now. Its snapshot is made after its index is."""
+    wanted = service.registry.head().number
+    give_up = time.monotonic() + 30
+    while not (service.keeper.is_read and service.snapshot.head.number >= wanted):
+        assert time.monotonic() < give_up, service.follower.state
+        time.sleep(0.02)
 
 
 def enrol_patient(world: World, home: Path) -> LocalHospital:

@@ -1,6 +1,7 @@
 """Relaying: what the contract takes, and that why somebody decided is kept with it, or not at all."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,18 @@ def test_the_conditions_of_a_vote_are_kept_with_it(client: Client, world: World,
     assert put(client("lay"), study, "conditions", conditions.canonical()).status_code == 200
     listed = {each.kind: each.document for each in documents.for_study(study)}
     assert listed[Kind.CONDITIONS] is not None
+
+
+def test_a_message_that_nobody_signed_or_that_has_several_signatures_of_no_keys_is_malformed(
+    client: Client, world: World, documents: Documents
+) -> None:
+    study, reason = world.study(), "Signed by nobody."
+    unsigned = replace(vote(world, study, reason), signatures=())
+    for signed in (unsigned, replace(unsigned, signatures=(b"\x01" * 65, b"\x02" * 65))):
+        answer = relay(client("board"), signed)
+        assert (answer.status_code, answer.json()["code"]) == (400, "MESSAGE_MALFORMED"), answer.text
+    assert get(client("lay"), key(reason)).status_code == 404
+    assert world.registry.study(study).votes_for == 0
 
 
 def test_a_refused_message_leaves_nothing_behind(client: Client, world: World) -> None:

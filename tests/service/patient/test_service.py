@@ -9,12 +9,13 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.running import catch_up
 
 from belmont.identity.keys import Identity
 from belmont.identity.messages import ConsentGrant, ConsentRevocation
@@ -88,10 +89,7 @@ def service(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     app = create_app(config)
     with TestClient(app, base_url=ORIGIN):
         found: Service = app.state.service
-        head = made.registry.head().number
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and (found.index.head is None or found.index.head.number < head):
-            time.sleep(0.05)
+        catch_up(found)
         yield found
 
 
@@ -247,6 +245,17 @@ def test_each_use_is_told_with_whether_the_row_was_among_those_used(as_: Any, st
     assert "You had taken your consent back." in page and "Heart <b>& vessels</b>" in page
 
 
+def test_a_use_under_a_permit_that_was_not_read_yet_is_on_every_page_and_may_have_had_the_row(
+    as_: Any, story: Story, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.keeper, "_snapshot", replace(service.snapshot, permits={}))
+    client = as_(story.keeps.address)
+    assert [client.get(path).status_code for path in PAGES] == [200] * len(PAGES)
+    assert "May have been used." in text_of(client.get("/patient/uses"))
+    found = client.get("/api/v1/patient/uses").json()["uses"]
+    assert [(each["study"], each["answer"]) for each in found] == [(None, "maybe")] * 2
+
+
 # --- stating ---
 
 
@@ -312,8 +321,6 @@ def test_a_statement_of_somebody_else_is_not_passed_on(as_: Any, story: Story) -
 
 
 def test_a_forged_a_foreign_an_unsigned_and_another_kind_of_message_is_not_passed_on(as_: Any, story: Story) -> None:
-    from dataclasses import replace
-
     from belmont.identity.messages import Freeze
 
     client, who = as_(story.keeps.address), story.keeps
@@ -348,7 +355,7 @@ def test_without_javascript_the_message_is_kept_signed_elsewhere_and_handed_in_a
 ) -> None:
     first = story.consortium.consents(story.consortium.hospitals[0])
     patient = first.give_key(first.numbers[5])
-    wait_for(service, patient.address)
+    catch_up(service)
     client = as_(patient.address)
     shown = client.post("/patient/consent/grant", data=FORM)
     assert shown.status_code == 200 and "goes on with your row" in text_of(shown)
@@ -367,7 +374,7 @@ def test_without_javascript_the_message_is_kept_signed_elsewhere_and_handed_in_a
 def test_a_wallets_signature_is_put_to_the_message_in_the_page(as_: Any, story: Story, service: Service) -> None:
     first = story.consortium.consents(story.consortium.hospitals[0])
     patient = first.give_key(first.numbers[6])
-    wait_for(service, patient.address)
+    catch_up(service)
     client = as_(patient.address)
     shown = client.post("/patient/consent/revocation", data={})
     message = hidden(shown, "message")
@@ -380,6 +387,9 @@ def test_a_wallets_signature_is_put_to_the_message_in_the_page(as_: Any, story: 
     signature = SignedMessage.from_json(message.encode()).signed_by(patient.identity).signatures[0]
     bad = client.post("/patient/consent/statement", data={"message": message, "signature": "0x12zz"})
     assert bad.status_code == 400
+    of_a_wallet = SignedMessage.from_json(message.encode()).with_signature(b"\x01" * 66).to_json()
+    both = client.post("/patient/consent/statement", data={"message": of_a_wallet, "signature": "0x" + "02" * 65})
+    assert both.status_code == 400
     given = {"message": message, "signature": "0x" + signature.hex().upper()}
     sent = client.post("/patient/consent/statement", data=given)
     assert sent.status_code == 303
@@ -581,10 +591,3 @@ def test_files_that_cannot_be_read_are_told_without_what_is_in_them(as_: Any, st
         hidden_away.rename(path)
     assert (answer.status_code, answer.json()["code"]) == (503, "FILES_UNUSABLE")
     assert page.status_code == 503 and "sqlite" not in answer.text + page.text
-
-
-def wait_for(service: Service, account: str) -> None:
-    """Until the index has an account's enrolment."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not service.datasets_as_patient(Address(account)):
-        time.sleep(0.05)

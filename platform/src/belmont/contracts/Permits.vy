@@ -7,7 +7,8 @@
 @dev Rules, cited by number where they are kept:
   1. Anyone issues the permit of a study, once, within a year of the application, when the ethics board approved it, the
      holder of every dataset accepted it, its data user agreed to the board's conditions exactly as they are, data user
-     and all those holders are active, and none of the datasets is destroyed. The permit of an amendment is issued by its data user, who knows when no round is under way.
+     and all those holders are active, and none of the datasets is destroyed. The permit of an amendment is issued by its
+     data user, who knows when no round is under way.
   2. A permit expires when the study's duration has passed since it was issued. Expired is final.
   3. An active member of the ethics board, or the active holder of a dataset that the permit still covers, freezes
      it at once, alone, for seven days at most from that moment (or less, by the consortium's rules), and once per

@@ -22,9 +22,9 @@
   6. Where nothing stands against it, a model is released once the time for objections is over, with no transaction. A
      freeze or a pause holds it back for as long as it lasts.
   7. Where something stands against it, only the quorum of the ethics board releases it, after the time for objections:
-     all of them are known then. Everyone votes once, but for who took no part in the vote on the study. A vote counts while its voter is an active member of the board:
-     votes are counted anew at every vote, against the quorum of the board at that time. When a smaller board makes the
-     votes that stand enough, anyone has them counted.
+     all of them are known then. Everyone votes once, but for who took no part in the vote on the study. A vote counts
+     while its voter is an active member of the board: votes are counted anew at every vote, against the quorum of the
+     board at that time. When a smaller board makes the votes that stand enough, anyone has them counted.
   8. Anyone settles a release that nothing stands against. What was settled, or released by the board, is final: what
      leaves or is frozen afterwards does not change it.
   9. The data user withdraws a release at any time, for good. The revocation of a permit of the line withdraws all of

@@ -20,6 +20,7 @@
 from http import HTTPStatus
 
 from belmont.audit.errors import AuditError, QueryError
+from belmont.identity.errors import MessageMalformed, SignatureRefused
 from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
 
 
@@ -134,6 +135,8 @@ def problem_of(error: Exception) -> Problem | None:
     """What an error of ours is to whoever asked; None for one that is nobody's business but the operator's."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, MessageMalformed | SignatureRefused):
+        return Malformed(str(error), code="MESSAGE_MALFORMED")
     if isinstance(error, RegistryRefused):
         remedy = error.code.remedy if error.code else ""
         return Conflict(f"The contract refuses: {error.reason}.", code=error.reason or "REFUSED", remedy=remedy)

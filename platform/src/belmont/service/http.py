@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from belmont.audit.errors import AuditError
+from belmont.identity.errors import MessageMalformed, SignatureRefused
 from belmont.registry.errors import RegistryError
 from belmont.service.access.trail import Access
 from belmont.service.access.visitor import Visitor
@@ -136,8 +137,8 @@ def add_handlers(app: FastAPI) -> None:
     async def of_ours(request: Request, error: Exception) -> Response:
         return _of_error(request, error)
 
-    kinds: tuple[type[Exception], ...] = (Problem, RegistryError, AuditError, StateUnavailable)
-    for kind in kinds:
+    of_parts: tuple[type[Exception], ...] = (RegistryError, AuditError, MessageMalformed, SignatureRefused)
+    for kind in (Problem, StateUnavailable, *of_parts):
         app.add_exception_handler(kind, of_ours)
 
     @app.exception_handler(NotModified)
