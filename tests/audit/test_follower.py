@@ -151,13 +151,14 @@ def test_a_database_that_goes_away_is_said_and_reading_goes_on_when_it_is_back(l
 
 def test_it_stops_at_once_wherever_it_is(opened, living, heard, chains):
     index = opened(living.registry)
+    before = set(threading.enumerate())
     waiting = Follower(index, heard)
     waiting.start()
     until(lambda: waiting.state == "following")
     began = time.monotonic()
     waiting.stop()
     assert time.monotonic() - began < 10
-    assert not any(each.name == "event-index" for each in threading.enumerate())
+    assert not {each for each in threading.enumerate() if each.name == "event-index"} - before
     told = len(heard.advances)
     living.dataset()
     assert len(heard.advances) == told

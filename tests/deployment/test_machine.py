@@ -77,7 +77,7 @@ def test_a_service_that_is_told_to_end_is_no_failure(up: Path, number: int) -> N
     serving = process("service", "serve", "--config", str(up / "deployment" / "service.toml"), "--port", "0")
     assert serving.stdout is not None
     url = json.loads(serving.stdout.readline())["url"]
-    assert url.startswith("http://127.0.0.1:") and not url.endswith((":0", ":8600"))
+    assert url.startswith("http://localhost:") and not url.endswith((":0", ":8600"))
     status, said = ended(serving, number)
     assert status == 0, said
     assert "Traceback" not in said

@@ -15,6 +15,7 @@ from eth_account.messages import encode_defunct
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, delete
 from tests.postgres import NoPostgres, throw_away
+from tests.service.running import catch_up
 
 from belmont.audit.database import open_engine
 from belmont.service.app import create_app
@@ -75,10 +76,7 @@ def store(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> S
 def app(config: ServiceConfig) -> Iterator[Any]:
     application = create_app(config)
     with TestClient(application, base_url=ORIGIN):
-        service: Service = application.state.service
-        deadline = time.monotonic() + 60
-        while service.keeper._snapshot is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        catch_up(application.state.service)
         yield application
 
 

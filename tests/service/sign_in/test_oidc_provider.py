@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.running import catch_up
 from tests.service.sign_in.conftest import ORIGIN, Browser
 from tests.service.sign_in.oidc_provider.running import NoProvider, running
 
@@ -40,6 +41,7 @@ def application(issuer: str, config: ServiceConfig, world: Any) -> Iterator[Any]
     members = {(issuer, SUBJECT): world.address("board")}
     app = create_app(replace(config, oidc=OidcConfig(providers, members)))
     with TestClient(app, base_url=ORIGIN):
+        catch_up(app.state.service)
         yield app
 
 
@@ -179,4 +181,5 @@ def test_a_session_by_the_provider_ends_with_the_mapping(person: Browser, config
     assert cookie is not None
     app = create_app(config)  # the same database, and nobody is named any more
     with TestClient(app, base_url=ORIGIN, cookies={"belmont": cookie}) as client:
+        catch_up(app.state.service)
         assert client.get("/api/v1/session").status_code == 401
