@@ -139,11 +139,12 @@ def test_a_freeze_asks_for_the_hardware_key_that_was_enrolled(visit: Visit, serv
     assert service.sign_in.passkeys.required_for(account)
 
     def frozen_by(present: bool) -> None:
+        # First: it ends the touch that was waited for. A session that is renewed while its page is left is lost.
+        page.goto(f"{service.config.public_url}/permits/{permit}/freeze")
         devtools.send(
             "WebAuthn.setAutomaticPresenceSimulation",
             {"authenticatorId": key["authenticatorId"], "enabled": present},
         )
-        page.goto(f"{service.config.public_url}/permits/{permit}/freeze")
         page.get_by_role("button", name="Show what I sign").click()
         page.get_by_role("button", name="Sign with my wallet").click()
 
