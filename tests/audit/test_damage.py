@@ -24,10 +24,11 @@ CHANGES = {
 def test_a_changed_column_is_noticed(index, world, column, value):
     index.catch_up()
     with index.engine.begin() as connection:
-        where = "(block, log) = (select max(block), 0 from index_events)"
+        changed = f"select block, log from index_events where {column} is distinct from {value}"
+        where = f"(block, log) = ({changed} order by block desc, log desc limit 1)"
         assert connection.execute(text(f"update index_events set {column} = {value} where {where}")).rowcount == 1
     with pytest.raises(IndexDamaged, match="rebuild"):
-        index.search(EventQuery(limit=5))
+        index.search(EventQuery(limit=50))
     with pytest.raises(IndexDamaged, match="rebuild"):
         index.after(None)
     assert index.search(EventQuery(limit=5, ascending=True)).events
