@@ -4,8 +4,10 @@ The EVM is the embedded chain's own (``belmont.chain.vm``), here without blocks 
 other tests cover. It is a ``ChainPort``, so the whole registry runs on it.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -441,6 +443,32 @@ def paired(consortium: Consortium, both: Callable[[Consortium], Both]) -> Iterat
     """The consortium, with the reference model beside the contracts; in the end the same stands on both."""
     pair = consortium.registry = both(consortium)
     yield consortium
+    agree(pair)
+
+
+@pytest.fixture(scope="module")
+def paired_for_a_module(founded: Consortium, both: Callable[[Consortium], Both]) -> Iterator[Consortium]:
+    """The same for what a module makes once; its tests take ``as_it_was`` of it, and never ``consortium``."""
+    back = founded.evm.mark()
+    made = replace(founded, registry=ChainRegistry(founded.evm, founded.registry.addresses))
+    yield replace(made, registry=both(made))
+    back()
+
+
+@contextmanager
+def as_it_was(made: Consortium) -> Iterator[Consortium]:
+    """A paired consortium for one test: what that does to either of the two is undone, and in the end both agree."""
+    back, model = made.evm.mark(), made.registry.model
+    lock = model._world.lock
+    chain = ChainRegistry(made.evm, made.registry.chain.addresses)
+    pair = Both(chain, copy.deepcopy(model, {id(lock): lock}), made.evm)
+    yield replace(made, registry=pair)
+    agree(pair)
+    back()
+
+
+def agree(pair: Both) -> None:
+    """Refuse where the contracts and the model do not say the same."""
     pair.agree_on_the_time()
     assert records(pair.chain) == records(pair.model)
 

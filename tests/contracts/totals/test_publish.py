@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+from tests.contracts.conftest import as_it_was
 
 from belmont.federated.hashes import query_hash
 from belmont.federated.query.question import between, count, total
@@ -90,23 +91,32 @@ def admit_third_holder(consortium):
     return consortium.non_member
 
 
-def stage_of(consortium, both, **terms) -> Stage:
-    consortium = replace(consortium, registry=both(consortium))
+def stage_of(consortium, both) -> Stage:
+    return stage_on(replace(consortium, registry=both(consortium)))
+
+
+def stage_on(consortium) -> Stage:
     holders = (consortium.holder, consortium.other_holder, admit_third_holder(consortium))
     datasets = []
     for holder, rows in zip(holders, ROWS, strict=True):
         dataset = consortium.dataset(holder, versions=0)
         consortium.version(dataset, rows=rows, proven=True)
         datasets.append(dataset)
-    permit = consortium.permit(tuple(datasets), **{"queries": 3, **terms})
+    permit = consortium.permit(tuple(datasets), queries=3)
     return Stage(consortium, holders, tuple(datasets), permit)
 
 
-@pytest.fixture
-def stage(consortium, both):
-    made = stage_of(consortium, both)
+@pytest.fixture(scope="module")
+def made(paired_for_a_module):
+    made = stage_on(paired_for_a_module)
     made.ask(count())
     return made
+
+
+@pytest.fixture
+def stage(made):
+    with as_it_was(made.consortium) as consortium:
+        yield replace(made, consortium=consortium)
 
 
 @pytest.fixture
@@ -232,8 +242,9 @@ def test_not_before_every_hospital_answered(stage, refused_as):
         stage.publish(stage.claim(count(), 0, n=2))
 
 
-def test_not_under_a_permit_whose_answers_carry_noise(consortium, both, refused_as):
-    stage = stage_of(consortium, both, answer_mode=AnswerMode.PRIVATE)
+def test_not_under_a_permit_whose_answers_carry_noise(stage, refused_as):
+    permit = stage.consortium.permit(stage.datasets, queries=3, answer_mode=AnswerMode.PRIVATE)
+    stage = replace(stage, permit=permit)
     stage.ask(count())
     with refused_as("ANSWER_NOT_EXACT"):
         stage.publish(stage.claim(count(), 0))
@@ -254,8 +265,7 @@ def test_after_the_permit_expired_too(stage):
     stage.publish(stage.claim(count(), 0))
 
 
-def test_two_hospitals_are_too_few(consortium, both, refused_as):
-    stage = stage_of(consortium, both)
+def test_two_hospitals_are_too_few(stage, refused_as):
     pair = stage.datasets[:2]
     permit = stage.consortium.permit(pair, queries=1)
     two = replace(stage, permit=permit, datasets=pair, holders=stage.holders[:2])
