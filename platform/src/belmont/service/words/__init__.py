@@ -26,6 +26,7 @@ from belmont.service.words.values import (
     Thing,
     Value,
     counted,
+    shortened,
 )
 
 __all__ = [
@@ -53,4 +54,5 @@ __all__ = [
     "names",
     "negotiate",
     "of",
+    "shortened",
 ]

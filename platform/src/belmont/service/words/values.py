@@ -56,9 +56,14 @@ class Plain:
 
 @dataclass(frozen=True)
 class Hash:
-    """Bytes that stand for something; said by their first eight, as hexadecimal."""
+    """Bytes that stand for something; said by their first eight and last two, as hexadecimal."""
 
     content: bytes
+
+    @property
+    def text(self) -> str:
+        """``0x0001020304050607…1e1f``: it ends in a digit, so that a sentence can end after it."""
+        return shortened(self.content, 8)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,13 @@ class Listed:
 
     items: tuple["Value", ...]
     either: bool = False
+
+
+def shortened(content: bytes, first: int) -> str:
+    """``0x``, so many bytes, an ellipsis and the last two; or all of them where that is no longer."""
+    if len(content) <= first + 2:
+        return f"0x{content.hex()}"
+    return f"0x{content[:first].hex()}…{content[-2:].hex()}"
 
 
 class Sentence:
