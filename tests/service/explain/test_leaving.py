@@ -117,6 +117,16 @@ def test_a_question_is_said_by_the_dictionary_and_counted() -> None:
     assert EN.say(left.summary) == "3 hospitals answered; only the total over all can be read."
 
 
+def test_columns_are_called_as_the_dictionary_calls_them_in_the_readers_language() -> None:
+    columns = tuple(
+        replace(each, labels=(("zh-Hans", "糖化血红蛋白"),)) if each.name == "hba1c" else each
+        for each in DICTIONARY.columns
+    )
+    left = of_query(question=mean("hba1c").canonical(), dictionary=replace(DICTIONARY, columns=columns))
+    assert "the mean of Glycated haemoglobin, IFCC (mmol/mol)" in EN.say(left.title)
+    assert "糖化血红蛋白 (mmol/mol)" in ZH.say(left.title) and "Glycated" not in ZH.say(left.title)
+
+
 def test_a_question_that_nobody_handed_over_stays_a_hash() -> None:
     left = of_query()
     assert EN.say(left.title) == "Question 1" and left.departures[0].numbers is None

@@ -321,7 +321,7 @@ def _total(total: PublishedTotal, dictionary: Dictionary | None) -> Sentence:
     )
 
 
-def _committed(place: int, dictionary: Dictionary | None) -> tuple[str, bool] | None:
+def _committed(place: int, dictionary: Dictionary | None) -> tuple[Value, bool] | None:
     """The label of a committed column, and whether it says where there is a value; None where that is not known."""
     if dictionary is None:
         return None

@@ -25,6 +25,7 @@ from belmont.service.words.values import (
     Span,
     Thing,
     Value,
+    Worded,
     counted,
     shortened,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "UnknownLanguage",
     "Unspeakable",
     "Value",
+    "Worded",
     "Words",
     "WordsError",
     "counted",

@@ -34,6 +34,7 @@ from belmont.service.words.values import (
     Span,
     Thing,
     Value,
+    Worded,
     counted,
 )
 
@@ -179,6 +180,8 @@ class Words:
                 return str(number)
             case Hash():
                 return value.text
+            case Worded():
+                return value.spoken(self.language)
             case Country(letters):
                 return str(self._locale.territories.get(letters, letters))
             case Thing():

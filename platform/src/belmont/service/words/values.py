@@ -67,6 +67,23 @@ class Hash:
 
 
 @dataclass(frozen=True)
+class Worded:
+    """What somebody wrote in several languages: said in the reader's, or else as ``text``."""
+
+    text: str
+    others: tuple[tuple[str, str], ...]
+    """By BCP 47 tag."""
+
+    def spoken(self, language: str) -> str:
+        """In the reader's own language, or one of another region or script of it, or as ``text``."""
+        tags = {tag.lower(): said for tag, said in self.others}
+        if language.lower() in tags:
+            return tags[language.lower()]
+        primary = language.lower().split("-", 1)[0]
+        return next((said for tag, said in sorted(tags.items()) if tag.split("-", 1)[0] == primary), self.text)
+
+
+@dataclass(frozen=True)
 class Country:
     """A country by its two letters (ISO 3166-1); said by its name."""
 
@@ -143,6 +160,7 @@ Value: TypeAlias = (
     | Size
     | Plain
     | Hash
+    | Worded
     | Country
     | Thing
     | Listed
