@@ -47,7 +47,7 @@ class Serving:
         if kept is None or kept.text() != path.read_text(encoding="utf-8"):
             raise ConfigError(
                 f"{path} is for the chain {said.get('chain')!r} and the consortium {said.get('members')!r}, which are "
-                f'not those of this directory, and somebody edited it. Set chain = "{self.chain}" and '
+                f'not both those of this directory, and somebody edited it. Set chain = "{self.chain}" and '
                 f'members = "{self.members}" in it (with another database, if the consortium is another), or move it '
                 "away: belmont up then writes it anew"
             )
