@@ -74,6 +74,26 @@ def test_the_hash_holds_the_layout_and_the_text_apart() -> None:
     assert relabelled.text_hash != dictionary.text_hash
 
 
+LABELS = "label: Age\n    labels: {zh-Hans: 年龄, en: Age}"
+
+
+def test_labels_in_other_languages_are_part_of_the_hash_and_none_leave_it_as_it_was() -> None:
+    dictionary = Dictionary.loads(MINIMAL)
+    labelled = Dictionary.loads(MINIMAL.replace("label: Age", LABELS))
+    assert labelled.column("age").labels == (("en", "Age"), ("zh-Hans", "年龄"))
+    assert labelled.hash != dictionary.hash and labelled.layout_hash == dictionary.layout_hash
+    assert all("labels" not in each for each in dictionary.to_dict()["columns"])
+    assert Dictionary.loads(MINIMAL.replace("label: Age", "label: Age\n    labels: {}")).hash == dictionary.hash
+
+
+@pytest.mark.parametrize(
+    "labels", ["{chinese language: a}", "{zh-Hans: ''}", "{zh: 1}", "{1: a}", "[a]", "{zh: a, ZH: b}"]
+)
+def test_labels_of_no_language_or_no_text_are_refused(labels: str) -> None:
+    with pytest.raises(DictionaryError, match="labels"):
+        Dictionary.loads(MINIMAL.replace("label: Age", f"label: Age\n    labels: {labels}"))
+
+
 @pytest.mark.parametrize("dictionary", [Dictionary.loads(MINIMAL), Dictionary.builtin()])
 def test_the_layout_is_the_one_that_proofs_read(dictionary: Dictionary) -> None:
     layout = Layout.from_bytes(dictionary.layout)

@@ -166,6 +166,21 @@ def test_columns_are_variables_with_type_title_and_description() -> None:
     assert "LOINC 4548-4" in values and any(each.startswith("SNOMED CT ") for each in values)
 
 
+def test_labels_in_several_languages_are_titles_with_language_tags() -> None:
+    first, *rest = DICTIONARY.columns
+    tagged = replace(first, labels=(("zh-Hans", "年龄"),))
+    both = replace(first, labels=(("en", first.label), ("zh-Hans", "年龄")))
+    for column, titles in (
+        (tagged, {Literal(first.label), Literal("年龄", lang="zh-Hans")}),
+        (both, {Literal(first.label, lang="en"), Literal("年龄", lang="zh-Hans")}),
+    ):
+        spoken = replace(DICTIONARY, columns=(column, *rest))
+        described = replace(DATASETS[IDS[0]], dictionary_hash=spoken.hash)
+        found = graph(datasets={IDS[0]: described}, dictionaries={spoken.hash: spoken})
+        node = next(each for each in nodes(found, CSVW.Column) if str(found.value(each, CSVW.name)) == first.name)
+        assert set(found.objects(node, CSVW.title)) == titles
+
+
 def test_each_duo_term_is_a_right_and_permissions_and_restrictions_are_a_policy() -> None:
     conditions = Conditions(
         Term.DS | Term.GS | Term.NCU | Term.PUB | Term.TS | Term.NMDS,

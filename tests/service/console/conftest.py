@@ -75,7 +75,7 @@ class Story:
 def story(world: World) -> Story:
     protocol = hashlib.sha256(PROTOCOL.encode()).digest()
     running = world.permit(title="Myocardial infarction within one year")
-    model, objected = _rounds(world, running)
+    model, objected = rounds_under(world, running)
     frozen = world.permit(title="Readmission after discharge")
     world.as_("board").freeze_permit(frozen, 86_400, "An answer looked odd.")
     conditional = world.study(title="Kidney function and age")
@@ -113,7 +113,7 @@ def _unchecked() -> Iterator[None]:
         yield
 
 
-def _rounds(world: World, permit: int) -> tuple[bytes, bytes]:
+def rounds_under(world: World, permit: int) -> tuple[bytes, bytes]:
     """Three rounds, one of which evaluates; a query; two announcements."""
     user, models = world.as_("data_user"), [hashlib.sha256(b"model %d" % n).digest() for n in range(4)]
     holders = list(zip(("holder", "other_holder", "third_holder"), world.datasets, strict=True))

@@ -92,7 +92,25 @@ def test_a_permit_shows_what_left_each_hospital(browser: Open, story: Story) -> 
     page = browser("auditor").get(f"/permits/{story.running}").text
     seen = text_of(page)
     assert "Round 3" in seen and "Question 1" in seen and "3 of 5 rounds are used" in seen
-    assert page.count("belmont verify-round") >= 3 and "26 micro-rho" in seen
+    assert page.count("belmont verify-round") >= 3 and "micro-rho" not in seen
+
+
+def test_a_privacy_budget_is_said_as_its_guarantee_and_its_share(browser: Open, story: Story, world: World) -> None:
+    seen = text_of(browser("board").get(f"/permits/{story.running}").text)
+    assert "has spent 52% of its privacy budget under this permit; 48% of it can still be spent." in seen
+    assert "at a delta of one in 1,000,000" in seen and "rho 0.000026 of 0.00005" in seen
+    of_one = f"/datasets/0x{world.datasets[0].hex()}"
+    for path in ("/datasets", of_one, f"/permits/{story.running}", f"/studies/{story.open}", "/events"):
+        for language in ("en", "zh-Hans"):
+            page = text_of(browser("board", language).get(path).text)
+            assert "micro-rho" not in page and "微 rho" not in page, path
+            assert not re.search(r"…[.。]", page), path
+    seen = text_of(browser("board", "zh-Hans").get(of_one).text)
+    assert (
+        re.search(r"已消耗 [0-9.]+%", seen)
+        and "delta 为 1,000,000 分之一" in seen
+        and re.search(r"rho 0\.\d+ / ", seen)
+    ), seen
 
 
 def test_a_frozen_permit_says_until_when_and_why(browser: Open, story: Story) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.service.conftest import World
-from tests.service.console.conftest import Browser, Story, text_of, wait_for
+from tests.service.console.conftest import Browser, Story, rounds_under, text_of, wait_for
 
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.signed_message import SignedMessage
@@ -48,6 +48,63 @@ def test_a_stranger_acts_on_nothing(path: str, browser: Open, story: Story) -> N
     stranger = browser("stranger")
     for answer in (stranger.get(path.format(**vars(story))), stranger.post(path.format(**vars(story)))):
         assert answer.status_code in (303, 401, 405), answer.text
+
+
+@pytest.fixture
+def recused(world: World) -> int:
+    """A permit in whose study the lay member takes no part."""
+    study = world.study(title="Of a friend")
+    world.as_("lay").recuse(study, "A friend applies.")
+    for name in ("board", "other_board"):
+        world.as_(name).vote(study, True, "Sound.")
+    for name, dataset in zip(("holder", "other_holder", "third_holder"), world.datasets, strict=True):
+        world.as_(name).accept(study, dataset)
+    return world.as_("data_user").issue(study)
+
+
+def test_a_recused_member_has_no_vote_on_ending_a_freeze_and_is_told_so(
+    browser: Open, world: World, service: Service, recused: int
+) -> None:
+    world.as_("board").freeze_permit(recused, 86_400, "An answer looked odd.")
+    wait_for(lambda: recused in service.snapshot.permits and service.snapshot.permits[recused].frozen_until)
+    lay, other = browser("lay"), browser("other_board")
+    seen = lay.get(f"/permits/{recused}").text
+    assert "End the freeze" not in seen and "You recused yourself from this study" in seen and "Revoke" in seen
+    for answer in (lay.get(f"/permits/{recused}/lift"), lay.post(f"/permits/{recused}/lift")):
+        assert answer.status_code == 409 and 'name="message"' not in answer.text
+        assert "The contract refuses" in answer.text
+    seen = other.get(f"/permits/{recused}").text
+    assert "End the freeze" in seen and "You recused yourself" not in seen
+
+
+def test_what_a_member_did_and_the_contract_takes_once_is_not_offered_again(
+    browser: Open, world: World, service: Service, recused: int
+) -> None:
+    path = f"/permits/{recused}"
+    world.as_("board").freeze_permit(recused, 86_400, "An answer looked odd.")
+    wait_for(lambda: f"{path}/lift" in browser("other_board").get(path).text)
+    world.as_("other_board").vote_lift(recused)
+    wait_for(lambda: f"{path}/lift" not in browser("other_board").get(path).text)
+    world.as_("board").vote_lift(recused)
+    wait_for(lambda: f"{path}/freeze" in browser("other_board").get(path).text)
+    seen = browser("board").get(path).text
+    assert f"{path}/freeze" not in seen and "You froze this permit before" in seen
+    world.as_("board").vote_revoke(recused, "Odd again.")
+    wait_for(lambda: f"{path}/revoke" not in browser("board").get(path).text)
+    assert f"{path}/revoke" in browser("other_board").get(path).text
+
+
+def test_a_recused_member_has_no_vote_on_a_contested_release_and_nobody_has_one_too_early(
+    browser: Open, world: World, service: Service, recused: int
+) -> None:
+    _, objected = rounds_under(world, recused)
+    path = f"/releases/{recused}/0x{objected.hex()}"
+    lay, board = browser("lay"), browser("board")
+    wait_for(lambda: "You recused yourself from this study" in lay.get(path).text)
+    for answer in (lay.get(f"{path}/confirm"), lay.post(f"{path}/confirm")):
+        assert answer.status_code == 409 and "The contract refuses" in answer.text
+    seen = board.get(path).text
+    assert "You recused yourself" not in seen and "Release it all the same" not in seen, "objections are still open"
 
 
 @pytest.mark.parametrize("name", ["holder", "data_user", "auditor"])

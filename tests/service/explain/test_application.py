@@ -145,7 +145,7 @@ def test_noise_is_explained_with_what_epsilon_means() -> None:
     rho = MicroRho(12 * NOISY.rho_per_round)
     found = summary(terms(NOISY, rho_per_dataset=rho, answer_mode=AnswerMode.PRIVATE, **TRAINING), NOISY.config)
     assert "adds random noise" in said(found, "leaves")
-    assert "520,476 micro-rho (epsilon at most 5.34)" in said(found, "protects")
+    assert "epsilon at most 5.35 at a delta of one in 1,000,000 (rho 0.520476)" in said(found, "protects")
     assert "at most 209 times as likely" in said(found, "protects")
     lacks = said(found, "lacks")
     assert "exact" not in lacks and "noise is not proved" in lacks

@@ -30,10 +30,12 @@ def test_each_dataset_has_spent_and_has_left_with_epsilon() -> None:
     found = budget.of(about, {IDS[0]: 10_000}, KNOWN, DATASETS)
     first = found.datasets[0]
     assert (first.spent, first.left, first.share) == (10_000, 10_000, 0.5) and round(first.epsilon, 3) == 0.622
-    assert EN.say(first.said[0]) == (
-        "Diabetes 1 has spent 10,000 micro-rho (epsilon at most 0.622) of 20,000 micro-rho (epsilon at most 0.9); "
-        "10,000 micro-rho are left for this permit."
-    )
+    assert [EN.say(each) for each in (*first.said, first.exact)] == [
+        "Diabetes 1 has spent 50% of its privacy budget under this permit; 50% of it can still be spent.",
+        "What was spent so far stays within epsilon at most 0.622 at a delta of one in 1,000,000, the whole of it "
+        "within epsilon at most 0.9 at a delta of one in 1,000,000.",
+        "rho 0.01 of 0.02",
+    ]
     assert "strong protection" in EN.say(found.meaning) and ZH.say(first.said[0])
 
 
@@ -41,7 +43,7 @@ def test_a_datasets_own_cap_limits_what_is_left() -> None:
     about = permit(terms(rho_per_dataset=MicroRho(20_000)))
     held = {IDS[0]: dataset(0, rho_cap=MicroRho(30_000), rho_spent=MicroRho(25_000))}
     first = budget.of(about, {IDS[0]: 0}, KNOWN, held).datasets[0]
-    assert first.left == 5_000 and "lifetime cap limits it" in EN.say(first.said[1])
+    assert first.left == 5_000 and "lifetime cap limits it" in EN.say(first.said[-1])
 
 
 @given(st.integers(0, 2**62), st.integers(1, 2**62), st.integers(0, 2**62), st.integers(0, 2**62))

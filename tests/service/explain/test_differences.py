@@ -68,7 +68,7 @@ def test_values_are_said_in_their_units_and_datasets_by_name() -> None:
                            known=known)  # fmt: skip
     said = {each.field: EN.say(each.after) for each in found.terms}
     assert said["duration_seconds"] == "60 days" and "Ward 4" in said["datasets"]
-    assert said["rho_per_dataset"] == "10,000 micro-rho (epsilon at most 0.622)"
+    assert said["rho_per_dataset"] == "epsilon at most 0.622 at a delta of one in 1,000,000 (rho 0.01)"
 
 
 def test_the_configuration_differs_key_by_key_and_types_count() -> None:

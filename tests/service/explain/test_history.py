@@ -98,7 +98,8 @@ def test_events_that_name_zeros_and_unknown_codes_are_told_too(
     [
         ("Studies", "VoteCast", {"conditions_hash": bytes(32)}, "Charité voted for study 3 “Five-year risk”."),
         ("Studies", "VoteCast", {},
-         "Charité voted for study 3 “Five-year risk” under conditions, which have the SHA-256 0x0707070707070707…."),
+         "Charité voted for study 3 “Five-year risk” under conditions, which have the SHA-256 "
+         "0x0707070707070707…0707."),
         ("Studies", "Recused", {}, "Charité takes no part in the vote on study 3 “Five-year risk”."),
         ("Studies", "StudyRefused", {"votes_against": 1, "recused": 1, "quorum": 2},
          "The ethics board refused study 3 “Five-year risk”: with 1 against it and 1 who take no part, 2 votes for it "
@@ -112,7 +113,8 @@ def test_events_that_name_zeros_and_unknown_codes_are_told_too(
         ("Permits", "PermitFrozen", {"until": 1_770_033_600},
          "Charité froze permit 3 until 2 February 2026 12:00 UTC: nothing is computed under it."),
         ("Uses", "UseRecorded", {"kind": 1, "rho": 500},
-         "Charité delivered to round 3 under permit 3, computed on version 3 of Ward A, charged with 500 micro-rho."),
+         "Charité delivered to round 3 under permit 3, computed on version 3 of Ward A, charged with "
+         "epsilon at most 0.127 at a delta of one in 1,000,000 (rho 0.0005)."),
         ("Uses", "UseRecorded", {"kind": 2, "rho": 0},
          "Charité answered query 3 under permit 3, computed on version 3 of Ward A."),
         ("Uses", "RoundClosed", {"recorded": ()}, "Charité closed round 3 under permit 3: none delivered."),

@@ -51,7 +51,7 @@ def test_each_hospital_has_what_it_recorded_in_numbers() -> None:
     assert (first.version, first.rows, first.numbers, first.is_masked, first.rho) == (1, 1000, 22, True, 0)
     assert first.result_hash == b"\1" * 32 and (first.at, first.block) == (NOW, 10) and first.epsilon == 0
     assert left.absent == ()
-    assert "22 numbers left, masked; what left has the hash 0x0101010101010101…." in everything(left)
+    assert "22 numbers left, masked; what left has the hash 0x0101010101010101…0101." in everything(left)
     assert EN.say(left.summary) == "3 hospitals recorded masked numbers; only their sum can be read."
 
 
@@ -92,7 +92,8 @@ def test_a_round_that_may_be_an_evaluation_has_no_number_of_numbers() -> None:
 def test_noise_costs_budget_and_says_its_epsilon() -> None:
     left = of_round([use(0, rho=MicroRho(10_000))])
     assert round(left.departures[0].epsilon, 3) == 0.622
-    assert "It cost 10,000 micro-rho (epsilon at most 0.622) of the dataset's privacy budget." in everything(left)
+    said = "Its cost in the dataset's privacy budget: epsilon at most 0.622 at a delta of one in 1,000,000."
+    assert said in everything(left)
 
 
 def test_a_version_that_is_not_known_has_no_rows() -> None:
@@ -114,6 +115,16 @@ def test_a_question_is_said_by_the_dictionary_and_counted() -> None:
     assert "Age at baseline为60 至 70的患者的" in ZH.say(left.title)
     assert left.departures[0].numbers == 2 and left.departures[0].is_masked is True
     assert EN.say(left.summary) == "3 hospitals answered; only the total over all can be read."
+
+
+def test_columns_are_called_as_the_dictionary_calls_them_in_the_readers_language() -> None:
+    columns = tuple(
+        replace(each, labels=(("zh-Hans", "糖化血红蛋白"),)) if each.name == "hba1c" else each
+        for each in DICTIONARY.columns
+    )
+    left = of_query(question=mean("hba1c").canonical(), dictionary=replace(DICTIONARY, columns=columns))
+    assert "the mean of Glycated haemoglobin, IFCC (mmol/mol)" in EN.say(left.title)
+    assert "糖化血红蛋白 (mmol/mol)" in ZH.say(left.title) and "Glycated" not in ZH.say(left.title)
 
 
 def test_a_question_that_nobody_handed_over_stays_a_hash() -> None:

@@ -1,7 +1,7 @@
 """A whole consortium as processes on this machine: ``belmont up``, ``status`` and ``down``.
 
 1. ``up`` starts what is not running, in order: chain, coordinator, one node for each hospital, and the service, whose
-   configuration is written once and then left to whoever edits it. It can be called again at any time, also for what
+   configuration is then left to whoever edits it (``service_toml``). It can be called again at any time, also for what
    was killed, and leaves alone what runs. Addresses stay the same.
 2. A process is started detached, logs to ``deployment/<name>.log``, and counts once it said on its standard output that
    it is ready. It is written down before that, so that ``down`` finds it whatever happens.
@@ -25,11 +25,10 @@ from urllib.parse import urlsplit
 
 from belmont.deployment.errors import NotRunning
 from belmont.deployment.hospital_config import HospitalConfig
+from belmont.deployment.service_toml import Serving
 from belmont.lab.home import Home
 from belmont.lab.running import CHAIN, COORDINATOR, FOLDER, SERVICE, Deployment, Started, started
 from belmont.registry.types import Role
-from belmont.service.config import LocalHospital
-from belmont.service.config_file import Beginning
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -55,10 +54,17 @@ class Machine:
         """The slugs of the hospitals in this home."""
         return [person.slug for person in Home(self.home).read().people if Role.DATA_HOLDER in person.roles]
 
+    @property
+    def _name(self) -> str:
+        """What people call the service: the first hospital, which operates it."""
+        names = [person.name for person in Home(self.home).read().people if Role.DATA_HOLDER in person.roles]
+        return names[0] if names else self.home.resolve().name
+
     def up(self, told: Callable[[str], None], isolation: str = "isolated", allow_weaker: tuple[str, ...] = ()) -> None:
         """Start what is not running (1). ``told`` hears of each process that is ready."""
         folder = self.home / FOLDER
         folder.mkdir(exist_ok=True, mode=0o700)
+        knows_addresses = bool(self._deployment.chain)
         port = self._deployment.chain.rpartition(":")[2] or "0"
         facts = self._start(CHAIN, "chain", "serve", "--dir", str(Home(self.home).chain), "--port", port)
         self._keep(replace(self._deployment, chain=facts.get("url", self._deployment.chain)))
@@ -69,6 +75,10 @@ class Machine:
         facts = self._start(COORDINATOR, "coordinator", "serve", *words, "--port", port)
         self._keep(replace(self._deployment, coordinator=facts.get("address", self._deployment.coordinator)))
         told(COORDINATOR)
+        configured = folder / f"{SERVICE}.toml"
+        Serving(self._name, self._deployment.chain, members, self.hospitals).prepare(
+            configured, knows_addresses=knows_addresses
+        )
         waiting = []
         for slug in self.hospitals:
             config = HospitalConfig(
@@ -83,7 +93,7 @@ class Machine:
             path = folder / f"{slug}.toml"
             path.write_text(config.to_toml(), encoding="utf-8")
             waiting.append((slug, self._launch(slug, "node", "serve", "--config", str(path))))
-        serving = self._launch_service(folder, members)
+        serving = self._launch_service(configured)
         for slug, process in waiting:
             self._ready(slug, process)
             told(slug)
@@ -91,12 +101,7 @@ class Machine:
         self._keep(replace(self._deployment, service=facts.get("url", self._deployment.service)))
         told(SERVICE)
 
-    def _launch_service(self, folder: Path, members: str) -> subprocess.Popen[bytes] | None:
-        path = folder / f"{SERVICE}.toml"
-        if not path.exists():
-            hospitals = [LocalHospital(Path(".."), slug) for slug in self.hospitals]
-            name, chain = self.home.resolve().name, self._deployment.chain
-            Beginning(name, chain, "http://localhost:8600", members, port=0, hospitals=hospitals).write(path)
+    def _launch_service(self, path: Path) -> subprocess.Popen[bytes] | None:
         port = urlsplit(self._deployment.service).port or 0
         return self._launch(SERVICE, "service", "serve", "--config", str(path), "--port", str(port))
 

@@ -108,6 +108,8 @@ class Column:
     scale: float
     source: Source | None
     csv: CsvSource
+    labels: tuple[tuple[str, str], ...] = ()
+    """The label in further languages, by BCP 47 tag, in order of the tags."""
 
     @property
     def width(self) -> int:
@@ -253,8 +255,14 @@ class Dictionary:
         return iter(self.columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything the dictionary says, as plain values; what `text_hash` is taken over."""
-        return {"format": FORMAT, **asdict(self)}
+        """Everything the dictionary says, as plain values; what `text_hash` is taken over.
+
+        `labels` is in a column that has some, so that a dictionary without them has the hash it always had."""
+        said = {"format": FORMAT, **asdict(self)}
+        said["columns"] = [
+            {name: value for name, value in each.items() if name != "labels" or value} for each in said["columns"]
+        ]
+        return said
 
     @cached_property
     def layout(self) -> bytes:

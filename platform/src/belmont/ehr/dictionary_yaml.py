@@ -24,6 +24,8 @@ from belmont.ehr.dictionary import (
 from belmont.ehr.errors import DictionaryError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+"""A BCP 47 tag, as far as labels need one: ``zh-Hans``, ``pt-BR``."""
 _MAX_WIDTH = 4031
 _SYSTEMS = {
     "snomed": "http://snomed.info/sct",
@@ -143,6 +145,18 @@ def _needs_baseline(column: Column) -> bool:
     )
 
 
+def _labels(fields: _Fields) -> tuple[tuple[str, str], ...]:
+    found = fields.take("labels", dict, {})
+    for tag, label in found.items():
+        if not isinstance(tag, str) or not _LANGUAGE.fullmatch(tag):
+            raise DictionaryError(f"{fields.where}.labels: {tag!r} is no language; languages are tags such as zh-Hans")
+        if not isinstance(label, str) or not label.strip():
+            raise DictionaryError(f"{fields.where}.labels.{tag}: {label!r} is no text")
+    if len({tag.lower() for tag in found}) != len(found):
+        raise DictionaryError(f"{fields.where}.labels: a language is there twice")
+    return tuple(sorted(found.items()))
+
+
 def _column(fields: _Fields) -> Column:
     name = fields.take("name", str)
     fields.where = f"column {name}"
@@ -176,6 +190,7 @@ def _column(fields: _Fields) -> Column:
         scale=scale,
         source=None if source is None else _source(_Fields(source, f"{fields.where}.source")),
         csv=_csv_source(_Fields(fields.take("csv", dict, {}), f"{fields.where}.csv"), name),
+        labels=_labels(fields),
     )
     fields.done()
     _refuse_misfits(column, fields.where)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from belmont.ehr.codebook import CategoryBook, NumericBook
 from belmont.ehr.dictionary import Coding, Column, Dictionary
-from belmont.service.catalogue.vocabulary import HEALTH_AUTHORITY, Node, concept, filled, iri, plain
+from belmont.service.catalogue.vocabulary import HEALTH_AUTHORITY, Node, concept, filled, iri, plain, spoken
 
 _SYSTEMS = {
     "http://snomed.info/sct": ("SNOMED-CT", "SNOMED CT", "http://snomed.info/id/"),
@@ -62,13 +62,21 @@ def _column(column: Column, node: str) -> Node:
             "@id": node,
             "@type": "csvw:Column",
             "csvw:name": plain(column.name),
-            "csvw:title": plain(column.label),
+            "csvw:title": _titles(column),
             "csvw:datatype": plain(_datatype(column)),
             "csvw:required": {"@value": not column.allows_missing},
             "dct:description": plain(_description(column)),
             "csvw:propertyUrl": _property(column),
         }
     )
+
+
+def _titles(column: Column) -> Node | list[Node]:
+    """The label, and those in languages that the dictionary names, as language-tagged values."""
+    tagged = [spoken(label, tag) for tag, label in column.labels]
+    if column.label in dict(column.labels).values():
+        return tagged
+    return [plain(column.label), *tagged] if tagged else plain(column.label)
 
 
 def _datatype(column: Column) -> str:

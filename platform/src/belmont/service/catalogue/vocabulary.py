@@ -64,6 +64,11 @@ def english(text: str) -> Node:
     return {"@value": text, "@language": "en"}
 
 
+def spoken(text: str, language: str) -> Node:
+    """A stranger's words in a language that is stated, as a BCP 47 tag."""
+    return {"@value": text, "@language": language}
+
+
 def plain(text: str) -> Node:
     """A stranger's words, whose language nobody states."""
     return {"@value": text}

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+from belmont.service import words
+
 _PAGES = {
     "study": "/studies/{}",
     "permit": "/permits/{}",
@@ -27,8 +29,8 @@ def hexed(content: bytes) -> str:
 
 
 def shortened(content: bytes) -> str:
-    """``0x`` and the first eight digits, where there are more."""
-    return f"0x{content[:4].hex()}…" if len(content) > 4 else hexed(content)
+    """``0x12345678…abcd``."""
+    return words.shortened(content, 4)
 
 
 def rfc3339(seconds: int) -> str:

@@ -28,7 +28,9 @@ from belmont.service.access.visitor import Visitor
 from belmont.service.console.parts import names_of, service_of
 from belmont.service.console.refusals import Refused
 from belmont.service.console.saying import lines, says
+from belmont.service.console.standing import is_recused
 from belmont.service.console.votes import Cast
+from belmont.service.errors import Conflict
 from belmont.service.sign_in.passkeys import GUARDED
 from belmont.service.words import Sentence
 
@@ -93,6 +95,13 @@ def prepared(
     domain = service_of(request).registry.relay.domain
     unsigned = SignedMessage(message, domain, (), reason or None, conditions)
     return to_sign(request, visitor, unsigned, back)
+
+
+def refuse_recused(request: Request, visitor: Visitor, permit: int) -> None:
+    """Raises Conflict for a vote that the contract takes from no member who is recused from the permit's study."""
+    studies = service_of(request).snapshot.studies
+    if visitor.account is not None and is_recused(studies, permit, visitor.account):
+        raise Conflict("You recused yourself from this study.", code="RECUSED")
 
 
 def to_sign(

@@ -102,6 +102,13 @@ def can_vote(study: Study, account: Address, now: int) -> bool:
     )
 
 
+def is_recused(studies: Mapping[int, Study], permit: int, account: Address) -> bool:
+    """Whether a member of the board takes no part in the study of a permit: it has no vote on ending its freezes and
+    on its releases; it can freeze, revoke and object all the same, which only ever take away."""
+    study = studies.get(permit)
+    return study is not None and account in study.recused
+
+
 def of_dataset(dataset: Dataset) -> Standing:
     """How a dataset stands."""
     match dataset.status:

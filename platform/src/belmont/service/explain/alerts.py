@@ -29,8 +29,9 @@ from belmont.registry.types import (
     StudyStatus,
     VersionStatus,
 )
+from belmont.service.explain import privacy
 from belmont.service.explain.naming import Names
-from belmont.service.words import Hash, Moment, Plain, Sentence, Share, Thing, Value
+from belmont.service.words import Hash, Moment, Plain, Sentence, Thing, Value
 
 EXPIRES_SOON_SECONDS: Final = 14 * 86400
 LAPSES_SOON_SECONDS: Final = 7 * 86400
@@ -152,7 +153,7 @@ class _Look:
                 said = Sentence(
                     "{study} has used {share} of the privacy budget that it has for {dataset}.",
                     study=study,
-                    share=Share(min(1.0, spent / terms.rho_per_dataset)),
+                    share=privacy.share(spent, terms.rho_per_dataset),
                     dataset=self.known.dataset(id_),
                 )
                 yield Alert(Urgency.NOTE, "BUDGET_NEARLY_USED", said, about)
@@ -218,7 +219,7 @@ class _Look:
                             until=Moment(dataset.retention_until))  # fmt: skip
             yield Alert(Urgency.SOON, "RETENTION_ENDS", said, about, dataset.retention_until)
         if dataset.rho_cap and dataset.rho_spent / dataset.rho_cap >= BUDGET_SHARE:
-            share = Share(min(1.0, dataset.rho_spent / dataset.rho_cap))
+            share = privacy.share(dataset.rho_spent, dataset.rho_cap)
             said = Sentence("All studies together have used {share} of the privacy budget that {dataset} has in its "
                             "lifetime.", share=share, dataset=about)  # fmt: skip
             yield Alert(Urgency.NOTE, "CAP_NEARLY_USED", said, about)

@@ -44,6 +44,8 @@ class DatasetBudget:
     epsilon: float
     """Of what was spent, at the delta of notebooks."""
     said: tuple[Sentence, ...]
+    exact: Sentence
+    """The same in rho, as a detail."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def of(
         tuple(_dataset(permit, each, spent.get(each, 0), known, datasets or {}) for each in terms.datasets)
         if terms.rho_per_dataset
         else (),
-        _meaning(terms.rho_per_dataset),
+        privacy.meaning(terms.rho_per_dataset),
     )
 
 
@@ -82,12 +84,6 @@ def _count(what: Sentence, used: int, allowed: int) -> Sentence:
                     share=Share(min(1.0, used / allowed)))  # fmt: skip
 
 
-def _meaning(rho: int) -> Sentence:
-    if rho:
-        return privacy.meaning(rho)
-    return Sentence("There is no privacy budget: totals are exact, and their number alone is limited.")
-
-
 def _dataset(
     permit: Permit, id_: DatasetId, spent: int, known: Names, datasets: Mapping[DatasetId, Dataset]
 ) -> DatasetBudget:
@@ -96,12 +92,12 @@ def _dataset(
     left = Left(id_, allowed - spent, of_dataset).rho
     said = [
         Sentence(
-            "{dataset} has spent {spent} of {allowed}; {left} micro-rho are left for this permit.",
+            "{dataset} has spent {spent} of its privacy budget under this permit; {left} of it can still be spent.",
             dataset=known.dataset(id_),
-            spent=privacy.amount(spent),
-            allowed=privacy.amount(allowed),
-            left=int(left),
-        )
+            spent=privacy.share(spent, allowed),
+            left=privacy.share(int(left), allowed),
+        ),
+        _guaranteed(spent, allowed),
     ]
     if of_dataset < allowed - spent:
         said.append(
@@ -110,4 +106,15 @@ def _dataset(
             )
         )
     share = min(1.0, spent / allowed)
-    return DatasetBudget(known.dataset(id_), spent, int(left), share, privacy.epsilon(spent), tuple(said))
+    exact = privacy.Spending(spent, allowed).exact
+    return DatasetBudget(known.dataset(id_), spent, int(left), share, privacy.epsilon(spent), tuple(said), exact)
+
+
+def _guaranteed(spent: int, allowed: int) -> Sentence:
+    if not spent:
+        return Sentence("The whole of it stays within {allowed}.", allowed=privacy.guarantee(allowed))
+    return Sentence(
+        "What was spent so far stays within {spent}, the whole of it within {allowed}.",
+        spent=privacy.guarantee(spent),
+        allowed=privacy.guarantee(allowed),
+    )

@@ -48,6 +48,8 @@ class Departure:
     """Whether what left can be read only in the sum with other hospitals' (2)."""
     rho: int
     epsilon: float
+    cost: privacy.Spending | None
+    """Its part of the permit's privacy budget for the dataset, where it cost any."""
     at: int
     block: int
     left: Sentence
@@ -88,7 +90,8 @@ def of_round(
         numbers = None  # the record does not say of which kind the round was
     is_masked = None if approved is None else secure is not None
     mine = _of(uses, permit, UseKind.ROUND, opened.n)
-    left = tuple(_departure(each, known, versions or {}, numbers, is_masked) for each in mine)
+    allowed = permit.terms.rho_per_dataset
+    left = tuple(_departure(each, known, versions or {}, numbers, is_masked, allowed) for each in mine)
     return Left(
         Sentence("Round {number}", number=Plain(opened.n)),
         _opened(opened, permit, known),
@@ -115,7 +118,8 @@ def of_query(
     text = question or next((each.question for each in published), None)
     query = _query(text)
     numbers = _cells(query, dictionary)
-    left = tuple(_departure(each, known, versions or {}, numbers, True) for each in mine)
+    allowed = permit.terms.rho_per_dataset
+    left = tuple(_departure(each, known, versions or {}, numbers, True, allowed) for each in mine)
     title = Sentence("Question {number}", number=Plain(opened.n))
     if query is not None:
         title = Sentence("Question {number}: {question}", number=Plain(opened.n), question=asked(query, dictionary))
@@ -155,6 +159,7 @@ def _departure(
     versions: Mapping[DatasetId, Sequence[DatasetVersion]],
     numbers: int | None,
     is_masked: bool | None,
+    allowed: int,
 ) -> Departure:
     rows = next((each.rows for each in versions.get(use.dataset_id, ()) if each.number == use.version), None)
     where: dict[str, Value] = {
@@ -174,7 +179,7 @@ def _departure(
     left = _what(numbers, is_masked, where["hash"])
     said = [computed, left]
     if use.rho:
-        said.append(Sentence("It cost {amount} of the dataset's privacy budget.", amount=privacy.amount(use.rho)))
+        said.append(Sentence("Its cost in the dataset's privacy budget: {amount}.", amount=privacy.guarantee(use.rho)))
     return Departure(
         known.dataset(use.dataset_id),
         known.account(use.holder),
@@ -185,6 +190,7 @@ def _departure(
         is_masked,
         use.rho,
         privacy.epsilon(use.rho),
+        privacy.Spending(use.rho, allowed) if use.rho else None,
         use.timestamp,
         use.block,
         left,
@@ -315,7 +321,7 @@ def _total(total: PublishedTotal, dictionary: Dictionary | None) -> Sentence:
     )
 
 
-def _committed(place: int, dictionary: Dictionary | None) -> tuple[str, bool] | None:
+def _committed(place: int, dictionary: Dictionary | None) -> tuple[Value, bool] | None:
     """The label of a committed column, and whether it says where there is a value; None where that is not known."""
     if dictionary is None:
         return None

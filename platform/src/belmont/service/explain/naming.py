@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from belmont.registry.types import Address, Dataset, DatasetId, Member, Study
-from belmont.service.words import Plain, Sentence, Thing
+from belmont.service.words import Plain, Sentence, Thing, shortened
 
 ZERO_ADDRESS = "0x" + 40 * "0"
 
@@ -51,7 +51,7 @@ class Names:
 
     def dataset(self, dataset_id: bytes) -> Thing:
         """``Ward A of hospital 1``, or the identifier's first bytes."""
-        text = self.datasets.get(DatasetId(dataset_id), f"0x{dataset_id.hex()[:12]}…")
+        text = self.datasets.get(DatasetId(dataset_id), shortened(dataset_id, 6))
         return Thing("dataset", f"0x{dataset_id.hex()}", text)
 
     def study(self, number: int) -> Thing:

@@ -11,7 +11,7 @@ from belmont.ehr.dictionary import Column, Dictionary
 from belmont.ehr.errors import DictionaryError
 from belmont.federated.errors import QueryError
 from belmont.federated.query.question import Aggregate, Condition, Query
-from belmont.service.words import Listed, Sentence, Value
+from belmont.service.words import Listed, Sentence, Value, Worded
 
 _MOST_SHOWN = 200
 
@@ -49,13 +49,15 @@ def asked(query: Query, dictionary: Dictionary | None = None) -> Sentence:
     return Sentence("{question}, of patients with {conditions}", question=about, conditions=Listed(conditions))
 
 
-def labelled(name: str, dictionary: Dictionary | None) -> str:
-    """A column's label with its unit, or its name where no dictionary has it (1)."""
+def labelled(name: str, dictionary: Dictionary | None) -> str | Worded:
+    """A column's label with its unit, in the languages that it has, or its name where no dictionary has it (1)."""
     column = _column(name, dictionary)
     if column is None:
         return name
     unit = _WRITTEN.get(column.unit or "", column.unit)
-    return f"{column.label} ({unit})" if unit else column.label
+    behind = f" ({unit})" if unit else ""
+    label = f"{column.label}{behind}"
+    return Worded(label, tuple((tag, f"{each}{behind}") for tag, each in column.labels)) if column.labels else label
 
 
 def _about(query: Query, dictionary: Dictionary | None) -> Sentence:

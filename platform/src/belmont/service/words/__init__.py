@@ -25,7 +25,9 @@ from belmont.service.words.values import (
     Span,
     Thing,
     Value,
+    Worded,
     counted,
+    shortened,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "UnknownLanguage",
     "Unspeakable",
     "Value",
+    "Worded",
     "Words",
     "WordsError",
     "counted",
@@ -53,4 +56,5 @@ __all__ = [
     "names",
     "negotiate",
     "of",
+    "shortened",
 ]

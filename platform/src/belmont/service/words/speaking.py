@@ -34,6 +34,7 @@ from belmont.service.words.values import (
     Span,
     Thing,
     Value,
+    Worded,
     counted,
 )
 
@@ -177,8 +178,10 @@ class Words:
                 return self.size(count)
             case Plain(number):
                 return str(number)
-            case Hash(content):
-                return f"0x{content[:8].hex()}…" if len(content) > 8 else f"0x{content.hex()}"
+            case Hash():
+                return value.text
+            case Worded():
+                return value.spoken(self.language)
             case Country(letters):
                 return str(self._locale.territories.get(letters, letters))
             case Thing():

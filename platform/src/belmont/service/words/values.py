@@ -56,9 +56,31 @@ class Plain:
 
 @dataclass(frozen=True)
 class Hash:
-    """Bytes that stand for something; said by their first eight, as hexadecimal."""
+    """Bytes that stand for something; said by their first eight and last two, as hexadecimal."""
 
     content: bytes
+
+    @property
+    def text(self) -> str:
+        """``0x0001020304050607…1e1f``: it ends in a digit, so that a sentence can end after it."""
+        return shortened(self.content, 8)
+
+
+@dataclass(frozen=True)
+class Worded:
+    """What somebody wrote in several languages: said in the reader's, or else as ``text``."""
+
+    text: str
+    others: tuple[tuple[str, str], ...]
+    """By BCP 47 tag."""
+
+    def spoken(self, language: str) -> str:
+        """In the reader's own language, or one of another region or script of it, or as ``text``."""
+        tags = {tag.lower(): said for tag, said in self.others}
+        if language.lower() in tags:
+            return tags[language.lower()]
+        primary = language.lower().split("-", 1)[0]
+        return next((said for tag, said in sorted(tags.items()) if tag.split("-", 1)[0] == primary), self.text)
 
 
 @dataclass(frozen=True)
@@ -87,6 +109,13 @@ class Listed:
 
     items: tuple["Value", ...]
     either: bool = False
+
+
+def shortened(content: bytes, first: int) -> str:
+    """``0x``, so many bytes, an ellipsis and the last two; or all of them where that is no longer."""
+    if len(content) <= first + 2:
+        return f"0x{content.hex()}"
+    return f"0x{content[:first].hex()}…{content[-2:].hex()}"
 
 
 class Sentence:
@@ -131,6 +160,7 @@ Value: TypeAlias = (
     | Size
     | Plain
     | Hash
+    | Worded
     | Country
     | Thing
     | Listed

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 from belmont.audit.search import EventQuery
 from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryUnreachable
-from belmont.registry.types import DatasetId
+from belmont.registry.types import Dataset, DatasetId
 from belmont.service.console import standing
 from belmont.service.console.parts import HashText, Reading, dataset_of, found, names_of, service_of
-from belmont.service.explain import data_use, history
+from belmont.service.explain import data_use, history, privacy
 from belmont.service.service import Service
 from belmont.service.state import consents
 from belmont.service.words import names as named
@@ -26,7 +26,7 @@ def datasets(request: Request, visitor: Reading) -> Response:
     service = service_of(request)
     snapshot = service.snapshot
     rows = [
-        (each, standing.of_dataset(each), snapshot.newest_version(each.id), _proof(service, each.id))
+        (each, standing.of_dataset(each), snapshot.newest_version(each.id), _proof(service, each.id), _budget(each))
         for each in snapshot.datasets.values()
     ]
     return service.pages.page(request, "datasets/list.html", rows=rows, snapshot=snapshot)
@@ -47,6 +47,7 @@ def one(request: Request, visitor: Reading, dataset: HashText) -> Response:
         "datasets/one.html",
         dataset=record,
         stands=standing.of_dataset(record),
+        budget=_budget(record),
         versions=versions,
         conditions=data_use.conditions(record),
         categories=named.categories(record.categories),
@@ -57,6 +58,10 @@ def one(request: Request, visitor: Reading, dataset: HashText) -> Response:
         total=page.total,
         snapshot=snapshot,
     )
+
+
+def _budget(dataset: Dataset) -> privacy.Spending:
+    return privacy.Spending(dataset.rho_spent, dataset.rho_cap)
 
 
 def _proof(service: Service, dataset_id: DatasetId) -> standing.Standing:

@@ -186,7 +186,9 @@ def _releases(snapshot: Snapshot, roles: Role, account: Address, names: Names, c
         elif (
             release.status is ReleaseStatus.OBJECTED
             and Role.ETHICS_BOARD in roles
+            and release.objections_until <= clock
             and account not in release.confirmations
+            and not standing.is_recused(snapshot.studies, release.permit_id, account)
         ):
             yield Waiting(
                 Sentence("Model {model}, made under {permit}, waits for the ethics board.", model=model, permit=permit),

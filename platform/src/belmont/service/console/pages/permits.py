@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from belmont.audit.events import Position
 from belmont.audit.search import EventQuery
 from belmont.federated.hashes import RunConfig
 from belmont.identity.strict_json import loads
@@ -107,12 +109,41 @@ def _acts(service: Service, visitor: Visitor, number: int) -> dict[str, Any]:
     usable, frozen = alerts.is_alive(record, clock), standing.is_frozen(record, clock)
     mine = [each for each in record.covered if _holds(service, each, account)]
     on_board = Role.ETHICS_BOARD in visitor.roles
+    recused = standing.is_recused(service.snapshot.studies, number, account)
+    can_stop = usable and (on_board or bool(mine))
+    said = _said(service, record, account) if can_stop else _Said()
     return {
-        "can_freeze": usable and not frozen and (on_board or bool(mine)),
-        "can_lift": usable and frozen and on_board,
-        "can_revoke": usable and on_board,
+        "can_freeze": can_stop and not frozen and not said.froze,
+        "can_lift": usable and frozen and on_board and not recused and not said.lifted,
+        "can_revoke": usable and on_board and not said.revoked,
         "to_withdraw": mine if usable else [],
+        "recused_from_lift": usable and frozen and on_board and recused,
+        "froze_before": can_stop and not frozen and said.froze,
     }
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a member has done about a permit that the contract takes once."""
+
+    froze: bool = False
+    lifted: bool = False
+    """Voted to end the newest freeze."""
+    revoked: bool = False
+    """Voted to revoke the permit's line."""
+
+
+def _said(service: Service, permit: Permit, account: Address) -> _Said:
+    def newest(name: str, number: int, actor: Address | None = account) -> Position | None:
+        events = service.index.search(EventQuery(study=number, names=(name,), actor=actor, limit=1)).events
+        return events[0].position if events else None
+
+    frozen, lifted = newest("PermitFrozen", permit.id, None), newest("LiftSupported", permit.id)
+    return _Said(
+        froze=newest("PermitFrozen", permit.id) is not None,
+        lifted=lifted is not None and frozen is not None and lifted > frozen,
+        revoked=any(newest("RevocationSupported", each) for each in service.snapshot.line_of(permit)),
+    )
 
 
 def _holds(service: Service, dataset_id: DatasetId, account: Address) -> bool:

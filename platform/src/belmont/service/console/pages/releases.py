@@ -26,7 +26,7 @@ from belmont.service.console.parts import (
     now,
     service_of,
 )
-from belmont.service.console.signing import Act, Errors, ask, checked_reason, prepared
+from belmont.service.console.signing import Act, Errors, ask, checked_reason, prepared, refuse_recused
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import history
 from belmont.service.words import Hash, Moment, Sentence, counted
@@ -76,6 +76,8 @@ def one(request: Request, visitor: Reading, number: Number, model: HashText) -> 
     named = set(service.snapshot.permits[number].terms.datasets) if number in service.snapshot.permits else set()
     holds = any(each.holder == account and each.id in named for each in service.snapshot.datasets.values())
     on_board = Role.ETHICS_BOARD in visitor.roles
+    recused = standing.is_recused(service.snapshot.studies, number, account)
+    is_contested = release.status is ReleaseStatus.OBJECTED and on_board and account not in release.confirmations
     return service.pages.page(
         request,
         "releases/one.html",
@@ -84,7 +86,8 @@ def one(request: Request, visitor: Reading, number: Number, model: HashText) -> 
         said=said,
         snapshot=service.snapshot,
         can_object=is_open and account not in release.objections and (on_board or holds),
-        can_confirm=release.status is ReleaseStatus.OBJECTED and on_board and account not in release.confirmations,
+        can_confirm=is_contested and not recused and release.objections_until <= clock,
+        recused_from_it=is_contested and recused,
         can_withdraw=release.status is not ReleaseStatus.WITHDRAWN and account == release.data_user,
     )
 
@@ -141,6 +144,7 @@ def _objection(release: ModelRelease) -> Act:
 def confirmation_form(request: Request, visitor: OnBoard, number: Number, model: HashText) -> Response:
     """What a confirmation does."""
     release = _release(request, number, model)
+    refuse_recused(request, visitor, number)
     act = Act(
         Sentence("Release a model in spite of objections"),
         (
@@ -162,6 +166,7 @@ def confirmation_form(request: Request, visitor: OnBoard, number: Number, model:
 def confirmation(request: Request, visitor: OnBoard, number: Number, model: HashText) -> Response:
     """The vote as a message to sign: on the objections that there are now."""
     release = _release(request, number, model)
+    refuse_recused(request, visitor, number)
     message = Confirmation(
         actor=str(visitor.account), permit=number, model_hash=release.model_hash, objections=len(release.objections)
     )

@@ -24,7 +24,7 @@ from belmont.service.console.parts import (
     names_of,
     service_of,
 )
-from belmont.service.console.signing import Act, Errors, ask, checked_reason, prepared
+from belmont.service.console.signing import Act, Errors, ask, checked_reason, prepared, refuse_recused
 from belmont.service.errors import Conflict
 from belmont.service.words import Plain, Sentence, Span
 
@@ -86,14 +86,14 @@ def _freeze(request: Request, number: int) -> Act:
 @router.get("/permits/{number}/lift")
 def lift_form(request: Request, visitor: OnBoard, number: Number) -> Response:
     """What a vote to lift does."""
-    return ask(request, _lift(request, number))
+    return ask(request, _lift(request, visitor, number))
 
 
 @router.post("/permits/{number}/lift")
 def lift(request: Request, visitor: OnBoard, number: Number) -> Response:
     """The vote as a message to sign: about the newest freeze, by its number."""
     service = service_of(request)
-    _lift(request, number)
+    _lift(request, visitor, number)
     freezes = service.index.search(EventQuery(names=("PermitFrozen",), study=number, limit=1)).total
     if not freezes:
         raise Conflict("This permit was never frozen.", code="PERMIT_NOT_FROZEN")
@@ -101,9 +101,10 @@ def lift(request: Request, visitor: OnBoard, number: Number) -> Response:
     return prepared(request, visitor, message, f"/permits/{number}")
 
 
-def _lift(request: Request, number: int) -> Act:
+def _lift(request: Request, visitor: Visitor, number: int) -> Act:
     snapshot = service_of(request).snapshot
     found(snapshot.permits.get(number))
+    refuse_recused(request, visitor, number)
     return Act(
         Sentence("End the freeze of {permit} early", permit=names_of(snapshot).permit(number)),
         (Sentence("Once enough of the ethics board voted for it, the freeze ends and work goes on."),),

@@ -120,9 +120,9 @@ def _word(told: Told, field: str) -> str:
 
 
 def _nonce_of(told: Told) -> Value:
-    """Numbers are drawn from 256 bits: the first digits tell them apart."""
+    """Numbers are drawn from 256 bits: the first and last digits tell them apart."""
     digits = str(told.number("nonce"))
-    return Plain(int(digits)) if len(digits) <= 12 else f"{digits[:12]}…"
+    return Plain(int(digits)) if len(digits) <= 12 else f"{digits[:8]}…{digits[-4:]}"
 
 
 def _chain_time(told: Told) -> int:

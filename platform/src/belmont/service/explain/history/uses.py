@@ -1,6 +1,7 @@
 """Sentences about rounds, queries, totals, and models that leave."""
 
 from belmont.registry.types import UseKind
+from belmont.service.explain import privacy
 from belmont.service.explain.history.told import Tellers, Told
 from belmont.service.explain.questions import question
 from belmont.service.words import Listed, Moment, Sentence, Value, counted
@@ -37,8 +38,8 @@ def _recorded(told: Told) -> Sentence:
     if is_round and rho:
         return Sentence(
             "{who} delivered to round {number} under {permit}, computed on version {version} of {dataset}, charged "
-            "with {rho} micro-rho.",
-            rho=rho,
+            "with {amount}.",
+            amount=privacy.amount(rho),
             **where,
         )
     if is_round:
@@ -48,8 +49,8 @@ def _recorded(told: Told) -> Sentence:
     if rho:
         return Sentence(
             "{who} answered query {number} under {permit}, computed on version {version} of {dataset}, charged with "
-            "{rho} micro-rho.",
-            rho=rho,
+            "{amount}.",
+            amount=privacy.amount(rho),
             **where,
         )
     return Sentence(
