@@ -125,9 +125,17 @@ class Running:
         return Running(notifier, self.index, self.keeper, self.store, self.clock)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty one, of both kinds."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres").database())
+    return f"sqlite:///{tmp_path / 'notices.sqlite'}"
+
+
 @pytest.fixture
-def running(world: World, mailbox: Mailbox, receiver: Receiver, tmp_path: Path) -> Iterator[Running]:
-    index = EventIndex.open(f"sqlite:///{tmp_path / 'notices.sqlite'}", world.registry)
+def running(world: World, mailbox: Mailbox, receiver: Receiver, database: str) -> Iterator[Running]:
+    index = EventIndex.open(database, world.registry)
     store, keeper = Store(index.engine), Keeper(world.registry)
     clock = Clock(world.registry.head().timestamp)
     config = NoticesConfig(
