@@ -1,17 +1,15 @@
 """Mail and webhooks to real servers with certificates of an authority of one's own: taken, or nothing is sent."""
 
-import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from tests.service.notices.servers import PASSWORD, USER, Server, Starts, context_of
 
 from belmont.federated.deployed.certificates import Certificates, make_certificates
 from belmont.service.config import ServiceConfig
@@ -23,71 +21,8 @@ from belmont.service.notices.kinds import Kind
 from belmont.service.notices.outbox import Notice
 from belmont.service.notices.settings import NoticesConfig
 
-USER, PASSWORD = "belmont", "orchard7"
 URL = "https://belmont.example"
 NOTICE = Notice("0" * 32, "0x", Channel.EMAIL, Kind.FREEZE, 1, "Kidney function", "/permits/1", 0, 0)  # type: ignore[arg-type]
-
-
-@dataclass
-class Server:
-    """What a mail server was sent. It takes any password, in the clear as well: whoever sends one has given it away."""
-
-    port: int = 0
-    passwords: list[tuple[str, bool]] = field(default_factory=list)
-    """With whether the connection was encrypted."""
-    mails: list[tuple[bytes, bool]] = field(default_factory=list)
-
-    def sign_in(self, server: Any, session: Session, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
-        assert isinstance(given, LoginPassword)
-        self.passwords.append((given.password.decode(), session.ssl is not None or self.is_wrapped))
-        return AuthResult(success=given.password.decode() == PASSWORD, handled=False)
-
-    is_wrapped: bool = False
-    """TLS from the first byte."""
-
-    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
-        self.mails.append((bytes(envelope.content or b""), session.ssl is not None or self.is_wrapped))
-        return "250 Taken"
-
-
-Starts = Callable[..., Server]
-
-
-@pytest.fixture
-def mail_server(tmp_path: Path) -> Iterator[Starts]:
-    """``mail_server(certificates)`` with STARTTLS, ``(None)`` without, ``wrapped`` for TLS from the first byte."""
-    with ExitStack() as opened:
-
-        def start(certificates: Certificates | None, wrapped: bool = False) -> Server:
-            found = Server(is_wrapped=wrapped)
-            context = None if certificates is None else context_of(certificates, tmp_path)
-            options: dict[str, Any] = {"auth_require_tls": certificates is not None and not wrapped}
-            if context is not None:
-                options |= {"ssl_context": context} if wrapped else {"tls_context": context, "require_starttls": True}
-            controller = Controller(
-                found, hostname="127.0.0.1", port=free_port(), authenticator=found.sign_in, **options
-            )
-            controller.start()
-            opened.callback(controller.stop)
-            found.port = controller.port
-            return found
-
-        yield start
-
-
-def free_port() -> int:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as taken:
-        return taken.server_port
-
-
-def context_of(certificates: Certificates, folder: Path) -> ssl.SSLContext:
-    """A server's."""
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    chain.write_bytes(certificates.certificate)
-    key.write_bytes(certificates.key)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(chain, key)
-    return context
 
 
 def config_of(server: Server, certificates: Certificates | None, **changes: Any) -> NoticesConfig:
