@@ -96,6 +96,20 @@ def test_a_researcher_elsewhere_trains_with_its_own_key_over_the_coordinators_ad
         Consortium.connect(running.chain, tmp_path, coordinator=running.coordinator, authority=tmp_path / "none.pem")
 
 
+def test_the_auditor_that_is_made_signs_in_reads_the_trail_and_changes_nothing(
+    up: Path, belmont: Any, tmp_path: Path
+) -> None:
+    running, key = Deployment.read(up), up / "members" / "auditor" / "identity.json"
+    assert running is not None and key.stat().st_mode & 0o777 == 0o600
+    done = belmont("service", "token", "--url", running.service, "--key", str(key), "--out", str(tmp_path / "token"))
+    assert done.returncode == 0, done.stderr
+    headers = {"Authorization": f"Bearer {(tmp_path / 'token').read_text().strip()}"}
+    with httpx.Client(base_url=running.service + "/api/v1", headers=headers) as auditor:
+        assert auditor.get("/session").json()["roles"] == ["auditor"]
+        assert auditor.get("/accesses").status_code == 200
+        assert auditor.post("/relay", content=b"{}").json()["code"] == "NOT_ALLOWED"
+
+
 def test_other_sizes_than_those_that_are_there_are_refused(up: Path, belmont: Any) -> None:
     done = belmont("up", "--home", str(up), "--patients", "800")
     assert done.returncode == 2 and "name another directory" in done.stderr

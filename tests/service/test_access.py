@@ -51,7 +51,7 @@ def ask(service: Running, row: Row, kind: str, values: dict[str, str]) -> str:
     """What somebody gets: yes, 401 or 403, as the page has it."""
     got = service.client(PERSON[kind]).request(row.method, path_of(row, values), follow_redirects=False)
     assert got.status_code < 500 or got.status_code == 503, (row.path, got.text)  # this hospital has no vault
-    if got.status_code == 303 and got.headers["location"].startswith("/sign-in?"):
+    if got.status_code == 303 and got.headers["location"].startswith("/sign-in?next="):
         return "401"
     if got.status_code in (401, 403) and row.is_page:
         return str(got.status_code)

@@ -1,4 +1,4 @@
-"""What leaves nobody a choice: any member has it done, as often as they may relay, and no further than the contract."""
+"""What leaves nobody a choice: members who act have it done, as often as they may relay, if the contract agrees."""
 
 import pytest
 from tests.service.conftest import World
@@ -31,11 +31,11 @@ def test_any_member_has_the_permit_issued_of_what_everybody_agreed_to(service: R
     study = world.study()
     for name in ("board", "other_board"):
         world.as_(name).vote(study, True)
-    answer = service.client("auditor").post(f"/api/v1/studies/{study}/issue")
+    answer = service.client("lay").post(f"/api/v1/studies/{study}/issue")
     assert (answer.status_code, answer.json()["code"]) == (409, "NOT_ACCEPTED")
     for name, dataset in zip(("holder", "other_holder", "third_holder"), world.datasets, strict=True):
         world.as_(name).accept(study, dataset)
-    answer = service.client("auditor").post(f"/api/v1/studies/{study}/issue")
+    answer = service.client("lay").post(f"/api/v1/studies/{study}/issue")
     assert (answer.status_code, answer.json()) == (200, {"act": "issue", "number": study})
     assert world.registry.permit(PermitId(study)) is not None
 
@@ -45,5 +45,5 @@ def test_what_writes_on_the_chain_is_counted_as_relaying(
     service: Running, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service.service.sign_in, "limits", Limits({"relay": Rate(0.001, 1)}))
-    first, second = (service.client("auditor").post(f"/api/v1{path}", content=b"{}").status_code for _ in range(2))
+    first, second = (service.client("lay").post(f"/api/v1{path}", content=b"{}").status_code for _ in range(2))
     assert first != 429 and second == 429

@@ -46,6 +46,7 @@ We ask whether *routine* measurements tell of an infarction **a year before**.
 
 <script>alert(2)</script> <img src=x onerror=alert(3)> {{7*7}}
 """
+CARD, EVIDENCE = b'{"title":"A model"}', b'{"checked":true}'
 CONFIG: dict[str, str | int | float | bool] = {"model": "logistic", "features": "age,sex", "local-epochs": 1}
 
 
@@ -127,8 +128,9 @@ def rounds_under(world: World, permit: int) -> tuple[bytes, bytes]:
     user.open_query(permit, 1, b"\x31" * 32, world.datasets)
     root = ConsentState().root
     world.as_("holder").record_use(permit, UseKind.QUERY, 1, world.datasets[0], b"\x32" * 32, MicroRho(5), 1, root)
-    for n in (2, 3):
-        user.releases.release(permit, models[n], n, b"\x33" * 32, b"\x34" * 32)
+    card, evidence = (hashlib.sha256(each).digest() for each in (CARD, EVIDENCE))
+    user.releases.release(permit, models[2], 2, card, evidence)
+    user.releases.release(permit, models[3], 3, b"\x33" * 32, b"\x34" * 32)
     world.as_("holder").releases.object(permit, models[3], "It may tell of single patients.")
     return models[2], models[3]
 
@@ -162,6 +164,8 @@ def _hand_in(service: Service, world: World, story: Story) -> None:
     by = world.address("data_user")
     service.documents.take(story.open, Kind.PROTOCOL, PROTOCOL.encode(), by)
     service.documents.take(story.open, Kind.CONFIGURATION, str(CONFIG).replace("'", '"').encode(), by)
+    service.documents.take(story.running, Kind.MODEL_CARD, CARD, by)
+    service.documents.take(story.running, Kind.EVIDENCE, EVIDENCE, by)
     service.documents.take(story.conditional, Kind.REASON, b"Useful, if it is reported.", by)
     conditions = ApprovalConditions.of(["Report every month.", "No query on fewer than 50 patients."])
     service.documents.take(story.conditional, Kind.CONDITIONS, conditions.canonical(), by)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 from tests.service.conftest import World
 from tests.service.console.browsing import Visit
-from tests.service.console.conftest import Browser, Story, text_of, wait_for
+from tests.service.console.conftest import CARD, EVIDENCE, Browser, Story, text_of, wait_for
 
 from belmont import cli
 from belmont.registry.types import MicroRho, UseKind
@@ -51,6 +51,47 @@ def test_the_regulators_view_says_so_and_offers_nothing_to_do(browser: Open, sto
         actions = set(re.findall(r'action="([^"]*)"', page))
         assert actions <= {"/search", "/sign-out", "/appearance"}, path
         assert "/vote" not in page and "/freeze" not in page and "/support" not in page
+
+
+def test_the_regulator_sees_what_left_every_hospital(browser: Open, story: Story, world: World) -> None:
+    auditor = browser("auditor")
+    page = auditor.get("/uses")
+    seen = text_of(page.text)
+    assert page.status_code == 200 and "10 uses, the newest first." in seen
+    assert "Round 3" in seen and "Question 1" in seen and "Masked numbers left" in seen
+    assert "--event UseRecorded --permit 1" in page.text and "Whether it was masked is in the configuration" in seen
+    of_one = auditor.get(f"/uses?dataset=0x{world.datasets[1].hex()}&permit={story.running}")
+    assert "3 uses" in text_of(of_one.text) and "Question 1" not in text_of(of_one.text)
+    (link,) = re.findall(r'href="(/api/v1/uses[^"]*)"', of_one.text)
+    uses = auditor.get(html.unescape(link)).json()["items"]
+    assert {each["dataset"] for each in uses} == {f"0x{world.datasets[1].hex()}"} and len(uses) == 3
+    assert "No hospital has recorded a use that fits." in auditor.get(f"/uses?permit={story.frozen}").text
+
+
+@pytest.mark.parametrize("query", ["dataset=x", "permit=0", "permit=" + "9" * 19, "before=1", "before=x.1"])
+def test_a_filter_of_uses_that_cannot_be_read_is_refused(query: str, browser: Open) -> None:
+    assert browser("auditor").get(f"/uses?{query}").status_code == 422
+
+
+def test_the_evidence_of_a_release_is_there_to_keep_and_to_compare_with_its_fingerprint(
+    browser: Open, story: Story
+) -> None:
+    auditor = browser("auditor")
+    page = auditor.get(f"/releases/{story.running}/0x{story.model.hex()}").text
+    kept = {auditor.get(each).content for each in re.findall(r'href="(/api/v1/documents/\w+)" download', page)}
+    assert kept == {CARD, EVIDENCE}
+    assert f"{hashlib.sha256(EVIDENCE).hexdigest()}  evidence-" in page
+    other = auditor.get(f"/releases/{story.running}/0x{story.objected.hex()}").text
+    assert other.count("Nobody has handed it in here.") == 2
+
+
+def test_the_trail_is_read_of_one_member(browser: Open, service: Service, world: World) -> None:
+    browser("lay").get("/alerts")
+    browser("board").get("/about")
+    service.trail.flush()
+    page = browser("auditor").get(f"/accesses?who={world.address('lay')}").text
+    assert "GET /alerts" in page and "GET /about" not in page
+    assert browser("auditor").get("/accesses?who=lay").status_code == 422
 
 
 def test_somebody_who_is_no_member_is_led_to_their_account(browser: Open) -> None:
@@ -304,13 +345,13 @@ def test_every_link_of_an_application_leads_somewhere(browser: Open, story: Stor
         assert board.get(html.unescape(each)).status_code == 200, each
 
 
-def test_an_auditor_reads_the_trail_back_to_its_beginning(browser: Open, service: Service) -> None:
-    auditor = browser("auditor")
+def test_an_auditor_reads_the_trail_back_to_its_beginning(browser: Open, service: Service, world: World) -> None:
+    auditor, auditor_account = browser("auditor"), world.address("auditor")
     for _ in range(101):
         auditor.get("/about")
     service.trail.flush()
-    page, seen = auditor.get("/accesses").text, 1
-    while older := re.search(r'href="(/accesses\?before=\d+)"', page):
-        page, seen = auditor.get(older[1]).text, seen + 1
+    page, seen = auditor.get(f"/accesses?who={auditor_account}").text, 1
+    while older := re.search(r'href="(/accesses\?before=\d+[^"]*)"', page):
+        page, seen = auditor.get(html.unescape(older[1])).text, seen + 1
     assert seen > 1 and "Older accesses" not in page and "The newest</a>" in page
     assert auditor.get("/accesses?before=0").status_code == 422

@@ -12,7 +12,8 @@ from tests.service.console.conftest import Browser, Story, rounds_under, text_of
 
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.signed_message import SignedMessage
-from belmont.registry.types import StudyStatus
+from belmont.registry.errors import RegistryRefused
+from belmont.registry.types import PermitId, StudyStatus
 from belmont.service.documents.kinds import Kind
 from belmont.service.service import Service
 
@@ -300,3 +301,48 @@ def test_a_release_is_objected_to_with_a_reason(browser: Open, story: Story, wor
     page = board.post(f"{path}/object", {"reason": "It was evaluated on too few."})
     assert hand_in(board, message_on(page.text), world.people["board"]).status_code == 200
     assert "It was evaluated on too few." in board.get(path).text
+
+
+@pytest.fixture
+def amended(world: World, service: Service) -> tuple[int, int]:
+    """A permit and an amendment of it for which nothing is missing."""
+    permit = world.permit(title="Blood pressure after a stroke")
+    terms = world.terms(title="Blood pressure, two years after a stroke", rounds=9)
+    amendment = world.as_("data_user").propose_amendment(permit, terms)
+    for name in ("board", "other_board"):
+        world.as_(name).vote(amendment, True, "Sound.")
+    for name, dataset in zip(("holder", "other_holder", "third_holder"), world.datasets, strict=True):
+        world.as_(name).accept(amendment, dataset)
+    wait_for(lambda: amendment in service.snapshot.studies and len(service.snapshot.studies[amendment].accepted) == 3)
+    return permit, amendment
+
+
+def test_the_page_of_an_amendment_says_who_issues_its_permit_and_how(
+    browser: Open, world: World, service: Service, amended: tuple[int, int]
+) -> None:
+    permit, amendment = amended
+    page = browser("data_user").get(f"/studies/{amendment}").text
+    assert f"it takes the place of permit {permit}" in page and f"consortium.study({amendment}).issue()" in page
+    assert f'action="/studies/{amendment}/issue"' not in page
+    assert f'href="/studies/{amendment}">Read how to issue it' in browser("data_user").get("/").text
+    for name in ("board", "auditor"):
+        page = browser(name).get(f"/studies/{amendment}").text
+        assert "It waits for Member data_user." in page and "consortium.study(" not in page
+    answer = browser("data_user").post(f"/studies/{amendment}/issue")
+    assert answer.status_code == 409 and "NOT_THE_APPLICANT" in answer.text
+    world.as_("data_user").issue(amendment)  # as the notebook does
+    wait_for(lambda: amendment in service.snapshot.permits)
+    assert "What happens next" not in browser("data_user").get(f"/studies/{amendment}").text
+
+
+def test_an_amendment_of_a_frozen_permit_says_that_it_cannot_be_issued_now(
+    browser: Open, world: World, service: Service, amended: tuple[int, int]
+) -> None:
+    permit, amendment = amended
+    assert "It cannot be issued now" not in browser("data_user").get(f"/studies/{amendment}").text
+    world.as_("board").freeze_permit(PermitId(permit), 86_400, "An answer looked odd.")
+    wait_for(lambda: service.snapshot.permits[PermitId(permit)].frozen_until > 0)
+    page = browser("data_user").get(f"/studies/{amendment}").text
+    assert "the permit that it would take the place of is frozen until" in page
+    with pytest.raises(RegistryRefused, match="PERMIT_FROZEN"):
+        world.as_("data_user").issue(amendment)

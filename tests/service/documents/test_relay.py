@@ -35,7 +35,7 @@ def key(reason: str) -> str:
 
 def test_a_vote_is_cast_and_its_reason_can_be_read(client: Client, world: World) -> None:
     study, reason = world.study(), "Verhältnismäßig. 风险很小。"
-    answer = relay(client("auditor"), vote(world, study, reason))
+    answer = relay(client("lay"), vote(world, study, reason))
     assert answer.status_code == 200, answer.text
     assert answer.json()["kind"] == "Vote"
     assert answer.json()["actor"] == world.address("board")

@@ -5,6 +5,7 @@ import email.policy
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from tests.service.conftest import World
+from tests.service.notices.servers import Server, Starts, context_of, free_port
 
 from belmont.audit.index import EventIndex
+from belmont.federated.deployed.certificates import Certificates
 from belmont.service.notices.notifier import Notifier
 from belmont.service.notices.settings import NoticesConfig
 from belmont.service.state.keeper import Keeper
@@ -125,9 +128,17 @@ class Running:
         return Running(notifier, self.index, self.keeper, self.store, self.clock)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty one, of both kinds."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres").database())
+    return f"sqlite:///{tmp_path / 'notices.sqlite'}"
+
+
 @pytest.fixture
-def running(world: World, mailbox: Mailbox, receiver: Receiver, tmp_path: Path) -> Iterator[Running]:
-    index = EventIndex.open(f"sqlite:///{tmp_path / 'notices.sqlite'}", world.registry)
+def running(world: World, mailbox: Mailbox, receiver: Receiver, database: str) -> Iterator[Running]:
+    index = EventIndex.open(database, world.registry)
     store, keeper = Store(index.engine), Keeper(world.registry)
     clock = Clock(world.registry.head().timestamp)
     config = NoticesConfig(
@@ -144,3 +155,25 @@ def running(world: World, mailbox: Mailbox, receiver: Receiver, tmp_path: Path) 
     found.step()
     yield found
     index.close()
+
+
+@pytest.fixture
+def mail_server(tmp_path: Path) -> Iterator[Starts]:
+    """``mail_server(certificates)`` with STARTTLS, ``(None)`` without, ``wrapped`` for TLS from the first byte."""
+    with ExitStack() as opened:
+
+        def start(certificates: Certificates | None, wrapped: bool = False) -> Server:
+            found = Server(is_wrapped=wrapped)
+            context = None if certificates is None else context_of(certificates, tmp_path)
+            options: dict[str, Any] = {"auth_require_tls": certificates is not None and not wrapped}
+            if context is not None:
+                options |= {"ssl_context": context} if wrapped else {"tls_context": context, "require_starttls": True}
+            controller = Controller(
+                found, hostname="127.0.0.1", port=free_port(), authenticator=found.sign_in, **options
+            )
+            controller.start()
+            opened.callback(controller.stop)
+            found.port = controller.port
+            return found
+
+        yield start

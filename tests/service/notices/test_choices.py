@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +16,9 @@ ACCOUNT = Address("0x" + "ab" * 20)
 URLS = ("https://hooks.hospital.example/a", "https://hooks.hospital.example/b")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Choices]:
-    url = f"sqlite:///{tmp_path / 'choices.sqlite'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").database()
-    engine = open_engine(url)
+@pytest.fixture
+def kept(database: str) -> Iterator[Choices]:
+    engine = open_engine(database)
     yield Choices(Store(engine))
     engine.dispose()
 

@@ -1,4 +1,4 @@
-"""Notices: what is told, to whom, how often, whatever happens to the process or to the other side."""
+"""Notices: what is told, to whom, how often, whatever happens to the process or the other side; on both databases."""
 
 import hashlib
 import hmac

@@ -48,7 +48,8 @@ def test_a_wallet_signs_in(page: Any, running: Running, world: Any) -> None:
     assert text.startswith("http://localhost:") and world.address("board") in text
     assert page.get_by_text(world.address("board")).count() == 1
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url(f"{running.origin}/sign-in")
+    page.get_by_text("You are signed out.").wait_for()
+    assert page.get_by_text("sign-in goes on").count() == 0
 
 
 def test_a_wallet_that_does_not_sign_is_told_and_nobody_is_signed_in(page: Any, running: Running, world: Any) -> None:

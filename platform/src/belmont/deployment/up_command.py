@@ -43,7 +43,7 @@ def up(options: argparse.Namespace) -> int:
     named = {"hospitals": options.hospitals, "patients": options.patients, "seed": options.seed}
     with locked(options.home, lambda state: print(state, file=sys.stderr, flush=True)):
         if not home.is_finished:
-            Consortium.local(**named, home=options.home).close()
+            Consortium.local(**named, home=options.home, with_auditor=True).close()
         elif any(value is not None for value in named.values()):
             Consortium.refuse_other_sizes(home, **named)
         machine = Machine(options.home)

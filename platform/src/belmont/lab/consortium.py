@@ -88,12 +88,15 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         patients: int | None = None,
         seed: int | None = None,
         home: Path | str | None = None,
+        *,
+        with_auditor: bool = False,
     ) -> "Consortium":
         """A consortium of synthetic hospitals on this machine: a chain process, contracts, members, datasets.
 
         ``patients`` counts over all hospitals; a new one has 4 hospitals, 4000 patients and seed 7 unless named. With
         ``home`` the consortium is kept there and continued when it is there already, and sizes that are not named are
-        those that it has; without, it lives in a temporary directory until it is closed.
+        those that it has; without, it lives in a temporary directory until it is closed. A new one has an auditor among
+        its members if asked for.
         """
         named = {"hospitals": hospitals, "patients": patients, "seed": seed}
         given = {name: value for name, value in named.items() if value is not None}
@@ -103,7 +106,7 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
             refuse_sizes(wanted)
             return wanted
 
-        return cls._made_here(home, source, lambda place: cls.refuse_other_sizes(place, **named))
+        return cls._made_here(home, source, lambda place: cls.refuse_other_sizes(place, **named), with_auditor)
 
     @classmethod
     def of_tables(
@@ -125,6 +128,7 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         home: Path | str | None,
         source: Callable[[], SyntheticSource | OwnTables],
         check: Callable[[Home], None],
+        with_auditor: bool = False,
     ) -> "Consortium":
         temporary = None if home else TemporaryDirectory()
         place = Home(temporary.path / "consortium" if temporary else Path(home or ".").expanduser())
@@ -136,7 +140,7 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
 
         try:
             if not place.is_finished:
-                local.make(place, start_chain, source())
+                local.make(place, start_chain, source(), with_auditor=with_auditor)
             else:
                 check(place)
                 start_chain(place.chain)

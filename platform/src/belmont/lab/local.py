@@ -29,18 +29,21 @@ HOSPITAL_NAMES = (
 )
 BOARD_NAMES = ("Prof. Amara Osei, ethicist", "Dr Ines Moreau, clinician", "Tomas Lindqvist, patient representative")
 RESEARCHER_NAME = "Institute for Cardiometabolic Research"
+AUDITOR_NAME = "Health Data Inspectorate"
 CONSORTIUM_NAME = "Local consortium (synthetic records)"
 DEFAULT_SOURCE = SyntheticSource(hospitals=4, patients=4000, seed=7)
 
 
-def make(home: Home, start_chain: Callable[[Path], str], source: SyntheticSource | OwnTables) -> None:
+def make(
+    home: Home, start_chain: Callable[[Path], str], source: SyntheticSource | OwnTables, *, with_auditor: bool = False
+) -> None:
     """Fills an empty home. ``start_chain`` starts the chain of a directory and says its address."""
     home.begin()
     names = _names(source)
     about = Dictionary.loads(source.dictionary).title if isinstance(source, OwnTables) else "type 2 diabetes"
     steps = 3 + 3 * len(names)
     with progress_bar("Making a consortium", steps) as bar:
-        people, identities = _people(home, names)
+        people, identities = _people(home, names, with_auditor)
         bar.advance(note="keys")
         url = start_chain(home.chain)
         bar.advance(note="chain")
@@ -76,10 +79,12 @@ def _names(source: SyntheticSource | OwnTables) -> list[str]:
     )
 
 
-def _people(home: Home, hospitals: Sequence[str]) -> tuple[list[Person], dict[str, Identity]]:
+def _people(home: Home, hospitals: Sequence[str], with_auditor: bool) -> tuple[list[Person], dict[str, Identity]]:
     roles = [(f"hospital-{k}", name, Role.DATA_HOLDER) for k, name in enumerate(hospitals, start=1)]
     roles += [(f"board-{k + 1}", name, Role.ETHICS_BOARD) for k, name in enumerate(BOARD_NAMES)]
     roles += [("researcher", RESEARCHER_NAME, Role.DATA_USER)]
+    if with_auditor:
+        roles += [("auditor", AUDITOR_NAME, Role.AUDITOR)]
     people, identities = [], {}
     for slug, name, role in roles:
         home.member(slug).mkdir(parents=True, mode=0o700)

@@ -32,7 +32,7 @@
     subject = "248289761001"
     address = "0x..."
 
-    [notices]                                # docs/service.md; left out: no notices are sent
+    [notices]                                # docs/console.md; left out: no notices are sent
     smtp_host = "mail.hospital.example"
     sender = "belmont@hospital.example"
     email_domains = ["hospital.example"]     # whom members may have mails sent to
@@ -49,6 +49,7 @@ Paths are relative to the file. There is no default for anything secret.
 """
 
 import re
+import ssl
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -254,16 +255,31 @@ class Section:
         """Whether a key is there and was not taken."""
         return key in self._left
 
-    def secret(self, key: str) -> str:
-        """The first line of the file that a key names, ``key`` itself ending in ``_file``."""
+    def secret(self, key: str, least: int = 16) -> str:
+        """The first line, of so many characters at least, of the file that a key names, which ends in ``_file``."""
+        path, content = self._content(key)
+        found = content.splitlines()
+        if not found or len(found[0]) < least:
+            raise self.wrong(key, f"names {path}, whose first line is shorter than {least} characters")
+        return found[0]
+
+    def authorities(self, key: str) -> str | None:
+        """Certificates of authorities in the file that a key names, as PEM; None where there is none."""
+        if key not in self._left:
+            return None
+        path, content = self._content(key)
+        try:
+            ssl.create_default_context().load_verify_locations(cadata=content)
+        except (ssl.SSLError, ValueError) as error:
+            raise self.wrong(key, f"names {path}, which holds no certificates in PEM") from error
+        return content
+
+    def _content(self, key: str) -> tuple[Path, str]:
         path = self.path.resolve().parent / self.text(key)
         try:
-            found = path.read_text(encoding="utf-8").splitlines()
+            return path, path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise self.wrong(key, f"names {path}, which cannot be read") from error
-        if not found or len(found[0]) < 16:
-            raise self.wrong(key, f"names {path}, whose first line is shorter than 16 characters")
-        return found[0]
 
     def optional_secret(self, key: str) -> str | None:
         """A secret, or None where there is none."""

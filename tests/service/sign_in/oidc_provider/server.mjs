@@ -1,4 +1,5 @@
-// A real provider on a free port of this machine. Whoever comes is signed in as the login_hint says, without a page.
+// A real provider on a free port of this machine. Who comes with a login_hint is signed in as it says, without a page;
+// anybody else gets a page that asks who they are, and one that asks whether the service may know.
 // Prints its issuer as one line of JSON, and ends with its standard input.
 
 import { createServer } from "node:http";
@@ -24,11 +25,34 @@ const provider = new Provider(issuer, {
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
 });
 
+function ask(response, title, fields) {
+  response.setHeader("Content-Type", "text/html; charset=utf-8");
+  const head = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title>`;
+  response.end(`${head}<h1>${title}</h1><form method="post">${fields}</form></html>`);
+}
+
+async function filledIn(request) {
+  let text = "";
+  for await (const part of request) text += part;
+  return new URLSearchParams(text);
+}
+
 async function interact(request, response) {
   const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
+  const asks = params.login_hint === undefined;
+  const answer = asks && request.method === "POST" ? await filledIn(request) : null;
+  if (answer?.has("refuse")) {
+    return provider.interactionFinished(request, response, { error: "access_denied" });
+  }
   if (prompt.name === "login") {
-    const login = { accountId: params.login_hint ?? "nobody" };
+    if (asks && answer === null) {
+      return ask(response, "University Hospital", '<label>Who are you? <input name="login" required></label> <button>Go on</button>');
+    }
+    const login = { accountId: answer?.get("login") ?? params.login_hint };
     return provider.interactionFinished(request, response, { login });
+  }
+  if (asks && answer === null) {
+    return ask(response, "May the service know who you are?", '<button name="allow">Allow</button> <button name="refuse">Refuse</button>');
   }
   const known = grantId && (await provider.Grant.find(grantId));
   const grant = known ?? new provider.Grant({ accountId: session.accountId, clientId: params.client_id });

@@ -28,6 +28,8 @@ ROLE_OF = {
 }
 
 
+ACTING: Final = (Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)
+"""Who does something here. A member who only audits reads everything and writes nothing through this service."""
 OVERSIGHT: Final = (Who.AUDITOR, Who.DATA_HOLDER)
 """Whom the trail of accesses is for."""
 

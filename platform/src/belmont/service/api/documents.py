@@ -1,6 +1,6 @@
 """Documents of studies: hand one in, read one, see what is missing.
 
-1. Whoever is a member may do each of these. A document is taken for its hash, not for who brings it.
+1. Every member reads; whoever acts here hands in (``ACTING``). A document is taken for its hash, not for who brings it.
 2. Bytes are read only from whoever passed the gate, and no more of them than the kind may have.
 3. What is read is an attachment of a type that follows from its kind: no page of this origin is made of it.
 4. A hash that is in a block which this service has not read yet is waited for, a few seconds at most.
@@ -92,7 +92,7 @@ class ListOut(Answer):
 @router.put("/studies/{number}/documents/{kind}", openapi_extra=BODY)
 async def hand_in(
     service: routing.Here,
-    visitor: routing.AMember,
+    visitor: routing.AnActor,
     number: routing.StudyNumber,
     kind: Kind,
     request: Request,

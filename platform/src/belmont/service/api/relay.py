@@ -43,7 +43,7 @@ class RelayedOut(Answer):
 
 
 @router.post("/relay", openapi_extra=BODY)
-async def relay(request: Request, service: routing.Here, visitor: routing.AMember) -> RelayedOut:
+async def relay(request: Request, service: routing.Here, visitor: routing.AnActor) -> RelayedOut:
     """Have the contract act on a signed message, given as its file (``belmont sign``)."""
     content = await body_of(request, FILE_BYTES_MAX, _refuse)
     taken = await run_in_threadpool(relayed, service, content, visitor)

@@ -23,7 +23,7 @@ from fastapi.routing import APIRoute
 from belmont.identity.strict_json import loads, unique
 from belmont.registry.types import Address, DatasetId, Role
 from belmont.service.access.gates import allow, gates_of
-from belmont.service.access.visitor import Visitor, Who
+from belmont.service.access.visitor import ACTING, Visitor, Who
 from belmont.service.api.kept import Answered
 from belmont.service.api.values import EXACT_MOST, Hash
 from belmont.service.errors import Malformed, NotModified, NotSignedIn
@@ -33,6 +33,8 @@ from belmont.service.state.snapshot import Snapshot
 PREFIX: Final = "/api/v1"
 BOARD: Final = Role.ETHICS_BOARD
 AMember = Annotated[Visitor, allow(Who.MEMBER)]
+AnActor = Annotated[Visitor, allow(*ACTING)]
+"""Whom it is for to hand in and to have done; a regulator reads."""
 AReader = Annotated[Visitor, allow(Who.MEMBER, Who.PATIENT)]
 """Whom most of what the chain says is for."""
 

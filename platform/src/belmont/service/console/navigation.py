@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from belmont.registry.types import Role
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.words import Sentence
 
@@ -47,12 +48,15 @@ _FOR_MEMBERS = (
     Section(
         Sentence("Oversight"),
         (
+            Entry("/uses", Sentence("What left hospitals")),
             Entry("/alerts", Sentence("Alerts")),
             Entry("/events", Sentence("Events")),
             Entry("/accesses", Sentence("Accesses")),
         ),
     ),
 )
+_TO_LOOK_AT = Section(None, (Entry("/", Sentence("What to look at")),))
+"""For who decides nothing here."""
 _PATIENT = Section(Sentence("My data"), (Entry("/patient", Sentence("My records and consents")),))
 _SIGNED_IN = Section(None, (Entry("/settings", Sentence("Settings")), Entry("/about", Sentence("About this service"))))
 
@@ -63,6 +67,8 @@ def sections_for(visitor: Visitor) -> tuple[Section, ...]:
         return ()
     mine = (_PATIENT,) if visitor.datasets_as_patient else ()
     for_members: tuple[Section, ...] = _FOR_MEMBERS if visitor.member is not None else ()
+    if visitor.roles == Role.AUDITOR:
+        for_members = (_TO_LOOK_AT, *for_members[1:])
     if not visitor.is_one_of(OVERSIGHT):
         for_members = tuple(replace(each, entries=_without(each.entries, "/accesses")) for each in for_members)
     return (*for_members, *mine, _SIGNED_IN)

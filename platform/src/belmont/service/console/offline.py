@@ -44,9 +44,10 @@ class Offline:
         """That a file is the one whose hash is on chain."""
         return f"echo '{expected.hex()}  {name}' | sha256sum --check"
 
-    def round(self, n: int) -> str:
-        """That a secure round's total is the sum of what the hospitals delivered."""
-        return f"belmont verify-round round-{n}.json --url {self.chain}"
+    def round(self, record: str = "round.json") -> str:
+        """That a secure round's total is the sum of what the hospitals delivered, from its record: the file that
+        the round left, or that was handed in here."""
+        return f"belmont verify-round {record} --url {self.chain}"
 
     def relay(self) -> str:
         """Handing in a signed file without this service."""

@@ -10,7 +10,7 @@ from fastapi import Path, Request
 
 from belmont.registry.types import DatasetId
 from belmont.service.access.gates import allow
-from belmont.service.access.visitor import Visitor, Who
+from belmont.service.access.visitor import ACTING, Visitor, Who
 from belmont.service.errors import NotFound
 from belmont.service.explain import Names
 from belmont.service.service import Service
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Reading = Annotated[Visitor, allow(Who.MEMBER)]
 """Pages that every member reads."""
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
-Acting = Annotated[Visitor, allow(Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)]
+Acting = Annotated[Visitor, allow(*ACTING)]
 """What members do, and auditors do not do here."""
 OnBoard = Annotated[Visitor, allow(Who.BOARD)]
 Holding = Annotated[Visitor, allow(Who.DATA_HOLDER)]

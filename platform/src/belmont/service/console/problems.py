@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from belmont.service.console.parts import service_of
 from belmont.service.console.refusals import told
 from belmont.service.errors import Problem
+from belmont.service.sign_in.challenges import SignInRefused
 from belmont.service.words import Sentence
 
 HEADINGS = {
@@ -22,12 +23,21 @@ HEADINGS = {
     HTTPStatus.TOO_MANY_REQUESTS: Sentence("Too many requests"),
     HTTPStatus.SERVICE_UNAVAILABLE: Sentence("Not available just now"),
 }
+NOT_SIGNED_IN = Sentence("You were not signed in")
+"""Of who tried."""
 OTHERWISE = Sentence("Something went wrong")
 
 
 def page(request: Request, problem: Problem, status: int) -> Response:
     """The page of a problem."""
-    heading = HEADINGS.get(HTTPStatus(status), OTHERWISE)
+    is_sign_in = isinstance(problem, SignInRefused)
+    heading = NOT_SIGNED_IN if is_sign_in else HEADINGS.get(HTTPStatus(status), OTHERWISE)
     return service_of(request).pages.page(
-        request, "problem.html", status, heading=heading, told=told(problem, status), number=int(status)
+        request,
+        "problem.html",
+        status,
+        heading=heading,
+        told=told(problem, status),
+        number=int(status),
+        again=is_sign_in,
     )

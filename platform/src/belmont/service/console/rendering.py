@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from belmont.registry.types import Role
 from belmont.service import words
-from belmont.service.access.visitor import Visitor, Who
+from belmont.service.access.visitor import ACTING, Visitor, Who
 from belmont.service.config import ServiceConfig
 from belmont.service.console import addresses
 from belmont.service.console.navigation import sections_for
@@ -78,7 +78,7 @@ class Pages:
                 themes=THEMES,
                 here=f"{request.url.path}{query}" if request.method in ("GET", "HEAD") else "/",
                 navigation=sections_for(visitor),
-                acting=visitor.is_one_of((Who.BOARD, Who.DATA_HOLDER, Who.DATA_USER)),
+                acting=visitor.is_one_of(ACTING),
                 on_board=visitor.is_one_of((Who.BOARD,)),
                 only_auditing=visitor.roles == Role.AUDITOR,
                 **context,

@@ -91,6 +91,22 @@ def is_issuable(study: Study, permits: Mapping[int, Permit], now: int) -> bool:
     )
 
 
+def amendment_waits(study: Study, permits: Mapping[int, Permit], is_paused: bool, now: int) -> Sentence | None:
+    """Why the permit of an amendment that is issuable cannot take the other's place now; None where it can."""
+    amended = permits.get(study.amends)
+    if is_paused:
+        return Sentence("The consortium is paused: no permit is issued meanwhile.")
+    if amended is None or is_usable(amended, now):
+        return None
+    how = of_permit(amended, now).says
+    return Sentence("It cannot be issued now: the permit that it would take the place of is {how}.", how=how)
+
+
+def is_usable(permit: Permit, now: int) -> bool:
+    """Whether anything can be done under it."""
+    return of_permit(permit, now).mark == "good"
+
+
 def can_vote(study: Study, account: Address, now: int) -> bool:
     """Whether a member of the board has a vote on it left."""
     return (

@@ -1,4 +1,4 @@
-"""What was computed under one permit, as ``belmont.service.explain.leaving`` takes it."""
+"""What was computed under one permit, as ``belmont.service.explain.leaving`` takes it, and what left for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 from belmont.audit.events import IndexedEvent
 from belmont.audit.search import LIMIT_MAX, EventQuery
-from belmont.registry.types import MicroRho, OpenedUse, PermitId, PublishedTotal, RecordedUse, UseKind
+from belmont.federated.hashes import RunConfig
+from belmont.identity.strict_json import loads
+from belmont.registry.types import (
+    MicroRho,
+    OpenedUse,
+    Permit,
+    PermitId,
+    PublishedTotal,
+    RecordedUse,
+    StudyTerms,
+    UseKind,
+)
+from belmont.service.documents.kinds import Kind
+from belmont.service.explain import Names, leaving
 from belmont.service.service import Service
 from belmont.service.state.progress import Opened, PermitProgress
 
@@ -30,6 +43,25 @@ def uses_of(service: Service, permit: PermitId) -> Uses:
         _opened(permit, found, UseKind.QUERY),
         tuple(use for kind in UseKind for each in found.of(kind).values() for use in _recorded(permit, each)),
         tuple(_totals(service, permit)),
+    )
+
+
+def configuration_of(service: Service, terms: StudyTerms) -> RunConfig | None:
+    """The configuration that was approved; None where nobody handed it in."""
+    content = service.documents.find(Kind.CONFIGURATION, terms.config_hash)
+    return None if content is None else loads(content)
+
+
+def left_of(
+    service: Service, permit: Permit, opened: OpenedUse, uses: Uses, config: RunConfig | None, names: Names
+) -> leaving.Left:
+    """What left every hospital for one round or query."""
+    versions = service.snapshot.versions
+    if opened.kind is UseKind.ROUND:
+        return leaving.of_round(permit, opened, uses.recorded, names, config=config, versions=versions)
+    dictionary = service.dictionary_of(permit.covered)
+    return leaving.of_query(
+        permit, opened, uses.recorded, names, totals=uses.totals, dictionary=dictionary, versions=versions
     )
 
 

@@ -138,6 +138,19 @@ class Documents:
         found = self.find(kind, hashed)
         return None if found is None else text_of(found)
 
+    def rounds(self, permit: int) -> dict[int, Document]:
+        """Records of secure rounds of a permit that are here, by round."""
+        wanted = and_(documents.c.kind == Kind.ROUND, documents.c.study == permit)
+        with self._store.reading() as connection:
+            found = map(_document, connection.execute(select(documents).where(wanted)).all())
+        return {round_in(each.key): each for each in found}
+
+    def known(self, kind: Kind, hashed: bytes) -> Document | None:
+        """A document by its hash on chain, without its bytes; None where it is not here."""
+        with self._store.reading() as connection:
+            row = connection.execute(select(documents).where(_is(kind, hashed))).one_or_none()
+        return None if row is None else _document(row)
+
     def why_amended(self, number: int) -> str | None:
         """Why an amendment is asked for, as its applicant said here; the chain has no hash of it."""
         return self.text(Kind.AMENDMENT, key_of_amendment(number))

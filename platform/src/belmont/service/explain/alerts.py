@@ -122,7 +122,7 @@ class _Look:
         if permit.status is PermitStatus.FROZEN and permit.frozen_until > self.now:
             until = permit.frozen_until
             said = Sentence(
-                "{study} is frozen until {until}: decide whether to revoke its permit, or to end the freeze.",
+                "{study} is frozen until {until}: the ethics board revokes its permit, or ends the freeze.",
                 study=study,
                 until=Moment(until),
             )

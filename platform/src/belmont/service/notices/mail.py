@@ -2,7 +2,8 @@
 
 1. The header fields are made of what is checked: the sender and the address by ``settings``, the subject of one line in
    which whatever nobody sees is replaced. The standard library refuses a line end in a header as well.
-2. The connection is encrypted and the server's name checked, but on this machine.
+2. The connection is encrypted and the server's name checked, but on this machine. A server that offers no STARTTLS, or
+   is certified for another name or by nobody who is trusted, is sent nothing: no password and no mail.
 3. The Message-ID is the notice's: a mailbox that gets it twice can tell.
 """
 
@@ -52,6 +53,12 @@ def send(message: EmailMessage, config: NoticesConfig) -> None:
             if config.smtp_user and config.smtp_password:
                 server.login(config.smtp_user, config.smtp_password)
             server.send_message(message)
+    except ssl.SSLCertVerificationError as error:
+        raise DeliveryFailed(f"the mail server's certificate was not accepted: {error.verify_message}") from error
+    except smtplib.SMTPNotSupportedError as error:
+        raise DeliveryFailed("the mail server offers no STARTTLS, or no sign-in with a password") from error
+    except smtplib.SMTPAuthenticationError as error:
+        raise DeliveryFailed("the mail server refused smtp_user and its password") from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise DeliveryFailed(f"{type(error).__name__}: the mail server did not take it") from error
 
@@ -59,11 +66,11 @@ def send(message: EmailMessage, config: NoticesConfig) -> None:
 def _connected(config: NoticesConfig) -> smtplib.SMTP:
     host, port = config.smtp_host or "", config.smtp_port
     if config.smtp_security == "tls":
-        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
+        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=config.trusted())
     server = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
     if config.smtp_security == "starttls":  # 2
         try:
-            server.starttls(context=ssl.create_default_context())
+            server.starttls(context=config.trusted())
         except Exception:
             server.close()
             raise

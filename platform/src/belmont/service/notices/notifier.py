@@ -77,6 +77,8 @@ class Notifier:
         except DeliveryFailed as error:
             if self.outbox.failed(notice, str(error)):
                 log.error("notice %s was given up: %s", notice.id, error)
+            elif notice.attempts == 0:  # an operator who is setting this up looks here
+                log.warning("notice %s by %s is tried again later: %s", notice.id, notice.channel, error)
             return False
         self.outbox.sent(notice)
         return True

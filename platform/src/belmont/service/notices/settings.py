@@ -9,6 +9,7 @@
     sender = "belmont@hospital.example"
     email_domains = ["hospital.example"]     # members name addresses of these only
     webhook_hosts = ["hooks.hospital.example"]  # and webhooks on these hosts only, as host or host:port
+    authority_file = "hospital-ca.pem"       # trusted for both beside the system's authorities; mostly left out
 
 Members choose addresses themselves, so the operator says where this machine sends anything: nobody's mailbox is filled
 and nothing inside the institution's network is reached through it.
@@ -17,6 +18,7 @@ and nothing inside the institution's network is reached through it.
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -46,6 +48,15 @@ class NoticesConfig:
     sender: str = ""
     email_domains: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
+    authorities: str | None = field(default=None, repr=False)
+    """Certificates in PEM that mail servers and webhooks may be certified by, beside the system's."""
+
+    def trusted(self) -> ssl.SSLContext:
+        """What certifies the other side, whose name is checked."""
+        context = ssl.create_default_context()
+        if self.authorities is not None:
+            context.load_verify_locations(cadata=self.authorities)
+        return context
 
     def takes_address(self, address: str) -> bool:
         """Whether a member may name this e-mail address."""
@@ -89,8 +100,9 @@ def read(section: Section) -> NoticesConfig:
         smtp_port=section.number("smtp_port", 1, 65_535, 587),
         smtp_security=security,
         smtp_user=user,
-        smtp_password=section.secret("smtp_password_file") if user is not None else None,
+        smtp_password=section.secret("smtp_password_file", least=1) if user is not None else None,
         sender=sender,
         email_domains=tuple(each.lower() for each in section.texts("email_domains")),
         webhook_hosts=tuple(each.lower() for each in section.texts("webhook_hosts")),
+        authorities=section.authorities("authority_file"),
     )

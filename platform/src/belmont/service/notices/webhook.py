@@ -57,7 +57,9 @@ def send(notice: Notice, url: str, secret: str, config: NoticesConfig, public_ur
     }
     try:
         with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
+            httpx.Client(
+                verify=config.trusted(), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+            ) as client,
             client.stream("POST", url, content=body, headers=headers) as answer,
         ):
             status = answer.status_code  # 2

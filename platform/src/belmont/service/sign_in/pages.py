@@ -4,6 +4,8 @@
    the text is signed elsewhere (``belmont sign sign-in``) and the signature is pasted or handed in as a file. The form
    sends no text back: what was signed is what was issued.
 2. Where to go on to is a page of this service, whatever the address says (``own_path``).
+3. Signing out ends the session of this service. That of an institution's provider goes on, and would let in whoever
+   sits down next: the page says so.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from belmont.service.service import Service
 from belmont.service.sign_in.challenges import SignInRefused
 from belmont.service.sign_in.parts import SignIn, own_path
 from belmont.service.sign_in.schemas import account_of
-from belmont.service.store.sessions import Proof
+from belmont.service.store.sessions import Proof, Way
 from belmont.service.words import Sentence
 
 router = APIRouter(include_in_schema=False)
@@ -37,13 +39,16 @@ Next = Annotated[str, Query(alias="next", max_length=500)]
 NextField = Annotated[str, Form(alias="next", max_length=500)]
 AccountField = Annotated[str, Form(max_length=64)]
 Name = Annotated[str, Path(max_length=40)]
+OUT, OUT_HERE = "everywhere", "here"
 NO_ACCOUNT = Sentence("An account is 0x and 40 hex digits; where letters are mixed, the checksum has to fit.")
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, visitor: AnyVisitor, then: Next = "/") -> Response:
-    """Ways to sign in."""
-    return _ways(request, then)
+def sign_in_page(
+    request: Request, visitor: AnyVisitor, then: Next = "/", out: Annotated[str, Query(max_length=20)] = ""
+) -> Response:
+    """Ways to sign in; and for who just signed out, that they are, and whether somebody else still knows them (3)."""
+    return _ways(request, then, out=out if out in (OUT, OUT_HERE) else "")
 
 
 @router.post("/sign-in/text", dependencies=SIGN_IN)
@@ -100,9 +105,11 @@ def sign_in_by_form(
 def sign_out(request: Request, visitor: SignedIn) -> Response:
     """End this session."""
     sign_in = _service(request).sign_in
+    is_by_provider = False
     if visitor.session is not None:
         sign_in.sessions.end(visitor.session.id, visitor.session.account)
-    answer = RedirectResponse("/sign-in", 303)
+        is_by_provider = visitor.session.method == Way.OIDC
+    answer = RedirectResponse(f"/sign-in?out={OUT_HERE if is_by_provider else OUT}", 303)  # 3
     sign_in.forget_session(answer)
     return answer
 
@@ -155,7 +162,12 @@ def end_sessions(
 
 
 def _ways(
-    request: Request, then: str, errors: Sequence[tuple[str, Sentence]] = (), account: str = "", identity: str = ""
+    request: Request,
+    then: str,
+    errors: Sequence[tuple[str, Sentence]] = (),
+    account: str = "",
+    identity: str = "",
+    out: str = "",
 ) -> Response:
     service = _service(request)
     providers = [each.config for each in service.sign_in.oidc.providers.values()]
@@ -166,6 +178,7 @@ def _ways(
         then=own_path(then),
         providers=providers,
         issued=None,
+        out=out,
         errors=errors,
         given={"account": account, "identity": identity},
     )

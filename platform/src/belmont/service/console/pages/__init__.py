@@ -20,12 +20,13 @@ from belmont.service.console.pages import (
     signed,
     stopping,
     studies,
+    uses,
     voting,
 )
 
 router = APIRouter(include_in_schema=False)
 for each in (
-    home, voting, studies, stopping, permits, datasets, consents, people, rules, releases, alerts, events, searching,
-    accesses, settings, about, appearance, signed,
+    home, voting, studies, stopping, permits, datasets, consents, people, rules, releases, alerts, events, uses,
+    searching, accesses, settings, about, appearance, signed,
 ):  # fmt: skip
     router.include_router(each.router)

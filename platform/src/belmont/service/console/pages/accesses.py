@@ -6,6 +6,7 @@ It says which patient looked at their page and when, and what a member of the bo
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -24,17 +25,22 @@ def accesses(
     request: Request,
     visitor: Annotated[Visitor, allow(*OVERSIGHT)],
     refused: Annotated[str, Query(max_length=10)] = "",
+    who: Annotated[str, Query(pattern="^(|0x[0-9a-fA-F]{40})$")] = "",
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> Response:
     """The newest first, or those before a number of the trail."""
     service = service_of(request)
-    found = service.trail.page(least_status=REFUSED if refused else 0, before=before, limit=MOST + 1)
+    least = REFUSED if refused else 0
+    found = service.trail.page(account=who or None, least_status=least, before=before, limit=MOST + 1)
+    kept = {key: value for key, value in (("who", who), ("refused", "1" if refused else "")) if value}
+    last = found[MOST - 1][0] if len(found) > MOST else None
     return service.pages.page(
         request,
         "accesses.html",
         rows=[each for _, each in found[:MOST]],
-        older=found[MOST - 1][0] if len(found) > MOST else None,
-        before=before,
+        older=f"/accesses?{urlencode({'before': last, **kept})}" if last else None,
+        newest=f"/accesses?{urlencode(kept)}" if before else None,
         refused=bool(refused),
+        who=who,
         snapshot=service.snapshot,
     )

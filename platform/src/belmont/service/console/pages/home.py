@@ -147,6 +147,8 @@ def _of_user(snapshot: Snapshot, account: Address, names: Names, clock: int) -> 
         else:
             continue
         action = Sentence("Read the conditions") if do == "conditions" else Sentence("Issue the permit")
+        if do == "issue" and study.amends:
+            action = Sentence("Read how to issue it")
         yield Waiting(says, study.proposed_at, f"/studies/{study.id}", action)
 
 

@@ -10,15 +10,13 @@ from fastapi.responses import HTMLResponse, Response
 
 from belmont.audit.events import Position
 from belmont.audit.search import EventQuery
-from belmont.federated.hashes import RunConfig
-from belmont.identity.strict_json import loads
 from belmont.registry.types import Address, DatasetId, Permit, Role
 from belmont.service.access.visitor import Visitor
 from belmont.service.console import standing
 from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
-from belmont.service.console.uses import uses_of
+from belmont.service.console.uses import configuration_of, left_of, uses_of
 from belmont.service.documents.kinds import Kind
-from belmont.service.explain import alerts, budget, history, leaving
+from belmont.service.explain import alerts, budget, history
 from belmont.service.service import Service
 
 router = APIRouter()
@@ -68,38 +66,18 @@ def _now(service: Service, number: int) -> dict[str, Any]:
     """Everything that changes."""
     snapshot = service.snapshot
     record = found(snapshot.permits.get(number))
-    names, config = names_of(snapshot), _configuration(service, record)
+    names, config = names_of(snapshot), configuration_of(service, record.terms)
     uses = uses_of(service, record.id)
-    rounds = [
-        leaving.of_round(record, each, uses.recorded, names, config=config, versions=snapshot.versions)
-        for each in uses.rounds
-    ]
-    queries = [
-        leaving.of_query(
-            record,
-            each,
-            uses.recorded,
-            names,
-            totals=uses.totals,
-            dictionary=service.dictionary_of(record.covered),
-            versions=snapshot.versions,
-        )
-        for each in uses.queries
-    ]
     return {
         "permit": record,
         "terms": record.terms,
         "stands": standing.of_permit(record, now()),
         "budget": budget.of(record, service.progress.spent(snapshot.line_of(record)), names, snapshot.datasets),
-        "rounds": list(zip(uses.rounds, rounds, strict=True)),
-        "queries": list(zip(uses.queries, queries, strict=True)),
+        "rounds": [(each, left_of(service, record, each, uses, config, names)) for each in uses.rounds],
+        "queries": [(each, left_of(service, record, each, uses, config, names)) for each in uses.queries],
+        "records": service.documents.rounds(number),
         "snapshot": snapshot,
     }
-
-
-def _configuration(service: Service, permit: Permit) -> RunConfig | None:
-    content = service.documents.find(Kind.CONFIGURATION, permit.terms.config_hash)
-    return None if content is None else loads(content)
 
 
 def _acts(service: Service, visitor: Visitor, number: int) -> dict[str, Any]:

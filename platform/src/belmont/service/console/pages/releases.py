@@ -84,6 +84,8 @@ def one(request: Request, visitor: Reading, number: Number, model: HashText) -> 
         release=release,
         stands=standing.of_release(release, clock),
         said=said,
+        card=service.documents.known(Kind.MODEL_CARD, release.card_hash),
+        evidence=service.documents.known(Kind.EVIDENCE, release.evidence_hash),
         snapshot=service.snapshot,
         can_object=is_open and account not in release.objections and (on_board or holds),
         can_confirm=is_contested and not recused and release.objections_until <= clock,

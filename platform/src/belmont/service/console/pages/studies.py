@@ -9,8 +9,6 @@ from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
 from belmont.federated.errors import FederatedError
-from belmont.federated.hashes import RunConfig
-from belmont.identity.strict_json import loads
 from belmont.lab.errors import LabError
 from belmont.lab.own.difference import CodeDifference
 from belmont.registry.duo import Verdict
@@ -18,6 +16,7 @@ from belmont.registry.types import Address, Study, StudyTerms
 from belmont.service.console import protocols, standing, votes
 from belmont.service.console.kept import Kept
 from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.console.uses import configuration_of
 from belmont.service.documents.code import code_of
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import Names, application, data_use, differences, history, privacy
@@ -60,7 +59,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
     names = names_of(snapshot)
     code, code_problem = _code(service, record)
     amendment = _amendment(service, record, names)
-    config = _configuration(service, record.terms)
+    config = configuration_of(service, record.terms)
     return service.pages.page(
         request,
         "studies/one.html",
@@ -70,6 +69,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
         snapshot=snapshot,
         can_vote=standing.can_vote(record, account, clock),
         issuable=standing.is_issuable(record, snapshot.permits, clock),
+        waits=standing.amendment_waits(record, snapshot.permits, snapshot.pause.until > clock, clock),
         mine=account == record.data_user,
         to_accept=_to_accept(service, record, account),
         protocol=_protocol(service, record),
@@ -120,11 +120,6 @@ def _protocol(service: Service, study: Study) -> Text | None:
     return Text(_kept.of(("protocol", hashed), lambda: protocols.rendered(text)), hashed)
 
 
-def _configuration(service: Service, terms: StudyTerms) -> RunConfig | None:
-    content = service.documents.find(Kind.CONFIGURATION, terms.config_hash)
-    return None if content is None else loads(content)
-
-
 def _amendment(service: Service, study: Study, names: Names) -> differences.Differences | None:
     """What an amendment changes of the permit that it amends."""
     permit = service.snapshot.permits.get(study.amends)
@@ -134,8 +129,8 @@ def _amendment(service: Service, study: Study, names: Names) -> differences.Diff
     return differences.of(
         old,
         new,
-        _configuration(service, old),
-        _configuration(service, new),
+        configuration_of(service, old),
+        configuration_of(service, new),
         old_bundle=service.documents.find(Kind.CODE, old.code_hash),
         new_bundle=service.documents.find(Kind.CODE, new.code_hash),
         known=names,

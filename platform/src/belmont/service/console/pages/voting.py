@@ -175,8 +175,9 @@ def _agreement_form(request: Request, study: Study, errors: Errors) -> Response:
 def issue(request: Request, visitor: Acting, number: Number) -> Response:
     """Issue the permit of a study for which nothing is missing.
 
-    It decides nothing, and the contract lets anybody do it; only the permit of an amendment is its data user's to ask
-    for, who then signs a transaction of their own.
+    It decides nothing, and the contract lets anybody do it. The permit of an amendment ends another, perhaps in the
+    middle of a round: the contract takes that from its data user alone, as a transaction and not as a signed message
+    (docs/adr/0043), so no page can do it; the application's page says how.
     """
     service = service_of(request)
     study = found(service.snapshot.studies.get(number))
