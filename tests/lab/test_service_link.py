@@ -180,6 +180,8 @@ def test_records_of_rounds_are_taken_if_the_round_opens(consortium: Consortium, 
         assert permit.hand_in().is_complete
         kept = running.service.documents.for_study(permit.id)
         assert [each.said_in for each in kept if each.kind == "round"] == ["round 1"]
+        here = running.service.documents.rounds(permit.id)
+        assert {n: each.sha256 for n, each in here.items()} == {1: hashlib.sha256(record).digest()}
         assert read(consortium, hashlib.sha256(record).digest()) == record
         other = record.replace(b'"n":1', b'"n":2')
         for content in (other, record[:-1] + b" }", record + b"\n"):

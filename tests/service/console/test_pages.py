@@ -326,7 +326,7 @@ def test_the_commands_that_pages_show_are_commands() -> None:
         offline.permit(1),
         offline.consents(model),
         offline.release(1, model),
-        offline.round(2),
+        offline.round("round-2.json"),
         offline.relay(),
         "belmont sign add vote-unsigned.json --key my-key.json --out signed.json",
     ]

@@ -107,6 +107,8 @@ def test_a_member_goes_from_the_first_page_to_the_provider_is_signed_in_and_out_
     page.goto(f"{place.url}/account")
     refuse_violations(page, "oidc-3-account")
     expect(page.get_by_text(world.address("board"))).to_have_count(1)
+    expect(page.get_by_text("To enrol one, sign in with your own key")).to_be_visible()
+    assert page.locator("[data-enrol]").count() == 0
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status").first).to_contain_text(
         "You are signed out. Your institution's own sign-in goes on"

@@ -87,6 +87,14 @@ def test_a_member_signs_in_through_the_provider(person: Browser, world: Any, iss
     assert "ethics_board" in me["roles"]
 
 
+def test_who_comes_through_the_provider_enrols_no_hardware_key(person: Browser) -> None:
+    """Whoever runs a provider could otherwise keep a member from freezing anything here."""
+    assert person.get(path_of(at_provider(begin(person)))).status_code == 303
+    person.csrf = person.get("/api/v1/session").json()["csrf"]
+    answer = person.send("POST", "/api/v1/passkeys/enrolment")
+    assert answer.status_code == 403 and answer.json()["code"] == "OWN_KEY_NEEDED"
+
+
 def test_whom_nobody_named_gets_nothing(person: Browser) -> None:
     answer = person.get(path_of(at_provider(begin(person), "somebody-else")))
     assert answer.status_code == 401 and "NOT_MAPPED" in answer.text

@@ -1,7 +1,8 @@
 """Hardware keys that members enrol, and the touch that stopping something asks for from then on (WebAuthn, level 3).
 
 1. A member enrols at most ``KEYS_MOST`` keys: nothing about the key's maker is asked (attestation ``none``), it need
-   not keep a login (``residentKey`` discouraged), and it asks for a PIN or finger where it can.
+   not keep a login (``residentKey`` discouraged), and it asks for a PIN or finger where it can. Who signed in through
+   an institution enrols none: whoever runs its provider could keep the member from freezing anything here.
 2. Once there is one, a member's Freeze, Revocation and Pause are relayed here only in a session of that member in
    which a key was touched for this very message in the last five minutes. The challenge that the key signs ends in the
    hash of what it is for: a touch for one message is none for another.
@@ -54,7 +55,7 @@ from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.errors import Conflict, Malformed, NotAllowed, NotFound
 from belmont.service.store.database import Store
 from belmont.service.store.passkeys import passkeys, steps
-from belmont.service.store.sessions import sessions
+from belmont.service.store.sessions import Way, sessions
 from belmont.service.store.tickets import Tickets
 
 KEYS_MOST: Final = 8
@@ -158,6 +159,12 @@ class Passkeys:
 
     def begin_enrolment(self, session: SessionView) -> dict[str, Any]:
         """Options for ``navigator.credentials.create``. Raises ``NotAllowed``, ``Conflict``."""
+        if session.method == Way.OIDC:  # 1
+            raise NotAllowed(
+                "A hardware key is enrolled by who signed in with the member's own key, not through an institution.",
+                code="OWN_KEY_NEEDED",
+                remedy="Sign in with your key.",
+            )
         if self._host.replace(".", "").isdigit() or ":" in self._host:
             raise Conflict("Hardware keys need a service with a name, not an address of numbers.", code="NO_HOST_NAME")
         known = self.of(session.account)

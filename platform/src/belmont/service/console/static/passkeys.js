@@ -89,8 +89,8 @@ function page(section) {
     }
   };
   const form = section.querySelector("[data-enrol]");
-  form.hidden = false;
-  form.addEventListener("submit", (event) => {
+  if (form) form.hidden = false;
+  form?.addEventListener("submit", (event) => {
     event.preventDefault();
     run(() => enrol(form.elements.label.value));
   });
