@@ -8,13 +8,14 @@ import httpx
 import pytest
 from sqlalchemy import update
 from tests.service.conftest import World
-from tests.service.documents.conftest import Client, get, put
+from tests.service.documents.conftest import Client, get, put, wait_for
 
 from belmont.federated.hashes import config_hash
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.service.documents.documents import Documents
 from belmont.service.documents.kinds import FORMS, Kind
 from belmont.service.documents.tables import contents
+from belmont.service.errors import NotFound
 from belmont.service.service import Service
 
 PROTOCOL = "# Herzinfarkt früh erkennen\n\n<script>alert(1)</script> and 风险.\n".encode()
@@ -106,6 +107,24 @@ def test_a_hash_in_the_newest_block_is_waited_for(client: Client, world: World) 
     content = b"applied with a moment ago"
     number = world.study(protocol_hash=hashlib.sha256(content).digest())
     assert put(client("data_user"), number, "protocol", content).status_code == 201
+
+
+def test_a_hash_that_was_read_between_the_look_and_the_wait_is_taken_too(
+    client: Client, world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, take, looks = b"read just now", service.documents.take, []
+    number = world.study(protocol_hash=hashlib.sha256(content).digest())
+
+    def before_it_was_read(*given: Any) -> Any:
+        looks.append(given)
+        if len(looks) == 1:
+            wait_for(lambda: number in service.snapshot.studies)
+            raise NotFound("The consortium has no such study.", code="STUDY_UNKNOWN")
+        return take(*given)
+
+    monkeypatch.setattr(service.documents, "take", before_it_was_read)
+    assert put(client("data_user"), number, "protocol", content).status_code == 201
+    assert len(looks) == 2
 
 
 def test_why_somebody_voted_is_taken_for_the_events_hash(client: Client, world: World) -> None:

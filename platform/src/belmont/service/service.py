@@ -104,14 +104,12 @@ class Service:
         """The datasets of this service's hospitals for which an account is enrolled."""
         return self.desk.datasets_of(account)
 
-    async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> bool:
-        """Wait until the chain's newest block is read here; whether anything was waited for. Raises RegistryError."""
+    async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> None:
+        """Wait until the chain's newest block is read here, or for so many seconds. Raises RegistryError."""
         wanted = (await run_in_threadpool(self.registry.head)).number
-        deadline, has_waited = time.monotonic() + seconds, False
+        deadline = time.monotonic() + seconds
         while not await run_in_threadpool(self._has_read, wanted) and time.monotonic() < deadline:
-            has_waited = True
             await self.feed.wait(CATCH_UP_LOOK_SECONDS)
-        return has_waited
 
     def _has_read(self, block: int) -> bool:
         head = self.index.head
