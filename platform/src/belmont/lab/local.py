@@ -79,7 +79,9 @@ def _names(source: SyntheticSource | OwnTables) -> list[str]:
     )
 
 
-def _people(home: Home, hospitals: Sequence[str], with_auditor: bool) -> tuple[list[Person], dict[str, Identity]]:
+def _people(
+    home: Home, hospitals: Sequence[str], with_auditor: bool = False
+) -> tuple[list[Person], dict[str, Identity]]:
     roles = [(f"hospital-{k}", name, Role.DATA_HOLDER) for k, name in enumerate(hospitals, start=1)]
     roles += [(f"board-{k + 1}", name, Role.ETHICS_BOARD) for k, name in enumerate(BOARD_NAMES)]
     roles += [("researcher", RESEARCHER_NAME, Role.DATA_USER)]
