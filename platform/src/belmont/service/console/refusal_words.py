@@ -152,6 +152,12 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "PASSKEY_REFUSED": (Sentence("What came from the hardware key does not hold."), _AGAIN),
     "KEY_UNKNOWN": (Sentence("This hardware key is none of this account's."), Sentence("Touch one that is enrolled.")),
     "KEY_ENROLLED": (Sentence("This hardware key is enrolled already."), None),
+    "OWN_KEY_NEEDED": (
+        Sentence(
+            "Hardware keys are enrolled by whoever signed in with the account's own key, not through an institution."
+        ),
+        Sentence("Sign in with your own key, and enrol it then."),
+    ),
     "NO_KEYS": (Sentence("No hardware key is enrolled."), Sentence("Enrol one on the page of your account.")),
     "TOO_MANY_KEYS": (Sentence("This account has as many hardware keys as it can have."), None),
     "NO_HOST_NAME": (
