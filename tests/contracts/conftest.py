@@ -459,9 +459,9 @@ def paired_for_a_module(founded: Consortium, both: Callable[[Consortium], Both])
 def as_it_was(made: Consortium) -> Iterator[Consortium]:
     """A paired consortium for one test: what that does to either of the two is undone, and in the end both agree."""
     back, model = made.evm.mark(), made.registry.model
-    lock = model._world.lock
+    shared = (model._world.lock, *model._world.tables.values())
     chain = ChainRegistry(made.evm, made.registry.chain.addresses)
-    pair = Both(chain, copy.deepcopy(model, {id(lock): lock}), made.evm)
+    pair = Both(chain, copy.deepcopy(model, {id(each): each for each in shared}), made.evm)
     yield replace(made, registry=pair)
     agree(pair)
     back()
