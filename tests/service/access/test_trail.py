@@ -14,6 +14,7 @@ from tests.service.running import Running, running
 
 from belmont.audit.database import open_engine
 from belmont.service.access import trail
+from belmont.service.access.limits import Limits, Rate
 from belmont.service.access.trail import Access, Trail, accesses
 from belmont.service.config import ServiceConfig
 from belmont.service.store.database import Store
@@ -126,3 +127,36 @@ def test_an_entry_that_the_database_refuses_waits_until_it_is_taken(
     kept.flush()
     assert [each.path for _, each in kept.page()] == ["/0"]
     kept.close()
+
+
+def test_what_reaches_nothing_fills_no_trail(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"client": Rate(0.001, 12), "noted": Rate(0.001, 3)}
+    monkeypatch.setattr(service.service.sign_in, "limits", Limits(rates))
+    service.service.trail.flush()
+    last = service.service.trail.page(limit=1)
+    stranger = service.client("stranger")
+    seen = [stranger.get("/nothing").status_code for _ in range(10)]
+    seen += [stranger.get("/sign-in").status_code for _ in range(2)]
+    seen += [stranger.get("/sign-in").status_code for _ in range(8)]
+    assert seen == [404] * 10 + [200] * 2 + [429] * 8
+    service.service.trail.flush()
+    after = [each for number, each in service.service.trail.page(limit=100) if not last or number > last[0][0]]
+    assert [each.status for each in reversed(after)] == [404] * 3 + [200] * 2
+
+
+def test_a_client_that_asks_too_often_is_refused_before_its_form_is_read(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.service.sign_in, "limits", Limits({"client": Rate(0.001, 1)}))
+    stranger, form = service.client("stranger"), {"Content-Type": "application/x-www-form-urlencoded; charset=utf-7"}
+    asked = [stranger.post("/sign-in/text", content=b"account=x", headers=form).status_code for _ in range(2)]
+    assert asked == [400, 429]
+    assert stranger.get("/static/console.css").status_code != 429
+
+
+def test_a_members_accesses_are_found_however_their_address_is_written(service: Running) -> None:
+    assert service.client("data_user").get("/studies").status_code == 200
+    service.service.trail.flush()
+    auditor, account = service.client("auditor"), service.account("data_user")
+    pages = [auditor.get("/accesses", params={"who": who}).text for who in (account, account.lower())]
+    assert all("GET /studies" in each for each in pages)

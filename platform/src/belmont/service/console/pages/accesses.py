@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
+from eth_utils.address import to_checksum_address
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -30,7 +31,7 @@ def accesses(
 ) -> Response:
     """The newest first, or those before a number of the trail."""
     service = service_of(request)
-    least = REFUSED if refused else 0
+    least, who = REFUSED if refused else 0, to_checksum_address(who) if who else ""  # as the trail writes it
     found = service.trail.page(account=who or None, least_status=least, before=before, limit=MOST + 1)
     kept = {key: value for key, value in (("who", who), ("refused", "1" if refused else "")) if value}
     last = found[MOST - 1][0] if len(found) > MOST else None
