@@ -160,3 +160,21 @@ def test_a_members_accesses_are_found_however_their_address_is_written(service: 
     auditor, account = service.client("auditor"), service.account("data_user")
     pages = [auditor.get("/accesses", params={"who": who}).text for who in (account, account.lower())]
     assert all("GET /studies" in each for each in pages)
+
+
+def test_which_patient_was_here_is_for_their_hospital_alone(service: Running) -> None:
+    assert service.client("patient").get("/api/v1/patient").status_code < 500
+    service.service.trail.flush()
+    patient = service.account("patient")
+    for name, is_theirs in (("third_holder", True), ("holder", False), ("auditor", False)):
+        client = service.client(name)
+        everything, asked = (
+            client.get("/api/v1/accesses", params={"limit": 100, **more}) for more in ({}, {"account": patient})
+        )
+        rows = [each for each in everything.json()["items"] if each["route"] == "/api/v1/patient"]
+        assert any(each["account"] == patient for each in rows) == is_theirs
+        assert any(each["by_patient"] and each["account"] is None for each in rows) != is_theirs
+        assert bool(asked.json()["items"]) == is_theirs
+        page, of_one = client.get("/accesses").text, client.get("/accesses", params={"who": patient}).text
+        assert (patient in page, "GET /api/v1/patient" in page) == (is_theirs, True)
+        assert ("GET /api/v1/patient" in of_one) == is_theirs

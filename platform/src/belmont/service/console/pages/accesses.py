@@ -1,6 +1,7 @@
 """The trail of accesses to this service, the refused ones too: for whom the API gives it to, and nobody else.
 
-It says which patient looked at their page and when, and what a member of the board read before a vote.
+It says what a member of the board read before a vote; which patient looked at their page, to their own hospital alone
+(``access.veil``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from belmont.service.access.gates import allow
+from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.console.parts import service_of
 
@@ -38,7 +40,8 @@ def accesses(
     return service.pages.page(
         request,
         "accesses.html",
-        rows=[each for _, each in found[:MOST]],
+        rows=[each for _, each in veiled(service, visitor, found[:MOST], who or None)],
+        a_patient=A_PATIENT,
         older=f"/accesses?{urlencode({'before': last, **kept})}" if last else None,
         newest=f"/accesses?{urlencode(kept)}" if before else None,
         refused=bool(refused),
