@@ -16,6 +16,8 @@ from belmont.audit.database import open_engine
 from belmont.service.access import trail
 from belmont.service.access.limits import Limits, Rate
 from belmont.service.access.trail import Access, Trail, accesses
+from belmont.service.access.veil import A_PATIENT, veiled
+from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
 from belmont.service.store.database import Store
 
@@ -178,3 +180,19 @@ def test_which_patient_was_here_is_for_their_hospital_alone(service: Running) ->
         page, of_one = client.get("/accesses").text, client.get("/accesses", params={"who": patient}).text
         assert (patient in page, "GET /api/v1/patient" in page) == (is_theirs, True)
         assert ("GET /api/v1/patient" in of_one) == is_theirs
+
+
+def test_a_member_who_is_a_patient_is_hidden_in_what_they_did_as_one(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = service.world.datasets[2]
+    monkeypatch.setattr(service.service, "datasets_as_patient", lambda account: (theirs,))
+    board = service.account("board")
+    entries = [
+        (n, Access(NOW, board, "GET", route, route, 200, "", 1)) for n, route in enumerate(("/patient", "/studies"))
+    ]
+    for name, accounts in (("auditor", [A_PATIENT, board]), ("third_holder", [board, board])):
+        visitor = Visitor(SessionView("1", service.account(name), "", True, "ethereum", 0, NOW))
+        assert [each.account for _, each in veiled(service.service, visitor, entries)] == accounts
+        asked = veiled(service.service, visitor, entries, board)
+        assert [each.route for _, each in asked] == (["/studies"] if name == "auditor" else ["/patient", "/studies"])
