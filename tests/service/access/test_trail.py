@@ -14,7 +14,10 @@ from tests.service.running import Running, running
 
 from belmont.audit.database import open_engine
 from belmont.service.access import trail
+from belmont.service.access.limits import Limits, Rate
 from belmont.service.access.trail import Access, Trail, accesses
+from belmont.service.access.veil import A_PATIENT, veiled
+from belmont.service.access.visitor import SessionView, Visitor
 from belmont.service.config import ServiceConfig
 from belmont.service.store.database import Store
 
@@ -126,3 +129,70 @@ def test_an_entry_that_the_database_refuses_waits_until_it_is_taken(
     kept.flush()
     assert [each.path for _, each in kept.page()] == ["/0"]
     kept.close()
+
+
+def test_what_reaches_nothing_fills_no_trail(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"client": Rate(0.001, 12), "noted": Rate(0.001, 3)}
+    monkeypatch.setattr(service.service.sign_in, "limits", Limits(rates))
+    service.service.trail.flush()
+    last = service.service.trail.page(limit=1)
+    stranger = service.client("stranger")
+    seen = [stranger.get("/nothing").status_code for _ in range(10)]
+    seen += [stranger.get("/sign-in").status_code for _ in range(2)]
+    seen += [stranger.get("/sign-in").status_code for _ in range(8)]
+    assert seen == [404] * 10 + [200] * 2 + [429] * 8
+    service.service.trail.flush()
+    after = [each for number, each in service.service.trail.page(limit=100) if not last or number > last[0][0]]
+    assert [each.status for each in reversed(after)] == [404] * 3 + [200] * 2
+
+
+def test_a_client_that_asks_too_often_is_refused_before_its_form_is_read(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.service.sign_in, "limits", Limits({"client": Rate(0.001, 1)}))
+    stranger, form = service.client("stranger"), {"Content-Type": "application/x-www-form-urlencoded; charset=utf-7"}
+    asked = [stranger.post("/sign-in/text", content=b"account=x", headers=form).status_code for _ in range(2)]
+    assert asked == [400, 429]
+    assert stranger.get("/static/console.css").status_code != 429
+
+
+def test_a_members_accesses_are_found_however_their_address_is_written(service: Running) -> None:
+    assert service.client("data_user").get("/studies").status_code == 200
+    service.service.trail.flush()
+    auditor, account = service.client("auditor"), service.account("data_user")
+    pages = [auditor.get("/accesses", params={"who": who}).text for who in (account, account.lower())]
+    assert all("GET /studies" in each for each in pages)
+
+
+def test_which_patient_was_here_is_for_their_hospital_alone(service: Running) -> None:
+    assert service.client("patient").get("/api/v1/patient").status_code < 500
+    service.service.trail.flush()
+    patient = service.account("patient")
+    for name, is_theirs in (("third_holder", True), ("holder", False), ("auditor", False)):
+        client = service.client(name)
+        everything, asked = (
+            client.get("/api/v1/accesses", params={"limit": 100, **more}) for more in ({}, {"account": patient})
+        )
+        rows = [each for each in everything.json()["items"] if each["route"] == "/api/v1/patient"]
+        assert any(each["account"] == patient for each in rows) == is_theirs
+        assert any(each["by_patient"] and each["account"] is None for each in rows) != is_theirs
+        assert bool(asked.json()["items"]) == is_theirs
+        page, of_one = client.get("/accesses").text, client.get("/accesses", params={"who": patient}).text
+        assert (patient in page, "GET /api/v1/patient" in page) == (is_theirs, True)
+        assert ("GET /api/v1/patient" in of_one) == is_theirs
+
+
+def test_a_member_who_is_a_patient_is_hidden_in_what_they_did_as_one(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = service.world.datasets[2]
+    monkeypatch.setattr(service.service, "datasets_as_patient", lambda account: (theirs,))
+    board = service.account("board")
+    entries = [
+        (n, Access(NOW, board, "GET", route, route, 200, "", 1)) for n, route in enumerate(("/patient", "/studies"))
+    ]
+    for name, accounts in (("auditor", [A_PATIENT, board]), ("third_holder", [board, board])):
+        visitor = Visitor(SessionView("1", service.account(name), "", True, "ethereum", 0, NOW))
+        assert [each.account for _, each in veiled(service.service, visitor, entries)] == accounts
+        asked = veiled(service.service, visitor, entries, board)
+        assert [each.route for _, each in asked] == (["/studies"] if name == "auditor" else ["/patient", "/studies"])

@@ -1,10 +1,16 @@
 """Notices: what is told, to whom, how often, whatever happens to the process or the other side; on both databases."""
 
+import email
+import email.policy
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from email.message import EmailMessage
 
 import pytest
 from sqlalchemy import select, update
@@ -243,3 +249,83 @@ def test_a_title_that_databases_refuse_keeps_nobody_from_being_told(
     assert running.step() == 1
     with running.store.reading() as connection:
         assert connection.scalar(select(outbox.c.title)) == "A\ufffdB\ufffd"
+
+
+@pytest.mark.parametrize("title", ["=?unknown-8bit?q?=ff=fe?=", "=?utf-8?q?=ED=A0=80?=", "=?utf-8?q?a=0D=0ABcc:_eve?="])
+def test_a_title_that_looks_like_an_encoded_word_is_told_as_it_stands(title: str, running: Running) -> None:
+    notice = Notice("0" * 32, "0x", Channel.EMAIL, Kind.FREEZE, 1, title, "/permits/1", 0, 0)  # type: ignore[arg-type]
+    message = mail.composed(notice, ADDRESS, "en", running.notifier.config, PUBLIC_URL)
+    read = email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
+    assert read["Subject"] == f"Permit 1 is frozen: “{title}”".replace("=?", "= ?")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "=?utf-8?q?eve=40evil.example=2C?=x@hospital.example",
+        "=?utf-8?q?eve=40evil.example=2Cx?=.a@hospital.example",
+        "a=?utf-8?q?x?=@hospital.example",
+    ],
+)
+def test_an_address_that_decodes_to_a_strangers_is_refused(address: str, running: Running) -> None:
+    config = running.notifier.config
+    assert config.takes_address("a=b@hospital.example") and config.takes_address("who?@hospital.example")
+    assert not config.takes_address(address)
+
+
+def test_a_notice_that_cannot_be_sent_keeps_no_other_from_being_sent(
+    running: Running, world: World, mailbox: Mailbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(running, world)
+    choose(running, world, "auditor", Channel.WEBHOOK, receiver.url)
+
+    def broken(*_: object) -> EmailMessage:
+        raise UnicodeEncodeError("ascii", "", 0, 1, "none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mail, "composed", broken)
+        world.study()
+        assert running.step() == 1 and len(receiver.posted) == 1
+    running.clock.now += 61
+    assert running.step() == 1 and len(mailbox.messages) == 1
+
+
+def test_a_receiver_that_does_not_take_one_is_not_asked_for_the_rest(
+    running: Running, world: World, receiver: Receiver
+) -> None:
+    choose(running, world, "auditor", Channel.WEBHOOK, receiver.url)
+    receiver.status = 500
+    for _ in range(3):
+        world.study()
+    assert running.step() == 0 and len(receiver.posted) == 1 and rows(running) == ["waiting"] * 3
+    receiver.status, running.clock.now = 204, running.clock.now + 61
+    assert running.step() == 3
+
+
+def test_a_receiver_that_answers_letter_by_letter_holds_nobody_up(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 1.0)
+    ended = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not ended.wait(0.2):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,), daemon=True)
+        thread.start()
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        config = replace(running.notifier.config, webhook_hosts=(host,))
+        notice = Notice("0" * 32, "0x", Channel.WEBHOOK, Kind.FREEZE, 1, "t", "/permits/1", 0, 0)  # type: ignore[arg-type]
+        late = threading.Timer(20, ended.set)
+        late.start()
+        with pytest.raises(DeliveryFailed, match="TimeoutError"):
+            webhook.send(notice, f"http://{host}/", "00" * 32, config, PUBLIC_URL, 0)
+        assert not ended.is_set()
+        ended.set()
+        late.cancel()
+        thread.join(5)

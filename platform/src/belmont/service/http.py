@@ -4,9 +4,11 @@
 2. Every answer says that it is not to be framed, sniffed, or to run anything but this service's own scripts.
 3. Errors of ours become problem details (RFC 9457) under /api, and a page elsewhere; whoever is not signed in is led to
    the sign-in. What is not ours is logged here, and told to nobody but as INTERNAL.
-4. Every access leaves an entry in the trail.
+4. Every access leaves an entry in the trail. Of what reached nothing (no such route, more often than is allowed) a
+   client leaves so many and no more, so that strangers cannot fill a disk with them; all are counted (``metrics``).
 5. A body is UTF-8. One that names another character set is refused before it is parsed: the parser of forms would
    decode it by whatever codec of Python's a stranger names.
+6. Clients are counted before anything of a request is read, whether there is such a route or not (``access.limits``).
 """
 
 import logging
@@ -86,6 +88,8 @@ class Guard:
             await send(message)
 
         try:
+            if not _is_static(scope):
+                self._service.sign_in.limits.take_client(Request(scope))  # 6
             await self._app(scope, limited, answer)
         except Exception as error:
             if status:  # an answer has begun: the server breaks it off, and logs this
@@ -99,12 +103,15 @@ class Guard:
         return HEADERS | secure | {"Cache-Control": "no-store"}
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        if scope["path"].startswith("/static/"):
+        if _is_static(scope):
             return
-        self._service.metrics.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
+        route, limits = scope.get("route"), self._service.sign_in.limits
+        self._service.metrics.observe(scope["method"], getattr(route, "path", ""), status, seconds)
+        reached_nothing = route is None or status == HTTPStatus.TOO_MANY_REQUESTS
+        if reached_nothing and not limits.has("noted", limits.client(Request(scope))):
+            return  # 4
         state = scope.get("state", {})
         visitor: Visitor = state.get("visitor") or Visitor()
-        route = scope.get("route")
         self._service.trail.add(
             Access(
                 at=int(time.time()),
@@ -117,6 +124,10 @@ class Guard:
                 milliseconds=round(seconds * 1000),
             )
         )
+
+
+def _is_static(scope: Scope) -> bool:
+    return str(scope["path"]).startswith("/static/")
 
 
 def _storable(text: str, most: int) -> str:

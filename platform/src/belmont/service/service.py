@@ -26,6 +26,7 @@ from belmont.service.api.kept import KeptAnswers
 from belmont.service.api.streams import Streams
 from belmont.service.config import ServiceConfig
 from belmont.service.documents.documents import Documents
+from belmont.service.documents.turns import Turns
 from belmont.service.metrics import Metrics
 from belmont.service.notices.notifier import Notifier
 from belmont.service.patient.chain_side import ChainSide
@@ -61,6 +62,7 @@ class Service:
         self.trail = Trail(self.store, config.trail_days)
         self.keeper = Keeper(registry)
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
+        self.turns = Turns()
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
         self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)

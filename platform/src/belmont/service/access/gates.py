@@ -5,7 +5,8 @@
 3. An unsafe request by cookie comes from a page of this service: its ``Sec-Fetch-Site`` is ``same-origin``, or where a
    browser sends none its ``Origin`` is ours; and it brings the session's CSRF token along. A bearer token needs
    neither, since no browser sends one by itself.
-4. Whoever asks more often than is allowed is refused before anything is looked up (``limits``).
+4. Whoever asks more often than is allowed is refused (``limits``): a client before its request is read
+   (``belmont.service.http``), an account here.
 5. A request that shows both a cookie and a token is by the token alone.
 6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
    that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
@@ -46,13 +47,12 @@ class Gate:
 
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
-        service.sign_in.limits.take_client(request)  # 4
         service.trail.refuse_when_full()  # 7
         session = await _session(request, service)
         visitor = await service.visitor(session)
         request.state.visitor = visitor
         if session is not None:
-            service.sign_in.limits.take("account", session.account)
+            service.sign_in.limits.take("account", session.account)  # 4
         if Who.ANYBODY not in self.whom:
             if session is None:
                 raise NotSignedIn("This is for members and patients who are signed in.", remedy="Sign in first.")

@@ -43,8 +43,11 @@ DEFAULT_RATES: Final[Mapping[str, Rate]] = {
     "client": Rate(100, 400),  # an institution's people may share one address
     "sign_in": Rate(2, 60),
     "relay": Rate(1, 30),
+    "hand_in": Rate(1, 60),
+    "noted": Rate(0.2, 600),
 }
-"""By kind; ``sign_in`` and ``relay`` count beside the others, by client."""
+"""By kind; ``sign_in`` and ``relay`` count beside the others, by client, and ``hand_in`` by account. ``noted`` refuses
+nothing: it is how often what reached nothing is in the trail."""
 
 
 class Limits:
@@ -75,6 +78,14 @@ class Limits:
                 self._buckets.popitem(last=False)  # 3
         if not taken:
             raise TooMany("You ask more often than is allowed here.", max(1, math.ceil((1 - tokens) / rate.per_second)))
+
+    def has(self, kind: str, whom: str) -> bool:
+        """Take a token; whether there was one."""
+        try:
+            self.take(kind, whom)
+        except TooMany:
+            return False
+        return True
 
     def client(self, request: Request) -> str:
         """Whom a request is counted as, beside its account."""

@@ -1,4 +1,7 @@
-"""The trail of accesses to this service: for auditors, and for data holders, whose patients' data it is about."""
+"""The trail of accesses to this service: for auditors, and for data holders, whose patients' data it is about.
+
+Which patient was here is for their own hospital (``access.veil``).
+"""
 
 from typing import Annotated
 
@@ -6,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from belmont.service.access.gates import allow
 from belmont.service.access.trail import Access
+from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.api import lists, routing
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Moment
@@ -19,7 +23,9 @@ class AccessNow(Answer):
     number: int
     at: Moment
     account: AccountText | None
-    """Null where nobody was signed in."""
+    """Null where nobody was signed in, and for a patient of another hospital than the reader's."""
+    by_patient: bool
+    """Whether it was such a patient."""
     method: str
     route: str
     path: str
@@ -50,15 +56,17 @@ def list_accesses(
 ) -> Accesses:
     """Who asked this service for what, when, and what became of it. The refused ones too."""
     found = service.trail.page(account=account, least_status=400 if refused else 0, before=after, limit=limit + 1)
-    items = [_access(number, each) for number, each in found[:limit]]
-    return Accesses(items=items, next=str(items[-1].number) if len(found) > limit else None)
+    shown = veiled(service, visitor, found[:limit], account)
+    items = [_access(number, each) for number, each in shown]
+    return Accesses(items=items, next=str(found[limit - 1][0]) if len(found) > limit else None)
 
 
 def _access(number: int, found: Access) -> AccessNow:
     return AccessNow(
         number=number,
         at=found.at,
-        account=found.account or None,
+        account=found.account if found.account and found.account != A_PATIENT else None,
+        by_patient=found.account == A_PATIENT,
         method=found.method,
         route=found.route,
         path=found.path,

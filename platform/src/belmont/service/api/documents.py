@@ -4,6 +4,7 @@
 2. Bytes are read only from whoever passed the gate, and no more of them than the kind may have.
 3. What is read is an attachment of a type that follows from its kind: no page of this origin is made of it.
 4. A hash that is in a block which this service has not read yet is waited for, a few seconds at most.
+5. One member's documents fill neither memory nor threads (``documents.turns``).
 """
 
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from belmont.registry.types import Address
 from belmont.service.api import routing
 from belmont.service.api.values import AccountText, Answer, Hash, Moment, Whole
 from belmont.service.documents.documents import Document, Listed
 from belmont.service.documents.kinds import FORMS, MOST_BYTES, Kind, refuse_large
 from belmont.service.errors import Conflict, Malformed, NotFound
+from belmont.service.service import Service
 
 router: APIRouter = routing.router("documents")
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="Of the document's bytes, in hexadecimal.")]
@@ -99,15 +102,22 @@ async def hand_in(
     response: Response,
 ) -> DocumentOut:
     """Hand in a document whose hash the chain has. 201 where it is new here."""
-    content = await body_of(request, FORMS[kind].most_bytes, lambda size: refuse_large(kind, size))
     by = routing.account_of(visitor)
-    try:
-        document, is_new = await run_in_threadpool(service.documents.take, number, kind, content, by)
-    except (NotFound, Conflict):
-        await service.catch_up()  # 4: it may have been read since, so that nothing is waited for
-        document, is_new = await run_in_threadpool(service.documents.take, number, kind, content, by)
+    service.sign_in.limits.take("hand_in", by)  # 5
+    async with service.turns.of(by):
+        content = await body_of(request, FORMS[kind].most_bytes, lambda size: refuse_large(kind, size))
+        try:
+            document, is_new = await _taken(service, number, kind, content, by)
+        except (NotFound, Conflict):
+            await service.catch_up()  # 4: it may have been read since, so that nothing is waited for
+            document, is_new = await _taken(service, number, kind, content, by)
     response.status_code = 201 if is_new else 200
     return DocumentOut.of(document)
+
+
+async def _taken(service: Service, number: int, kind: Kind, content: bytes, by: Address) -> tuple[Document, bool]:
+    async with service.turns.looking_at(len(content)):  # 5
+        return await run_in_threadpool(service.documents.take, number, kind, content, by)
 
 
 @router.get("/studies/{number}/documents")

@@ -1,7 +1,8 @@
 """A notice as an e-mail: what happened, by number and title, and the link to its page. Nothing else is in it.
 
 1. The header fields are made of what is checked: the sender and the address by ``settings``, the subject of one line in
-   which whatever nobody sees is replaced. The standard library refuses a line end in a header as well.
+   which whatever nobody sees is replaced. The standard library refuses a line end in a header as well; but it decodes
+   what looks like an encoded word (RFC 2047), so a title that has the beginning of one is parted there.
 2. The connection is encrypted and the server's name checked, but on this machine. A server that offers no STARTTLS, or
    is certified for another name or by nobody who is trusted, is sent nothing: no password and no mail.
 3. The Message-ID is the notice's: a mailbox that gets it twice can tell.
@@ -36,7 +37,7 @@ def composed(notice: Notice, to: str, language: str, config: NoticesConfig, publ
     message = EmailMessage(policy=SMTP)
     message["From"] = config.sender
     message["To"] = to
-    message["Subject"] = says
+    message["Subject"] = says.replace("=?", "= ?")
     message["Date"] = formatdate(notice.happened_at, usegmt=True)
     message["Message-ID"] = f"<{notice.id}@{config.sender.partition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"

@@ -1,4 +1,9 @@
-"""Sends notices, in a thread of its own: reads on as the index does, and tries what is due."""
+"""Sends notices, in a thread of its own: reads on as the index does, and tries what is due.
+
+1. Whatever goes wrong with one notice is that notice's: it is tried again later, and keeps no other from being sent.
+2. A receiver that did not take one is not asked for the rest that is due for it: those wait as if they had been
+   refused. Otherwise one that is slow to answer would hold up everybody's.
+"""
 
 from __future__ import annotations
 
@@ -66,15 +71,23 @@ class Notifier:
         except BaseException:
             self._dropped |= dropped
             raise
-        return sum(self._tried(notice, choice) for notice, choice in self.outbox.due())
+        away: set[tuple[Channel, str]] = set()
+        return sum(self._tried(notice, choice, away) for notice, choice in self.outbox.due())
 
-    def _tried(self, notice: Notice, choice: Choice | None) -> bool:
+    def _tried(self, notice: Notice, choice: Choice | None, away: set[tuple[Channel, str]]) -> bool:
         if choice is None or self._snapshot().member(notice.account) is None:
             self.outbox.drop(notice, "its member chose otherwise, or is no member any more")
             return False
+        receiver = choice.channel, choice.target
         try:
+            if receiver in away:
+                raise DeliveryFailed("the receiver did not take the one before")  # 2
             self._deliver(notice, choice)
-        except DeliveryFailed as error:
+        except Exception as error:  # 1
+            if not isinstance(error, DeliveryFailed):
+                log.exception("notice %s cannot be sent", notice.id)
+                error = DeliveryFailed(f"{type(error).__name__}: it cannot be sent")
+            away.add(receiver)
             if self.outbox.failed(notice, str(error)):
                 log.error("notice %s was given up: %s", notice.id, error)
             elif notice.attempts == 0:  # an operator who is setting this up looks here

@@ -32,8 +32,9 @@ SECURITIES: Final = ("starttls", "tls", "none")
 ADDRESS_MOST: Final = 254
 URL_MOST: Final = 500
 _ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63})", re.ASCII
+    r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63})", re.ASCII
 )
+"""Without ``=?``: the standard library reads an encoded word (RFC 2047) in an address, and mails what it decodes to."""
 
 
 @dataclass(frozen=True)

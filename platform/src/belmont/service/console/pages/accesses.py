@@ -1,6 +1,7 @@
 """The trail of accesses to this service, the refused ones too: for whom the API gives it to, and nobody else.
 
-It says which patient looked at their page and when, and what a member of the board read before a vote.
+It says what a member of the board read before a vote; which patient looked at their page, to their own hospital alone
+(``access.veil``).
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
+from eth_utils.address import to_checksum_address
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from belmont.service.access.gates import allow
+from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.console.parts import service_of
 
@@ -30,14 +33,15 @@ def accesses(
 ) -> Response:
     """The newest first, or those before a number of the trail."""
     service = service_of(request)
-    least = REFUSED if refused else 0
+    least, who = REFUSED if refused else 0, to_checksum_address(who) if who else ""  # as the trail writes it
     found = service.trail.page(account=who or None, least_status=least, before=before, limit=MOST + 1)
     kept = {key: value for key, value in (("who", who), ("refused", "1" if refused else "")) if value}
     last = found[MOST - 1][0] if len(found) > MOST else None
     return service.pages.page(
         request,
         "accesses.html",
-        rows=[each for _, each in found[:MOST]],
+        rows=[each for _, each in veiled(service, visitor, found[:MOST], who or None)],
+        a_patient=A_PATIENT,
         older=f"/accesses?{urlencode({'before': last, **kept})}" if last else None,
         newest=f"/accesses?{urlencode(kept)}" if before else None,
         refused=bool(refused),
