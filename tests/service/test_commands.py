@@ -36,6 +36,23 @@ def test_what_init_writes_can_be_read_and_is_not_overwritten(
     assert path.read_text() == "somebody's work"
 
 
+@pytest.mark.parametrize(
+    ("url", "words", "port"),
+    [
+        ("http://localhost:8699", [], 8699),
+        ("http://127.0.0.1", [], 8600),
+        ("https://belmont.hospital.example:8443", [], 8600),
+        ("http://localhost:8699", ["--port", "9000"], 9000),
+    ],
+)
+def test_a_service_listens_where_a_plain_address_of_this_machine_says(
+    tmp_path: Path, url: str, words: list[str], port: int
+) -> None:
+    path = tmp_path / "service.toml"
+    assert main(["service", "init", "--chain", CHAIN, "--public-url", url, "--out", str(path), *words]) == 0
+    assert ServiceConfig.read(path).port == port
+
+
 UNUSABLE = ["https://[::1]", "http://[::1]:8600", "https://[a", "https://a:b", "https://a@b", "https://a#b", "https://"]
 
 
