@@ -107,4 +107,7 @@ def test_a_head_that_goes_on_and_on_is_refused(service: Service) -> None:  # noq
 
 def test_another_host_than_the_public_one_is_refused(service: Service) -> None:  # noqa: F811
     with httpx.Client(base_url=service.config.public_url) as client:
-        assert client.get("/api/v1/health/live", headers={"Host": "evil.example"}).status_code == 400
+        answer = client.get("/api/v1/health/live", headers={"Host": "evil.example"})
+        assert answer.status_code == 400 and service.config.public_url in answer.text
+        again = httpx.URL(service.config.public_url).netloc.decode().upper()
+        assert client.get("/api/v1/health/live", headers={"Host": again}).status_code == 200, "names have no case"
