@@ -185,12 +185,13 @@ def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
             return None, ""
         config = service.documents.find(Kind.CONFIGURATION, study.terms.config_hash)
         key = ("code", study.terms.code_hash, None if config is None else study.terms.config_hash)
-        return _kept.of(key, lambda: _shown(bundle, config)), ""
+        return _kept.of(key, lambda: code_shown(bundle, config)), ""
     except (LabError, FederatedError) as error:
         return None, str(error)
 
 
-def _shown(bundle: bytes, config: bytes | None) -> CodeShown:
+def code_shown(bundle: bytes, config: bytes | None) -> CodeShown:
+    """A bundle against what it is nearest to. Raises LabError and FederatedError for what is none."""
     code = code_of(bundle, config)
     nearest = code.nearest
     against = Sentence("the template") if nearest == TEMPLATE else Sentence("the shipped app {name}", name=nearest)
