@@ -36,6 +36,23 @@ def test_what_init_writes_can_be_read_and_is_not_overwritten(
     assert path.read_text() == "somebody's work"
 
 
+@pytest.mark.parametrize(
+    ("url", "words", "port"),
+    [
+        ("http://localhost:8699", [], 8699),
+        ("http://127.0.0.1", [], 8600),
+        ("https://belmont.hospital.example:8443", [], 8600),
+        ("http://localhost:8699", ["--port", "9000"], 9000),
+    ],
+)
+def test_a_service_listens_where_a_plain_address_of_this_machine_says(
+    tmp_path: Path, url: str, words: list[str], port: int
+) -> None:
+    path = tmp_path / "service.toml"
+    assert main(["service", "init", "--chain", CHAIN, "--public-url", url, "--out", str(path), *words]) == 0
+    assert ServiceConfig.read(path).port == port
+
+
 UNUSABLE = ["https://[::1]", "http://[::1]:8600", "https://[a", "https://a:b", "https://a@b", "https://a#b", "https://"]
 
 
@@ -90,4 +107,7 @@ def test_a_head_that_goes_on_and_on_is_refused(service: Service) -> None:  # noq
 
 def test_another_host_than_the_public_one_is_refused(service: Service) -> None:  # noqa: F811
     with httpx.Client(base_url=service.config.public_url) as client:
-        assert client.get("/api/v1/health/live", headers={"Host": "evil.example"}).status_code == 400
+        answer = client.get("/api/v1/health/live", headers={"Host": "evil.example"})
+        assert answer.status_code == 400 and service.config.public_url in answer.text
+        again = httpx.URL(service.config.public_url).netloc.decode().upper()
+        assert client.get("/api/v1/health/live", headers={"Host": again}).status_code == 200, "names have no case"

@@ -155,6 +155,12 @@ def test_an_unfitted_model_says_that_it_is_and_one_without_evaluation_how_to_get
     assert not hasattr(model, "performance_")
     with pytest.raises(AttributeError, match=r"not evaluated: apply with holdout=0\.25"):
         _ = model.performance_
+    model.not_evaluated_ = "every part is too small"
+    with pytest.raises(AttributeError, match="not evaluated: every part is too small"):
+        _ = model.performance_
+    model.fit(rows)
+    with pytest.raises(AttributeError, match="holdout"):
+        _ = model.performance_
 
 
 def test_no_row_has_no_prediction() -> None:

@@ -59,7 +59,7 @@ def test_fewer_than_a_sum_needs_can_be_read_by_nobody_and_the_absent_are_named()
     left = of_round(ALL[:2])
     assert "a sum needs 3, so nothing can be read so far" in everything(left)
     assert [EN.say(each) for each in left.absent] == ["Diabetes 3"]
-    assert EN.say(of_round([]).summary) == "Nothing left any hospital."
+    assert EN.say(of_round([]).summary) == "Nothing has left any hospital so far."
 
 
 def test_records_of_other_rounds_and_permits_and_kinds_do_not_count() -> None:
@@ -143,7 +143,7 @@ def test_a_distribution_counts_only_with_its_dictionary() -> None:
 def test_an_answer_that_lacks_a_hospital_can_be_read_by_nobody() -> None:
     left = of_query([use(0, UseKind.QUERY)])
     assert "1 of 3 hospitals recorded an answer; all are needed" in everything(left)
-    assert EN.say(of_query([]).summary) == "Nothing left any hospital."
+    assert EN.say(of_query([]).summary) == "Nothing has left any hospital so far."
 
 
 def total(column: int, question: bytes) -> PublishedTotal:

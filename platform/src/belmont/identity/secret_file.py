@@ -42,7 +42,7 @@ def create_secret_file(path: Path, content: bytes) -> None:
             _write_new(path, content)
         _sync_folder(path.parent)
     except FileExistsError as error:
-        raise KeyFileExists(f"{path} exists: choose another name, or move that key away first") from error
+        raise KeyFileExists(f"{path} exists: choose another name, or move that file away first") from error
     except OSError as error:
         raise KeyFileUnwritable(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
     finally:

@@ -1,17 +1,15 @@
 """The one place where a service is put together: its parts, its routes, and what every request passes.
 
 1. No route without a gate: it does not start (``access.gates``).
-2. Requests for another host than the public one are refused: sign-in is bound to it.
+2. Requests for another host than the public one are refused, and told its address: sign-in is bound to it.
 3. The API's description (OpenAPI 3.1) and its pages are for who is signed in, as everything is.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from belmont.audit.index import EventIndex
@@ -23,7 +21,7 @@ from belmont.service.api import routers as api
 from belmont.service.config import ServiceConfig
 from belmont.service.console import pages as console_pages
 from belmont.service.console.rendering import STATIC
-from belmont.service.http import Guard, add_handlers
+from belmont.service.http import Guard, OneHost, add_handlers
 from belmont.service.patient import api as patient_api
 from belmont.service.patient import pages as patient_pages
 from belmont.service.service import Service
@@ -76,10 +74,6 @@ def assembled(service: Service) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     check_gates(app.routes)  # 1
     add_handlers(app)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(service.config), www_redirect=False)  # 2
+    app.add_middleware(OneHost, public_url=service.config.public_url)  # 2
     app.add_middleware(Guard, service=service)
     return app
-
-
-def _hosts(config: ServiceConfig) -> list[str]:
-    return [urlsplit(config.public_url).hostname or ""]

@@ -22,6 +22,12 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     init.add_argument("--public-url", required=True, metavar="URL", help="as browsers reach it")
     init.add_argument("--name", default="Belmont", help="shown to whoever signs in")
     init.add_argument("--database", metavar="URL", default="sqlite:///service.sqlite", help="SQLite or PostgreSQL")
+    init.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help="default 8600, or that of an address of this machine",
+    )
     init.add_argument("--out", type=Path, default=Path("service.toml"), metavar="FILE", help="default service.toml")
     init.set_defaults(run=_init)
     serve = _parser(subparsers, "serve", "answer requests")
@@ -38,10 +44,11 @@ def _parser(
 
 
 def _init(options: argparse.Namespace) -> int:
-    from belmont.service.config_file import Beginning
+    from belmont.service.config_file import Beginning, port_of
 
+    url = options.public_url.rstrip("/")
     beginning = Beginning(
-        options.name, options.chain, options.public_url.rstrip("/"), options.members, options.database
+        options.name, options.chain, url, options.members, options.database, port_of(url, options.port)
     )
     beginning.write(options.out)
     print(f"{options.out} is written: belmont service serve --config {options.out}")
@@ -65,6 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
         config = replace(config, port=options.port)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("belmont").setLevel(logging.INFO)
+    print(f"{config.name} starts: reads what is new on {config.chain}", file=sys.stderr, flush=True)
 
     def announce(url: str) -> None:
         print(f"{config.name} at {url}; Ctrl-C ends it", file=sys.stderr, flush=True)

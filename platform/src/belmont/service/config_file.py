@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from belmont.service.config import DEFAULT_PORT, LocalHospital, ServiceConfig
 from belmont.service.errors import ConfigRefused
+from belmont.service.sign_in.oidc.fetching import LOOPBACK
 
 _BEGINNING: Final = """\
 # The service of one institution: an API, the ethics board's console, the patient's page.
@@ -24,6 +26,7 @@ chain = {chain}
 {members}
 
 # As browsers reach it: sign-in is bound to this address. Anything but this machine needs https, from a reverse proxy.
+# An http:// address of this machine has the port that the service listens on, whatever is said here.
 public_url = {public_url}
 
 # The event index and the service's own tables: SQLite, or postgresql+psycopg://belmont@/belmont for many users.
@@ -123,6 +126,19 @@ class Beginning:
         except ConfigRefused:
             path.unlink()
             raise
+
+
+def port_of(public_url: str, port: int | None = None) -> int:
+    """Where a service with this address is to listen: as told, else the port of a plain address of this machine, which
+    no proxy is in front of (``serving``, 1), else the default."""
+    if port is not None:
+        return port
+    try:
+        parts = urlsplit(public_url)
+        at = parts.port if parts.scheme == "http" and parts.hostname in LOOPBACK else None
+    except ValueError:
+        at = None  # no address at all, which reading the file refuses
+    return DEFAULT_PORT if at is None else at
 
 
 def _quoted(value: object) -> str:

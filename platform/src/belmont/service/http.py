@@ -16,12 +16,13 @@ import re
 import time
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +51,24 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 log = logging.getLogger(__name__)
+
+
+class OneHost:
+    """ASGI middleware: requests for another host than the public address's are refused, and told that address."""
+
+    def __init__(self, app: ASGIApp, public_url: str) -> None:
+        self._app = app
+        self._public_url = public_url
+        self._host = (urlsplit(public_url).hostname or "").lower()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            asked = Headers(scope=scope).get("host", "").split(":")[0].lower()
+            if asked != self._host:
+                text = f"This service answers at {self._public_url} and under no other name.\n"
+                await PlainTextResponse(text, HTTPStatus.BAD_REQUEST)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Guard:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LOCAL_ROUNDS = 100
-OF_ONE_FIT = ("permit_", "result_", "performance_", "history_")
+OF_ONE_FIT = ("permit_", "result_", "performance_", "history_", "not_evaluated_")
 """What an earlier fit leaves: of a model fitted anew it would say another's permit, rounds or performance."""
 
 
@@ -92,6 +92,7 @@ class StudyModel(AppliedModel):
             try:
                 permit.evaluate(self)
             except NotYet as error:
+                self.not_evaluated_ = str(error)
                 warnings.warn(f"the model is fitted and was not evaluated: {error}", stacklevel=3)
         return self
 

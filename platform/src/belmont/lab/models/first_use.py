@@ -24,6 +24,9 @@ class NotEvaluated:
     """What ``performance_`` is on the class: an AttributeError, until an evaluation sets it on the model (3)."""
 
     def __get__(self, model: object, kind: type) -> Any:
+        why = getattr(model, "not_evaluated_", None)
+        if why is not None:
+            raise AttributeError(f"this model was not evaluated: {why}")
         raise AttributeError(
             "this model was not evaluated: apply with holdout=0.25 or the like, and fit(permit) or "
             "permit.evaluate(model) evaluates it; rows that are here are for score(X, y)"

@@ -48,7 +48,7 @@ TRUSTED = (
     "belmont.lab.models.trees.HistGradientBoostingRegressor",
     "belmont.lab.release_rule.ReleaseRule",
 )
-LEFT_OUT = ("permit_", "result_", "performance_", "history_", "plan")
+LEFT_OUT = ("permit_", "result_", "performance_", "history_", "plan", "not_evaluated_")
 """Of a fitted model (1)."""
 ABOUT = "about_"
 

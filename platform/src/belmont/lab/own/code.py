@@ -46,11 +46,15 @@ class Code(Mapping[str, str]):
         except BundleError:
             return ""
 
+    @property
+    def nearest(self) -> str:
+        """``"template"`` or the name of the shipped app that it is most like."""
+        return max((TEMPLATE, *shipped_names()), key=lambda name: (self._like(name), name == TEMPLATE))
+
     def diff(self, against: str | None = None) -> CodeDifference:
         """Against ``"template"`` or the name of a shipped app; by default whichever is nearest. Raises LabError."""
         shipped = shipped_names()
-        if against is None:
-            against = max((TEMPLATE, *shipped), key=lambda name: (self._like(name), name == TEMPLATE))
+        against = self.nearest if against is None else against
         if against != TEMPLATE and against not in shipped:
             known = ", ".join(map(repr, (TEMPLATE, *shipped)))
             raise LabError(f"there is no {against!r} to compare with: give {known}")

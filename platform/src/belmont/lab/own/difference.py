@@ -23,6 +23,8 @@ MOST_LETTERS = 8_000_000
 """The same in letters."""
 MOST_CELLS = 4_000_000
 """Pairs of letters, of all lines together, that are compared to mark words."""
+NOT_THERE = "(not there)"
+"""In place of a setting's value, on the side that has none; a value is written as Python writes it, never like this."""
 _CONTEXT = 3
 _MOST_WORDS = 300
 _STYLE = """<style>
@@ -154,7 +156,7 @@ def likeness(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> float:
 
 def _typed(config: Mapping[str, object], key: str) -> str:
     """1, 1.0, True and "1" are different values."""
-    return repr(config[key]) if key in config else "(not there)"
+    return repr(config[key]) if key in config else NOT_THERE
 
 
 def _text(content: bytes) -> str | None:

@@ -222,7 +222,7 @@ def _what(numbers: int | None, is_masked: bool | None, hashed: Value) -> Sentenc
 
 def _round_summary(hospitals: int, is_closed: bool, is_masked: bool | None, threshold: int) -> Sentence:
     if hospitals == 0:
-        return Sentence("Nothing left any hospital.")
+        return Sentence("Nothing has left any hospital so far.")
     if is_masked and hospitals < threshold:
         return counted(
             "{n} hospital recorded masked numbers; a sum needs {threshold}, so nothing can be read so far.",
@@ -247,7 +247,7 @@ def _round_summary(hospitals: int, is_closed: bool, is_masked: bool | None, thre
 
 def _query_summary(hospitals: int, covered: int) -> Sentence:
     if hospitals == 0:
-        return Sentence("Nothing left any hospital.")
+        return Sentence("Nothing has left any hospital so far.")
     if hospitals < covered:
         return counted(
             "{n} of {covered} hospitals recorded an answer; all are needed before anything can be read.",

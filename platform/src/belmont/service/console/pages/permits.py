@@ -46,6 +46,7 @@ def permit(request: Request, visitor: Reading, number: Number) -> Response:
         "permits/one.html",
         **_now(service, number),
         **_acts(service, visitor, number),
+        under_conditions=record.id in snapshot.studies and snapshot.studies[record.id].conditions_agreed,
         reasons=_reasons(service, number),
         amendments=[each for each in snapshot.studies.values() if each.amends == record.id],
         releases=[each for each in snapshot.releases if each.permit_id == record.id],

@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from belmont.audit.search import EventQuery
 from belmont.federated.errors import FederatedError
 from belmont.lab.errors import LabError
-from belmont.lab.own.difference import CodeDifference
+from belmont.lab.own.code import TEMPLATE
+from belmont.lab.own.difference import NOT_THERE, CodeDifference
 from belmont.registry.duo import Verdict
 from belmont.registry.types import Address, Study, StudyTerms
 from belmont.service.console import protocols, standing, votes
@@ -75,6 +76,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
         protocol=_protocol(service, record),
         configuration=None if config is None else [(key, repr(config[key])) for key in sorted(config)],
         code=code,
+        not_there=NOT_THERE,
         code_problem=code_problem,
         summary=application.summary(
             record,
@@ -168,9 +170,11 @@ class CodeShown:
     """The code of a study against what it is nearest to."""
 
     names: tuple[str, ...]
+    against: Sentence
+    """What it is compared with."""
     difference: CodeDifference
     text: str
-    """The lines that differ, as ``diff -u`` writes them."""
+    """The lines that differ, as ``diff -u`` writes them; empty where every file is the same."""
 
 
 def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
@@ -181,15 +185,18 @@ def _code(service: Service, study: Study) -> tuple[CodeShown | None, str]:
             return None, ""
         config = service.documents.find(Kind.CONFIGURATION, study.terms.config_hash)
         key = ("code", study.terms.code_hash, None if config is None else study.terms.config_hash)
-        return _kept.of(key, lambda: _shown(bundle, config)), ""
+        return _kept.of(key, lambda: code_shown(bundle, config)), ""
     except (LabError, FederatedError) as error:
         return None, str(error)
 
 
-def _shown(bundle: bytes, config: bytes | None) -> CodeShown:
+def code_shown(bundle: bytes, config: bytes | None) -> CodeShown:
+    """A bundle against what it is nearest to. Raises LabError and FederatedError for what is none."""
     code = code_of(bundle, config)
-    difference = code.diff()
-    return CodeShown(tuple(code), difference, difference.to_text())
+    nearest = code.nearest
+    against = Sentence("the template") if nearest == TEMPLATE else Sentence("the shipped app {name}", name=nearest)
+    difference = code.diff(nearest)
+    return CodeShown(tuple(code), against, difference, difference.to_text() if difference.changed else "")
 
 
 # --- acceptances ---
