@@ -41,10 +41,10 @@ def real() -> bytes:
 
 def refused(data: bytes) -> None:
     """Neither accepted, nor any error but a typed one, nor slow."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises((ProofMalformed, ProofRefused)):
         native.verify(ValidityProof.from_bytes(data))
-    assert time.perf_counter() - start < SLOWEST_SECONDS
+    assert time.process_time() - start < SLOWEST_SECONDS
 
 
 def test_the_real_proof_is_accepted_and_is_its_own_encoding() -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from tests.service.browser import chromium as launched
 from tests.service.conftest import World
+from tests.service.running import catch_up
 
 from belmont.federated.hashes import config_hash
 from belmont.identity.approval_conditions import ApprovalConditions
@@ -70,6 +71,10 @@ class Story:
     """Announced for release under ``running``."""
     objected: bytes
     """Announced, and objected to."""
+    admission: int
+    """A proposal of the members."""
+    rule: int
+    """A proposal of the board."""
 
 
 @pytest.fixture(scope="session")
@@ -101,9 +106,10 @@ def story(world: World) -> Story:
     newcomer = Address("0x" + "12" * 20)
     profile = MemberProfile(newcomer, HOSTILE[:30], f"did:ethr:0x539:{newcomer}", Role.DATA_USER)
     with _unchecked():
-        world.as_("holder").propose_admission(profile, b"\x01\x55\x12\x20" + bytes(32))
-    world.as_("holder").rules.propose_rule(Rule.DELAY_SECONDS, 3 * 86_400)
-    return Story(opened, hostile, conditional, ready, StudyId(running), StudyId(frozen), amendment, model, objected)
+        admission = world.as_("holder").propose_admission(profile, b"\x01\x55\x12\x20" + bytes(32))
+    rule = world.as_("holder").rules.propose_rule(Rule.DELAY_SECONDS, 3 * 86_400)
+    permits = StudyId(running), StudyId(frozen)
+    return Story(opened, hostile, conditional, ready, *permits, amendment, model, objected, int(admission), int(rule))
 
 
 @contextmanager
@@ -151,7 +157,7 @@ def service(
     found: Service = app.state.service
     try:
         assert ready.wait(30)
-        wait_for(lambda: found.follower.state == "following")
+        catch_up(found)
         _hand_in(found, world, story)
         yield found
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.service.conftest import World
 from tests.service.console.conftest import Browser, Story, rounds_under, text_of, wait_for
+from tests.service.running import catch_up
 
 from belmont.identity.approval_conditions import ApprovalConditions
 from belmont.identity.signed_message import SignedMessage
@@ -273,7 +274,7 @@ def test_nobody_agrees_to_conditions_that_the_page_did_not_show(browser: Open, w
     shown = ApprovalConditions.of(["Report every month."])
     hidden = ApprovalConditions.of(["Hand over the names."])
     world.as_("board").vote(study, True, "", shown.hash)
-    wait_for(lambda: study in service.snapshot.studies and service.snapshot.studies[study].conditions_count == 1)
+    catch_up(service)
     service.documents.take(study, Kind.CONDITIONS, shown.canonical(), world.address("board"))
     user = browser("data_user")
     seen = re.search('name="seen" value="(0x[0-9a-f]{64})"', user.get(f"/studies/{study}/agree").text)[1]
@@ -287,12 +288,12 @@ def test_nobody_agrees_to_conditions_that_the_page_did_not_show(browser: Open, w
     assert user.post(f"/studies/{study}/agree").status_code == 422
 
 
-def test_proposals_are_supported(browser: Open, world: World, service: Service) -> None:
+def test_proposals_are_supported(browser: Open, story: Story, world: World, service: Service) -> None:
     board = browser("board")
-    for path in ("/proposals/members/2/support", "/proposals/rules/1/support"):
+    for path in (f"/proposals/members/{story.admission}/support", f"/proposals/rules/{story.rule}/support"):
         unsigned = message_on(board.post(path).text)
         assert hand_in(board, unsigned, world.people["board"]).status_code == 200
-    assert world.address("board") in service.registry.proposal(2).supporters
+    assert world.address("board") in service.registry.proposal(story.admission).supporters
 
 
 def test_a_release_is_objected_to_with_a_reason(browser: Open, story: Story, world: World, service: Service) -> None:
