@@ -1,5 +1,6 @@
 """``belmont service``: a configuration that is never overwritten, and a server that is bounded and ends in order."""
 
+import asyncio
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
 from tests.service.documents.conftest import service  # noqa: F401  a fixture
 
 from belmont.cli import main
 from belmont.service.config import LocalHospital, ServiceConfig
 from belmont.service.config_file import Beginning
 from belmont.service.errors import ConfigRefused
+from belmont.service.http import OneHost
 from belmont.service.service import Service
 from belmont.service.serving import HEAD_MOST_BYTES, bound
 
@@ -111,3 +114,24 @@ def test_another_host_than_the_public_one_is_refused(service: Service) -> None: 
         assert answer.status_code == 400 and service.config.public_url in answer.text
         again = httpx.URL(service.config.public_url).netloc.decode().upper()
         assert client.get("/api/v1/health/live", headers={"Host": again}).status_code == 200, "names have no case"
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("headers", [[], [(b"host", b"evil.example")], [(b"host", b"localhost.evil.example:80")]])
+def test_nothing_that_is_asked_for_under_another_name_or_none_reaches_the_application(
+    kind: str, headers: list[tuple[bytes, bytes]]
+) -> None:
+    reached, sent = [], []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing of it is read")
+
+    scope = {"type": kind, "path": "/", "headers": headers, "extensions": {"websocket.http.response": {}}}
+    asyncio.run(OneHost(application, "http://localhost:8600")(scope, receive, send))
+    assert not reached and sent[0]["status"] == 400

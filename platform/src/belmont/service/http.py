@@ -62,7 +62,7 @@ class OneHost:
         self._host = (urlsplit(public_url).hostname or "").lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "lifespan":
             asked = Headers(scope=scope).get("host", "").split(":")[0].lower()
             if asked != self._host:
                 text = f"This service answers at {self._public_url} and under no other name.\n"
