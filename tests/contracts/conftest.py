@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from eth.constants import BLANK_ROOT_HASH
@@ -22,7 +22,9 @@ from eth_account import Account as EthAccount
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from belmont.chain.deployment import predict_address
+from belmont.chain.frames import KnownCode
 from belmont.chain.reverts import revert_message
+from belmont.chain.state_reads import StateReads
 from belmont.chain.transactions import gas_min
 from belmont.chain.vm import EmbeddedVM, Header
 from belmont.registry import founding
@@ -63,12 +65,18 @@ VETTING = b"\x01\x55\x12\x20" + bytes(32)
 YEAR = 365 * 24 * 3600
 
 
+TRANSLATED = KnownCode(StateReads(cast(Any, None)))
+"""Contracts run here as in the chain's blocks. Nothing is ever written below a state of these tests, so nothing is read
+from there."""
+
+
 class EvmInMemory:
     """One transaction, one block; time passes only through ``now``."""
 
     def __init__(self) -> None:
         header = Header(difficulty=0, block_number=0, gas_limit=GAS, timestamp=START, state_root=BLANK_ROOT_HASH)
         self.state = EmbeddedVM.build_state(AtomicDB(), header, ChainContext(1337))
+        self.state.use(TRANSLATED)
         self.number = 0
         self.now = START
         self.entries: list[Log] = []
