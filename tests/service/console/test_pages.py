@@ -63,13 +63,13 @@ def test_the_regulator_sees_what_left_every_hospital(
     page = auditor.get(f"/uses?permit={story.running}")  # other tests' worlds have uses of their own
     seen = text_of(page.text)
     assert page.status_code == 200 and "10 uses, the newest first." in seen
-    assert "Round 3" in seen and "Question 1" in seen and "Masked numbers left" in seen
+    assert "Round 3" in seen and "Query 1" in seen and "Masked numbers left" in seen
     assert (
         f"--event UseRecorded --permit {story.running}" in page.text
         and "Whether it was masked is in the configuration" in seen
     )
     of_one = auditor.get(f"/uses?dataset=0x{world.datasets[1].hex()}&permit={story.running}")
-    assert "3 uses" in text_of(of_one.text) and "Question 1" not in text_of(of_one.text)
+    assert "3 uses" in text_of(of_one.text) and "Query 1" not in text_of(of_one.text)
     (link,) = re.findall(r'href="(/api/v1/uses[^"]*)"', of_one.text)
     uses = auditor.get(html.unescape(link)).json()["items"]
     assert {each["dataset"] for each in uses} == {f"0x{world.datasets[1].hex()}"} and len(uses) == 3
@@ -140,7 +140,7 @@ def test_an_amendment_is_shown_as_differences(browser: Open, story: Story) -> No
 def test_a_permit_shows_what_left_each_hospital(browser: Open, story: Story) -> None:
     page = browser("auditor").get(f"/permits/{story.running}").text
     seen = text_of(page)
-    assert "Round 3" in seen and "Question 1" in seen and "3 of 5 rounds are used" in seen
+    assert "Round 3" in seen and "Query 1" in seen and "3 of 5 rounds are used" in seen
     assert page.count("belmont verify-round") >= 3 and "micro-rho" not in seen
 
 

@@ -101,11 +101,11 @@ def shown(service: Service, events: tuple[IndexedEvent, ...]) -> Iterator[Shown]
 def _named(kind: UseKind, n: int) -> Sentence:
     if kind is UseKind.ROUND:
         return Sentence("Round {number}", number=Plain(n))
-    return Sentence("Question {number}", number=Plain(n))
+    return Sentence("Query {number}", number=Plain(n))
 
 
 class _Known:
-    """Rounds and questions of permits, each read once."""
+    """Rounds and queries of permits, each read once."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
