@@ -15,11 +15,12 @@ from tests.service.console.conftest import CARD, EVIDENCE, Browser, Story, text_
 
 from belmont import cli
 from belmont.audit import EventQuery
-from belmont.registry.types import MicroRho, UseKind
+from belmont.registry.types import DatasetId, MicroRho, UseKind
 from belmont.service import words
 from belmont.service.console.offline import Offline
 from belmont.service.console.rendering import STATIC
 from belmont.service.service import Service
+from belmont.service.words import Plain
 
 Open = Callable[..., Browser]
 
@@ -210,6 +211,50 @@ def test_a_datasets_conditions_are_said_in_the_readers_language(browser: Open, w
     for language in ("en", "zh-Hans"):
         said = words.of(language)("Any use is permitted.")
         assert said in text_of(browser("board", language).get(path).text)
+
+
+# --- on paper ---
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+def test_a_printed_list_names_the_filter_that_it_was_made_with(
+    language: str, chromium: Chromium, service: Service, world: World, story: Story
+) -> None:
+    say, dataset = words.of(language), service.snapshot.datasets[DatasetId(world.datasets[1])]
+    title, auditor = service.snapshot.permits[story.running].terms.title, world.address("auditor")
+    name = service.snapshot.members[auditor].name
+    filters = {
+        "/uses": [say("Filter"), say("none")],
+        f"/uses?permit={story.running}&dataset=0x{dataset.id.hex()}&before=99999999.1": [
+            say("Dataset"), dataset.name, say("Permit"), f"{story.running}. {title}",
+            say("Older than"), say("block {number}", number=Plain(99999999)),
+        ],
+        "/uses?permit=987654&dataset=0x" + "ab" * 32: [
+            say("Dataset"), "0x" + "ab" * 32, say("Permit"), "987654",
+        ],
+        f"/events?q=%3Cb%3E&name=VoteCast&contract=Studies&actor={auditor}&study=7&since=2026-11-01&until=2026-11-02": [
+            say("Words"), "<b>", say("Kind"), "VoteCast", say("Contract"), "Studies", say("Done by"), name,
+            say("Study or permit"), "7", say("From day"), say.day(1793491200), say("To day"), say.day(1793577600),
+        ],
+        f"/accesses?who={auditor}&refused=1&before=9999999": [
+            say("Who"), name, say("Answer"), say("Only what was refused"),
+            say("Older than"), say("entry {number}", number=Plain(9999999)),
+        ],
+    }  # fmt: skip
+    visit = Visit(chromium, service, world, language)
+    try:
+        page = visit.page("auditor")
+        for path, wanted in filters.items():
+            page.goto(service.config.public_url + path)
+            page.emulate_media(media="screen")
+            expect(page.locator("form.filters")).to_be_visible()
+            expect(page.locator(".printed")).to_be_hidden()
+            page.emulate_media(media="print")
+            expect(page.locator("form.filters")).to_be_hidden()
+            said = [each.strip() for each in page.locator(".printed").locator("dt, dd").all_inner_texts()]
+            assert said == wanted, path
+    finally:
+        visit.close()
 
 
 # --- language and look ---

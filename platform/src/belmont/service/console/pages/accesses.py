@@ -13,10 +13,13 @@ from eth_utils.address import to_checksum_address
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from belmont.registry.types import Address
 from belmont.service.access.gates import allow
 from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
-from belmont.service.console.parts import service_of
+from belmont.service.console.parts import Filters, service_of
+from belmont.service.state.snapshot import Snapshot
+from belmont.service.words import Plain, Sentence
 
 router = APIRouter()
 MOST = 100
@@ -44,7 +47,20 @@ def accesses(
         a_patient=A_PATIENT,
         older=f"/accesses?{urlencode({'before': last, **kept})}" if last else None,
         newest=f"/accesses?{urlencode(kept)}" if before else None,
+        filters=_filters(service.snapshot, who, bool(refused), before),
         refused=bool(refused),
         who=who,
         snapshot=service.snapshot,
     )
+
+
+def _filters(snapshot: Snapshot, who: str, refused: bool, before: int | None) -> Filters:
+    found: Filters = []
+    if who:
+        member = snapshot.members.get(Address(who))
+        found.append((Sentence("Who"), member.name if member else who))
+    if refused:
+        found.append((Sentence("Answer"), Sentence("Only what was refused")))
+    if before:
+        found.append((Sentence("Older than"), Sentence("entry {number}", number=Plain(before))))
+    return found

@@ -15,10 +15,10 @@ from belmont.audit.errors import QueryError
 from belmont.audit.events import Position
 from belmont.audit.search import EventPage, EventQuery
 from belmont.registry.types import Address
-from belmont.service.console.parts import Reading, names_of, service_of
+from belmont.service.console.parts import Filters, Reading, names_of, older_than, service_of
 from belmont.service.console.signing import Errors
-from belmont.service.explain import history
-from belmont.service.words import Sentence
+from belmont.service.explain import Names, history
+from belmont.service.words import Day, Plain, Sentence, Value
 
 router = APIRouter()
 PER_PAGE = 50
@@ -58,6 +58,7 @@ def events(
         "events/list.html",
         422 if errors else 200,
         given=given,
+        filters=_filters(query, names) if query else [],
         errors=errors,
         rows=[(each, history.sentence(each, names)) for each in page.events],
         total=page.total,
@@ -67,6 +68,21 @@ def events(
         contracts=CONTRACTS,
         snapshot=service.snapshot,
     )
+
+
+def _filters(query: EventQuery, names: Names) -> Filters:
+    """Those that could be read."""
+    found: list[tuple[Sentence, Value]] = [
+        (Sentence("Words"), query.text),
+        (Sentence("Kind"), ", ".join(query.names)),
+        (Sentence("Contract"), query.contract),
+        (Sentence("Done by"), names.account(query.actor) if query.actor else None),
+        (Sentence("Study or permit"), Plain(query.study) if query.study is not None else None),
+        (Sentence("Dataset"), names.dataset(query.dataset) if query.dataset else None),
+        (Sentence("From day"), Day(query.since) if query.since is not None else None),
+        (Sentence("To day"), Day(query.until - DAY) if query.until is not None else None),
+    ]
+    return [(name, value) for name, value in found if value] + older_than(query.before)
 
 
 def _query(given: dict[str, str], before: str, errors: Errors) -> EventQuery | None:
