@@ -1,9 +1,11 @@
 """What pages say, to whom, in which language and look; and that they follow the chain while they are open."""
 
+import datetime
 import hashlib
 import html
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +19,7 @@ from belmont import cli
 from belmont.audit import EventQuery
 from belmont.registry.types import DatasetId, MicroRho, UseKind
 from belmont.service import words
+from belmont.service.access.trail import Access
 from belmont.service.console.offline import Offline
 from belmont.service.console.rendering import STATIC
 from belmont.service.service import Service
@@ -101,6 +104,41 @@ def test_the_trail_is_read_of_one_member(browser: Open, service: Service, world:
     page = browser("auditor").get(f"/accesses?who={world.address('lay')}").text
     assert "GET /alerts" in page and "GET /about" not in page
     assert browser("auditor").get("/accesses?who=lay").status_code == 422
+
+
+def test_the_trail_is_read_by_outcome_and_period_and_the_api_has_the_same(
+    browser: Open, service: Service, world: World
+) -> None:
+    lay, now = world.address("lay"), int(time.time())
+    browser("lay").get("/rules")
+    browser("lay").get("/accesses")
+    for path, at in (("/before", now - 3 * 86_400), ("/between", now - 2 * 86_400), ("/after", now - 86_400)):
+        service.trail.add(Access(at, lay, "GET", path, path, 200, "", 1))
+    service.trail.flush()
+    auditor, between = browser("auditor"), datetime.datetime.fromtimestamp(now - 2 * 86_400, datetime.UTC).date()
+    for query, seen, unseen in (
+        ("outcome=answered", ("/rules", "/before"), ("/accesses",)),
+        ("outcome=refused", ("/accesses",), ("/rules", "/before")),
+        (f"since={between}&until={between}", ("/between",), ("/before", "/after", "/rules")),
+        (f"since={between}", ("/between", "/after", "/rules"), ("/before",)),
+        (f"until={between}&outcome=answered", ("/between", "/before"), ("/after", "/rules")),
+    ):
+        page = auditor.get(f"/accesses?who={lay}&{query}").text
+        assert all(f"<code>GET {each}</code>" in page for each in seen), query
+        assert not any(f"<code>GET {each}</code>" in page for each in unseen), query
+        (link,) = re.findall(r'href="(/api/v1/accesses[^"]*)"', page)
+        items = auditor.get(html.unescape(link)).json()["items"]
+        assert [each["path"] for each in items] == re.findall(r"<code>GET ([^<]*)</code>", page), query
+    assert "No access fits." in text_of(auditor.get("/accesses?since=2100-01-01").text)
+    both = auditor.get("/api/v1/accesses?refused=true&answered=true")
+    assert (both.status_code, both.json()["code"]) == (400, "MALFORMED")
+
+
+@pytest.mark.parametrize("query", ["outcome=maybe", "since=yesterday", "until=2026-02-30"])
+def test_a_filter_of_the_trail_that_cannot_be_read_is_refused(query: str, browser: Open) -> None:
+    answer = browser("auditor").get(f"/accesses?{query}")
+    assert answer.status_code == 422
+    assert "A day is written as" in answer.text or query.startswith("outcome")
 
 
 def test_somebody_who_is_no_member_is_led_to_their_account(browser: Open) -> None:
@@ -236,8 +274,9 @@ def test_a_printed_list_names_the_filter_that_it_was_made_with(
             say("Words"), "<b>", say("Kind"), "VoteCast", say("Contract"), "Studies", say("Done by"), name,
             say("Study or permit"), "7", say("From day"), say.day(1793491200), say("To day"), say.day(1793577600),
         ],
-        f"/accesses?who={auditor}&refused=1&before=9999999": [
+        f"/accesses?who={auditor}&outcome=refused&since=2026-11-01&until=2026-11-02&before=9999999": [
             say("Who"), name, say("Answer"), say("Only what was refused"),
+            say("From day"), say.day(1793491200), say("To day"), say.day(1793577600),
             say("Older than"), say("entry {number}", number=Plain(9999999)),
         ],
     }  # fmt: skip
