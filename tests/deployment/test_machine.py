@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from belmont.deployment.errors import ConfigError, DeploymentError
 from belmont.deployment.hospital_config import HospitalConfig
 from belmont.deployment.lock import locked
+from belmont.lab import Consortium
 from belmont.lab.running import Deployment
 
 
@@ -112,6 +113,32 @@ def test_two_ups_of_a_new_home_make_one_consortium_and_start_it_once(own: Path) 
     down_said, up_said = down.communicate(timeout=200)[1], restart.communicate(timeout=200)[1]
     assert (restart.returncode, down.returncode) == (0, 0), (up_said, down_said)
     assert running(own).processes == {} and belmont_processes(own) == []
+
+
+def test_an_up_that_fails_ends_what_it_started_itself_and_nothing_that_ran_before(own: Path, belmont: Any) -> None:
+    up, configured = ("up", "--home", str(own), "--in-process"), own / "deployment" / "service.toml"
+    Consortium.local(hospitals=3, patients=600, seed=3, home=own).close()
+    configured.parent.mkdir()
+    configured.write_text("no TOML")
+    refused = belmont(*up)
+    assert refused.returncode == 2 and "Mend it, or move it away" in refused.stderr
+    assert "ended what this belmont up had started: coordinator, chain; what ran before runs on" in refused.stderr
+    assert running(own).processes == {} and belmont_processes(own) == []
+    configured.unlink()
+    assert belmont(*up).returncode == 0
+    for name in ("hospital-2", "service"):
+        os.kill(running(own).processes[name].pid, signal.SIGKILL)
+    ran = {name: each for name, each in running(own).processes.items() if name not in ("hospital-2", "service")}
+    content = configured.read_text()
+    configured.write_text(content.replace("port = 0", "port = 0\nunknown = 1"))
+    failed = belmont(*up)
+    assert failed.returncode == 2 and "service ended before it was ready" in failed.stderr
+    assert "had started: hospital-2; what ran before runs on" in failed.stderr
+    assert running(own).processes == ran and running(own).ended == [], "hospital-2 was started, and ended again"
+    configured.write_text("no TOML")
+    nothing = belmont(*up)
+    assert nothing.returncode == 2 and "nothing was left started; what ran before runs on" in nothing.stderr
+    assert running(own).processes == ran and running(own).ended == []
 
 
 def is_held(home: Path) -> bool:

@@ -66,6 +66,26 @@ def test_init_writes_nothing_that_could_not_be_served(tmp_path: Path, url: str) 
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("http://[::1]:8699", "http://localhost:8699"),
+        ("http://[::1]", "http://localhost"),
+        ("https://[::1]:8699", "https://localhost:8699"),
+        ("https://[2001:db8::1]:8699", "https://belmont.example"),
+    ],
+)
+def test_an_address_of_ipv6_is_refused_with_the_one_to_write_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str, instead: str
+) -> None:
+    path = tmp_path / "service.toml"
+    words = ["service", "init", "--chain", CHAIN, "--out", str(path), "--public-url"]
+    assert main([*words, url]) == 2 and not path.exists()
+    said = capsys.readouterr().err.strip()
+    assert repr(url) in said and said.endswith(f" {instead}"), "and nothing after it"
+    assert main([*words, instead]) == 0, "what is named can be served"
+
+
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_a_beginning_reads_back_whatever_is_in_it(
     tmp_path_factory: pytest.TempPathFactory, name: str, chain: str, home: str, member: str

@@ -20,7 +20,8 @@ from belmont.service.service import Service
 
 Open = Callable[..., Browser]
 SEARCHES = (
-    "/search?q", "/events?q", "/events?name", "/events?actor", "/events?since", "/events?dataset", "/accesses?refused",
+    "/search?q", "/events?q", "/events?name", "/events?actor", "/events?since", "/events?dataset", "/accesses?outcome",
+    "/accesses?since", "/accesses?until", "/accesses?who",
 )  # fmt: skip
 
 

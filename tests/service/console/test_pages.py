@@ -1,9 +1,11 @@
 """What pages say, to whom, in which language and look; and that they follow the chain while they are open."""
 
+import datetime
 import hashlib
 import html
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,11 +17,13 @@ from tests.service.console.conftest import CARD, EVIDENCE, Browser, Story, text_
 
 from belmont import cli
 from belmont.audit import EventQuery
-from belmont.registry.types import MicroRho, UseKind
+from belmont.registry.types import DatasetId, MicroRho, UseKind
 from belmont.service import words
+from belmont.service.access.trail import Access
 from belmont.service.console.offline import Offline
 from belmont.service.console.rendering import STATIC
 from belmont.service.service import Service
+from belmont.service.words import Plain
 
 Open = Callable[..., Browser]
 
@@ -63,13 +67,13 @@ def test_the_regulator_sees_what_left_every_hospital(
     page = auditor.get(f"/uses?permit={story.running}")  # other tests' worlds have uses of their own
     seen = text_of(page.text)
     assert page.status_code == 200 and "10 uses, the newest first." in seen
-    assert "Round 3" in seen and "Question 1" in seen and "Masked numbers left" in seen
+    assert "Round 3" in seen and "Query 1" in seen and "Masked numbers left" in seen
     assert (
         f"--event UseRecorded --permit {story.running}" in page.text
         and "Whether it was masked is in the configuration" in seen
     )
     of_one = auditor.get(f"/uses?dataset=0x{world.datasets[1].hex()}&permit={story.running}")
-    assert "3 uses" in text_of(of_one.text) and "Question 1" not in text_of(of_one.text)
+    assert "3 uses" in text_of(of_one.text) and "Query 1" not in text_of(of_one.text)
     (link,) = re.findall(r'href="(/api/v1/uses[^"]*)"', of_one.text)
     uses = auditor.get(html.unescape(link)).json()["items"]
     assert {each["dataset"] for each in uses} == {f"0x{world.datasets[1].hex()}"} and len(uses) == 3
@@ -100,6 +104,41 @@ def test_the_trail_is_read_of_one_member(browser: Open, service: Service, world:
     page = browser("auditor").get(f"/accesses?who={world.address('lay')}").text
     assert "GET /alerts" in page and "GET /about" not in page
     assert browser("auditor").get("/accesses?who=lay").status_code == 422
+
+
+def test_the_trail_is_read_by_outcome_and_period_and_the_api_has_the_same(
+    browser: Open, service: Service, world: World
+) -> None:
+    lay, now = world.address("lay"), int(time.time())
+    browser("lay").get("/rules")
+    browser("lay").get("/accesses")
+    for path, at in (("/before", now - 3 * 86_400), ("/between", now - 2 * 86_400), ("/after", now - 86_400)):
+        service.trail.add(Access(at, lay, "GET", path, path, 200, "", 1))
+    service.trail.flush()
+    auditor, between = browser("auditor"), datetime.datetime.fromtimestamp(now - 2 * 86_400, datetime.UTC).date()
+    for query, seen, unseen in (
+        ("outcome=answered", ("/rules", "/before"), ("/accesses",)),
+        ("outcome=refused", ("/accesses",), ("/rules", "/before")),
+        (f"since={between}&until={between}", ("/between",), ("/before", "/after", "/rules")),
+        (f"since={between}", ("/between", "/after", "/rules"), ("/before",)),
+        (f"until={between}&outcome=answered", ("/between", "/before"), ("/after", "/rules")),
+    ):
+        page = auditor.get(f"/accesses?who={lay}&{query}").text
+        assert all(f"<code>GET {each}</code>" in page for each in seen), query
+        assert not any(f"<code>GET {each}</code>" in page for each in unseen), query
+        (link,) = re.findall(r'href="(/api/v1/accesses[^"]*)"', page)
+        items = auditor.get(html.unescape(link)).json()["items"]
+        assert [each["path"] for each in items] == re.findall(r"<code>GET ([^<]*)</code>", page), query
+    assert "No access fits." in text_of(auditor.get("/accesses?since=2100-01-01").text)
+    both = auditor.get("/api/v1/accesses?refused=true&answered=true")
+    assert (both.status_code, both.json()["code"]) == (400, "MALFORMED")
+
+
+@pytest.mark.parametrize("query", ["outcome=maybe", "since=yesterday", "until=2026-02-30"])
+def test_a_filter_of_the_trail_that_cannot_be_read_is_refused(query: str, browser: Open) -> None:
+    answer = browser("auditor").get(f"/accesses?{query}")
+    assert answer.status_code == 422
+    assert "A day is written as" in answer.text or query.startswith("outcome")
 
 
 def test_somebody_who_is_no_member_is_led_to_their_account(browser: Open) -> None:
@@ -140,7 +179,7 @@ def test_an_amendment_is_shown_as_differences(browser: Open, story: Story) -> No
 def test_a_permit_shows_what_left_each_hospital(browser: Open, story: Story) -> None:
     page = browser("auditor").get(f"/permits/{story.running}").text
     seen = text_of(page)
-    assert "Round 3" in seen and "Question 1" in seen and "3 of 5 rounds are used" in seen
+    assert "Round 3" in seen and "Query 1" in seen and "3 of 5 rounds are used" in seen
     assert page.count("belmont verify-round") >= 3 and "micro-rho" not in seen
 
 
@@ -210,6 +249,51 @@ def test_a_datasets_conditions_are_said_in_the_readers_language(browser: Open, w
     for language in ("en", "zh-Hans"):
         said = words.of(language)("Any use is permitted.")
         assert said in text_of(browser("board", language).get(path).text)
+
+
+# --- on paper ---
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+def test_a_printed_list_names_the_filter_that_it_was_made_with(
+    language: str, chromium: Chromium, service: Service, world: World, story: Story
+) -> None:
+    say, dataset = words.of(language), service.snapshot.datasets[DatasetId(world.datasets[1])]
+    title, auditor = service.snapshot.permits[story.running].terms.title, world.address("auditor")
+    name = service.snapshot.members[auditor].name
+    filters = {
+        "/uses": [say("Filter"), say("none")],
+        f"/uses?permit={story.running}&dataset=0x{dataset.id.hex()}&before=99999999.1": [
+            say("Dataset"), dataset.name, say("Permit"), f"{story.running}. {title}",
+            say("Older than"), say("block {number}", number=Plain(99999999)),
+        ],
+        "/uses?permit=987654&dataset=0x" + "ab" * 32: [
+            say("Dataset"), "0x" + "ab" * 32, say("Permit"), "987654",
+        ],
+        f"/events?q=%3Cb%3E&name=VoteCast&contract=Studies&actor={auditor}&study=7&since=2026-11-01&until=2026-11-02": [
+            say("Words"), "<b>", say("Kind"), "VoteCast", say("Contract"), "Studies", say("Done by"), name,
+            say("Study or permit"), "7", say("From day"), say.day(1793491200), say("To day"), say.day(1793577600),
+        ],
+        f"/accesses?who={auditor}&outcome=refused&since=2026-11-01&until=2026-11-02&before=9999999": [
+            say("Who"), name, say("Answer"), say("Only what was refused"),
+            say("From day"), say.day(1793491200), say("To day"), say.day(1793577600),
+            say("Older than"), say("entry {number}", number=Plain(9999999)),
+        ],
+    }  # fmt: skip
+    visit = Visit(chromium, service, world, language)
+    try:
+        page = visit.page("auditor")
+        for path, wanted in filters.items():
+            page.goto(service.config.public_url + path)
+            page.emulate_media(media="screen")
+            expect(page.locator("form.filters")).to_be_visible()
+            expect(page.locator(".printed")).to_be_hidden()
+            page.emulate_media(media="print")
+            expect(page.locator("form.filters")).to_be_hidden()
+            said = [each.strip() for each in page.locator(".printed").locator("dt, dd").all_inner_texts()]
+            assert said == wanted, path
+    finally:
+        visit.close()
 
 
 # --- language and look ---

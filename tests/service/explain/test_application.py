@@ -159,7 +159,7 @@ def test_a_large_epsilon_is_called_what_it_is() -> None:
 
 def test_questions_under_a_permit_of_noise_are_said_to_be_refused() -> None:
     found = summary(terms(NOISY, answer_mode=AnswerMode.PRIVATE, rho_per_dataset=MicroRho(5)), NOISY.config)
-    assert "Nodes answer no question" in said(found, "leaves")
+    assert "Nodes answer no query" in said(found, "leaves")
     assert "subtracted" not in said(found, "lacks")
 
 

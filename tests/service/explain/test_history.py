@@ -128,7 +128,7 @@ def test_events_that_name_zeros_and_unknown_codes_are_told_too(
         ("Rules", "RuleChanged", {"number": 0, "setting": 66},
          "The rule “share of the board that a decision has to exceed” is 66% now, by proposal 3 on rules."),
         ("Totals", "TotalProved", {"question": b"\xffno question", "rows": 1},
-         "Charité published a total of query 3 under permit 3 (a question that this release cannot read: "
+         "Charité published a total of query 3 under permit 3 (a query that this release cannot read: "
          "\ufffdno question): 3, over 1 patient; the contract checked it."),
         ("Credits", "Redeemed", {"dataset": bytes(32)}, "Charité redeemed 3 points of its own."),
     ],

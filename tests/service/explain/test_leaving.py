@@ -110,7 +110,7 @@ def test_a_question_is_said_by_the_dictionary_and_counted() -> None:
     asked = mean("hba1c", between("age", 43, 53))
     left = of_query(question=asked.canonical())
     assert EN.say(left.title) == (
-        "Question 1: the mean of Glycated haemoglobin, IFCC (mmol/mol), of patients with Age at baseline from 60 to 70"
+        "Query 1: the mean of Glycated haemoglobin, IFCC (mmol/mol), of patients with Age at baseline from 60 to 70"
     )
     assert "Age at baseline为60 至 70的患者的" in ZH.say(left.title)
     assert left.departures[0].numbers == 2 and left.departures[0].is_masked is True
@@ -129,9 +129,9 @@ def test_columns_are_called_as_the_dictionary_calls_them_in_the_readers_language
 
 def test_a_question_that_nobody_handed_over_stays_a_hash() -> None:
     left = of_query()
-    assert EN.say(left.title) == "Question 1" and left.departures[0].numbers is None
-    assert "the question's hash is 0x0606060606060606…" in EN.say(left.opened)
-    assert EN.say(of_query(question=b"no question").title) == "Question 1"
+    assert EN.say(left.title) == "Query 1" and left.departures[0].numbers is None
+    assert "the query's hash is 0x0606060606060606…" in EN.say(left.opened)
+    assert EN.say(of_query(question=b"no question").title) == "Query 1"
 
 
 def test_a_distribution_counts_only_with_its_dictionary() -> None:
@@ -156,7 +156,7 @@ MODEL_USER = permit().data_user
 def test_published_totals_are_said_with_what_they_answer() -> None:
     left = of_query(totals=[total(0, count().canonical())])
     assert EN.say(left.totals[0]) == "Checked by the contract (the number of patients): 120 patients."
-    assert EN.say(left.title) == "Question 1: the number of patients"
+    assert EN.say(left.title) == "Query 1: the number of patients"
     ages = of_query(totals=[total(1, mean("age").canonical())])
     assert "the codes of Age at baseline add up to 120, over 3,003 patients" in everything(ages)
     seen = of_query(totals=[total(2, mean("sex").canonical())])

@@ -6,9 +6,11 @@ import html
 import io
 import json
 import re
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ from belmont.registry.consents.scope import Scope
 from belmont.registry.types import Address
 from belmont.service.app import create_app
 from belmont.service.config import LocalHospital, ServiceConfig
+from belmont.service.patient import api
+from belmont.service.patient.archive import archive
+from belmont.service.patient.desk import Dossier
 from belmont.service.service import Service
 from belmont.service.store.sessions import Proof, Way
 
@@ -467,6 +472,36 @@ def test_the_download_is_whole_and_about_the_patient_alone(as_: Any, story: Stor
     mine = {each["resource"]["id"] for each in source["entry"]}
     assert not mine & {each["resource"]["id"] for each in json.loads(other["source.fhir.json"])["entry"]}
     assert story.revokes.address not in other["consents.json"].decode()
+
+
+def test_who_downloads_already_is_told_to_wait_and_others_download_meanwhile(
+    as_: Any, service: Service, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held_up(dossier: Dossier, *others: Any) -> Any:
+        if dossier.entry.account == story.keeps.address:
+            begun.set()
+            assert go_on.wait(60)
+        return archive(dossier, *others)
+
+    monkeypatch.setattr(api, "archive", held_up)
+    client, path = as_(story.keeps.address, token=True), "/api/v1/patient/archive"
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.get, path)
+        try:
+            assert begun.wait(60)
+            again = as_(story.keeps.address, token=True).get(path)
+            assert (again.status_code, again.json()["code"]) == (429, "DOWNLOADING")
+            assert again.headers["retry-after"] == "5"
+            page = as_(story.keeps.address).get("/patient/download")
+            assert page.status_code == 429 and "You are downloading your records already" in text_of(page)
+            assert "README.txt" in opened(as_(story.revokes.address, token=True).get(path))
+            assert as_(story.keeps.address).get("/patient/records").status_code == 200
+        finally:
+            go_on.set()
+        assert "README.txt" in opened(first.result(60))
+    assert "README.txt" in opened(as_(story.keeps.address).get("/patient/download"))
 
 
 def test_a_title_is_no_formula_in_a_spreadsheet_and_the_hospitals_own_cells_are_verbatim() -> None:

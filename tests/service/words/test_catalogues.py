@@ -142,3 +142,18 @@ def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path, content: bytes) 
 
 def test_every_language_is_read_at_start() -> None:
     assert [of(code).language for code in LANGUAGES] == ["en", "zh-Hans"]
+
+
+def test_what_is_asked_under_a_permit_is_called_a_query_everywhere() -> None:
+    """The word of the contracts (``QueryOpened``); their code ``QUESTION_FILTERED`` alone keeps its own."""
+    other = re.compile(r"\bquestions?\b", re.IGNORECASE)
+    said, wrong = 0, []
+    for path in catalogues.files(CHINESE):
+        for message in catalogues.read(path, CHINESE):
+            english = [re.sub(PLACEHOLDER, "", each) for each in strings(message.id)]
+            wrong += [each for each in english if other.search(each) and each != "question filtered"]
+            wrong += [each for each in strings(message.string) if "个问题" in each]
+            if re.search(r"\bquer(y|ies)\b", " ".join(english), re.IGNORECASE):
+                said += 1
+                wrong += [each for each in strings(message.string) if "查询" not in each]
+    assert wrong == [] and said > 20

@@ -6,7 +6,9 @@
 2. A process is started detached, logs to ``deployment/<name>.log``, and counts once it said on its standard output that
    it is ready. It is written down before that, so that ``down`` finds it whatever happens.
 3. ``down`` ends what ``up`` started, by number and start time, in the opposite order, and waits until it has ended.
-4. Whoever calls either holds the home (`lock`) from before this object is made until it is done with it: what it read
+4. An ``up`` that fails or is interrupted ends what it started itself, and nothing that ran before. What it learned of
+   addresses stays, since its refusal may name them.
+5. Whoever calls either holds the home (`lock`) from before this object is made until it is done with it: what it read
    of what runs then stays true.
 """
 
@@ -40,6 +42,7 @@ class Machine:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._begun: dict[str, Started] = {}
         self._deployment = Deployment.read(home) or Deployment(
             "", "", home / FOLDER / COORDINATOR / "authority.pem", {}
         )
@@ -60,8 +63,23 @@ class Machine:
         names = [person.name for person in Home(self.home).read().people if Role.DATA_HOLDER in person.roles]
         return names[0] if names else self.home.resolve().name
 
-    def up(self, told: Callable[[str], None], isolation: str = "isolated", allow_weaker: tuple[str, ...] = ()) -> None:
-        """Start what is not running (1). ``told`` hears of each process that is ready."""
+    def up(
+        self,
+        told: Callable[[str], None],
+        isolation: str = "isolated",
+        allow_weaker: tuple[str, ...] = (),
+        taken_back: Callable[[list[str]], None] = lambda names: None,
+    ) -> None:
+        """Start what is not running (1). ``told`` hears of each process that is ready, and ``taken_back`` of what was
+        ended again where that failed (4). Raises NotRunning, ConfigError."""
+        self._begun = {}
+        try:
+            self._up(told, isolation, allow_weaker)
+        except BaseException:
+            taken_back(self._take_back())
+            raise
+
+    def _up(self, told: Callable[[str], None], isolation: str, allow_weaker: tuple[str, ...]) -> None:
         folder = self.home / FOLDER
         folder.mkdir(exist_ok=True, mode=0o700)
         knows_addresses = bool(self._deployment.chain)
@@ -118,6 +136,16 @@ class Machine:
         """Where a process logs."""
         return self.home / FOLDER / f"{name}.log"
 
+    def _take_back(self) -> list[str]:
+        """End what this ``up`` started (4), and then forget it; whom that met running."""
+        begun = list(reversed(self._begun.items()))
+        running = [name for name, process in begun if process.runs]
+        for _, process in begun:
+            _end(process)
+        left = {name: each for name, each in self._deployment.processes.items() if name not in self._begun}
+        self._keep(replace(self._deployment, processes=left))
+        return running
+
     def _start(self, name: str, *words: str) -> Mapping[str, Any]:
         return self._ready(name, self._launch(name, *words))
 
@@ -134,7 +162,8 @@ class Machine:
                 stderr=log,
                 start_new_session=True,
             )
-        processes = dict(self._deployment.processes) | {name: started(process.pid)}
+        self._begun[name] = started(process.pid)
+        processes = dict(self._deployment.processes) | {name: self._begun[name]}
         self._keep(replace(self._deployment, processes=processes))  # 2
         return process
 

@@ -48,7 +48,11 @@ def up(options: argparse.Namespace) -> int:
             Consortium.refuse_other_sizes(home, **named)
         machine = Machine(options.home)
         with progress_bar("Starting processes", 3 + len(machine.hospitals)) as bar:
-            machine.up(lambda name: bar.advance(note=name), "in-process" if options.in_process else "isolated")
+            machine.up(
+                lambda name: bar.advance(note=name),
+                "in-process" if options.in_process else "isolated",
+                taken_back=lambda names: print(_taken_back(names), file=sys.stderr, flush=True),
+            )
     deployment = machine.deployment
     print(f"chain        {deployment.chain}")
     print(f"coordinator  {deployment.coordinator}, authority {deployment.authority}")
@@ -57,3 +61,8 @@ def up(options: argparse.Namespace) -> int:
     print(f"notebook     consortium = Consortium.deployed({json.dumps(str(options.home))})")
     sys.stdout.flush()
     return 0
+
+
+def _taken_back(names: list[str]) -> str:
+    ended = f"ended what this belmont up had started: {', '.join(names)}" if names else "nothing was left started"
+    return f"{ended}; what ran before runs on"

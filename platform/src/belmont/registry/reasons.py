@@ -370,7 +370,7 @@ _WRITE_REMEDIES = {
     WriteRefusal.PRECOMPILE_MISSING: "The chain lacks the precompiles of EIP-2537 or EIP-4844; use one with Prague.",
     WriteRefusal.ANSWER_NOT_EXACT: "Only permits that answer exactly have totals; where noise is added, none is known.",
     WriteRefusal.TOTAL_EXISTS: "This total of this query is published; read it there.",
-    WriteRefusal.QUESTION_FILTERED: "Publish the answer to a question without a filter; ask it anew without one.",
+    WriteRefusal.QUESTION_FILTERED: "Publish the answer to a query without a filter; ask it anew without one.",
     WriteRefusal.ANSWER_MISSING: "Wait until every hospital of the query has recorded its answer.",
     WriteRefusal.COLUMN_INVALID: "Name column 0, a column of the dictionary, or the column of where it has values.",
     WriteRefusal.TOTAL_OUT_OF_RANGE: "So many rows cannot have this total; publish the one that was decrypted.",

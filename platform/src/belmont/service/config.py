@@ -56,7 +56,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from eth_utils.address import is_checksum_address
 
@@ -70,7 +70,7 @@ from belmont.service.catalogue.settings import read as read_catalogue
 from belmont.service.errors import ConfigRefused
 from belmont.service.notices.settings import NoticesConfig
 from belmont.service.notices.settings import read as read_notices
-from belmont.service.sign_in.oidc.fetching import check_address
+from belmont.service.sign_in.oidc.fetching import LOOPBACK, check_address
 from belmont.service.sign_in.oidc.provider import ProviderConfig
 
 T = TypeVar("T")
@@ -183,10 +183,11 @@ class ServiceConfig:
     def checked(self, where: str) -> "ServiceConfig":
         """The same. Raises ConfigRefused for what cannot be served."""
         parts = urlsplit(check_address(self.public_url, f"{where}: public_url"))
-        if parts.path or parts.query or ":" in (parts.hostname or ""):
+        if ":" in (parts.hostname or ""):
+            raise ConfigRefused(f"{where}: public_url is {self.public_url!r}, {_instead(parts)}")
+        if parts.path or parts.query:
             raise ConfigRefused(
-                f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example: "
-                "a name or an address of IPv4, and no path"
+                f"{where}: public_url is {self.public_url!r}; it is as https://belmont.example, without a path"
             )
         unknown = [each for each in self.languages if each not in LANGUAGES]
         if unknown or not self.languages:
@@ -357,6 +358,15 @@ def _vouched(section: Section) -> tuple[str, str, Address]:
     if not is_checksum_address(address):
         raise section.wrong("address", f"is {address!r}: it is an account with its checksum (EIP-55)")
     return section.text("issuer"), section.text("subject"), Address(address)
+
+
+def _instead(parts: SplitResult) -> str:
+    """What to write for an address of IPv6. The service is one host to browsers (``http.OneHost``), and a passkey of
+    this machine is ``localhost``'s (Web Authentication Level 2, section 5.1.3: only a domain is allowed there)."""
+    if parts.hostname in LOOPBACK:
+        port = f":{parts.port}" if parts.port is not None else ""
+        return f"an address of IPv6. For this machine write {parts.scheme}://localhost{port}"
+    return "an address of IPv6. Write the name that browsers know it by, as https://belmont.example"
 
 
 def _beside(path: Path, url: str) -> str:

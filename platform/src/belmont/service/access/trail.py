@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, delete, insert, select
@@ -29,6 +30,8 @@ AT_ONCE = 500
 GONE_AT_ONCE = 5_000
 CLOSE_SECONDS = 10.0
 KEEP_DAYS: Final = 365
+REFUSED_FROM: Final = 400
+"""The lowest status of an answer that refuses."""
 DAY_SECONDS: Final = 86_400
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,13 @@ accesses = Table(
     Column("code", String(60), nullable=False),
     Column("milliseconds", Integer, nullable=False),
 )
+
+
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -83,12 +93,27 @@ class Trail:
             self._waiting.put_nowait(access)
 
     def page(
-        self, *, account: str | None = None, least_status: int = 0, before: int | None = None, limit: int = 50
+        self,
+        *,
+        account: str | None = None,
+        outcome: Outcome | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[tuple[int, Access]]:
-        """Entries with their numbers, newest first; of one account, from a status on, before a number."""
-        query = select(accesses).where(accesses.c.status >= least_status)
+        """Entries with their numbers, newest first; of one account, with one outcome, from a Unix second until before
+        another, before a number."""
+        query = select(accesses)
         if account is not None:
             query = query.where(accesses.c.account == account)
+        if outcome is not None:
+            is_refused = accesses.c.status >= REFUSED_FROM
+            query = query.where(is_refused if outcome is Outcome.REFUSED else ~is_refused)
+        if since is not None:
+            query = query.where(accesses.c.at >= since)
+        if until is not None:
+            query = query.where(accesses.c.at < until)
         if before is not None:
             query = query.where(accesses.c.id < before)
         with self._store.reading() as connection:

@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from belmont.service.access.gates import allow
-from belmont.service.access.trail import Access
+from belmont.service.access.trail import Access, Outcome
 from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.api import lists, routing
 from belmont.service.api.values import EXACT_MOST, AccountText, Answer, Moment
+from belmont.service.errors import Malformed
 
 router: APIRouter = routing.router("accesses")
 
@@ -49,13 +50,22 @@ def list_accesses(
     visitor: Annotated[Visitor, allow(*OVERSIGHT)],
     account: Annotated[AccountText | None, Query(description="Of this account.")] = None,
     refused: Annotated[bool, Query(description="Only those that were refused.")] = False,
+    answered: Annotated[bool, Query(description="Only those that were not refused.")] = False,
+    since: lists.Second = None,
+    until: lists.Second = None,
     after: Annotated[
         int | None, Query(ge=1, le=EXACT_MOST, description="Where to go on: the last page's `next`.")
     ] = None,
     limit: lists.Limit = 50,
 ) -> Accesses:
-    """Who asked this service for what, when, and what became of it. The refused ones too."""
-    found = service.trail.page(account=account, least_status=400 if refused else 0, before=after, limit=limit + 1)
+    """Who asked this service for what, when, and what became of it. The refused ones too. `since` is included, `until`
+    is not."""
+    if refused and answered:
+        raise Malformed("An access was refused or answered, and never both.")
+    outcome = Outcome.REFUSED if refused else Outcome.ANSWERED if answered else None
+    found = service.trail.page(
+        account=account, outcome=outcome, since=since, until=until, before=after, limit=limit + 1
+    )
     shown = veiled(service, visitor, found[:limit], account)
     items = [_access(number, each) for number, each in shown]
     return Accesses(items=items, next=str(found[limit - 1][0]) if len(found) > limit else None)

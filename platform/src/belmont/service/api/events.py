@@ -18,7 +18,6 @@ from belmont.service.errors import Malformed, NotSignedIn
 
 router = routing.router("events")
 _PLACE: Final = r"^(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})(-[0-9a-f]{8})?$"
-_SECONDS: Final = Query(ge=0, le=EXACT_MOST, description="Whole Unix seconds.")
 
 _STREAMED: Final = {
     "type": "object",
@@ -88,8 +87,8 @@ def search_events(
     actor: Annotated[AccountText | None, Query(description="By this account.")] = None,
     study: Annotated[int | None, Query(ge=1, le=EXACT_MOST, description="Of this study and its permit.")] = None,
     dataset: Annotated[Hash | None, Query(description="Of this dataset.")] = None,
-    since: Annotated[int | None, _SECONDS] = None,
-    until: Annotated[int | None, _SECONDS] = None,
+    since: lists.Second = None,
+    until: lists.Second = None,
     ascending: Annotated[bool, Query(description="Oldest first.")] = False,
     after: lists.After = None,
     limit: lists.Limit = 50,

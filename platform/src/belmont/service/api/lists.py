@@ -12,12 +12,13 @@ from fastapi import Query
 from belmont.audit.errors import QueryError
 from belmont.audit.events import Position
 from belmont.audit.search import EventPage
-from belmont.service.api.values import Answer
+from belmont.service.api.values import EXACT_MOST, Answer
 from belmont.service.errors import Malformed
 
 T = TypeVar("T")
 MOST = 200
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+Second = Annotated[int | None, Query(ge=0, le=EXACT_MOST, description="Whole Unix seconds.")]
 After = Annotated[
     str | None,
     Query(

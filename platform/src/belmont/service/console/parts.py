@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Path, Request
 
+from belmont.audit.events import Position
 from belmont.registry.types import DatasetId
 from belmont.service.access.gates import allow
 from belmont.service.access.visitor import ACTING, Visitor, Who
@@ -15,8 +16,11 @@ from belmont.service.errors import NotFound
 from belmont.service.explain import Names
 from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
+from belmont.service.words import Plain, Sentence, Value
 
 T = TypeVar("T")
+Filters = list[tuple[Sentence, Value]]
+"""The fields of a filter that were filled in, by name, as a printed page says them."""
 Reading = Annotated[Visitor, allow(Who.MEMBER)]
 """Pages that every member reads."""
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
@@ -61,6 +65,11 @@ def bytes_of(text: str) -> bytes:
 def dataset_of(text: str) -> DatasetId:
     """The identifier of a ``HashText``."""
     return DatasetId(bytes_of(text))
+
+
+def older_than(position: Position | None) -> Filters:
+    """Where a page of a list begins that is not its first, as a part of its filter."""
+    return [(Sentence("Older than"), Sentence("block {number}", number=Plain(position.block)))] if position else []
 
 
 def found(thing: T | None) -> T:

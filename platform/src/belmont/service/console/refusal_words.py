@@ -28,6 +28,10 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_FOUND": _NO_SUCH,
     "METHOD_NOT_ALLOWED": _NO_SUCH,
     "TOO_LARGE": _TOO_LARGE,
+    "DOWNLOADING": (
+        Sentence("You are downloading your records already, or many people are at this moment."),
+        Sentence("Wait until that has ended."),
+    ),
     "TOO_MANY_REQUESTS": (Sentence("You ask more often than this service allows."), Sentence("Wait a minute.")),
     "STARTING": (
         Sentence("This service has just started, and has not read the chain yet."),

@@ -206,7 +206,7 @@ class _Look:
         elif newest.consent_root != dataset.consent_root:
             said = Sentence(
                 "Consents to {dataset} changed since its newest version: rounds leave out who took consent back, and "
-                "questions wait for a new version.",
+                "queries wait for a new version.",
                 dataset=about,
             )
             yield Alert(Urgency.NOTE, "CONSENT_NEWER", said, about)

@@ -187,7 +187,7 @@ def _whose(
     said.append(
         Sentence(
             "Fewer may be used: those without a consent that permits this study are left out of training, and a "
-            "question is answered only where every patient's consent permits it."
+            "query is answered only where every patient's consent permits it."
         )
     )
     return tuple(said)
@@ -221,7 +221,7 @@ def _duration(study: Study) -> tuple[Sentence, ...]:
     if terms.rounds:
         said.append(counted("At most {n} round of training.", "At most {n} rounds of training.", terms.rounds))
     if terms.queries:
-        said.append(counted("At most {n} question.", "At most {n} questions.", terms.queries))
+        said.append(counted("At most {n} query.", "At most {n} queries.", terms.queries))
     said.append(
         Sentence(
             "The permit ends {duration} after it is issued, and cannot be revived.",

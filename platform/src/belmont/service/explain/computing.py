@@ -27,8 +27,8 @@ def of(terms: StudyTerms, config: RunConfig | None, dictionary: Dictionary | Non
     if Computation.QUERY in terms.computations:
         said.append(
             Sentence(
-                "Questions are answered over all hospitals together: how many patients, sums, means, variances and "
-                "distributions of single columns, for all patients or for those of a filter. The questions are not "
+                "Queries are answered over all hospitals together: how many patients, sums, means, variances and "
+                "distributions of single columns, for all patients or for those of a filter. The queries are not "
                 "fixed in advance; the hash of each is put on chain when it is asked."
             )
         )

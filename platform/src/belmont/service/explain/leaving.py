@@ -112,7 +112,7 @@ def of_query(
     dictionary: Dictionary | None = None,
     versions: Mapping[DatasetId, Sequence[DatasetVersion]] | None = None,
 ) -> Left:
-    """What left for one question. ``question`` is its canonical text, where somebody handed it over (3)."""
+    """What left for one query. ``question`` is its canonical text, where somebody handed it over (3)."""
     mine = _of(uses, permit, UseKind.QUERY, opened.n)
     published = [each for each in totals if (each.permit_id, each.n) == (permit.id, opened.n)]
     text = question or next((each.question for each in published), None)
@@ -120,9 +120,9 @@ def of_query(
     numbers = _cells(query, dictionary)
     allowed = permit.terms.rho_per_dataset
     left = tuple(_departure(each, known, versions or {}, numbers, True, allowed) for each in mine)
-    title = Sentence("Question {number}", number=Plain(opened.n))
+    title = Sentence("Query {number}", number=Plain(opened.n))
     if query is not None:
-        title = Sentence("Question {number}: {question}", number=Plain(opened.n), question=asked(query, dictionary))
+        title = Sentence("Query {number}: {question}", number=Plain(opened.n), question=asked(query, dictionary))
     return Left(
         title,
         _opened(opened, permit, known),
@@ -145,7 +145,7 @@ def _opened(opened: OpenedUse, permit: Permit, known: Names) -> Sentence:
     }
     if opened.kind is UseKind.ROUND:
         return Sentence("{who} opened it on {at}, with the model {hash}.", **said)
-    return Sentence("{who} opened it on {at}; the question's hash is {hash}.", **said)
+    return Sentence("{who} opened it on {at}; the query's hash is {hash}.", **said)
 
 
 def _absent(permit: Permit, mine: Sequence[RecordedUse], known: Names) -> tuple[Thing, ...]:

@@ -50,7 +50,7 @@ class Protection:
 
     @property
     def asks(self) -> bool:
-        """Whether questions are answered: with noise none are, since answers have none."""
+        """Whether queries are answered: with noise none are, since answers have none."""
         return Computation.QUERY in self.terms.computations and self.terms.answer_mode is AnswerMode.EXACT
 
     # --- what leaves ---
@@ -61,13 +61,13 @@ class Protection:
         if self.trains:
             said += self._round_leaves()
         if Computation.QUERY in self.terms.computations and not self.asks:
-            said.append(Sentence("Nodes answer no question under this permit: it admits only what has noise."))
+            said.append(Sentence("Nodes answer no query under this permit: it admits only what has noise."))
         if self.asks:
             said.append(
                 counted(
-                    "For each question an answer leaves, encrypted and masked: only the total over all {n} hospital "
+                    "For each query an answer leaves, encrypted and masked: only the total over all {n} hospital "
                     "can be read, by the applicant. A count, sum, mean or variance is one to three numbers.",
-                    "For each question an answer leaves, encrypted and masked: only the total over all {n} hospitals "
+                    "For each query an answer leaves, encrypted and masked: only the total over all {n} hospitals "
                     "can be read, by the applicant. A count, sum, mean or variance is one to three numbers.",
                     len(self.terms.datasets),
                 )
@@ -134,13 +134,13 @@ class Protection:
             ),
             Sentence(
                 "Only patients whose consent permits this use take part. A consent that is taken back counts from the "
-                "next round and the next question on."
+                "next round and the next query on."
             ),
             Sentence(
                 "Any one member of the board and any one of the hospitals can freeze the permit at once; the board's "
                 "quorum can revoke it, and each hospital can withdraw its own dataset for good."
             ),
-            Sentence("Every vote, round, question and use is recorded where anybody can check it."),
+            Sentence("Every vote, round, query and use is recorded where anybody can check it."),
         ]
         if self.asks or self.trains:
             said.append(
@@ -176,7 +176,7 @@ class Protection:
         if self.asks:
             said += _ANSWERS
             if len(self.terms.datasets) < TOTAL_HOSPITALS_MIN:
-                said.append(Sentence("With fewer than three hospitals no question is answered."))
+                said.append(Sentence("With fewer than three hospitals no query is answered."))
         said.append(
             Sentence(
                 "Proofs show that a dataset is well-formed and unchanged. They do not show that its patients exist."
@@ -262,10 +262,10 @@ class Protection:
 
 _ANSWERS = (
     Sentence(
-        "Answers to questions are exact. Two questions with overlapping filters can be subtracted from each other, and "
-        "so can the same question before and after a hospital left; the difference may be about few patients."
+        "Answers to queries are exact. Two queries with overlapping filters can be subtracted from each other, and "
+        "so can the same query before and after a hospital left; the difference may be about few patients."
     ),
-    Sentence("That a question is refused for too few patients tells something about that hospital."),
+    Sentence("That a query is refused for too few patients tells something about that hospital."),
 )
 
 

@@ -34,7 +34,7 @@ def question(canonical: bytes, dictionary: Dictionary | None = None) -> Sentence
     except QueryError:
         text = canonical[:_MOST_SHOWN].decode("ascii", "replace")
         shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-        return Sentence("a question that this release cannot read: {text}", text=shown)
+        return Sentence("a query that this release cannot read: {text}", text=shown)
     return asked(query, dictionary)
 
 

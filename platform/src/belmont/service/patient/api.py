@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import StreamingResponse
 
+from belmont.registry.types import Address
 from belmont.service import words as language
 from belmont.service.access.gates import allow
 from belmont.service.access.limits import limited
@@ -19,6 +20,7 @@ from belmont.service.patient.archive import archive
 from belmont.service.patient.as_fhir import moment
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
+from belmont.service.patient.downloads import Download
 from belmont.service.patient.drafting import draft_of
 from belmont.service.patient.forms import scope_of
 from belmont.service.patient.schemas import (
@@ -35,6 +37,7 @@ from belmont.service.patient.schemas import (
 )
 from belmont.service.patient.views import effect_view, row_view, standing_view, use_view
 from belmont.service.service import Service
+from belmont.service.words import Words
 
 router = APIRouter(prefix="/api/v1/patient", tags=["patient"], route_class=StrictRoute)
 APatient = Annotated[Visitor, allow(Who.PATIENT)]
@@ -116,18 +119,18 @@ def state(request: Request, visitor: APatient, signed: SignedFile, dataset: Data
 @router.get("/archive", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
 def download(
     request: Request, visitor: APatient, dataset: Dataset = None, lang: Annotated[str, Query(max_length=20)] = "en"
-) -> StreamingResponse:
+) -> Download:
     """All of it as a ZIP file; its README is in English or, with ``lang=zh-Hans``, in Simplified Chinese."""
     words = language.of(language.negotiate(query=lang))
     service = _service(request)
     dossier = dossier_of(service, visitor, dataset)
-    return zip_answer(archive(dossier, words, Departures.of(service, dossier)))
+    return download_of(service, dossier, words)
 
 
-def zip_answer(content: Any) -> StreamingResponse:
-    """A ZIP file to keep."""
-    headers = {"Content-Disposition": 'attachment; filename="my-records.zip"'}
-    return StreamingResponse(content, media_type="application/zip", headers=headers)
+def download_of(service: Service, dossier: Dossier, words: Words) -> Download:
+    """The patient's records as a ZIP file."""
+    account = Address(dossier.entry.account)
+    return Download(service.downloads, account, lambda: archive(dossier, words, Departures.of(service, dossier)))
 
 
 def _overview(service: Service, visitor: Visitor, dossier: Dossier) -> Overview:

@@ -19,6 +19,7 @@ from typing import Any
 from belmont.service.patient import as_fhir, plain
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
+from belmont.service.patient.downloads import Pieces
 from belmont.service.patient.own_records import SourceRecord
 from belmont.service.patient.views import row_view, standing_view
 from belmont.service.words import Moment, Sentence, Words
@@ -48,7 +49,7 @@ class _Sink(io.RawIOBase):
         return found
 
 
-def archive(dossier: Dossier, words: Words, departures: Departures) -> Iterator[bytes]:
+def archive(dossier: Dossier, words: Words, departures: Departures) -> Pieces:
     """The ZIP in pieces. Raises FilesUnusable before the first of them, or for the records half way (1)."""
     records, consents = _records(dossier), _consents(dossier)
     uses = _uses(dossier, words, departures)
@@ -72,7 +73,7 @@ def archive(dossier: Dossier, words: Words, departures: Departures) -> Iterator[
     return _zipped(dossier, words, files)
 
 
-def _zipped(dossier: Dossier, words: Words, files: list[tuple[str, Sentence, Iterable[bytes]]]) -> Iterator[bytes]:
+def _zipped(dossier: Dossier, words: Words, files: list[tuple[str, Sentence, Iterable[bytes]]]) -> Pieces:
     sink, digests = _Sink(), {}
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as out:
         for name, _, content in files:

@@ -38,12 +38,12 @@ class Departures:
         return cls(service, dossier.dataset.id, [each.use for each in dossier.uses])
 
     def title(self, use: RecordedUse) -> Sentence:
-        """``Round 3``, or ``Question 1: the mean of ...``."""
+        """``Round 3``, or ``Query 1: the mean of ...``."""
         found = self._left.get(_key(use))
         if found is not None:
             return found.title
         if use.kind is UseKind.QUERY:
-            return Sentence("Question {number}", number=Plain(use.n))
+            return Sentence("Query {number}", number=Plain(use.n))
         return Sentence("Round {number}", number=Plain(use.n))
 
     def said(self, use: RecordedUse) -> tuple[Sentence, ...]:

@@ -3,12 +3,13 @@
     Problem
     ├── FilesUnusable       503: the hospital's own files cannot be read; nothing of them is told
     ├── NotAPatient         403: nobody with this account is a patient of the dataset
-    └── StatementRefused    409: a statement that the contract would refuse, or that is not the visitor's
+    ├── StatementRefused    409: a statement that the contract would refuse, or that is not the visitor's
+    └── Downloading         429: as much is downloaded at this moment as may be
 
 No text here has anything of a patient in it, and none is passed on from the files: those name lines and values.
 """
 
-from belmont.service.errors import Conflict, NotAllowed, Unavailable
+from belmont.service.errors import Conflict, NotAllowed, TooMany, Unavailable
 
 
 class FilesUnusable(Unavailable):
@@ -25,3 +26,9 @@ class NotAPatient(NotAllowed):
 
 class StatementRefused(Conflict):
     """This statement cannot be made now, or not by this visitor."""
+
+
+class Downloading(TooMany):
+    """The account, or as many as may, download at this moment."""
+
+    default_code = "DOWNLOADING"

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response
 
 from belmont.identity.messages import ConsentGrant
 from belmont.identity.signed_message import FILE_BYTES_MAX, SignedMessage
@@ -31,8 +31,7 @@ from belmont.service.console.signing import signers_of
 from belmont.service.errors import Malformed
 from belmont.service.patient import plain
 from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
-from belmont.service.patient.api import zip_answer
-from belmont.service.patient.archive import archive
+from belmont.service.patient.api import download_of
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.drafting import draft_of, with_signature
@@ -185,11 +184,10 @@ def statement(
 
 
 @router.get("/download")
-def download(request: Request, visitor: APatient, dataset: Dataset = None) -> StreamingResponse:
+def download(request: Request, visitor: APatient, dataset: Dataset = None) -> Response:
     """Everything as one file."""
     service = _service(request)
-    dossier = dossier_of(service, visitor, dataset)
-    return zip_answer(archive(dossier, service.pages.words(request), Departures.of(service, dossier)))
+    return download_of(service, dossier_of(service, visitor, dataset), service.pages.words(request))
 
 
 def _consent(

@@ -38,7 +38,7 @@ TOUCHES: Final = {
     Touch.NOT_USED: Sentence("Not used"),
 }
 GROUNDS: Final = {
-    Why.WHOLE_VERSION: Sentence("A question is answered over every row of the version, and yours is in it."),
+    Why.WHOLE_VERSION: Sentence("A query is answered over every row of the version, and yours is in it."),
     Why.OWN_STATEMENT: Sentence("Your own consent permitted it."),
     Why.ATTESTED: Sentence("The consent that the hospital has on file for you permitted it."),
     Why.NOT_IN_VERSION: Sentence("Your row is not in the version of the data that was used."),

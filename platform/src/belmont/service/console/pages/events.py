@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
-import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -15,14 +13,14 @@ from belmont.audit.errors import QueryError
 from belmont.audit.events import Position
 from belmont.audit.search import EventPage, EventQuery
 from belmont.registry.types import Address
-from belmont.service.console.parts import Reading, names_of, service_of
+from belmont.service.console.days import in_words, second_of
+from belmont.service.console.parts import Filters, Reading, names_of, older_than, service_of
 from belmont.service.console.signing import Errors
-from belmont.service.explain import history
-from belmont.service.words import Sentence
+from belmont.service.explain import Names, history
+from belmont.service.words import Plain, Sentence, Value
 
 router = APIRouter()
 PER_PAGE = 50
-DAY = 86_400
 Text = Annotated[str, Query(max_length=200)]
 KINDS = sorted({name for _, name in history.TELLERS})
 CONTRACTS = sorted({contract for contract, _ in history.TELLERS})
@@ -58,6 +56,7 @@ def events(
         "events/list.html",
         422 if errors else 200,
         given=given,
+        filters=_filters(query, names) if query else [],
         errors=errors,
         rows=[(each, history.sentence(each, names)) for each in page.events],
         total=page.total,
@@ -69,6 +68,20 @@ def events(
     )
 
 
+def _filters(query: EventQuery, names: Names) -> Filters:
+    """Those that could be read."""
+    found: list[tuple[Sentence, Value]] = [
+        (Sentence("Words"), query.text),
+        (Sentence("Kind"), ", ".join(query.names)),
+        (Sentence("Contract"), query.contract),
+        (Sentence("Done by"), names.account(query.actor) if query.actor else None),
+        (Sentence("Study or permit"), Plain(query.study) if query.study is not None else None),
+        (Sentence("Dataset"), names.dataset(query.dataset) if query.dataset else None),
+    ]
+    given = [(name, value) for name, value in found if value]
+    return [*given, *in_words(query.since, query.until), *older_than(query.before)]
+
+
 def _query(given: dict[str, str], before: str, errors: Errors) -> EventQuery | None:
     try:
         return EventQuery(
@@ -78,8 +91,8 @@ def _query(given: dict[str, str], before: str, errors: Errors) -> EventQuery | N
             actor=_account(given["actor"], errors),
             study=_number(given["study"], errors),
             dataset=_dataset(given["dataset"], errors),
-            since=_day(given["since"], "since", errors),
-            until=_day(given["until"], "until", errors, end=True),
+            since=second_of(given["since"], "since", errors),
+            until=second_of(given["until"], "until", errors, end=True),
             before=Position.parse(before) if before else None,
             limit=PER_PAGE,
         )
@@ -111,15 +124,3 @@ def _dataset(text: str, errors: Errors) -> bytes | None:
         errors.append(("dataset", Sentence("A dataset is 0x and 64 hexadecimal digits.")))
         return None
     return content if text else None
-
-
-def _day(text: str, field: str, errors: Errors, end: bool = False) -> int | None:
-    """A day in UTC as Unix seconds: its first, or the one after its last."""
-    if not text:
-        return None
-    try:
-        seconds = calendar.timegm(datetime.date.fromisoformat(text).timetuple())
-    except ValueError:
-        errors.append((field, Sentence("A day is written as 2026-11-27.")))
-        return None
-    return max(0, seconds) + (DAY if end else 0)

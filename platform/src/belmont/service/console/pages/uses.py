@@ -13,11 +13,12 @@ from fastapi.responses import Response
 from belmont.audit.events import IndexedEvent, Position
 from belmont.audit.search import EventQuery
 from belmont.registry.types import PermitId, UseKind
-from belmont.service.console.parts import Reading, bytes_of, names_of, service_of
+from belmont.service.console.parts import Filters, Reading, bytes_of, dataset_of, names_of, older_than, service_of
 from belmont.service.console.uses import configuration_of, left_of, uses_of
 from belmont.service.explain import Names, privacy
 from belmont.service.explain.leaving import Left
 from belmont.service.service import Service
+from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Plain, Sentence, Thing, Value
 
 router = APIRouter()
@@ -52,12 +53,13 @@ def uses(
 ) -> Response:
     """One page of uses, of one dataset or permit or of all."""
     service = service_of(request)
+    position = Position.parse(before) if before else None
     page = service.index.search(
         EventQuery(
             names=("UseRecorded",),
             dataset=bytes_of(dataset) if dataset else None,
             study=int(permit) if permit else None,
-            before=Position.parse(before) if before else None,
+            before=position,
             limit=PER_PAGE,
         )
     )
@@ -70,11 +72,23 @@ def uses(
         total=page.total,
         dataset=dataset,
         permit=permit,
+        filters=_filters(service.snapshot, dataset, permit, position),
         older=f"/uses?{urlencode(kept | {'before': str(page.next)})}" if page.next else None,
         newest=f"/uses?{urlencode(kept)}" if before else None,
         as_json=f"/api/v1/uses?{urlencode(kept | place | {'limit': PER_PAGE})}",
         snapshot=service.snapshot,
     )
+
+
+def _filters(snapshot: Snapshot, dataset: str, permit: str, before: Position | None) -> Filters:
+    found: Filters = []
+    if dataset:
+        covered = snapshot.datasets.get(dataset_of(dataset))
+        found.append((Sentence("Dataset"), covered.name if covered else dataset))
+    if permit:
+        granted = snapshot.permits.get(int(permit))
+        found.append((Sentence("Permit"), f"{permit}. {granted.terms.title}" if granted else permit))
+    return found + older_than(before)
 
 
 def shown(service: Service, events: tuple[IndexedEvent, ...]) -> Iterator[Shown]:
@@ -101,11 +115,11 @@ def shown(service: Service, events: tuple[IndexedEvent, ...]) -> Iterator[Shown]
 def _named(kind: UseKind, n: int) -> Sentence:
     if kind is UseKind.ROUND:
         return Sentence("Round {number}", number=Plain(n))
-    return Sentence("Question {number}", number=Plain(n))
+    return Sentence("Query {number}", number=Plain(n))
 
 
 class _Known:
-    """Rounds and questions of permits, each read once."""
+    """Rounds and queries of permits, each read once."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
