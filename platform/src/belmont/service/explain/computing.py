@@ -10,7 +10,8 @@ from typing import Final
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.layout import groups_of, holdout_of, reports_hospitals
+from belmont.federated.accounting.settings import PrivacySettings, read_settings
+from belmont.federated.evaluation.layout import groups_of, holdout_of, most_evaluations, reports_hospitals
 from belmont.federated.hashes import RunConfig
 from belmont.federated.models.bundles import shipped_name_of
 from belmont.federated.node.design import LEVEL_MARK
