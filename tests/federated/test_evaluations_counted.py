@@ -161,6 +161,23 @@ def test_where_a_ledger_does_not_say_what_a_round_was_it_counts_as_an_evaluation
     assert_exhausted(glm, second, newer)
 
 
+def test_a_ledger_that_was_lost_or_is_a_backup_counts_what_the_chain_has_of_this_hospital(glm):
+    glm.config = config_of(2)
+    permit = glm.issue()
+    training_of(glm, permit).round()
+    training_of(glm, permit).evaluate()
+    for i, node in enumerate(glm.nodes):
+        node.close()
+        for each in glm.folder.glob(f"ledger-{i}.sqlite*"):
+            each.unlink()
+        glm.nodes[i] = glm.new_node(i)
+    assert_exhausted(glm, permit)
+    newer = config_of(3)
+    second = amended(glm, permit, newer)
+    training_of(glm, second, newer).evaluate()
+    assert_exhausted(glm, second, newer)
+
+
 def test_with_noise_the_budget_is_the_bound_and_a_number_is_one_more(glm):
     glm.model = initial_model(FEATURES, private=STEPS)
     terms = {"rho_per_dataset": MicroRho(10_000_000), "answer_mode": AnswerMode.PRIVATE}
@@ -198,7 +215,8 @@ def test_a_number_that_is_no_number_is_refused_before_anything_is_computed(glm, 
 
 def admit(ledger: Ledger, n: int, most: int | None = 2, *, kind: Any = "evaluate", permits: Any = (1,), **use: Any):
     """Round ``n`` of the first of ``permits``, which are a line."""
-    bound = None if most is None else EvaluationBound(tuple(map(PermitId, permits)), most)
+    recorded = tuple((PermitId(permit), each) for permit, each in use.pop("recorded", ()))
+    bound = None if most is None else EvaluationBound(tuple(map(PermitId, permits)), recorded, most)
     given = {"message_id": f"{permits[0]} {n}", "asked": b"\4" * 32} | use
     subject = b"\2" * 32
     return ledger.admit(
@@ -235,6 +253,13 @@ def test_a_line_is_counted_together_and_others_are_not(ledger):
     assert refused(ledger, 3, permits=(4, 3, 1)) and not refused(ledger, 3, permits=(2,))
 
 
+def test_what_the_chain_has_counts_once_and_not_where_the_ledger_knows_that_it_was_training(ledger):
+    assert admit(ledger, 1, kind="train") and not refused(ledger, 2)
+    assert not refused(ledger, 3, recorded=[(1, 1), (1, 2)]), "one trained, and one is here"
+    assert refused(ledger, 4, 4, recorded=[(1, 1), (1, 2), (3, 5), (3, 6)], permits=(1, 3))
+    assert not refused(ledger, 4, 4, recorded=[(1, 4), (3, 5)], permits=(1, 3)), "itself does not count"
+
+
 def test_an_evaluation_that_is_taken_up_again_is_one_and_stays_an_evaluation(ledger, tmp_path):
     """The hash of a request does not say which of both it was."""
     assert admit(ledger, 1, 1) and admit(ledger, 2, kind="train")
@@ -268,7 +293,7 @@ from pathlib import Path
 from belmont.federated.gate.ledger import EvaluationBound, Ledger
 from belmont.registry.types import DatasetId, PermitId, UseKind
 ledger = Ledger(Path(sys.argv[1]), "consortium", DatasetId(b"\\1" * 32))
-bound = EvaluationBound((PermitId(1),), 2)
+bound = EvaluationBound((PermitId(1),), (), 2)
 for n in (1, 2):
     ledger.admit(PermitId(1), UseKind.ROUND, n, f"1 {n}", b"\\2" * 32, n, 0.0, b"\\4" * 32, "evaluate", bound)
 print("admitted", flush=True)

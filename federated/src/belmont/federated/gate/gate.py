@@ -11,7 +11,7 @@
    contract sees to that), and under a permit whose answers carry noise nothing is admitted that is not charged for it;
 5. the node's own ledger has fewer entries than the permit has rounds or queries, and none for this one or its message;
    of evaluations without noise, fewer than the approved configuration says (`evaluation.layout`), with those of the
-   permits whose place this one took;
+   permits whose place this one took, and with what the chain has of this dataset that the ledger does not know;
 6. the admission is on disk.
 
 ``release``, before the result leaves:
@@ -131,7 +131,8 @@ class Gate:
             raise Refusal(_EXHAUSTED[kind], f"this node already served {served} of {limit}")
         bound = None
         if asked.round_kind != "train" and asked.most_evaluations is not None:
-            bound = EvaluationBound(self._line(permit), asked.most_evaluations)
+            line = self._line(permit)
+            bound = EvaluationBound(line, self._recorded_rounds(line, asked.dataset_id), asked.most_evaluations)
         if not self._ledger.admit(
             request.permit_id,
             kind,
@@ -157,6 +158,14 @@ class Gate:
                     raise Refusal(Reason.CHAIN_UNREACHABLE, "the chain does not say which permits this one replaces")
                 found.append(study.amends)
         return tuple(found)
+
+    def _recorded_rounds(self, line: tuple[PermitId, ...], dataset_id: DatasetId) -> tuple[tuple[PermitId, int], ...]:
+        """What left this hospital in rounds of a line: a ledger that was lost, or is older, does not know all of it."""
+        with chain_read():
+            uses = [use for each in line for use in self._registry.uses(each)]
+        return tuple(
+            (use.permit_id, use.n) for use in uses if (use.kind, use.dataset_id) == (UseKind.ROUND, dataset_id)
+        )
 
     def narrow(self, admission: Admission, cohort_rows: int) -> Admission:
         """The same admission for the rows that a query really selects, or Refusal if they are too few.

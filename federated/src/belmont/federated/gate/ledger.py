@@ -15,7 +15,7 @@
 7. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
 8. Whether a round trains or evaluates is on disk with its admission, and it is taken up again as the same alone. A line
    of permits is admitted so many evaluations, counted where they are admitted, in one transaction. A round of which no
-   kind is here, admitted by a release that did not keep it, counts as one.
+   kind is here counts as one: a release that did not keep it admitted it, or the chain has it from before this file.
 """
 
 import secrets
@@ -59,10 +59,9 @@ CREATE TABLE IF NOT EXISTS mask_keys (
 """
 
 
-_EVALUATIONS = (
-    "SELECT count(*) FROM uses AS u LEFT JOIN masked AS m ON m.permit_id=u.permit_id AND m.n=u.n "
-    f"WHERE u.kind={int(UseKind.ROUND)} AND u.permit_id IN ({{}}) AND NOT (u.permit_id=? AND u.n=?) "
-    "AND (m.kind IS NULL OR m.kind<>'train')"
+_ROUNDS = (
+    "SELECT u.permit_id, u.n, m.kind FROM uses AS u LEFT JOIN masked AS m ON m.permit_id=u.permit_id AND m.n=u.n "
+    f"WHERE u.kind={int(UseKind.ROUND)} AND u.permit_id IN ({{}})"
 )
 
 
@@ -72,6 +71,8 @@ class EvaluationBound:
 
     permits: tuple[PermitId, ...]
     """All of the line, from the one that is asked under back to the first."""
+    recorded: tuple[tuple[PermitId, int], ...]
+    """Permit and number of each round of the line that the chain has of this dataset."""
     most: int
 
 
@@ -337,8 +338,10 @@ class Ledger:
 
     def _refuse_too_many(self, bound: EvaluationBound, permit_id: PermitId, n: int) -> None:
         """Rule 8, for round ``n``, which may have been admitted before itself. Raises Refusal."""
-        sql = _EVALUATIONS.format(",".join("?" * len(bound.permits)))
-        found = self._db.execute(sql, (*bound.permits, permit_id, n)).fetchone()[0]
+        sql = _ROUNDS.format(",".join("?" * len(bound.permits)))
+        kinds = {(permit, k): kind for permit, k, kind in self._db.execute(sql, bound.permits)}
+        kinds = dict.fromkeys(bound.recorded) | kinds
+        found = sum(kind != "train" for use, kind in kinds.items() if use != (permit_id, n))
         if found >= bound.most:
             detail = f"this node already admitted {found} evaluations, and this study has {bound.most}"
             raise Refusal(Reason.EVALUATIONS_EXHAUSTED, detail)
