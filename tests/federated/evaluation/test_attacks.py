@@ -5,6 +5,7 @@ The model's arrays are not bound by the permit, so that anybody who may evaluate
 
 import numpy as np
 
+from belmont.federated.evaluation.layout import DEFAULT_EVALUATIONS
 from belmont.federated.executor.parcel import ArrayTable
 
 from .conftest import Evaluate, hospital, study, table_of
@@ -61,3 +62,49 @@ def test_values_of_single_patients_do_not_come_out_of_moments_either(evaluate: E
         ours = evaluate([table], study("value"), aimed, smallest_cell=8)["moments"]
         assert exact[:2, 5].sum() == age, "y f is that patient's value"
         assert (ours[:2, 5] == 0).all()
+
+
+def evaluations_of(evaluate: Evaluate, events: np.ndarray) -> list[np.ndarray]:
+    """Counts of a model by age, and then of models that each give one patient more the highest risk, nobody else.
+
+    Here a column names each patient. A network or trees that somebody made single out who has an unusual combination.
+    """
+    count = len(events)
+    levels = tuple(f"p{k}" for k in range(count))
+    ages, who, yes = np.linspace(30.0, 90.0, count), np.arange(1, count + 1), np.ones(count, bool)
+    columns = {
+        "age": (ages.astype(np.uint16), yes, ages),
+        "who": (who.astype(np.uint16), yes, who - 1.0),
+        "event": (events.astype(np.uint16), yes, events),
+    }
+    numbers = {"age": (60.0, 10.0, 120), "who": (0.0, 1.0, count), "event": (0.0, 1.0, 1)}
+    table = ArrayTable(count, columns, numbers, {"who": levels})
+    config = study(holdout=1.0 - 1e-9) | {"features": ",".join(("age", *(f"who={each}" for each in levels)))}
+    found = []
+    for aimed in range(-1, count):
+        coefficients = np.array([0.0, 0.7, *np.zeros(count)])
+        if aimed >= 0:
+            coefficients[2 + aimed] = 20.0
+        found.append(evaluate([table], config, {"coefficients": coefficients})["counts"][0])
+    return found
+
+
+def outcomes_told(found: list[np.ndarray]) -> list[int | None]:
+    """What the difference to the first evaluation says of each one's patient: in which outcome's column it is."""
+    told = []
+    for counts in found[1:]:
+        moved = [outcome for outcome in (0, 1) if (counts[:, outcome] != found[0][:, outcome]).any()]
+        told.append(moved[0] if len(moved) == 1 else None)
+    return told
+
+
+def test_two_evaluations_tell_the_outcome_of_a_patient_and_each_one_more_that_of_another(evaluate: Evaluate) -> None:
+    """What groups do not hold back, and why a study has few (`tests/federated/test_evaluations_counted.py`)."""
+    events = np.random.default_rng(2).integers(0, 2, 96)
+    found = evaluations_of(evaluate, events.astype(float))
+    told = outcomes_told(found)
+    named = {patient: outcome for patient, outcome in enumerate(told) if outcome is not None}
+    assert len(named) > 0.8 * len(events), "nearly everybody, by as many evaluations"
+    assert all(events[patient] == outcome for patient, outcome in named.items())
+    few = outcomes_told(found[:DEFAULT_EVALUATIONS])
+    assert sum(outcome is not None for outcome in few) <= DEFAULT_EVALUATIONS - 1

@@ -12,13 +12,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from belmont.federated.bounded.record import RoundRecord, open_round
+from belmont.federated.errors import RoundRefused
 from belmont.federated.hashes import model_hash
 from belmont.lab import Consortium
-from belmont.lab.errors import LabError, NotYet, OutputRefused
+from belmont.lab.errors import HomeError, LabError, NotYet, OutputRefused
 from belmont.lab.models import LinearRegression, LogisticRegression, StudyModel
+from belmont.lab.models.references import References
 from belmont.lab.permit import Permit
 from belmont.lab.release_rule import ReleaseRule
 from belmont.lab.verify_round_command import verify
+from belmont.registry.reasons import Reason
 
 OUTCOME = "antihypertensive"
 """Common enough that parts of these small hospitals are not too small."""
@@ -295,3 +298,74 @@ def test_proved_bounds_hold_for_an_evaluation_too(consortium: Consortium) -> Non
     assert performance.record.bounds is not None
     counts = performance.result.updates[0].arrays["counts"]
     assert counts[0].sum() == performance.patients > 100 and (counts == counts.round()).all()
+
+
+SMALL = LogisticRegression(("age", "systolic"), OUTCOME, holdout=0.5)
+
+
+def one_round(permit: Permit, model: LogisticRegression) -> LogisticRegression:
+    """The model after one round, not evaluated."""
+    model.arrays_ = permit.train(1, model=model).rounds[-1].model
+    model.references_ = References.of_dictionary(permit.consortium.dictionary)
+    return model
+
+
+def test_a_study_says_how_many_evaluations_are_left_and_opens_no_round_for_one_more(consortium: Consortium) -> None:
+    model = replace(SMALL, evaluations=2)
+    permit = permit_for(consortium, model, rounds=8)
+    one_round(permit, model)
+    assert permit.evaluations_left(model) == 2
+    assert permit.evaluate(model).evaluations_left == 1
+    again = Permit(Consortium.connect(consortium.url, consortium.home.path), permit.id)
+    assert again.evaluations_left(model) == 1, "another notebook on the same directory"
+    again.consortium.close()
+    performance = permit.evaluate(model)
+    assert "0 evaluations left" in repr(performance) and "evaluations left" in performance._repr_html_()
+    opened = permit.record.rounds_opened
+    with pytest.raises(NotYet, match=r"all 2 evaluations.*nothing was used.*asks for more"):
+        permit.evaluate(model)
+    assert permit.record.rounds_opened == opened
+    with pytest.raises(RoundRefused) as caught:
+        permit.evaluate(model, check=False)
+    assert set(caught.value.reasons) == {Reason.EVALUATIONS_EXHAUSTED}
+    assert any("from wherever" in each for each in caught.value.__notes__)
+    with pytest.warns(UserWarning, match=r"fitted and was not evaluated: all 2 evaluations"):
+        model.fit(permit, rounds=1)
+    more = replace(model, evaluations=9)
+    study = permit.amend(model=more, reason="one more fit")
+    study.vote(*consortium.board[:2]).accept(*consortium.hospitals)
+    newer = study.permit()
+    assert newer.evaluations_left(more) == 6, "the refused one counts here"
+    more.fit(newer, rounds=1)
+    assert more.performance_.evaluations_left == 5
+
+
+def test_a_fit_where_hospitals_count_more_than_ran_from_here_ends_with_a_warning(consortium: Consortium) -> None:
+    model = replace(SMALL, evaluations=1)
+    permit = permit_for(consortium, model, rounds=4)
+    model.fit(permit, rounds=1)
+    consortium.evaluated.clear()
+    (consortium.home.path / "documents" / f"permit-{permit.id}-evaluations.json").unlink()
+    with pytest.warns(UserWarning, match=r"was not evaluated: Round 4 .*\n.*EVALUATIONS_EXHAUSTED"):
+        model.fit(permit, rounds=1)
+    with pytest.raises(AttributeError, match="EVALUATIONS_EXHAUSTED"):
+        model.performance_  # noqa: B018
+    assert permit.record.rounds_opened == 4
+
+
+def test_a_count_of_evaluations_that_cannot_be_read_says_so(consortium: Consortium) -> None:
+    permit = permit_for(consortium, SMALL, rounds=2)
+    path = consortium.home.path / "documents" / f"permit-{permit.id}-evaluations.json"
+    for wrong in ("{", '["1"]', "3"):
+        path.write_text(wrong)
+        with pytest.raises(HomeError, match="remove it"):
+            permit.evaluations_left(SMALL)
+    path.unlink()
+    assert permit.evaluations_left(SMALL) == 3
+    assert permit.evaluations_left(SMALL.with_noise(epsilon=20, rounds=3)) is None
+
+
+@pytest.mark.parametrize("wrong", [0, 1.5, True, "2"])
+def test_a_number_of_evaluations_is_a_whole_number(wrong: Any) -> None:
+    with pytest.raises(LabError, match="whole number"):
+        LogisticRegression(("age",), OUTCOME, holdout=0.5, evaluations=wrong)

@@ -136,6 +136,24 @@ def test_an_evaluation_says_who_is_kept_apart_and_what_is_shown() -> None:
     assert "own results of the evaluation are shown" in said(found, "lacks")
 
 
+@pytest.mark.parametrize(("evaluations", "count"), [(None, "3 such evaluations"), (1, "1 such evaluation ")])
+def test_an_evaluation_says_how_many_there_are(evaluations: int | None, count: str) -> None:
+    model = LogisticRegression(features=("age",), outcome="cvd_event", holdout=0.2, evaluations=evaluations)
+    assert f"Each hospital answers {count}" in said(summary(terms(model), model.config), "computed") + " "
+    noisy = model.with_noise(epsilon=20, rounds=3)
+    bounded = "such evaluation" in said(summary(terms(noisy), noisy.config), "computed")
+    assert bounded is (evaluations is not None), "with noise the budget is the bound"
+
+
+def test_a_number_of_evaluations_that_nodes_do_not_read_is_said_to_be_refused() -> None:
+    from belmont.federated.hashes import config_hash
+
+    config = {**MODEL.config, "evaluations": 0}
+    assert "Nodes refuse this configuration" in said(
+        summary(terms(config_hash=config_hash(config)), config), "computed"
+    )
+
+
 def test_exact_answers_are_not_protected_from_differences() -> None:
     assert "subtracted from each other" in said(summary(terms(), MODEL.config), "lacks")
     assert "The results of rounds are exact" in said(summary(terms(), MODEL.config), "lacks")

@@ -72,6 +72,8 @@ class Consortium(Records, Applications, Tables, Governance, Contributions, Keepi
         """What was applied with over this object: a permit has the number of its study."""
         self.prepared: dict[PermitId, bytes] = {}
         """By what rounds standardised that ran from here, by the first permit of the line; empty for nothing."""
+        self.evaluated: dict[PermitId, set[int]] = {}
+        """Which rounds evaluated that ran from here, by the first permit of the line."""
         self.service: ServiceClient | None = None
         """The institution's service, where one was named: the ethics board reads there what was applied with."""
         self.handed_in: dict[StudyId, HandedIn] = {}

@@ -49,6 +49,8 @@ class Performance:
         """As the round was opened with it on chain."""
         self.result = result
         self.permit_id = permit.id
+        self.evaluations_left = permit.evaluations_left(model)
+        """After this one, by what ran from here; None where only rounds and budgets bound them."""
         names = permit.consortium.dataset_names
         self.participants = tuple(names[each] for each in result.participants)
         self.answered = sum(each.answered for each in result.hospitals)
@@ -256,10 +258,9 @@ class Performance:
         return found.grouped and min(found.cases, found.controls) < FEW * max(self.answered, 1)
 
     def __repr__(self) -> str:
-        if self.results.is_risk:
-            return f"Performance(round {self.n}, {self.patients:,} patients kept apart, AUC {self.auc})"
-        found = self.results.values[HELD_OUT]
-        return f"Performance(round {self.n}, {self.patients:,} patients kept apart, R2 {found.r2():.3f})"
+        measure = f"AUC {self.auc}" if self.results.is_risk else f"R2 {self.results.values[HELD_OUT].r2():.3f}"
+        left = "" if self.evaluations_left is None else f", {self.evaluations_left} evaluations left"
+        return f"Performance(round {self.n}, {self.patients:,} patients kept apart, {measure}{left})"
 
     def _repr_html_(self) -> str:
         frame = self.table
@@ -269,6 +270,8 @@ class Performance:
         advantage = self.membership
         if advantage is not None:
             facts["guessing who was trained on"] = f"advantage {advantage.advantage}, at most {advantage.upper:.3f}"
+        if self.evaluations_left is not None:
+            facts["evaluations left"] = self.evaluations_left
         if self.note:
             facts["note"] = self.note
         return cards.card(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from belmont.federated.accounting.epsilon import DELTA
 from belmont.federated.models.bundles import shipped_bundle
 from belmont.federated.query.answer import ask
-from belmont.lab import budgets, cards, documents, handing_in, permit_rounds, protection
+from belmont.lab import budgets, cards, documents, evaluations, handing_in, permit_rounds, protection
 from belmont.lab.amendments import amended
 from belmont.lab.answers import Answer
 from belmont.lab.errors import LabError
@@ -147,10 +147,18 @@ class Permit:
         """Evaluates a fitted model on the patients who were kept apart, in the next round (docs/evaluation.md).
 
         ``check`` and what is raised are those of ``train``; a model without ``holdout``, or that is not fitted, raises
-        before anything is opened. Where every hospital's part is too small, ``NotYet`` says so, and whether the round
+        before anything is opened, and so does one whose study has no evaluation left, by what ran from here
+        (``NotYet``). Where every hospital's part is too small, ``NotYet`` says so, and whether the round
         is used: it is where their rows do not tell it beforehand.
         """
         return permit_rounds.evaluate(self, model, delta, check=check)
+
+    def evaluations_left(self, model: StudyModel) -> int | None:
+        """How many evaluations this model's study has left, by what ran from this machine; each hospital counts too.
+
+        None where there is no such number: with noise, rounds and budgets are the bound.
+        """
+        return evaluations.left(self, model)
 
     def release(self, model: StudyModel) -> "Release":
         """Announces a fitted model for release on chain, if it passes the permit's output check (docs/releases.md).

@@ -3,7 +3,8 @@
 1. What the chain says will be refused is not opened (`belmont.lab.hopeless`), and neither is what the budget is too
    small for (`belmont.lab.budgets`): an opened round is used.
 2. All rounds of a permit have one preparation. Nodes hold that; what ran from here is compared before one is opened.
-3. What finished before a refusal or an interrupt is kept, in ``permit.last_training``.
+3. The number of evaluations is the nodes' to hold, too; those that were opened from here are counted.
+4. What finished before a refusal or an interrupt is kept, in ``permit.last_training``.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.training import Training
 from belmont.federated.node.design import REFERENCES
-from belmont.lab import budgets, documents
+from belmont.lab import budgets, documents, evaluations
 from belmont.lab.errors import LabError, NotYet
 from belmont.lab.hopeless import refuse_hopeless_evaluation, refuse_hopeless_training
 from belmont.lab.models import LogisticRegression, StudyModel
@@ -25,6 +26,7 @@ from belmont.lab.people import Hospital, dataset_ids
 from belmont.lab.performance import Performance
 from belmont.lab.preparation import Preparation
 from belmont.lab.training import TrainingResult, watched
+from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, PermitId
 from belmont.registry.types import Permit as PermitRecord
 
@@ -71,7 +73,7 @@ def train(
             try:
                 before = training.model
                 for finished in results:
-                    result.rounds.append(finished)  # 3
+                    result.rounds.append(finished)  # 4
                     host.prepared.setdefault(_line(record), _prepared(begun))
                     result.updates = training.updates
                     if until_finished and chosen.is_finished(before, finished.model):
@@ -95,18 +97,25 @@ def evaluate(permit: "Permit", model: StudyModel, delta: float, *, check: bool) 
         refuse_hopeless_evaluation(registry, record, model, participants, names)
         if record.rounds_opened >= record.terms.rounds:
             raise LabError("an evaluation is a round, and none is left: permit.amend(rounds=...) asks for more")
+        evaluations.refuse_none_left(permit, model)  # 3
     budgets.affordable(registry, record, participants, names, model, 1, all_of_them=True)
     if check:
         _refuse_other_preparation(permit, record, arrays)
     with closing(host.grid(participants)) as grid:
         grid.deliver(model.bundle)
+        training = _training(permit, grid, model, arrays, _unchanged, participants, delta)
         try:
-            result = _training(permit, grid, model, arrays, _unchanged, participants, delta).evaluate()
+            result = training.evaluate()
+        except RoundRefused as refused:
+            _explain(refused, record, model)
+            raise
         except EncodingRefused as error:
             raise NotYet(
                 "every hospital's part that is kept apart is too small for the permit's safeguards: the permit's "
                 f"minimum is {record.terms.min_cohort} patients, and some of either outcome; the round is used"
             ) from error
+        finally:
+            evaluations.note(permit, record)
     host.prepared.setdefault(_line(record), _prepared(arrays))
     performance = model.performance_ = Performance(model, permit, result)
     return performance
@@ -140,6 +149,11 @@ def _explain(refused: RoundRefused, record: PermitRecord, model: StudyModel) -> 
     """Adds to a refusal what the hospitals' reasons do not say."""
     if record.superseded_by:
         refused.add_note(f"permit {record.superseded_by} took the place of this one: permit.successor")
+    if Reason.EVALUATIONS_EXHAUSTED in refused.reasons:
+        refused.add_note(
+            "hospitals count every evaluation that they admitted, from wherever it was asked, with those of amended "
+            "permits; permit.amend(model=...) with more evaluations= asks for more"
+        )
     if model.largest is not None and any(each.status == "failed" for each in refused.hospitals):
         refused.add_note(
             f"largest is {model.largest:,g}: a hospital with a larger number in its sums sends nothing, and that reads "

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     ALREADY_SERVED = "ALREADY_SERVED"
     ROUNDS_EXHAUSTED = "ROUNDS_EXHAUSTED"
     QUERIES_EXHAUSTED = "QUERIES_EXHAUSTED"
+    EVALUATIONS_EXHAUSTED = "EVALUATIONS_EXHAUSTED"
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
     TOO_FEW_HOSPITALS = "TOO_FEW_HOSPITALS"
     COHORT_TOO_SMALL = "COHORT_TOO_SMALL"
@@ -82,6 +83,7 @@ _REMEDIES = {
     Reason.ALREADY_SERVED: "Every round and query is answered once; open the next one.",
     Reason.ROUNDS_EXHAUSTED: "All approved rounds are used; apply for more.",
     Reason.QUERIES_EXHAUSTED: "All approved queries are used; apply for more.",
+    Reason.EVALUATIONS_EXHAUSTED: "All approved evaluations are used; apply for an amendment with more.",
     Reason.BUDGET_EXHAUSTED: "The privacy budget of the permit or of the dataset is used up; apply for more.",
     Reason.TOO_FEW_HOSPITALS: "Include at least the approved minimum of hospitals.",
     Reason.COHORT_TOO_SMALL: "Widen the filter: this hospital has too few matching patients to answer safely.",

@@ -4,6 +4,7 @@
     evaluates = "risk"                   a probability of an outcome that is 0 or 1; or "value", a number
     groups = "sex;age:40,60"             subgroups of the patients who were kept apart (`evaluation.groups`)
     report-hospitals = true              each hospital's own results are shown, and not only those of all together
+    evaluations = 3                      how many evaluations each hospital answers (8)
 
 1. ``risk``: for each slot, each of ``BINS`` bins of the predicted risk and each outcome, how many patients (``counts``,
    of shape (slots, BINS, 2)).
@@ -20,6 +21,9 @@
    that is cut as a whole, nor for results of single hospitals.
 7. Without noise a count is 0 or at least the node's smallest cell, and a slot's patients are nobody or at least the
    permit's minimum cohort (`evaluation.hospital` makes them so; the node compares: `refuse_small_sums`).
+8. Without noise a line of permits has so many evaluations at each hospital, ``DEFAULT_EVALUATIONS`` where the
+   configuration does not say; the node counts (`belmont.federated.gate.ledger`). With noise the budget is the bound,
+   and the number one more where it is given.
 """
 
 import math
@@ -37,6 +41,9 @@ from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SecureSum
 
 HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS = "holdout", "evaluates", "groups", "report-hospitals"
+EVALUATIONS = "evaluations"
+DEFAULT_EVALUATIONS = 3
+"""One at the end of each of a few fits (8)."""
 RISK, VALUE = "risk", "value"
 BINS, PRIVATE_BINS = 100, 20
 MOMENTS = 6
@@ -72,19 +79,41 @@ def reports_hospitals(config: RunConfig) -> bool:
     return value
 
 
+def most_evaluations(config: RunConfig, *, noisy: bool) -> int | None:
+    """How many evaluations a line of permits has at each hospital; None for as many as there are rounds (8). Raises
+    FederatedError."""
+    if EVALUATIONS not in config:
+        return None if noisy else DEFAULT_EVALUATIONS
+    value = config[EVALUATIONS]
+    if type(value) is not int or value < 1:
+        raise FederatedError(f"{EVALUATIONS} is a whole number of at least 1")
+    return value
+
+
 def evaluation_config(
-    evaluates: str, holdout: float, groups: tuple[str, ...] = (), *, report_hospitals: bool = False
+    evaluates: str,
+    holdout: float,
+    groups: tuple[str, ...] = (),
+    *,
+    report_hospitals: bool = False,
+    evaluations: int | None = None,
 ) -> dict[str, str | int | float | bool]:
     """The keys of a configuration whose models are evaluated; none where nobody is kept apart. Raises FederatedError
-    for groups or reports without anybody to evaluate on, and for groups that cannot be read."""
+    for groups, reports or a number of evaluations without anybody to evaluate on, and for what cannot be read."""
     if not holdout:
-        if groups or report_hospitals:
-            raise FederatedError("groups and results of hospitals are of patients who were kept apart: give a holdout")
+        if groups or report_hospitals or evaluations is not None:
+            raise FederatedError(
+                "groups, results of hospitals and a number of evaluations are of patients who were kept apart: give a "
+                "holdout"
+            )
         return {}
     config: dict[str, str | int | float | bool] = {HOLDOUT: holdout, EVALUATES: evaluates}
     if groups:
         config[GROUPS] = ";".join(groups)
         groups_of(config)
+    if evaluations is not None:
+        config[EVALUATIONS] = evaluations
+        most_evaluations(config, noisy=False)
     return config | ({REPORT_HOSPITALS: True} if report_hospitals else {})
 
 

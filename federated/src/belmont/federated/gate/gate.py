@@ -10,6 +10,8 @@
 4. there are as many participants as the computation itself needs (a permit's datasets have different holders, the
    contract sees to that), and under a permit whose answers carry noise nothing is admitted that is not charged for it;
 5. the node's own ledger has fewer entries than the permit has rounds or queries, and none for this one or its message;
+   of evaluations without noise, fewer than the approved configuration says (`evaluation.layout`), with those of the
+   permits whose place this one took, and with what the chain has of this dataset that the ledger does not know;
 6. the admission is on disk.
 
 ``release``, before the result leaves:
@@ -38,14 +40,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
 from belmont.federated.errors import LedgerError, NodeFault, Refusal
-from belmont.federated.gate.ledger import Ledger
+from belmont.federated.executor.protocol import Kind
+from belmont.federated.gate.ledger import EvaluationBound, Ledger
 from belmont.federated.hashes import canonical_json
 from belmont.registry.decide import Refused, decide
 from belmont.registry.errors import CodeUnknown, RegistryArgumentError, RegistryRefused
 from belmont.registry.protocol import Registry
 from belmont.registry.reasons import Reason
 from belmont.registry.strict_json import loads
-from belmont.registry.types import AnswerMode, DatasetId, MicroRho, Permit, PermitId, Request, RoundState, UseKind, View
+from belmont.registry.types import (
+    AnswerMode,
+    DatasetId,
+    MicroRho,
+    Permit,
+    PermitId,
+    Request,
+    RoundState,
+    StudyId,
+    UseKind,
+    View,
+)
 
 TOO_FEW_ROWS = "fewer than the approved minimum of {} rows"
 """What a refused cohort is told, whatever was too few about it: the permit's minimum and no number of its own."""
@@ -65,6 +79,9 @@ class Asked:
     dataset_id: DatasetId
     kind: UseKind
     n: int
+    round_kind: Kind = "train"
+    most_evaluations: int | None = None
+    """That the line of permits has at this node; None where a round is not bounded by their number."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +129,43 @@ class Gate:
         served = self._ledger.served(request.permit_id, kind)
         if served >= limit and not self._ledger.has(request.permit_id, kind, n):
             raise Refusal(_EXHAUSTED[kind], f"this node already served {served} of {limit}")
+        bound = None
+        if asked.round_kind != "train" and asked.most_evaluations is not None:
+            line = self._line(permit)
+            bound = EvaluationBound(line, self._recorded_rounds(line, asked.dataset_id), asked.most_evaluations)
         if not self._ledger.admit(
-            request.permit_id, kind, n, message_id, request.subject_hash, _head(view), self._clock(), hashed
+            request.permit_id,
+            kind,
+            n,
+            message_id,
+            request.subject_hash,
+            _head(view),
+            self._clock(),
+            hashed,
+            asked.round_kind,
+            bound,
         ):
             raise Refusal(Reason.ALREADY_SERVED, f"this node already admitted {kind.name.lower()} {n}")
         return Admission(request, permit, message_id)
+
+    def _line(self, permit: Permit) -> tuple[PermitId, ...]:
+        """A permit and those whose place it took, the first one last. Raises Refusal where the chain does not say."""
+        found = [permit.id]
+        with chain_read():
+            while permit.line and found[-1] != permit.line:
+                study = self._registry.study(StudyId(found[-1]))
+                if study is None or not study.amends or study.amends in found:
+                    raise Refusal(Reason.CHAIN_UNREACHABLE, "the chain does not say which permits this one replaces")
+                found.append(study.amends)
+        return tuple(found)
+
+    def _recorded_rounds(self, line: tuple[PermitId, ...], dataset_id: DatasetId) -> tuple[tuple[PermitId, int], ...]:
+        """What left this hospital in rounds of a line: a ledger that was lost, or is older, does not know all of it."""
+        with chain_read():
+            uses = [use for each in line for use in self._registry.uses(each)]
+        return tuple(
+            (use.permit_id, use.n) for use in uses if (use.kind, use.dataset_id) == (UseKind.ROUND, dataset_id)
+        )
 
     def narrow(self, admission: Admission, cohort_rows: int) -> Admission:
         """The same admission for the rows that a query really selects, or Refusal if they are too few.

@@ -13,6 +13,9 @@
 5. The highest block the node ever acted on is kept, so a chain that went backwards is noticed after a restart too.
 6. The file holds results and secrets, and is closed to others.
 7. A ledger belongs to one dataset of one consortium, and refuses to serve another, or a file of an earlier release.
+8. Whether a round trains or evaluates is on disk with its admission, and it is taken up again as the same alone. A line
+   of permits is admitted so many evaluations, counted where they are admitted, in one transaction. A round of which no
+   kind is here counts as one: a release that did not keep it admitted it, or the chain has it from before this file.
 """
 
 import secrets
@@ -24,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from belmont.federated.errors import LedgerError
+from belmont.federated.errors import LedgerError, Refusal
+from belmont.federated.executor.protocol import Kind
+from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, PermitId, UseKind
 from belmont.zk.durable import open_file, transaction
 
@@ -52,6 +57,23 @@ CREATE TABLE IF NOT EXISTS mask_keys (
     permit_id INTEGER NOT NULL, n INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (permit_id, n)
 ) WITHOUT ROWID;
 """
+
+
+_ROUNDS = (
+    "SELECT u.permit_id, u.n, m.kind FROM uses AS u LEFT JOIN masked AS m ON m.permit_id=u.permit_id AND m.n=u.n "
+    f"WHERE u.kind={int(UseKind.ROUND)} AND u.permit_id IN ({{}})"
+)
+
+
+@dataclass(frozen=True)
+class EvaluationBound:
+    """How many evaluations a line of permits has (8)."""
+
+    permits: tuple[PermitId, ...]
+    """All of the line, from the one that is asked under back to the first."""
+    recorded: tuple[tuple[PermitId, int], ...]
+    """Permit and number of each round of the line that the chain has of this dataset."""
+    most: int
 
 
 @dataclass(frozen=True)
@@ -107,20 +129,34 @@ class Ledger:
         head: int,
         now: float,
         request_hash: bytes,
+        round_kind: Kind = "train",
+        bound: EvaluationBound | None = None,
     ) -> bool:
-        """Record an admission durably. False, and nothing recorded, if this use or this message was admitted before."""
+        """Record an admission durably. False, and nothing recorded, if this use or this message was admitted before.
+
+        Raises Refusal (EVALUATIONS_EXHAUSTED), and records nothing, for an evaluation above its ``bound``.
+        """
+        use = permit_id, int(kind), n
         try:
             with self._transaction():
+                if bound is not None and round_kind != "train":
+                    self._refuse_too_many(bound, permit_id, n)
                 again = self._db.execute(
                     "UPDATE uses SET message_id=?, process=?, attempts=attempts+1 "
                     "WHERE permit_id=? AND kind=? AND n=? AND request_hash=? AND process<>? AND attempts<? "
-                    "AND prepared_for IS NULL",
-                    (message_id, self._process, permit_id, int(kind), n, request_hash, self._process, _attempts(kind)),
+                    "AND prepared_for IS NULL "
+                    "AND NOT EXISTS "
+                    "(SELECT 1 FROM masked WHERE permit_id=uses.permit_id AND n=uses.n AND masked.kind<>?)",
+                    (message_id, self._process, *use, request_hash, self._process, _attempts(kind), round_kind),
                 ).rowcount
                 if not again:
                     self._db.execute(
                         "INSERT INTO uses VALUES (?,?,?,?,?,?,NULL,NULL,?,?,1,NULL,NULL)",
-                        (permit_id, int(kind), n, message_id, subject_hash, now, request_hash, self._process),
+                        (*use, message_id, subject_hash, now, request_hash, self._process),
+                    )
+                if kind is UseKind.ROUND:
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO masked VALUES (?,?,?,NULL,?)", (permit_id, n, b"", round_kind)
                     )
                 self._raise_head(head)
         except sqlite3.IntegrityError:
@@ -237,10 +273,10 @@ class Ledger:
     def transcript(self, permit_id: PermitId, n: int) -> bytes | None:
         """What a round's vector was masked by; None if none was."""
         rows = self._rows("SELECT transcript FROM masked WHERE permit_id=? AND n=?", permit_id, n)
-        return bytes(rows[0][0]) if rows else None
+        return bytes(rows[0][0]) if rows and rows[0][0] else None
 
     def round_kind(self, permit_id: PermitId, n: int) -> str:
-        """Of which kind a round is whose vector was masked: ``train`` where none was."""
+        """Of which kind a round is: ``train`` where none is known."""
         rows = self._rows("SELECT kind FROM masked WHERE permit_id=? AND n=?", permit_id, n)
         return str(rows[0][0]) if rows else "train"
 
@@ -299,6 +335,16 @@ class Ledger:
                 self._db.execute("INSERT INTO identity VALUES (?,?)", (registry_name, dataset_id))
         if row is not None and (row[0], bytes(row[1])) != (registry_name, dataset_id):
             raise LedgerError(f"{path} is the ledger of another dataset or consortium: give each node its own file")
+
+    def _refuse_too_many(self, bound: EvaluationBound, permit_id: PermitId, n: int) -> None:
+        """Rule 8, for round ``n``, which may have been admitted before itself. Raises Refusal."""
+        sql = _ROUNDS.format(",".join("?" * len(bound.permits)))
+        kinds = {(permit, k): kind for permit, k, kind in self._db.execute(sql, bound.permits)}
+        kinds = dict.fromkeys(bound.recorded) | kinds
+        found = sum(kind != "train" for use, kind in kinds.items() if use != (permit_id, n))
+        if found >= bound.most:
+            detail = f"this node already admitted {found} evaluations, and this study has {bound.most}"
+            raise Refusal(Reason.EVALUATIONS_EXHAUSTED, detail)
 
     def _raise_head(self, head: int) -> None:
         if self._db.execute("UPDATE highest_head SET number=max(number, ?)", (head,)).rowcount == 0:

@@ -24,7 +24,13 @@ from numpy.typing import NDArray
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.layout import holdout_of, refuse_other_rows, refuse_small_sums, reports_hospitals
+from belmont.federated.evaluation.layout import (
+    holdout_of,
+    most_evaluations,
+    refuse_other_rows,
+    refuse_small_sums,
+    reports_hospitals,
+)
 from belmont.federated.executor.in_process import InProcessRunner
 from belmont.federated.executor.protocol import Answer, AppRunner, Kind, Stopped, Task, TooSmall
 from belmont.federated.gate.gate import TOO_FEW_REMEDY, TOO_FEW_ROWS
@@ -75,6 +81,7 @@ class Rehearsal:
         read_noise(self._config, read_secure_sum(self._config))
         self._holdout, self._bounds = holdout_of(self._config), read_bounds(self._config)
         reports_hospitals(self._config)
+        most_evaluations(self._config, noisy=False)  # as a node reads it; here nothing is counted
         secret = secrets.token_bytes(32)
         self._fractions = [_fractions(table, secret, k) for k, table in enumerate(self._tables)]
         self._trained_on = [Selection() for _ in self._tables]

@@ -13,7 +13,9 @@
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
    evaluated on patients that it was trained on.
 6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
-7. What an evaluation answers in the form that its configuration names is looked at here again, whoever made it: no sum
+7. So many evaluations a line of permits has, without noise: the ledger counts them as it admits them, before any row
+   is looked at (`most_evaluations`, `belmont.federated.gate.ledger`).
+8. What an evaluation answers in the form that its configuration names is looked at here again, whoever made it: no sum
    in it rests on fewer patients than one may, and no hospital writes another's results (`evaluation.layout`).
 
 Nothing else that the code chose leaves the hospital: however it fails, the researcher reads one fixed sentence, and
@@ -39,6 +41,7 @@ from belmont.federated.errors import AppFailed, AppStopped, FederatedError, Priv
 from belmont.federated.evaluation.layout import (
     HOLDOUT,
     holdout_of,
+    most_evaluations,
     refuse_other_rows,
     refuse_small_sums,
     reports_hospitals,
@@ -102,6 +105,7 @@ class RoundServer:
             noise = read_noise(asked.config, secure)
             holdout = holdout_of(asked.config)
             reports_hospitals(asked.config)
+            most = most_evaluations(asked.config, noisy=noise is not None)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
         except FederatedError as error:
@@ -126,7 +130,7 @@ class RoundServer:
                 rho=rho,
             )
 
-        which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n)
+        which = Asked(asked.claim.permit_id, self.dataset_id, UseKind.ROUND, asked.claim.n, kind, most)
         answered = self.gate.again(which, request_hash(request(NOTHING)))
         if answered is not None:
             return unpack_records(answered)
@@ -206,9 +210,9 @@ class RoundServer:
             try:
                 if kind == "evaluate":
                     refuse_other_rows(asked.config, outcome.arrays, claim.participants.index(self.dataset_id))
-                    refuse_small_sums(asked.config, outcome.arrays, min_cohort, smallest_cell)  # 7
+                    refuse_small_sums(asked.config, outcome.arrays, min_cohort, smallest_cell)  # 8
                 return outcome, update_hash(outcome.arrays, outcome.metrics)
-            except (ValueError, FederatedError) as error:  # a name that is no Unicode text; what 7 refuses
+            except (ValueError, FederatedError) as error:  # a name that is no Unicode text; what 8 refuses
                 outcome = Failed(place_of(error))
         if isinstance(outcome, Failed):
             _log.error("%s: the study's code failed: %s", which, outcome.place)

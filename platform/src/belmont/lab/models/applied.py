@@ -71,6 +71,9 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
     """Whether each hospital's own performance is shown, to three digits. The permit binds it."""
     release: ReleaseRule | None = None
     """What a model has to pass before it may leave (`belmont.lab.output_check`); without one, a strict rule."""
+    evaluations: int | None = None
+    """How many evaluations each hospital answers, over amendments; without a number, three, and with noise as many as
+    there are rounds (docs/evaluation.md). The permit binds it."""
 
     def __post_init__(self) -> None:
         if any(isinstance(each, str) for each in (self.features, self.missing_indicators, self.groups)):
@@ -82,6 +85,8 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
             raise LabError(f"the outcome {self.outcome!r} is among the features, and would be told from itself")
         if not isinstance(self.holdout, int | float) or not 0.0 <= self.holdout < 1.0:
             raise LabError(f"holdout is {self.holdout!r}: give a part of the patients, from 0 to below 1")
+        if self.evaluations is not None and (type(self.evaluations) is not int or self.evaluations < 1):
+            raise LabError(f"evaluations is {self.evaluations!r}: give a whole number of at least 1, or None")
         if self.largest is not None:
             self._refuse_bound(self.largest)
 
@@ -185,7 +190,11 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
             private=self.private,
             bounds=None if self.largest is None else UpdateBounds.of(self.largest, fraction_bits=bits)[0],
             evaluation=evaluation_config(
-                self.evaluates, float(self.holdout), tuple(self.groups), report_hospitals=self.report_hospitals
+                self.evaluates,
+                float(self.holdout),
+                tuple(self.groups),
+                report_hospitals=self.report_hospitals,
+                evaluations=self.evaluations,
             ),
         )
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
+from belmont.federated.errors import RoundRefused
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Update
 from belmont.federated.models.rehearsal import Rehearsal
@@ -31,6 +32,7 @@ from belmont.lab.errors import LabError, NotYet
 from belmont.lab.models.applied import AppliedModel
 from belmont.lab.models.first_use import question_words
 from belmont.lab.models.references import References, is_words
+from belmont.registry.reasons import Reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +80,7 @@ class StudyModel(AppliedModel):
     def _fit_permit(self, permit: "Permit", rounds: int | None = None, **choices: Any) -> Self:
         record = permit.record
         left = record.terms.rounds - record.rounds_opened
-        if rounds is None and self.holdout and left > 1:
+        if rounds is None and self.holdout and left > 1 and permit.evaluations_left(self) != 0:
             rounds = left - 1  # one is for the evaluation
         result = permit.train(rounds, model=self, until_finished=True, **choices)
         models = [each.model for each in result.rounds]
@@ -91,7 +93,9 @@ class StudyModel(AppliedModel):
         if self.holdout and permit.record.rounds_opened < permit.record.terms.rounds:
             try:
                 permit.evaluate(self)
-            except NotYet as error:
+            except (NotYet, RoundRefused) as error:
+                if isinstance(error, RoundRefused) and Reason.EVALUATIONS_EXHAUSTED not in error.reasons:
+                    raise
                 self.not_evaluated_ = str(error)
                 warnings.warn(f"the model is fitted and was not evaluated: {error}", stacklevel=3)
         return self

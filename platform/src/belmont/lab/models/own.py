@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from belmont.federated.errors import BundleError
-from belmont.federated.evaluation.layout import EVALUATES, GROUPS, HOLDOUT, REPORT_HOSPITALS, RISK, VALUE
+from belmont.federated.evaluation.layout import EVALUATES, EVALUATIONS, GROUPS, HOLDOUT, REPORT_HOSPITALS, RISK, VALUE
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine, Update, federated_averaging
 from belmont.federated.models.glm import PrivateSteps
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 RESERVED = frozenset(
     (
-        *(HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS, RELEASE_KEY),
+        *(HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS, EVALUATIONS, RELEASE_KEY),
         *("features", "missing-indicators", "outcome", "step", "momentum"),
     )
 )
@@ -87,6 +87,7 @@ class OwnModel(StudyModel):
         groups: Sequence[str] = (),
         report_hospitals: bool = False,
         release: ReleaseRule | None = None,
+        evaluations: int | None = None,
         evaluated_as: str = RISK,
     ) -> None:
         self.folder = folder
@@ -95,7 +96,7 @@ class OwnModel(StudyModel):
         self.answers, self.metrics, self.weighted = answers, metrics, weighted
         self.secure, self.largest, self.private, self.holdout = secure, largest, private, holdout
         self.groups, self.report_hospitals, self.release = groups, report_hospitals, release
-        self.evaluated_as = evaluated_as
+        self.evaluations, self.evaluated_as = evaluations, evaluated_as
         if isinstance(metrics, str):
             raise LabError("metrics is a list of names: ('loss',) and not 'loss'")
         if evaluated_as not in (RISK, VALUE):

@@ -10,8 +10,9 @@ from typing import Final
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.layout import groups_of, holdout_of, reports_hospitals
+from belmont.federated.evaluation.layout import groups_of, holdout_of, most_evaluations, reports_hospitals
 from belmont.federated.hashes import RunConfig
+from belmont.federated.models.approved import read_approved
 from belmont.federated.models.bundles import shipped_name_of
 from belmont.federated.node.design import LEVEL_MARK
 from belmont.registry.types import Computation, StudyTerms
@@ -74,6 +75,7 @@ def _training(terms: StudyTerms, config: RunConfig | None, dictionary: Dictionar
 def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Sentence]:
     try:
         holdout, groups, reports = holdout_of(config), groups_of(config), reports_hospitals(config)
+        most = most_evaluations(config, noisy=holdout > 0 and read_approved(config).noise is not None)
     except FederatedError as error:
         return [Sentence("Nodes refuse this configuration: {why}.", why=str(error).rstrip("."))]
     if not holdout:
@@ -85,6 +87,16 @@ def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Senten
             share=Share(holdout),
         )
     ]
+    if most is not None:
+        said.append(
+            counted(
+                "Each hospital answers {n} such evaluation in all, and refuses the next one; amendments do not begin "
+                "anew.",
+                "Each hospital answers {n} such evaluations in all, and refuses the next one; amendments do not begin "
+                "anew.",
+                most,
+            )
+        )
     if groups:
         by = tuple(labelled(group.column, dictionary) for group in groups)
         said.append(Sentence("That is counted by {columns}, too.", columns=by))
