@@ -200,11 +200,16 @@ class EvmInMemory:
 
     def mark(self) -> Callable[[], None]:
         """Remember everything; call the result to go back."""
-        snapshot = self.state.snapshot()
+        accounts = self.state._account_db
+        snapshot, changed = self.state.snapshot(), frozenset(accounts._dirty_accounts)
         kept = (self.number, self.now, list(self.entries), dict(self.creations))
 
         def back() -> None:
             self.state.revert(snapshot)
+            # py-evm keeps what was emptied and goes through it at every call: one test would slow down the next.
+            for address in accounts._dirty_accounts - changed:
+                accounts._dirty_accounts.discard(address)
+                del accounts._account_stores[address]
             self.number, self.now, self.entries, self.creations = kept
 
         return back
