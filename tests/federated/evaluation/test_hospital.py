@@ -33,14 +33,14 @@ def test_a_hospital_with_too_few_patients_or_too_few_cases_adds_zeros(evaluate: 
     large = [hospital(400, seed) for seed in range(2)]
     healthy = table_of(np.linspace(40, 80, 200), np.ones(200), np.zeros(200))
     few = table_of(np.linspace(40, 80, 200), np.ones(200), np.arange(200) < 7)
-    for small in (hospital(30), healthy, few):
+    for small in (hospital(24), healthy, few):
         counts = evaluate([*large, small], study(), min_cohort=25)["counts"]
         assert counts.sum() == 800, "those of the two large ones"
 
 
 def test_where_every_hospital_is_too_small_the_total_is_refused(evaluate: Evaluate) -> None:
     with pytest.raises(EncodingRefused, match="no rows"):
-        evaluate([hospital(30)], study(), min_cohort=25)
+        evaluate([hospital(24)], study(), min_cohort=25)
 
 
 def test_a_small_part_of_a_group_takes_the_next_smallest_with_it(evaluate: Evaluate) -> None:
