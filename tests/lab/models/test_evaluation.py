@@ -365,6 +365,20 @@ def test_a_count_of_evaluations_that_cannot_be_read_says_so(consortium: Consorti
     assert permit.evaluations_left(SMALL.with_noise(epsilon=20, rounds=3)) is None
 
 
+def test_an_evaluation_is_not_lost_for_a_count_that_cannot_be_kept(consortium: Consortium) -> None:
+    permit = permit_for(consortium, SMALL, rounds=2)
+    SMALL.fit(permit, rounds=1)
+    permit = permit_for(consortium, SMALL, rounds=2)
+    path = consortium.home.path / "documents" / f"permit-{permit.id}-evaluations.json"
+    path.write_text("{")
+    with pytest.warns(UserWarning, match="hospitals count it"):
+        performance = permit.evaluate(SMALL, check=False)
+    assert permit.record.rounds_opened == 1 and performance.table is not None
+    assert "AUC" in repr(performance) and path.read_text() == "{", "what is there is nobody's to overwrite"
+    path.unlink()
+    assert permit.evaluations_left(SMALL) == 2, "this object knows"
+
+
 @pytest.mark.parametrize("wrong", [0, 1.5, True, "2"])
 def test_a_number_of_evaluations_is_a_whole_number(wrong: Any) -> None:
     with pytest.raises(LabError, match="whole number"):

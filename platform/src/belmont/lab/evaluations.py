@@ -6,9 +6,11 @@
 2. A round that was opened counts, whatever became of it: a hospital may have admitted it. So does one of which the
    chain does not say now whether it was opened.
 3. What ran from elsewhere is not known here. Then hospitals refuse, and the round is used.
+4. What cannot be kept is a warning: the evaluation that was just answered is not lost for it.
 """
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,14 @@ def left(permit: "Permit", model: "StudyModel") -> int | None:
     return None if most is None else max(0, most - len(_ran(permit.consortium, permit.record)))
 
 
+def known_left(permit: "Permit", model: "StudyModel") -> int | None:
+    """The same for an evaluation that is done; None also where the count cannot be read (4)."""
+    try:
+        return left(permit, model)
+    except HomeError:
+        return None
+
+
 def refuse_none_left(permit: "Permit", model: "StudyModel") -> None:
     """Raises ``NotYet`` where every hospital would refuse another evaluation."""
     if left(permit, model) == 0:
@@ -49,10 +59,18 @@ def note(permit: "Permit", before: PermitRecord) -> None:
             return
     except (LabError, RegistryError):
         pass
-    ran = _ran(host, before) | {before.rounds_opened + 1}
-    host.evaluated[before.line or before.id] = ran
-    path = _path(host, before)
+    host.evaluated.setdefault(before.line or before.id, set()).add(before.rounds_opened + 1)
+    try:
+        _keep(host, before)
+    except (OSError, HomeError) as error:  # 4
+        warnings.warn(f"that an evaluation ran is not kept, and hospitals count it: {error}", stacklevel=4)
+
+
+def _keep(host: "Consortium", record: PermitRecord) -> None:
+    """Raises HomeError, OSError."""
+    path = _path(host, record)
     if path is not None:
+        ran = _ran(host, record)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         new = path.with_suffix(".new")
         new.write_text(json.dumps(sorted(ran)), encoding="utf-8")

@@ -25,7 +25,7 @@ from belmont.federated.evaluation.results import Results
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.models.training import EvaluationResult
 from belmont.federated.query.aggregate import SMALLEST_CELL
-from belmont.lab import cards, plots
+from belmont.lab import cards, evaluations, plots
 from belmont.lab.errors import LabError, NotYet
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Performance:
         """As the round was opened with it on chain."""
         self.result = result
         self.permit_id = permit.id
-        self.evaluations_left = permit.evaluations_left(model)
-        """After this one, by what ran from here; None where only rounds and budgets bound them."""
+        self.evaluations_left = evaluations.known_left(permit, model)
+        """After this one, by what ran from here; None where only rounds and budgets bound them, or it is not known."""
         names = permit.consortium.dataset_names
         self.participants = tuple(names[each] for each in result.participants)
         self.answered = sum(each.answered for each in result.hospitals)
