@@ -75,7 +75,7 @@ def catch_up(service: Service) -> None:
     """Return when a service knows what the chain says now. Its snapshot is made after its index is."""
     wanted = service.registry.head().number
     give_up = time.monotonic() + 30
-    while not (service.keeper.is_read and service.snapshot.head.number >= wanted):
+    while not (service.keeper.newest and service.snapshot.head.number >= wanted):
         assert time.monotonic() < give_up, service.follower.state
         time.sleep(0.02)
 

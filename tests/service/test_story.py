@@ -72,8 +72,9 @@ def test_an_application_from_a_notebook_is_voted_on_in_browsers_trained_frozen_a
         ]
         people = [Person.sits_down(browser, url, each.identity.account, chain_id) for each in made.board]
         for person, (choice, conditions, reason) in zip(people, votes, strict=True):
-            person.sign_in()
+            person.sign_in(f"/studies/{study.id}")  # the address that the notebook printed
             page = person.page
+            page.goto(url)
             page.get_by_role("link", name=re.compile(TITLE)).first.click()
             assert page.url == study.url and TITLE in page.inner_text("h1")
             read = page.inner_text("main")
@@ -103,7 +104,7 @@ def test_an_application_from_a_notebook_is_voted_on_in_browsers_trained_frozen_a
         watcher = people[0].page
         watcher.goto(permit.url)
         rounds = watcher.locator("main")
-        assert "Round 1" not in rounds.inner_text()
+        assert TITLE in rounds.inner_text() and "Round 1" not in rounds.inner_text()
         permit.train(rounds=1)
         watcher.get_by_text("Round 1").first.wait_for()
 

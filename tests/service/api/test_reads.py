@@ -1,11 +1,14 @@
 """Every read, on a consortium with a permit that was used, frozen and amended: it says what the registry says."""
 
+import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.service.conftest import METRICS_TOKEN, World
 from tests.service.running import Running, body_of
 
+from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.types import ZERO_HASH, UseKind
 from belmont.service.api.values import EXACT_MOST, hexadecimal, jsonable, moment, whole
 
@@ -264,3 +267,32 @@ def test_an_answer_that_was_made_before_is_the_same_and_passes_the_gate_first(se
     service.catch_up()
     assert body_of(client.get(path))["items"][0]["status"] == "frozen"
     world.as_("holder").unfreeze_dataset(world.datasets[0])
+
+
+@pytest.mark.parametrize("place", ["/api/v1/permits/{}", "/permits/{}", "/studies/{}"])
+def test_a_record_that_the_chain_has_and_the_service_has_not_read_yet_is_waited_for(
+    service: Running, world: World, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    told, may_go_on = service.service.keeper.told, threading.Event()
+
+    def late(advance: Any) -> Any:
+        assert may_go_on.wait(30)
+        return told(advance)
+
+    monkeypatch.setattr(service.service.keeper, "told", late)
+    permit = world.permit(min_hospitals=1)
+    assert permit not in service.service.snapshot.permits
+    threading.Timer(0.3, may_go_on.set).start()
+    assert service.client("board").get(place.format(permit)).status_code == 200
+    assert service.client("board").get(place.format(permit + 1)).status_code == 404
+    service.catch_up()
+
+
+def test_what_is_not_known_here_is_not_found_while_the_chain_is_away(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> Any:
+        raise RegistryUnreachable("the chain does not answer")
+
+    monkeypatch.setattr(service.service.registry, "head", away)
+    assert service.client("board").get("/permits/4711").status_code == 404

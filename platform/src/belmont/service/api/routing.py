@@ -18,11 +18,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 
 from belmont.identity.strict_json import loads, unique
 from belmont.registry.types import Address, DatasetId, Role
 from belmont.service.access.gates import allow, gates_of
+from belmont.service.access.looking_again import LookingAgain
 from belmont.service.access.visitor import ACTING, Visitor, Who
 from belmont.service.api.kept import Answered
 from belmont.service.api.values import EXACT_MOST, Hash
@@ -52,7 +52,7 @@ class StrictRequest(Request):
             raise json.JSONDecodeError("it is no JSON that is taken here", "", 0) from error
 
 
-class StrictRoute(APIRoute):
+class StrictRoute(LookingAgain):
     """A route of the API (1, 2, 3)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from fastapi import Path, Request
+from fastapi import APIRouter, Path, Request
 
 from belmont.audit.events import Position
 from belmont.registry.types import DatasetId
 from belmont.service.access.gates import allow
+from belmont.service.access.looking_again import LookingAgain
 from belmont.service.access.visitor import ACTING, Visitor, Who
 from belmont.service.errors import NotFound
 from belmont.service.explain import Names
@@ -32,6 +33,11 @@ Using = Annotated[Visitor, allow(Who.DATA_USER)]
 
 Number = Annotated[int, Path(ge=1, le=(1 << 63) - 1)]
 HashText = Annotated[str, Path(pattern="^0x[0-9a-f]{64}$")]
+
+
+def a_router() -> APIRouter:
+    """A router for pages."""
+    return APIRouter(route_class=LookingAgain)
 
 
 def service_of(request: Request) -> Service:

@@ -61,9 +61,9 @@ class Keeper:
         return self._snapshot
 
     @property
-    def is_read(self) -> bool:
-        """Whether there is a snapshot."""
-        return self._snapshot is not None
+    def newest(self) -> Snapshot | None:
+        """The same; None where there is none yet."""
+        return self._snapshot
 
     def told(self, advance: Advance) -> Snapshot:
         """Read again what an advance of the index named. Raises RegistryError (5)."""

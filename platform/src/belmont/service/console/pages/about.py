@@ -1,11 +1,11 @@
 """What this service can and cannot do, and how to check it."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
-from belmont.service.console.parts import SignedIn, service_of
+from belmont.service.console.parts import SignedIn, a_router, service_of
 
-router = APIRouter()
+router = a_router()
 
 
 @router.get("/about")

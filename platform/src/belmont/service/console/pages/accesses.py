@@ -10,7 +10,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from eth_utils.address import to_checksum_address
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from belmont.registry.types import Address
@@ -19,12 +19,12 @@ from belmont.service.access.trail import Outcome
 from belmont.service.access.veil import A_PATIENT, veiled
 from belmont.service.access.visitor import OVERSIGHT, Visitor
 from belmont.service.console.days import in_words, second_of
-from belmont.service.console.parts import Filters, service_of
+from belmont.service.console.parts import Filters, a_router, service_of
 from belmont.service.console.signing import Errors
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Plain, Sentence
 
-router = APIRouter()
+router = a_router()
 MOST = 100
 OUTCOMES = {Outcome.ANSWERED: Sentence("Only what was answered"), Outcome.REFUSED: Sentence("Only what was refused")}
 Text = Annotated[str, Query(max_length=20)]

@@ -1,12 +1,12 @@
 """Alerts: what to look at."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.service.console.alerts import alerts_of
-from belmont.service.console.parts import Reading, now, service_of
+from belmont.service.console.parts import Reading, a_router, now, service_of
 
-router = APIRouter()
+router = a_router()
 
 
 @router.get("/alerts")

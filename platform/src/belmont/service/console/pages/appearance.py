@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse
 
 from belmont.service.access.gates import AnyVisitor
 from belmont.service.console.addresses import local
-from belmont.service.console.parts import service_of
+from belmont.service.console.parts import a_router, service_of
 from belmont.service.console.rendering import LANGUAGE_COOKIE, THEME_COOKIE, THEMES
 
-router = APIRouter()
+router = a_router()
 YEAR_SECONDS = 365 * 24 * 3600
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
@@ -10,13 +10,13 @@ from belmont.registry.consents.statements import ConsentState
 from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.types import Dataset, DatasetId
 from belmont.service.console import standing
-from belmont.service.console.parts import HashText, Reading, dataset_of, found, names_of, service_of
+from belmont.service.console.parts import HashText, Reading, a_router, dataset_of, found, names_of, service_of
 from belmont.service.explain import data_use, history, privacy
 from belmont.service.service import Service
 from belmont.service.state import consents
 from belmont.service.words import names as named
 
-router = APIRouter()
+router = a_router()
 NEWEST = 20
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from eth_utils.address import is_address, to_checksum_address
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from belmont.audit.errors import QueryError
@@ -14,12 +14,12 @@ from belmont.audit.events import Position
 from belmont.audit.search import EventPage, EventQuery
 from belmont.registry.types import Address
 from belmont.service.console.days import in_words, second_of
-from belmont.service.console.parts import Filters, Reading, names_of, older_than, service_of
+from belmont.service.console.parts import Filters, Reading, a_router, names_of, older_than, service_of
 from belmont.service.console.signing import Errors
 from belmont.service.explain import Names, history
 from belmont.service.words import Plain, Sentence, Value
 
-router = APIRouter()
+router = a_router()
 PER_PAGE = 50
 Text = Annotated[str, Query(max_length=200)]
 KINDS = sorted({name for _, name in history.TELLERS})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from belmont.registry.releases.protocol import ReleaseStatus
@@ -14,12 +14,12 @@ from belmont.service.access.visitor import Visitor
 from belmont.service.console import proposing, standing
 from belmont.service.console.addresses import hexed
 from belmont.service.console.alerts import alerts_of
-from belmont.service.console.parts import SignedIn, names_of, now, service_of
+from belmont.service.console.parts import SignedIn, a_router, names_of, now, service_of
 from belmont.service.explain import Names
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Hash, Moment, Sentence
 
-router = APIRouter()
+router = a_router()
 FEW_ALERTS = 5
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
@@ -12,14 +12,24 @@ from belmont.identity.messages import MemberSupport, RuleSupport
 from belmont.registry.rules.protocol import RuleProposal
 from belmont.registry.types import Proposal, Role
 from belmont.service.console import proposing
-from belmont.service.console.parts import Acting, Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.console.parts import (
+    Acting,
+    Number,
+    Reading,
+    a_router,
+    found,
+    names_of,
+    newest_first,
+    now,
+    service_of,
+)
 from belmont.service.console.signing import Act, ask, prepared
 from belmont.service.console.standing import Standing
 from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Moment, Plain, Sentence
 
-router = APIRouter()
+router = a_router()
 BACK = Sentence("Back to the proposals")
 
 

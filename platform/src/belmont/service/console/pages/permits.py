@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from belmont.audit.events import Position
@@ -13,13 +13,13 @@ from belmont.audit.search import EventQuery
 from belmont.registry.types import Address, DatasetId, Permit, Role
 from belmont.service.access.visitor import Visitor
 from belmont.service.console import standing
-from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.console.parts import Number, Reading, a_router, found, names_of, newest_first, now, service_of
 from belmont.service.console.uses import configuration_of, left_of, uses_of
 from belmont.service.documents.kinds import Kind
 from belmont.service.explain import alerts, budget, history
 from belmont.service.service import Service
 
-router = APIRouter()
+router = a_router()
 STORY_MOST = 100
 STOPPED_BY = ("PermitFrozen", "LiftSupported", "FreezeLifted", "RevocationSupported", "PermitRevoked")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
@@ -20,6 +20,7 @@ from belmont.service.console.parts import (
     OnBoard,
     Reading,
     Using,
+    a_router,
     bytes_of,
     found,
     names_of,
@@ -31,7 +32,7 @@ from belmont.service.documents.kinds import Kind
 from belmont.service.explain import history
 from belmont.service.words import Hash, Moment, Sentence, counted
 
-router = APIRouter()
+router = a_router()
 Reason = Annotated[str, Form(max_length=20_000)]
 Concerned = Annotated[Visitor, allow(Who.BOARD, Who.DATA_HOLDER)]
 EVENTS = (

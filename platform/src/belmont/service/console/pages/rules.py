@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
-from belmont.service.console.parts import Reading, now, service_of
+from belmont.service.console.parts import Reading, a_router, now, service_of
 from belmont.service.words import names as named
 
-router = APIRouter()
+router = a_router()
 
 
 @router.get("/rules")

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from belmont.audit.errors import QueryError
 from belmont.audit.search import EventQuery
-from belmont.service.console.parts import Reading, names_of, service_of
+from belmont.service.console.parts import Reading, a_router, names_of, service_of
 from belmont.service.explain import Names, history
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Hash, Plain, Sentence, Thing
 
-router = APIRouter()
+router = a_router()
 MOST = 50
 HASH_DIGITS_LEAST = 4
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from belmont.registry.types import Address
-from belmont.service.console.parts import Reading, SignedIn, service_of
+from belmont.service.console.parts import Reading, SignedIn, a_router, service_of
 from belmont.service.console.signing import Errors
 from belmont.service.notices.choices import Channel
 from belmont.service.notices.kinds import NAMES, Kind
 from belmont.service.words import Sentence
 
-router = APIRouter()
+router = a_router()
 Target = Annotated[str, Form(max_length=500)]
 
 

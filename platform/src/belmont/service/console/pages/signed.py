@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import Form, Request, UploadFile
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
@@ -18,14 +18,14 @@ from belmont.registry.types import Address
 from belmont.service.access.limits import limited
 from belmont.service.api.relay import relayed
 from belmont.service.console.addresses import local
-from belmont.service.console.parts import Acting, names_of, service_of
+from belmont.service.console.parts import Acting, a_router, names_of, service_of
 from belmont.service.console.refusals import refusal
 from belmont.service.console.saying import says
 from belmont.service.console.signing import file_name, to_sign
 from belmont.service.errors import Malformed, Problem
 from belmont.service.service import Service
 
-router = APIRouter()
+router = a_router()
 Content = Annotated[str, Form(max_length=FILE_BYTES_MAX)]
 Back = Annotated[str, Form(max_length=500)]
 SIGNATURE = rf"^(0x[0-9a-f]{{{2 * KEY_SIGNATURE_BYTES}}})?$"

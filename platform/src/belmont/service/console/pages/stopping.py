@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
@@ -19,6 +19,7 @@ from belmont.service.console.parts import (
     Holding,
     Number,
     OnBoard,
+    a_router,
     dataset_of,
     found,
     names_of,
@@ -28,7 +29,7 @@ from belmont.service.console.signing import Act, Errors, ask, checked_reason, pr
 from belmont.service.errors import Conflict
 from belmont.service.words import Plain, Sentence, Span
 
-router = APIRouter()
+router = a_router()
 Reason = Annotated[str, Form(max_length=20_000)]
 Concerned = Annotated[Visitor, allow(Who.BOARD, Who.DATA_HOLDER)]
 DAY = 86_400

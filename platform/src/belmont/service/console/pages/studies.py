@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from belmont.audit.search import EventQuery
@@ -16,7 +16,7 @@ from belmont.registry.duo import Verdict
 from belmont.registry.types import Address, Study, StudyTerms
 from belmont.service.console import protocols, standing, votes
 from belmont.service.console.kept import Kept
-from belmont.service.console.parts import Number, Reading, found, names_of, newest_first, now, service_of
+from belmont.service.console.parts import Number, Reading, a_router, found, names_of, newest_first, now, service_of
 from belmont.service.console.uses import configuration_of
 from belmont.service.documents.code import code_of
 from belmont.service.documents.kinds import Kind
@@ -26,7 +26,7 @@ from belmont.service.service import Service
 from belmont.service.words import Listed, Sentence, Span, Value
 from belmont.service.words import names as named
 
-router = APIRouter()
+router = a_router()
 STORY_MOST = 200
 _kept = Kept(64)
 """By the hashes of what they are made of."""

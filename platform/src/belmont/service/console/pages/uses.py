@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from belmont.audit.events import IndexedEvent, Position
 from belmont.audit.search import EventQuery
 from belmont.registry.types import PermitId, UseKind
-from belmont.service.console.parts import Filters, Reading, bytes_of, dataset_of, names_of, older_than, service_of
+from belmont.service.console.parts import (
+    Filters,
+    Reading,
+    a_router,
+    bytes_of,
+    dataset_of,
+    names_of,
+    older_than,
+    service_of,
+)
 from belmont.service.console.uses import configuration_of, left_of, uses_of
 from belmont.service.explain import Names, privacy
 from belmont.service.explain.leaving import Left
@@ -21,7 +30,7 @@ from belmont.service.service import Service
 from belmont.service.state.snapshot import Snapshot
 from belmont.service.words import Plain, Sentence, Thing, Value
 
-router = APIRouter()
+router = a_router()
 PER_PAGE = 50
 
 

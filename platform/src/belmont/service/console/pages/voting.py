@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from belmont.identity.approval_conditions import ApprovalConditions
@@ -21,6 +21,7 @@ from belmont.service.console.parts import (
     Number,
     OnBoard,
     Using,
+    a_router,
     dataset_of,
     found,
     names_of,
@@ -31,7 +32,7 @@ from belmont.service.console.signing import Act, Errors, ask, checked_reason, pr
 from belmont.service.errors import Conflict
 from belmont.service.words import Sentence
 
-router = APIRouter()
+router = a_router()
 Choice = Literal["approve", "conditions", "refuse", "recuse", ""]
 Text = Annotated[str, Form(max_length=120_000)]
 
