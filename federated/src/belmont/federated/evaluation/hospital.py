@@ -4,8 +4,8 @@
     def evaluate(message, context):
         return evaluated(message, context, lambda design: predict(design, model))
 
-Models of codes answer by ``evaluated_codes`` instead, models of survival by ``evaluated_survival``. Code that sums up by
-itself is held by the node to the least that follows from 2 and 4 (`layout.refuse_small_sums`), and to no more.
+Models of codes answer by ``evaluated_codes`` instead, models of survival by ``evaluated_survival``. Code that sums up
+by itself is held by the node to the least that follows from 2 and 4 (`layout.refuse_small_sums`), and to no more.
 
 1. Only patients whom the hospital kept apart tell how well a model does; the others tell what it remembers of them.
 2. A part that is too small is left out, that is it adds zeros: fewer patients than the permit's minimum cohort, or
@@ -15,7 +15,7 @@ itself is held by the node to the least that follows from 2 and 4 (`layout.refus
    Of survival, small classes are run together (`evaluation.times`): by the same runs for all who were kept apart and
    the others, and by runs of these for the parts of a group and what is left over of it.
 4. Before they are counted, scores are grouped (`evaluation.microaggregation`): those of patients with one outcome, or
-   of one class, so that each cell rests on at least the smallest cell, or of values all together.
+   of survival in one set, so that each cell rests on at least the smallest cell, or of values all together.
 5. A hospital's own results, where they are asked for, are made of the same grouped scores, to three digits, and of
    patients to the nearest ten; nothing where the part is too small.
 6. With noise none of this is done, since each patient's contribution may rest on that patient alone: the noise is in
@@ -52,7 +52,7 @@ from belmont.federated.evaluation.layout import (
 from belmont.federated.evaluation.microaggregation import microaggregated
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.evaluation.survival import SurvivalSums
-from belmont.federated.evaluation.times import are_events, classes_of, run_together
+from belmont.federated.evaluation.times import are_events, classes_of, run_together, sets_of
 from belmont.federated.evaluation.values import Moments
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.node.data import (
@@ -83,7 +83,7 @@ class _Scored:
     """Of survival, whether they had the event by the last cut point."""
     scores: Floats
     classes: Integers | None = None
-    """In which each is counted: of a risk the outcome, of survival `evaluation.times`, of a value none."""
+    """Of a risk the outcome, of survival those of `evaluation.times`, of a value none."""
 
 
 _Score: TypeAlias = Callable[[_Keep], _Scored]
@@ -236,9 +236,10 @@ def _add(arrays: Arrays, slot: int, part: _Scored, mask: Mask, runs: Integers, c
         arrays["moments"][slot] = [len(y), y.sum(), f.sum(), y @ y, f @ f, y @ f]
         return
     bins, classes = arrays["counts"].shape[1], runs[part.classes[mask]]
-    for each in np.unique(classes):
-        own = microaggregated(scores[classes == each], cell, scores)
-        arrays["counts"][slot, :, each] = np.bincount(bins_of(own, bins), minlength=bins)
+    counted = [classes == 0, classes == 1] if len(runs) == 2 else sets_of(classes, len(runs))
+    for k, inside in enumerate(counted):
+        own = microaggregated(scores[inside], cell, scores)
+        arrays["counts"][slot, :, k] = np.bincount(bins_of(own, bins), minlength=bins)
 
 
 def _by_row(config: RunConfig, held: _Scored, trained: _Scored, places: list[Integers]) -> NDArray[np.float32]:

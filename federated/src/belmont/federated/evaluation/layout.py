@@ -25,12 +25,12 @@
 8. Without noise a line of permits has so many evaluations at each hospital, ``DEFAULT_EVALUATIONS`` where the
    configuration does not say; the node counts (`belmont.federated.gate.ledger`). With noise the budget is the bound,
    and the number one more where it is given.
-9. ``survival``: for each slot, each of ``SURVIVAL_BINS`` bins of the score and each class, how many patients
-   (``counts``, of shape (slots, SURVIVAL_BINS, 2 cuts + 1)). Class 2k is who leaves in span k, (c_k-1, c_k], without an
-   event, 2k + 1 who has the event there, and the last who was followed beyond the last cut point. A score is a log
-   hazard ratio, counted as the risk that has these log odds (`scores_of`): any rising map keeps the order. Such counts
-   leave only as secure sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close,
-   the difference would be who left in between.
+9. ``survival``: for each slot, each of ``SURVIVAL_BINS`` bins of the score and each set, how many patients
+   (``counts``, of shape (slots, SURVIVAL_BINS, 2 cuts + 1)). Set 0 is everybody; of cut point k, from 0, set 2k + 1 is
+   who had the event by then and 2k + 2 who left later (`evaluation.times`). A score is a log hazard ratio, counted as
+   the risk that has these log odds (`scores_of`): any rising map keeps the order. Such counts leave only as secure
+   sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close, the difference would
+   be who left in between. Not only counts, but what their differences count is nobody or enough (7).
 """
 
 import math
@@ -43,6 +43,7 @@ from belmont.federated.accounting.clipping import largest_scaled_norm
 from belmont.federated.accounting.settings import Clipping, PrivacySettings, read_settings
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.groups import Group, read_groups
+from belmont.federated.evaluation.times import in_classes
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.node.noise import READ_ELSEWHERE
 from belmont.federated.secagg.encoding import FRACTION_BITS
@@ -237,7 +238,12 @@ def refuse_small_sums(config: RunConfig, arrays: Arrays, min_cohort: int, smalle
     found = arrays.get(name)
     if found is None or found.shape != shape:
         raise FederatedError(f"an evaluation answers without {name}, or in another form")
-    patients = found[:, 0] if config[EVALUATES] == VALUE else found.sum(axis=(1, 2))
-    cells = patients if config[EVALUATES] == VALUE else found
+    if config[EVALUATES] == VALUE:
+        patients = cells = found[:, 0]
+    elif config[EVALUATES] == RISK:
+        patients, cells = found.sum(axis=(1, 2)), found
+    else:
+        sets = found.sum(axis=1)
+        patients, cells = sets[:, 0], np.concatenate([found, in_classes(sets)[:, None]], axis=1)
     if ((cells != 0) & (cells < smallest_cell)).any() or ((patients != 0) & (patients < min_cohort)).any():
         raise FederatedError("an evaluation's sums rest on too few patients")

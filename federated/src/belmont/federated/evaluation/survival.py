@@ -1,25 +1,26 @@
-"""How well scores tell who has an event sooner, from how many patients of each class are in each bin, and nothing else.
+"""How well scores tell who has an event sooner, from how many patients of each set are in each bin, and nothing else.
 
     sums = SurvivalSums(counts, cuts)     one slot of an evaluation's arrays, summed over hospitals or not
     sums.concordance_interval(), sums.auc_interval(1), sums.risk_groups()
 
 1. A pair of patients counts where the spans show who had the event first: one had it in a span, the other left in a
    later one, with an event or without, or was followed beyond. Of two who left in one span nobody knows, whichever of
-   them had an event, and neither does one who left without an event show anything of who is later (Harrell et al.,
-   JAMA 247:2543, 1982, on times that are spans). Equal scores count half: so do those in one bin, and bounds say what
-   that leaves open.
+   them had an event, and one who left without an event shows nothing of who leaves later (Harrell et al., JAMA
+   247:2543, 1982, on times that are spans). Equal scores count half: so do those in one bin, and bounds say what that
+   leaves open.
 2. The concordance is a ratio of U-statistics; its standard error is the infinitesimal jackknife, the root of the summed
    squares of each patient's influence (Therneau and Atkinson, *Concordance*, in R's survival; the same first order as
    Pencina and D'Agostino, Stat Med 23:2109, 2004).
-3. AUC at a cut point: of a patient with the event by then and one who was followed beyond, how often the first has the
-   higher score (cumulative cases, dynamic controls: Heagerty, Lumley and Pepe, Biometrics 56:337, 2000). Who left
-   before without an event is neither, so cases are weighted by one over the chance not to have left by their span's start
-   (Uno et al., JASA 102:527, 2007; Hung and Chiang, Can J Stat 38:8, 2010), which is Kaplan and Meier's estimate from
-   the same counts. Within a span events come first, as `models.survival_curves` has it. The standard error is DeLong's
-   with these weights, which are taken as known: that is larger than with the weights' own share, if anything.
+3. AUC at a cut point: of a patient with the event by then and one who left later, how often the first has the higher
+   score (cumulative cases, dynamic controls: Heagerty, Lumley and Pepe, Biometrics 56:337, 2000). Who left before
+   without an event is neither, so cases are weighted by one over the chance not to have left so before their span (Uno
+   et al., JASA 102:527, 2007; Hung and Chiang, Can J Stat 38:8, 2010), which is Kaplan and Meier's estimate from the
+   same counts. Within a span events come first, as `models.survival_curves` has it. The standard error is DeLong's with
+   these weights, taken as known, which makes it larger if anything.
 4. Groups of patients that count as one score (`evaluation.microaggregation`) hide part of these variances: then they
    are at least Hanley and McNeil's (Radiology 143:29, 1982), of as many cases and, for the concordance, of as many
-   controls as each case is compared with on average.
+   controls as each case is compared with on average. Sets are grouped each on its own, so who left in a span, being the
+   difference of two, may be fewer than nobody in a bin: sums over bins are right, and all here are linear in them.
 5. Pairs are of all patients of a slot, also of two hospitals. A model with a baseline for each hospital says nothing of
    such pairs: where hospitals' baselines differ, the concordance is lower than within each of them.
 """
@@ -32,7 +33,8 @@ from numpy.typing import NDArray
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, logit_normal
 from belmont.federated.evaluation.layout import BINS, bins_of, middles, scores_of
 from belmont.federated.evaluation.risks import RiskSums
-from belmont.federated.models.survival_curves import Curve, curve
+from belmont.federated.evaluation.times import in_classes
+from belmont.federated.models.survival_curves import Curve, consistent, curve
 
 Floats = NDArray[np.float64]
 RISK_GROUPS = 3
@@ -50,7 +52,7 @@ class RiskGroup:
 
 @dataclass(frozen=True)
 class SurvivalSums:
-    """``counts`` of shape (bins, 2 K + 1), in the bins of `evaluation.layout` and the classes of `evaluation.times`;
+    """``counts`` of shape (bins, 2 K + 1), in the bins of `evaluation.layout` and the sets of `evaluation.times`;
     ``cuts`` are the K cut points."""
 
     counts: Floats
@@ -62,12 +64,12 @@ class SurvivalSums:
 
     @property
     def patients(self) -> float:
-        return float(self.counts.sum())
+        return float(self.counts[:, 0].sum())
 
     @property
     def events(self) -> float:
         """By the last cut point."""
-        return float(self._events.sum())
+        return float(self.counts[:, -2].sum())
 
     @property
     def beyond(self) -> float:
@@ -91,21 +93,21 @@ class SurvivalSums:
         """The lowest and the highest of patients in these bins and spans, over the same pairs (1)."""
         if not self.pairs > 0:
             return np.nan, np.nan
-        half = 0.5 * float((self._events * self._later).sum()) / self.pairs
+        half = 0.5 * max(float((self._events * self._later).sum()), 0.0) / self.pairs
         return self.concordance() - half, self.concordance() + half
 
     def concordance_error(self) -> float:
         """Its standard error (2, 4)."""
         if not self.pairs > 0 or self.events <= 1:
             return np.nan
-        value, events, later = self.concordance(), self._events, self._later
+        value, classes, events, later = self.concordance(), in_classes(self.counts), self._events, self._later
         as_first = _below(later) - value * later.sum(axis=0)
         others = _above(events) - value * events.sum(axis=0)
         as_later = np.concatenate([np.zeros((len(events), 1)), np.cumsum(others, axis=1)], axis=1)
-        influence = np.zeros(self.counts.shape)
+        influence = np.empty(classes.shape)
         influence[:, 0::2] = as_later
         influence[:, 1::2] = as_later[:, :-1] + as_first
-        variance = float((self.counts * influence**2).sum()) / self.pairs**2
+        variance = max(float((classes * influence**2).sum()), 0.0) / self.pairs**2
         if self.grouped:
             variance = max(variance, _least(value, self.events, self.pairs / self.events))
         return float(np.sqrt(variance))
@@ -115,7 +117,7 @@ class SurvivalSums:
         value, error = self.concordance(), self.concordance_error()
         if not np.isfinite(value + error):
             return Estimate(value)
-        return logit_normal(value, error, self.events, level)
+        return logit_normal(min(max(value, 0.0), 1.0), error, self.events, level)
 
     # --- AUC over time ---
 
@@ -131,7 +133,7 @@ class SurvivalSums:
         compared = float(cases.sum() * controls.sum())
         if not compared > 0:
             return np.nan, np.nan
-        half = 0.5 * float(cases @ controls) / compared
+        half = 0.5 * max(float(cases @ controls), 0.0) / compared
         return self.auc(k) - half, self.auc(k) + half
 
     def auc_error(self, k: int) -> float:
@@ -139,12 +141,12 @@ class SurvivalSums:
         (weighted, weights), controls = self._weighted(k), self._later[:, k]
         cases, size = weighted.sum(axis=1), float(controls.sum())
         total, squares = float(cases.sum()), float((weighted * weights).sum())
-        if not total > 0 or size <= 1 or self._events[:, : k + 1].sum() <= 1:
+        if not total > 0 or size <= 1 or self.counts[:, 2 * k + 1].sum() <= 1:
             return np.nan
         area = self.auc(k)
         of_cases = _below(controls[:, None])[:, 0] / size - area
         of_controls = _above(cases[:, None])[:, 0] / total - area
-        case_part = float((weighted * weights).sum(axis=1) @ of_cases**2) / total**2
+        case_part = max(float((weighted * weights).sum(axis=1) @ of_cases**2), 0.0) / total**2
         variance = case_part + float(controls @ of_controls**2) / size**2
         if self.grouped:
             variance = max(variance, _least(area, total**2 / squares, size))
@@ -155,19 +157,19 @@ class SurvivalSums:
         area, error = self.auc(k), self.auc_error(k)
         if not np.isfinite(area + error):
             return Estimate(area)
-        smaller = min(self._events[:, : k + 1].sum(), self._later[:, k].sum())
-        return logit_normal(area, error, float(smaller), level)
+        smaller = min(self.counts[:, 2 * k + 1].sum(), self.counts[:, 2 * k + 2].sum())
+        return logit_normal(min(max(area, 0.0), 1.0), error, float(smaller), level)
 
     # --- over time ---
 
     def curve(self, level: float = LEVEL) -> Curve:
-        """Kaplan-Meier of all of them."""
+        """Kaplan and Meier's estimate for all of them."""
         return self._curve(self.counts.sum(axis=0), level)
 
     def risk_groups(self, groups: int = RISK_GROUPS, level: float = LEVEL) -> list[RiskGroup]:
         """Kaplan-Meier of neighbouring bins in about equally large groups of patients, from the lowest score up: curves
         that lie apart are what a score is good for (Royston and Altman, BMC Med Res Methodol 13:33, 2013)."""
-        totals = self.counts.sum(axis=1)
+        totals = self.counts[:, 0]
         if not totals.sum() > 0:
             return []
         middle = np.cumsum(totals) - totals / 2
@@ -178,8 +180,8 @@ class SurvivalSums:
             inside = place == k
             end = int(np.flatnonzero(inside)[-1]) + 1
             highest = np.inf if k == kept[-1] else 2.0 * np.log(np.tan(0.5 * np.pi * end / len(totals)))
-            own = self.counts[inside]
-            found.append(RiskGroup(float(own.sum()), float(highest), self._curve(own.sum(axis=0), level)))
+            own = self.counts[inside].sum(axis=0)
+            found.append(RiskGroup(float(own[0]), float(highest), self._curve(own, level)))
         return found
 
     def at_last(self, shift: float = 0.0) -> RiskSums:
@@ -188,35 +190,35 @@ class SurvivalSums:
         log_odds = _log_ratios(len(self.counts)) + shift
         bins = bins_of(scores_of(log_odds), BINS)
         counts = np.zeros((BINS, 2))
-        np.add.at(counts, bins, np.column_stack([self.counts[:, -1], self._events.sum(axis=1)]))
+        np.add.at(counts, bins, self.counts[:, [-1, -2]])
         return RiskSums(counts, grouped=self.grouped)
 
     # --- inside ---
 
     @property
     def _events(self) -> Floats:
-        """(bins, K)."""
-        return self.counts[:, 1::2]
+        """In each span, (bins, K)."""
+        return np.diff(self.counts[:, 1::2], axis=1, prepend=0.0)
 
     @property
     def _later(self) -> Floats:
         """Who leaves in a later span than each, or was followed beyond, (bins, K)."""
-        spans = self.counts[:, 0:-1:2] + self.counts[:, 1::2]
-        left = np.concatenate([spans, self.counts[:, -1:]], axis=1)
-        return np.asarray(np.cumsum(left[:, ::-1], axis=1)[:, ::-1][:, 1:], np.float64)
+        return self.counts[:, 2::2]
 
     def _weighted(self, k: int) -> tuple[Floats, Floats]:
         """Cases by cut point ``k`` times their weights, (bins, k + 1), and these, (k + 1,) (3)."""
-        events, withdrawn = self._events.sum(axis=0), self.counts[:, 0:-1:2].sum(axis=0)
-        still = self._later.sum(axis=0) + withdrawn  # at risk of leaving, once the span's events are over
+        totals = in_classes(self.counts.sum(axis=0))
+        events, withdrawn = totals[1::2], totals[:-1:2]
+        still = self._later.sum(axis=0) + withdrawn  # who may leave so, once the span's events are over
         share = np.divide(withdrawn, still, out=np.zeros_like(still), where=still > 0)
         staying = np.concatenate([[1.0], np.cumprod(1.0 - share)])[: k + 1]
         weights = np.divide(1.0, staying, out=np.zeros_like(staying), where=(staying > 0) & (events[: k + 1] > 0))
         return self._events[:, : k + 1] * weights, weights
 
-    def _curve(self, totals: Floats, level: float) -> Curve:
-        leaving = totals[:-1].reshape(-1, 2).copy()
-        leaving[-1, 0] += totals[-1]
+    def _curve(self, sets: Floats, level: float) -> Curve:
+        """Of how many of some bins are in each set; nearest to what counts can be, as of noisy ones (4)."""
+        leaving = consistent(in_classes(sets)[:-1].reshape(-1, 2))
+        leaving[-1, 0] += max(sets[0] - leaving.sum(), 0.0)
         return curve(leaving, self.cuts, level)
 
 
@@ -224,7 +226,7 @@ def shift_of(slots: list[SurvivalSums]) -> float:
     """By how much all scores have to rise so that as many have the event by the last cut point as their risks say, of
     who had it or was followed beyond."""
     log_odds = _log_ratios(len(slots[0].counts))
-    totals = sum(slot.counts[:, 1::2].sum(axis=1) + slot.counts[:, -1] for slot in slots)
+    totals = np.sum([slot.counts[:, -2] + slot.counts[:, -1] for slot in slots], axis=0)
     events = sum(slot.events for slot in slots)
     low, high = -50.0, 50.0
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""In which class a patient counts in an evaluation of survival, and what a hospital does where classes are small.
+"""In which span of time a patient counts in an evaluation of survival, and what a hospital does where few are in one.
 
 1. Of K cut points there are 2 K + 1 classes: 2k is who leaves in span k, (c_k-1, c_k], without an event, 2k + 1 who has
    the event there, and 2K who was followed beyond the last cut point, whatever came then. A time of 0 is in span 0.
@@ -9,25 +9,50 @@
 3. The runs are those of several slots at once: nobody or enough in each of them. Who is shown beside another slot that
    holds them too is counted by runs of that slot's runs, so that no difference of two slots is of a few patients either
    (`hospital`, 3).
+4. What is counted are 2 K + 1 sets of patients, one in another: everybody, and for each cut point who had the event by
+   then, and who left later, with an event or without. Scores are grouped within these, and not within classes, each of
+   which may have just enough patients for one group: that would hide how far their scores lie apart. The difference of
+   two sets that are one in the other is classes, so that it is of nobody or of enough (2).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
-def classes_of(times: NDArray[np.float64], event: NDArray[np.bool_], cuts: Sequence[float]) -> Integers:
+def classes_of(times: NDArray[np.float64], event: Flags, cuts: Sequence[float]) -> Integers:
     """Each patient's class, (rows,) like ``times`` and ``event`` (1)."""
     span = np.searchsorted(np.asarray(cuts, np.float64), times, side="left")
     return np.where(span == len(cuts), 2 * len(cuts), 2 * span + event).astype(np.int64)
 
 
-def are_events(classes: Integers) -> NDArray[np.bool_]:
+def are_events(classes: Integers) -> Flags:
     """Who had the event by the last cut point."""
     return np.asarray(classes % 2 == 1)
+
+
+def sets_of(classes: Integers, number: int) -> list[Flags]:
+    """Who is in each set, (rows,) each, of so many classes: everybody, then for each cut point who had the event by it,
+    and who left later (4)."""
+    found = [np.ones(len(classes), bool)]
+    for k in range(number // 2):
+        found += [are_events(classes) & (classes <= 2 * k + 1), classes > 2 * k + 1]
+    return found
+
+
+def in_classes(sets: NDArray[Any]) -> NDArray[Any]:
+    """From how many are in each set, (..., 2 K + 1), how many are in each class, of the same shape (1, 4)."""
+    found = np.empty_like(sets)
+    events, later = sets[..., 1::2], sets[..., 2::2]
+    found[..., 1::2] = np.diff(events, axis=-1, prepend=0)
+    found[..., :-1:2] = sets[..., :-1:2] - later - found[..., 1::2]
+    found[..., -1] = sets[..., -1]
+    return found
 
 
 def run_together(counts: Integers, smallest: int) -> Integers:
