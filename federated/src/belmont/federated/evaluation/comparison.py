@@ -81,14 +81,10 @@ def differences(first: RiskSums, second: RiskSums, threshold: float, level: floa
 def differences_of_survival(first: SurvivalSums, second: SurvivalSums, level: float = LEVEL) -> SurvivalDifferences:
     """How well a model tells who has the event sooner in one subgroup and in another."""
     last = len(first.cuts) - 1
-    survival = [
-        Estimate(float(each.survival[-1]), float(each.low[-1]), float(each.high[-1]))
-        for each in (first.curve(level), second.curve(level))
-    ]
     return SurvivalDifferences(
         difference(first.concordance_interval(level), second.concordance_interval(level)),
         difference(first.auc_interval(last, level), second.auc_interval(last, level)),
-        difference(*survival),
+        difference(first.curve(level).estimate(last), second.curve(level).estimate(last)),
     )
 
 

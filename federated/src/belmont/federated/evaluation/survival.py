@@ -71,10 +71,13 @@ class SurvivalSums:
         """By the last cut point."""
         return float(self.counts[:, -2].sum())
 
-    @property
-    def beyond(self) -> float:
-        """Who was followed beyond it."""
-        return float(self.counts[:, -1].sum())
+    def events_by(self, k: int) -> float:
+        """By cut point ``k``."""
+        return float(self.counts[:, 2 * k + 1].sum())
+
+    def later_than(self, k: int) -> float:
+        """Who left later than cut point ``k``, with an event or without."""
+        return float(self.counts[:, 2 * k + 2].sum())
 
     @property
     def pairs(self) -> float:
@@ -141,7 +144,7 @@ class SurvivalSums:
         (weighted, weights), controls = self._weighted(k), self._later[:, k]
         cases, size = weighted.sum(axis=1), float(controls.sum())
         total, squares = float(cases.sum()), float((weighted * weights).sum())
-        if not total > 0 or size <= 1 or self.counts[:, 2 * k + 1].sum() <= 1:
+        if not total > 0 or size <= 1 or self.events_by(k) <= 1:
             return np.nan
         area = self.auc(k)
         of_cases = _below(controls[:, None])[:, 0] / size - area
@@ -157,8 +160,8 @@ class SurvivalSums:
         area, error = self.auc(k), self.auc_error(k)
         if not np.isfinite(area + error):
             return Estimate(area)
-        smaller = min(self.counts[:, 2 * k + 1].sum(), self.counts[:, 2 * k + 2].sum())
-        return logit_normal(min(max(area, 0.0), 1.0), error, float(smaller), level)
+        smaller = min(self.events_by(k), self.later_than(k))
+        return logit_normal(min(max(area, 0.0), 1.0), error, smaller, level)
 
     # --- over time ---
 
