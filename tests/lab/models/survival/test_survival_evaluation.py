@@ -56,7 +56,13 @@ def model(consortium: Consortium) -> CoxRegression:
 
 def test_x(model, consortium):
     p = model.performance_
-    print(p.table.T.to_string()); print(p.over_time().to_string()); print(p.risk_groups().to_string()); print(p.fairness().T.to_string()); print(p.hospitals.T.to_string()); print(p.membership); print(repr(p))
+    print(p.table.T.to_string())
+    print(p.over_time().to_string())
+    print(p.risk_groups().to_string())
+    print(p.fairness().T.to_string())
+    print(p.hospitals.T.to_string())
+    print(p.membership)
+    print(repr(p))
     print(model.output_check())
     print(model.card().to_markdown())
     assert 0
