@@ -1,4 +1,4 @@
-"""A node and an evaluation of survival: cut points are read before a row is, stay the same, and few patients stay in."""
+"""Nodes and an evaluation of survival: its cut points are read before a row is, stay as they are, and few stay in."""
 
 from dataclasses import replace
 

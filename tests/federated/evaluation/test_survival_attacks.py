@@ -71,7 +71,7 @@ def test_who_lacks_a_value_of_a_group_is_not_found_by_subtraction() -> None:
     counts = evaluated([table_of(age, sex, days, event)], study(groups=("sex",), holdout=1 - 1e-9))["counts"]
     shown = counts[2:].sum(axis=(0, 1))
     left = counts[0].sum(axis=0) - shown
-    assert left[0] >= 8 and left[-2] >= 8 or not shown.any(), "six with an event would be left over"
+    assert min(left[0], left[-2]) >= 8, "six with an event would be left over"
     assert (counts[2:, :, 0].sum(axis=1) > 0).sum() < 2
 
 
