@@ -156,3 +156,17 @@ def test_a_model_of_risks_does_not_answer_as_one_of_survival_nor_the_other_way()
     risks = risk_study() | {"duration": "days"}
     with pytest.raises(FederatedError, match="not evaluated as models of survival"):
         evaluated([hospital(300)], risks, model=MODEL)
+
+
+def test_groups_within_sets_move_concordance_and_auc_by_less_than_half_their_standard_error() -> None:
+    """Groups within each class would move them by more (docs/adr/0080)."""
+    off = []
+    for seed in range(5):
+        tables, config = [hospital(300, 3 * seed + k) for k in range(3)], study(holdout=1 - 1e-9)
+        ours, exact = (
+            SurvivalSums(evaluated(tables, config, smallest_cell=cell)["counts"][0], CUTS, grouped=cell > 1)
+            for cell in (8, 1)
+        )
+        off.append([ours.concordance() - exact.concordance(), ours.auc(2) - exact.auc(2)])
+        assert ours.concordance_error() >= exact.concordance_error() * 0.9 > 0.01
+    assert np.abs(np.mean(off, axis=0)).max() < 0.01 and np.abs(off).max() < 0.02
