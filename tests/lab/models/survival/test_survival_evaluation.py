@@ -16,7 +16,7 @@ from belmont.federated.errors import RoundRefused
 from belmont.federated.hashes import model_hash
 from belmont.lab import Consortium
 from belmont.lab.errors import LabError, NotYet, OutputRefused
-from belmont.lab.models import CoxRegression, KaplanMeier
+from belmont.lab.models import CoxRegression
 from belmont.lab.models.concordance import concordance_index
 from belmont.lab.permit import Permit
 from belmont.lab.release_rule import ReleaseRule
@@ -216,8 +216,3 @@ def test_a_fit_to_rows_here_leaves_those_kept_apart_out_as_the_hospitals_do(cons
 def test_what_cannot_be_evaluated_is_said_when_the_model_is_made(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(LabError, match=message):
         replace(COX, groups=(), report_hospitals=False, evaluations=None, **changed)
-
-
-def test_curves_have_nothing_to_evaluate() -> None:
-    with pytest.raises(LabError, match="curves predict nothing"):
-        KaplanMeier(duration="egfr", outcome=OUTCOME, cuts=(80,), holdout=0.5)

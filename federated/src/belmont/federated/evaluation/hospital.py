@@ -151,25 +151,21 @@ def _answered(message: Message, context: Context, score: _Score, required: tuple
         return _reply(message, {"counts": _by_row(config, held, trained, places)}, None)
     least, cell = min_cohort(context), smallest_cell(context)
     written = [_is_enough(each.outcome, least, cell, not is_value) for each in (held, trained)]
-    everybody = [np.ones(len(each.outcome), bool) for each in (held, trained)]
-    classes = 1 if is_value else shapes["counts"][2]
-    sides = [
-        (each, mask) for each, mask, is_written in zip((held, trained), everybody, written, strict=True) if is_written
-    ]
-    runs = _runs(sides, np.arange(classes), cell)
+    both = [(side, np.ones(len(side.outcome), bool)) for side in (held, trained)]
+    whole = {slot: both[slot] for slot in (0, 1) if written[slot]}
+    runs = _runs(list(whole.values()), np.arange(1 if is_value else shapes["counts"][2]), cell)
     arrays: Arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
-    for slot, (each, mask) in enumerate(zip((held, trained), everybody, strict=True)):
-        if written[slot]:
-            _add(arrays, slot, each, mask, runs, cell)
+    for slot, (side, everybody) in whole.items():
+        _add(arrays, slot, side, everybody, runs, cell)
     first = 2
     for group, place in zip(groups_of(config), places, strict=True):
         parts = [place == k for k in range(len(group.names))]
         shown = _shown(held.outcome, parts, least, cell, not is_value)
         kept = [part for part, is_shown in zip(parts, shown, strict=True) if is_shown]
-        left = ~np.any(kept, axis=0) if kept else everybody[0]
-        own = _runs([(held, mask) for mask in (*kept, left)], runs, cell) if kept else runs
-        for k in np.flatnonzero(shown):
-            _add(arrays, first + int(k), held, parts[k], own, cell)
+        if kept:
+            own = _runs([(held, mask) for mask in (*kept, ~np.any(kept, axis=0))], runs, cell)
+            for k in np.flatnonzero(shown):
+                _add(arrays, first + int(k), held, parts[k], own, cell)
         first += len(parts)
     if reports_hospitals(config) and written[0]:
         position = int(context.node_config[POSITION_KEY])
