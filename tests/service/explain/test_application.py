@@ -20,7 +20,9 @@ from tests.service.explain.records import (
     version,
 )  # fmt: skip
 
+from belmont.federated.hashes import config_hash
 from belmont.lab import HistGradientBoostingClassifier, LinearRegression, LogisticRegression, MLPClassifier
+from belmont.lab.models import CoxRegression
 from belmont.registry.duo import Commerce, Commitment, Declaration, Organisation, countries
 from belmont.registry.types import (
     AnswerMode,
@@ -134,6 +136,21 @@ def test_an_evaluation_says_who_is_kept_apart_and_what_is_shown() -> None:
     found = summary(terms(model), model.config)
     assert "20% of each hospital's patients" in said(found, "computed") and "Sex as recorded" in said(found, "computed")
     assert "own results of the evaluation are shown" in said(found, "lacks")
+
+
+def test_an_evaluation_of_survival_says_at_which_times_it_counts() -> None:
+    model = CoxRegression(
+        features=("age",), outcome="cvd_event", duration="hba1c", holdout=0.2, evaluation_cuts=(90, 182.5)
+    )
+    found = said(summary(terms(model), model.config), "computed")
+    assert "by these times, and who was followed longer: 90, 182.5, as “" in found
+    assert "is measured. Each hospital answers 3 such evaluations" in found
+    wrong = dict(model.config) | {"evaluation-cuts": "180,90"}
+    assert "Nodes refuse this configuration" in said(
+        summary(terms(model, config_hash=config_hash(wrong)), wrong), "computed"
+    )
+    without = LogisticRegression(features=("age",), outcome="cvd_event", holdout=0.2)
+    assert "by these times" not in said(summary(terms(without), without.config), "computed")
 
 
 @pytest.mark.parametrize(("evaluations", "count"), [(None, "3 such evaluations"), (1, "1 such evaluation ")])

@@ -194,7 +194,7 @@ def _performance(performance: "Performance | None") -> dict[str, Any]:
         "evaluation": {"round": performance.n, "hospitals": performance.answered, "patients": performance.patients},
         "performance": rows,
     }
-    if performance.results.is_risk:
+    if performance.results.is_risk or performance.results.is_survival:
         with_parts = [parts for parts in performance.results.groups.values() if len(parts) > 1]
         if with_parts:
             found["differences between subgroups"] = performance.fairness().reset_index().to_dict("records")

@@ -8,17 +8,18 @@
     performance.membership                        whether the model remembers whom it saw
 
 All of it follows from one round's sums (`belmont.federated.evaluation`), which anybody can compute again from
-``performance.record`` where they were secure. Intervals are at 95 percent unless ``level`` is given.
+``performance.record`` where they were secure. Intervals are at 95 percent unless ``level`` is given. Models of survival
+have measures of their own (`belmont.lab.survival_performance`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from belmont.federated.bounded.record import RoundRecord
-from belmont.federated.evaluation.comparison import Membership, differences, membership, membership_of_values
+from belmont.federated.evaluation.comparison import Membership, differences
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, logit_normal
 from belmont.federated.evaluation.layout import HELD_OUT, RISK_COLUMNS, TRAINED_ON, VALUE_COLUMNS
 from belmont.federated.evaluation.results import Results
@@ -54,10 +55,10 @@ class Performance:
         names = permit.consortium.dataset_names
         self.participants = tuple(names[each] for each in result.participants)
         self.answered = sum(each.answered for each in result.hospitals)
-        self._outcome = model.outcome_name
+        self._config = model.config
         references = model.references_
         levels = {name: references[name].levels for name in references}
-        self.results = Results.of(model.config, result.updates, self.answered, levels)
+        self.results = Results.of(self._config, result.updates, self.answered, levels)
 
     @property
     def record(self) -> RoundRecord:
@@ -91,8 +92,7 @@ class Performance:
         import pandas as pd
 
         slots = [HELD_OUT, *(name for parts in self.results.groups.values() for name in parts), TRAINED_ON]
-        row = self._risk_row if self.results.is_risk else self._value_row
-        return pd.DataFrame([row(name) for name in slots], index=pd.Index(slots, name="patients who are"))
+        return pd.DataFrame([self._row(name) for name in slots], index=pd.Index(slots, name="patients who are"))
 
     def at(self, threshold: float, level: float = LEVEL) -> "pd.DataFrame":
         """Rates of each slot where who is at or above ``threshold`` counts as positive. Raises for models of values."""
@@ -105,7 +105,7 @@ class Performance:
             found = self._risks[name].at(threshold, level)
             rows[name] = {"threshold": found.threshold, "positives": found.positives}
             for rate in _RATES:
-                rows[name] |= _columns(rate, getattr(found, rate))
+                rows[name] |= columns(rate, getattr(found, rate))
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def fairness(self, threshold: float | None = None, level: float = LEVEL) -> "pd.DataFrame":
@@ -114,21 +114,30 @@ class Performance:
         At a threshold, by default the observed rate; an interval that excludes 0 is a difference that chance does not
         explain at this level, one comparison at a time. Which differences are unfair is not for numbers to say.
         """
+        risks = self._risks
+        chosen = risks[HELD_OUT].observed_rate() if threshold is None else threshold
+
+        def differ(name: str, largest: str) -> dict[str, Estimate]:
+            found = differences(risks[name], risks[largest], chosen, level)
+            measures = ("sensitivity", "false_positive_rate", "ppv", "calibration_gap")
+            return {measure.replace("_", " "): getattr(found, measure) for measure in measures}
+
+        return self._compared(differ)
+
+    def _compared(self, differ: Callable[[str, str], Mapping[str, Estimate]]) -> "pd.DataFrame":
+        """What ``differ`` says of each part and the largest of its group, one row each. Raises ``NotYet``."""
         import pandas as pd
 
-        held_out = self._risks[HELD_OUT]
-        chosen = held_out.observed_rate() if threshold is None else threshold
         rows = []
         for column, parts in self.results.groups.items():
             if len(parts) < 2:
                 continue
-            largest = max(parts, key=lambda name: self._risks[name].patients)
+            largest = max(parts, key=lambda name: self.results.slots[name].patients)
             for name in parts:
                 if name != largest:
-                    found = differences(self._risks[name], self._risks[largest], chosen, level)
                     row: dict[str, object] = {"group": column, "part": name, "against": largest}
-                    for measure in ("sensitivity", "false_positive_rate", "ppv", "calibration_gap"):
-                        row |= _columns(measure.replace("_", " "), getattr(found, measure))
+                    for measure, found in differ(name, largest).items():
+                        row |= columns(measure, found)
                     rows.append(row)
         if not rows and self.results.groups:
             raise NotYet(
@@ -142,9 +151,7 @@ class Performance:
     @cached_property
     def membership(self) -> Membership | None:
         """The advantage of guessing who was trained on; None where a side is empty."""
-        if not self.results.is_risk:
-            return membership_of_values(self.results.values[HELD_OUT], self.results.values[TRAINED_ON])
-        return membership(self._risks[HELD_OUT], self._risks[TRAINED_ON])
+        return self.results.membership()
 
     @cached_property
     def hospitals(self) -> "pd.DataFrame":
@@ -152,16 +159,7 @@ class Performance:
 
         Raises ``NotYet`` where the permit does not show them: sums are secure, and report-hospitals is not set.
         """
-        import pandas as pd
-
-        names = RISK_COLUMNS if self.results.is_risk else VALUE_COLUMNS
-        table = self.results.reported
-        if table is None:
-            raise NotYet("hospitals' own results are not shown: apply with a model that has report_hospitals=True")
-        own = np.where(table[:, :1] > 0.5, table, np.nan)[: len(self.participants)]
-        frame = pd.DataFrame(
-            own[:, 1:], columns=names[1:], index=pd.Index(self.participants[: len(own)], name="dataset")
-        )
+        frame = self._reported(RISK_COLUMNS if self.results.is_risk else VALUE_COLUMNS)
         if self.results.is_risk:
             smaller = frame["patients"] * np.minimum(frame["observed rate"], 1 - frame["observed rate"])
             found = [
@@ -170,6 +168,17 @@ class Performance:
             ]
             frame["auc low"], frame["auc high"] = [each.low for each in found], [each.high for each in found]
         return frame
+
+    def _reported(self, names: Sequence[str]) -> "pd.DataFrame":
+        """What hospitals wrote, under these names. Raises ``NotYet``."""
+        import pandas as pd
+
+        table = self.results.reported
+        if table is None:
+            raise NotYet("hospitals' own results are not shown: apply with a model that has report_hospitals=True")
+        own = np.where(table[:, :1] > 0.5, table, np.nan)[: len(self.participants)]
+        index = pd.Index(self.participants[: len(own)], name="dataset")
+        return pd.DataFrame(own[:, 1:], columns=list(names[1:]), index=index)
 
     # --- pictures ---
 
@@ -209,8 +218,15 @@ class Performance:
     @property
     def _risks(self) -> Mapping[str, RiskSums]:
         if not self.results.is_risk:
-            raise LabError("this model predicts values and no risks: performance.table has what there is")
+            raise LabError(self._why_no_risks)
         return self.results.risks
+
+    @property
+    def _why_no_risks(self) -> str:
+        return "this model predicts values and no risks: performance.table has what there is"
+
+    def _row(self, name: str) -> dict[str, float]:
+        return self._risk_row(name) if self.results.is_risk else self._value_row(name)
 
     def _risk_row(self, name: str) -> dict[str, float]:
         found = self._risks[name]
@@ -218,14 +234,14 @@ class Performance:
         return {
             "patients": found.patients,
             "outcomes": found.cases,
-            **_columns("auc", found.auc_interval()),
+            **columns("auc", found.auc_interval()),
             "auc at least": bounds[0],
             "auc at most": bounds[1],
             "brier": found.brier(),
             "log loss": found.log_loss(),
-            **_columns("calibration intercept", found.calibration_intercept()),
-            **_columns("calibration slope", found.calibration_slope()),
-            **_columns("observed / expected", found.observed_to_expected()),
+            **columns("calibration intercept", found.calibration_intercept()),
+            **columns("calibration slope", found.calibration_slope()),
+            **columns("observed / expected", found.observed_to_expected()),
             "calibration error": found.ece(),
             "coarse": self._is_coarse(found),
         }
@@ -235,10 +251,10 @@ class Performance:
         return {
             "patients": found.patients,
             "r2": found.r2(),
-            **_columns("rmse", found.rmse_interval()),
-            **_columns("correlation", found.correlation()),
-            **_columns("calibration slope", found.slope_interval()),
-            **_columns("mean error", found.bias()),
+            **columns("rmse", found.rmse_interval()),
+            **columns("correlation", found.correlation()),
+            **columns("calibration slope", found.slope_interval()),
+            **columns("mean error", found.bias()),
         }
 
     @property
@@ -258,9 +274,8 @@ class Performance:
         return found.grouped and min(found.cases, found.controls) < FEW * max(self.answered, 1)
 
     def __repr__(self) -> str:
-        measure = f"AUC {self.auc}" if self.results.is_risk else f"R2 {self.results.values[HELD_OUT].r2():.3f}"
         left = "" if self.evaluations_left is None else f", {self.evaluations_left} evaluations left"
-        return f"Performance(round {self.n}, {self.patients:,} patients kept apart, {measure}{left})"
+        return f"Performance(round {self.n}, {self.patients:,} patients kept apart, {self.results.headline}{left})"
 
     def _repr_html_(self) -> str:
         frame = self.table
@@ -279,7 +294,8 @@ class Performance:
         )
 
 
-def _columns(name: str, found: Estimate) -> dict[str, float]:
+def columns(name: str, found: Estimate) -> dict[str, float]:
+    """A number and its interval, as columns of a table."""
     return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 
 
@@ -287,7 +303,7 @@ def _cell(frame: "pd.DataFrame", slot: str, column: str) -> str:
     value = frame.loc[slot, column]
     if column == "coarse":
         return "yes" if value else "no"
-    if column in ("patients", "outcomes"):
+    if column in ("patients", "outcomes", "events"):
         return f"{value:,.0f}"
     if f"{column} low" not in frame.columns:
         return f"{value:.3f}"

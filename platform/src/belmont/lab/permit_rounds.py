@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from belmont.federated.errors import EncodingRefused, RoundRefused
+from belmont.federated.evaluation.layout import EVALUATES, SURVIVAL
 from belmont.federated.hashes import Arrays
 from belmont.federated.models.combine import Combine, Update
 from belmont.federated.models.training import Training
@@ -25,6 +26,7 @@ from belmont.lab.models import LogisticRegression, StudyModel
 from belmont.lab.people import Hospital, dataset_ids
 from belmont.lab.performance import Performance
 from belmont.lab.preparation import Preparation
+from belmont.lab.survival_performance import SurvivalPerformance
 from belmont.lab.training import TrainingResult, watched
 from belmont.registry.reasons import Reason
 from belmont.registry.types import DatasetId, PermitId
@@ -117,7 +119,8 @@ def evaluate(permit: "Permit", model: StudyModel, delta: float, *, check: bool) 
         finally:
             evaluations.note(permit, record)
     host.prepared.setdefault(_line(record), _prepared(arrays))
-    performance = model.performance_ = Performance(model, permit, result)
+    of_kind = SurvivalPerformance if model.config[EVALUATES] == SURVIVAL else Performance
+    performance = model.performance_ = of_kind(model, permit, result)
     return performance
 
 

@@ -100,8 +100,7 @@ def _model(registry: "Registry", record: "RoundRecord") -> str:
 def _evaluated(record: "RoundRecord", arrays: "Arrays", hospitals: int) -> dict[str, str]:
     """What an evaluation's sums say of the model, by the permit's rule (`belmont.lab.output_check`). Nothing where its
     form is the study's own."""
-    from belmont.federated.evaluation.comparison import membership, membership_of_values
-    from belmont.federated.evaluation.layout import EVALUATES, HELD_OUT, TRAINED_ON
+    from belmont.federated.evaluation.layout import EVALUATES
     from belmont.federated.evaluation.results import Results
     from belmont.federated.models.combine import Update
     from belmont.lab.release_rule import RELEASE_KEY, read_release_rule
@@ -109,16 +108,11 @@ def _evaluated(record: "RoundRecord", arrays: "Arrays", hospitals: int) -> dict[
     if EVALUATES not in record.config:
         return {}
     found, rule = Results.of(record.config, [Update(arrays, {})], hospitals), read_release_rule(record.config)
-    if found.is_risk:
-        advantage = membership(found.risks[HELD_OUT], found.risks[TRAINED_ON])
-        how = f"AUC {found.risks[HELD_OUT].auc_interval()}"
-    else:
-        advantage = membership_of_values(found.values[HELD_OUT], found.values[TRAINED_ON])
-        how = f"R2 {found.values[HELD_OUT].r2():.3f}"
+    advantage = found.membership()
     upper = float("nan") if advantage is None else advantage.upper
     within = "passed" if upper <= rule.max_membership_advantage else "NOT passed"
     return {
-        "kept apart": f"{found.patients:,.0f} patients: {how}",
+        "kept apart": f"{found.patients:,.0f} patients: {found.headline}",
         "remembers": f"advantage of guessing who was trained on at most {upper:.3f}; "
         f"{'the permit has' if RELEASE_KEY in record.config else 'without a rule of the permit,'} at most "
         f"{rule.max_membership_advantage:g}: {within}",

@@ -151,7 +151,7 @@ def test_hazard_ratios_are_drawn(fitted):
         ({"baseline": "none"}, "baseline"),
         ({"baseline": "common", "secure": False}, "secure=True"),
         ({"penalty": "lasso"}, "penalty"),
-        ({"holdout": 0.2}, "no evaluation"),
+        ({"holdout": 0.2}, "give evaluation_cuts"),
         ({"features": (*FEATURES, "week")}, "'week' are also"),
         ({"outcome": "week"}, "'week' are also"),
     ],

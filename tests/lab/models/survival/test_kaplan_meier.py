@@ -128,7 +128,7 @@ def test_curves_are_drawn_with_who_is_at_risk(fitted):
         ({"features": ("age",)}, "no features"),
         ({"by": "sex=male"}, "by is a list"),
         ({"secure": False}, "only as secure sums"),
-        ({"holdout": 0.1}, "no evaluation"),
+        ({"holdout": 0.1}, "predict nothing that could be evaluated"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, why):

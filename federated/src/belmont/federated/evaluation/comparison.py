@@ -8,6 +8,15 @@ interval. Unless the outcome is equally common, or the model perfect, not all of
 Membership. Who guesses that a patient was trained on because the model's loss on that patient is small is right more
 often than by chance by the advantage: the share of those who were trained on below a loss, minus that of those who were
 not (Yeom et al., IEEE CSF 2018). The threshold that is usual is the mean training loss.
+
+Of survival it is on who had the event by the last cut point and who was followed beyond it: of who left before, nobody
+knows what happened by then. A log hazard ratio has no loss; who guesses makes it the risk that has these log odds, all
+shifted by the same so that as many have the event as risks say. Whom a model remembers by when the event was, within
+the time up to the last cut point, is not seen by this.
+
+Differences between subgroups of survival are those of concordance, of AUC and of survival at the last cut point: both
+subgroups' patients are others, so intervals are those of two independent numbers (Newcombe; Zou and Donner, Stat Med
+27:1693, 2008).
 """
 
 import math
@@ -19,6 +28,7 @@ from numpy.typing import NDArray
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, difference, normal, wilson
 from belmont.federated.evaluation.layout import middles
 from belmont.federated.evaluation.risks import RiskSums
+from belmont.federated.evaluation.survival import SurvivalSums, shift_of
 from belmont.federated.evaluation.values import Moments
 
 
@@ -31,6 +41,17 @@ class Differences:
     ppv: Estimate
     calibration_gap: Estimate
     """Of observed rate minus mean risk."""
+
+
+@dataclass(frozen=True)
+class SurvivalDifferences:
+    """First minus second."""
+
+    concordance: Estimate
+    auc: Estimate
+    """At the last cut point."""
+    survival: Estimate
+    """At the last cut point, whatever the model says."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,16 @@ def differences(first: RiskSums, second: RiskSums, threshold: float, level: floa
     )
 
 
+def differences_of_survival(first: SurvivalSums, second: SurvivalSums, level: float = LEVEL) -> SurvivalDifferences:
+    """How well a model tells who has the event sooner in one subgroup and in another."""
+    last = len(first.cuts) - 1
+    return SurvivalDifferences(
+        difference(first.concordance_interval(level), second.concordance_interval(level)),
+        difference(first.auc_interval(last, level), second.auc_interval(last, level)),
+        difference(first.curve(level).estimate(last), second.curve(level).estimate(last)),
+    )
+
+
 def membership(held_out: RiskSums, trained_on: RiskSums, level: float = LEVEL) -> Membership | None:
     """The advantage, None where either slot is empty."""
     if not (held_out.patients > 0 and trained_on.patients > 0):
@@ -76,6 +107,13 @@ def membership(held_out: RiskSums, trained_on: RiskSums, level: float = LEVEL) -
     ]
     at_mean = max(int(np.searchsorted(losses, mean_loss, side="right")) - 1, 0)
     return Membership(found[at_mean], max(each.value for each in found), max(each.high for each in found[:-1]))
+
+
+def membership_of_survival(held_out: SurvivalSums, trained_on: SurvivalSums, level: float = LEVEL) -> Membership | None:
+    """The same for log hazard ratios, None where nobody of either slot is known to have had the event by the last cut
+    point, or to have been followed beyond it."""
+    shift = shift_of([held_out, trained_on])
+    return membership(held_out.at_last(shift), trained_on.at_last(shift), level)
 
 
 def membership_of_values(held_out: Moments, trained_on: Moments, level: float = LEVEL) -> Membership | None:

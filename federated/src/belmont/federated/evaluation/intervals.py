@@ -68,4 +68,5 @@ def logit_normal(value: float, error: float, smallest: float, level: float = LEV
     if not (0.0 < value < 1.0) or error <= 0.0:
         return wilson(value * smallest, smallest, level)
     middle, half = math.log(value / (1 - value)), deviations(level) * error / (value * (1 - value))
-    return Estimate(value, 1 / (1 + math.exp(half - middle)), 1 / (1 + math.exp(-half - middle)))
+    low, high = (0.5 * (1 + math.tanh(0.5 * each)) for each in (middle - half, middle + half))
+    return Estimate(value, low, high)

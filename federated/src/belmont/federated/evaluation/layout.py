@@ -1,7 +1,8 @@
 """What an evaluation sums, as the approved configuration fixes it: both sides read it here.
 
     holdout = 0.25                       the part of each hospital's patients that is kept apart (docs/evaluation.md)
-    evaluates = "risk"                   a probability of an outcome that is 0 or 1; or "value", a number
+    evaluates = "risk"                   a probability of an outcome that is 0 or 1; or "value", a number; or "survival"
+    evaluation-cuts = "90,180,365"       of survival: where spans of time end, in the unit of the duration (9)
     groups = "sex;age:40,60"             subgroups of the patients who were kept apart (`evaluation.groups`)
     report-hospitals = true              each hospital's own results are shown, and not only those of all together
     evaluations = 3                      how many evaluations each hospital answers (8)
@@ -24,9 +25,16 @@
 8. Without noise a line of permits has so many evaluations at each hospital, ``DEFAULT_EVALUATIONS`` where the
    configuration does not say; the node counts (`belmont.federated.gate.ledger`). With noise the budget is the bound,
    and the number one more where it is given.
+9. ``survival``: for each slot, each of ``SURVIVAL_BINS`` bins of the score and each set, how many patients
+   (``counts``, of shape (slots, SURVIVAL_BINS, 2 cuts + 1)). Set 0 is everybody; of cut point k, from 0, set 2k + 1 is
+   who had the event by then and 2k + 2 who left later (`evaluation.times`). A score is a log hazard ratio, counted as
+   the risk that has these log odds (`scores_of`): any rising map keeps the order. Such counts leave only as secure
+   sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close, the difference would
+   be who left in between. Not only counts, but what their differences count is nobody or enough (7).
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +43,26 @@ from belmont.federated.accounting.clipping import largest_scaled_norm
 from belmont.federated.accounting.settings import Clipping, PrivacySettings, read_settings
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.groups import Group, read_groups
+from belmont.federated.evaluation.times import in_classes
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.node.noise import READ_ELSEWHERE
 from belmont.federated.secagg.encoding import FRACTION_BITS
-from belmont.federated.secagg.settings import SecureSum
+from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
 
 HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS = "holdout", "evaluates", "groups", "report-hospitals"
-EVALUATIONS = "evaluations"
+EVALUATIONS, EVALUATION_CUTS = "evaluations", "evaluation-cuts"
 DEFAULT_EVALUATIONS = 3
 """One at the end of each of a few fits (8)."""
-RISK, VALUE = "risk", "value"
-BINS, PRIVATE_BINS = 100, 20
+RISK, VALUE, SURVIVAL = "risk", "value", "survival"
+BINS, PRIVATE_BINS, SURVIVAL_BINS = 100, 20, 50
+MOST_CUTS = 12
 MOMENTS = 6
 HELD_OUT, TRAINED_ON = "held out", "trained on"
 MOST_HOSPITALS = 16
 RISK_COLUMNS = ("reported", "patients", "auc", "standard error", "brier", "mean risk", "observed rate")
 VALUE_COLUMNS = ("reported", "patients", "r2", "rmse", "calibration slope", "mean prediction", "mean outcome")
+SURVIVAL_COLUMNS = ("reported", "patients", "concordance", "standard error", "auc", "auc standard error", "survival")
+"""The last three are at the last cut point."""
 
 
 def groups_of(config: RunConfig) -> tuple[Group, ...]:
@@ -90,6 +102,25 @@ def most_evaluations(config: RunConfig, *, noisy: bool) -> int | None:
     return value
 
 
+def evaluation_cuts_of(config: RunConfig) -> tuple[float, ...]:
+    """Where an evaluation's spans of time end; none where it is not of survival (9). Raises FederatedError."""
+    text = config.get(EVALUATION_CUTS)
+    if config.get(EVALUATES) != SURVIVAL:
+        if text is not None:
+            raise FederatedError(f"{EVALUATION_CUTS} are of models of survival, and of no other")
+        return ()
+    try:
+        cuts = tuple(float(each) for each in text.split(",")) if isinstance(text, str) else ()
+    except ValueError:
+        cuts = ()
+    if not 1 <= len(cuts) <= MOST_CUTS or not np.isfinite(cuts).all() or cuts[0] <= 0 or (np.diff(cuts) <= 0).any():
+        raise FederatedError(
+            f"{EVALUATION_CUTS} are one to {MOST_CUTS} ascending times above 0, such as '90,180,365': survival is "
+            "evaluated in the spans between them"
+        )
+    return cuts
+
+
 def evaluation_config(
     evaluates: str,
     holdout: float,
@@ -97,17 +128,22 @@ def evaluation_config(
     *,
     report_hospitals: bool = False,
     evaluations: int | None = None,
+    cuts: Sequence[float] = (),
 ) -> dict[str, str | int | float | bool]:
     """The keys of a configuration whose models are evaluated; none where nobody is kept apart. Raises FederatedError
-    for groups, reports or a number of evaluations without anybody to evaluate on, and for what cannot be read."""
+    for groups, reports, cut points or a number of evaluations without anybody to evaluate on, and for what cannot be
+    read."""
     if not holdout:
-        if groups or report_hospitals or evaluations is not None:
+        if groups or report_hospitals or evaluations is not None or cuts:
             raise FederatedError(
-                "groups, results of hospitals and a number of evaluations are of patients who were kept apart: give a "
-                "holdout"
+                "groups, results of hospitals, cut points and a number of evaluations are of patients who were kept "
+                "apart: give a holdout"
             )
         return {}
     config: dict[str, str | int | float | bool] = {HOLDOUT: holdout, EVALUATES: evaluates}
+    if cuts or evaluates == SURVIVAL:
+        config[EVALUATION_CUTS] = ",".join(f"{cut:.15g}" for cut in cuts)
+        evaluation_cuts_of(config)
     if groups:
         config[GROUPS] = ";".join(groups)
         groups_of(config)
@@ -118,15 +154,20 @@ def evaluation_config(
 
 
 def evaluation_sum(config: RunConfig, fraction_bits: int = FRACTION_BITS) -> SecureSum:
-    """What is summed (1, 3, 5, 6). Raises FederatedError for a configuration that names nothing of it."""
+    """What is summed (1, 3, 5, 6, 9). Raises FederatedError for a configuration that names nothing of it."""
     slots, kind, noise = len(slots_of(config)), config.get(EVALUATES), noise_of(config)
-    if kind not in (RISK, VALUE):
-        raise FederatedError(f'{EVALUATES} is "{RISK}" or "{VALUE}"')
+    if kind not in (RISK, VALUE, SURVIVAL):
+        raise FederatedError(f'{EVALUATES} is "{RISK}", "{VALUE}" or "{SURVIVAL}"')
+    if kind == SURVIVAL and SECURE_SUM_KEY not in config:
+        raise FederatedError("counts by spans of time leave a hospital only as a secure sum")
+    cuts = evaluation_cuts_of(config)
     if noise is not None:
         return SecureSum((("counts", (slots, PRIVATE_BINS, 2)),), fraction_bits=noise.fraction_bits, private=True)
     arrays: tuple[tuple[str, tuple[int, ...]], ...] = (("moments", (slots, MOMENTS)),)
     if kind == RISK:
         arrays = (("counts", (slots, BINS, 2)),)
+    elif kind == SURVIVAL:
+        arrays = (("counts", (slots, SURVIVAL_BINS, 2 * len(cuts) + 1)),)
     if reports_hospitals(config):
         arrays += (("hospitals", (MOST_HOSPITALS, len(RISK_COLUMNS))),)
     return SecureSum(arrays, (), False, fraction_bits)
@@ -140,7 +181,8 @@ def noise_of(config: RunConfig) -> PrivacySettings | None:
     if settings.clipping is not Clipping.EXAMPLE:
         raise FederatedError("with noise, models are evaluated by row: belmont-clipping is example")
     if config.get(EVALUATES) != RISK:
-        raise FederatedError("with noise, only models of a risk are evaluated: a value's square has no bound")
+        why = "survival has no such form" if config.get(EVALUATES) == SURVIVAL else "a value's square has no bound"
+        raise FederatedError(f"with noise, only models of a risk are evaluated: {why}")
     if reports_hospitals(config):
         raise FederatedError(f"with noise there are no results of single hospitals: leave {REPORT_HOSPITALS} out")
     return settings
@@ -172,6 +214,11 @@ def bins_of(risks: NDArray[np.float64], bins: int = BINS) -> NDArray[np.int64]:
     return np.minimum(np.searchsorted(edges(bins), risks, side="right") - 1, bins - 1).astype(np.int64)
 
 
+def scores_of(log_ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From log hazard ratios to (0, 1), where the bins are: what has these log odds (9)."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_ratios)), np.float64)
+
+
 def refuse_other_rows(config: RunConfig, arrays: Arrays, position: int) -> None:
     """Raises FederatedError where a hospital's answer writes in another's row (5)."""
     if reports_hospitals(config):
@@ -185,13 +232,18 @@ def refuse_other_rows(config: RunConfig, arrays: Arrays, position: int) -> None:
 def refuse_small_sums(config: RunConfig, arrays: Arrays, min_cohort: int, smallest_cell: int) -> None:
     """Raises FederatedError where a hospital's evaluation rests on too few patients (7). With a smallest cell of one,
     as with noise, nothing is too few."""
-    if smallest_cell <= 1 or not holdout_of(config) or config.get(EVALUATES) not in (RISK, VALUE):
+    if smallest_cell <= 1 or not holdout_of(config) or config.get(EVALUATES) not in (RISK, VALUE, SURVIVAL):
         return
     name, shape = evaluation_sum(config).arrays[0]
     found = arrays.get(name)
     if found is None or found.shape != shape:
         raise FederatedError(f"an evaluation answers without {name}, or in another form")
-    patients = found.sum(axis=(1, 2)) if config[EVALUATES] == RISK else found[:, 0]
-    cells = found if config[EVALUATES] == RISK else patients
+    if config[EVALUATES] == VALUE:
+        patients = cells = found[:, 0]
+    elif config[EVALUATES] == RISK:
+        patients, cells = found.sum(axis=(1, 2)), found
+    else:
+        sets = found.sum(axis=1)
+        patients, cells = sets[:, 0], np.concatenate([found, in_classes(sets)[:, None]], axis=1)
     if ((cells != 0) & (cells < smallest_cell)).any() or ((patients != 0) & (patients < min_cohort)).any():
         raise FederatedError("an evaluation's sums rest on too few patients")

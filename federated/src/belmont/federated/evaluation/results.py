@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 
 from belmont.federated.accounting.release import plan_release
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.comparison import (
+    Membership,
+    membership,
+    membership_of_survival,
+    membership_of_values,
+)
 from belmont.federated.evaluation.layout import (
     EVALUATES,
     HELD_OUT,
     RISK,
+    SURVIVAL,
+    TRAINED_ON,
+    evaluation_cuts_of,
     evaluation_sum,
     groups_of,
     noise_of,
@@ -28,6 +37,7 @@ from belmont.federated.evaluation.layout import (
     slots_of,
 )
 from belmont.federated.evaluation.risks import RiskSums
+from belmont.federated.evaluation.survival import SurvivalSums
 from belmont.federated.evaluation.values import Moments
 from belmont.federated.hashes import RunConfig
 from belmont.federated.models.combine import Update
@@ -35,23 +45,50 @@ from belmont.federated.models.combine import Update
 
 @dataclass(frozen=True)
 class Results:
-    """``risks`` or ``values`` by the slot's name, of a model of the one or the other kind."""
+    """``risks``, ``values`` or ``survivals`` by the slot's name, of a model of that kind."""
 
     risks: Mapping[str, RiskSums]
     values: Mapping[str, Moments]
+    survivals: Mapping[str, SurvivalSums]
     groups: Mapping[str, tuple[str, ...]]
     """By column, the names of its parts that are not empty."""
     reported: NDArray[np.float64] | None
-    """Hospitals' own results, in the participants' order (`layout.RISK_COLUMNS`, `layout.VALUE_COLUMNS`)."""
+    """Hospitals' own results, in the participants' order (`layout.RISK_COLUMNS` and the like)."""
 
     @property
     def is_risk(self) -> bool:
         return bool(self.risks)
 
     @property
+    def is_survival(self) -> bool:
+        return bool(self.survivals)
+
+    @property
+    def slots(self) -> Mapping[str, RiskSums | Moments | SurvivalSums]:
+        """Those that there are."""
+        return self.risks or self.survivals or self.values
+
+    @property
     def patients(self) -> float:
         """Who were kept apart."""
-        return self.risks[HELD_OUT].patients if self.is_risk else self.values[HELD_OUT].patients
+        return self.slots[HELD_OUT].patients
+
+    @property
+    def headline(self) -> str:
+        """How good the model is on them, in one number with its name."""
+        if self.is_risk:
+            return f"AUC {self.risks[HELD_OUT].auc_interval()}"
+        if self.is_survival:
+            return f"concordance {self.survivals[HELD_OUT].concordance_interval()}"
+        return f"R2 {self.values[HELD_OUT].r2():.3f}"
+
+    def membership(self) -> Membership | None:
+        """The advantage of guessing who was trained on; None where a side is empty (`comparison`)."""
+        if self.is_risk:
+            return membership(self.risks[HELD_OUT], self.risks[TRAINED_ON])
+        if self.is_survival:
+            return membership_of_survival(self.survivals[HELD_OUT], self.survivals[TRAINED_ON])
+        return membership_of_values(self.values[HELD_OUT], self.values[TRAINED_ON])
 
     @classmethod
     def of(
@@ -78,6 +115,7 @@ class Results:
         reported = sums.get("hospitals")
         risks: dict[str, RiskSums] = {}
         values: dict[str, Moments] = {}
+        survivals: dict[str, SurvivalSums] = {}
         if config[EVALUATES] == RISK:
             noise = noise_of(config)
             deviation = 0.0
@@ -88,9 +126,14 @@ class Results:
             risks = {
                 name: RiskSums(each, deviation, grouped=noise is None) for name, each in zip(names, counts, strict=True)
             }
+        elif config[EVALUATES] == SURVIVAL:
+            cuts = evaluation_cuts_of(config)
+            survivals = {
+                name: SurvivalSums(each, cuts, grouped=True) for name, each in zip(names, sums["counts"], strict=True)
+            }
         else:
             values = {name: Moments(each) for name, each in zip(names, sums["moments"], strict=True)}
-        slots: Mapping[str, RiskSums | Moments] = risks or values
+        slots: Mapping[str, RiskSums | Moments | SurvivalSums] = risks or survivals or values
         known_levels = levels or {}
         shown = {
             column: tuple(
@@ -101,4 +144,4 @@ class Results:
             )
             for column, parts in groups.items()
         }
-        return cls(risks, values, shown, reported if reports_hospitals(config) else None)
+        return cls(risks, values, survivals, shown, reported if reports_hospitals(config) else None)

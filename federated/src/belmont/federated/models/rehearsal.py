@@ -25,6 +25,7 @@ from belmont.federated.accounting.release import plan_release
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.layout import (
+    evaluation_cuts_of,
     holdout_of,
     most_evaluations,
     refuse_other_rows,
@@ -81,6 +82,7 @@ class Rehearsal:
         read_noise(self._config, read_secure_sum(self._config))
         self._holdout, self._bounds = holdout_of(self._config), read_bounds(self._config)
         reports_hospitals(self._config)
+        evaluation_cuts_of(self._config)
         most_evaluations(self._config, noisy=False)  # as a node reads it; here nothing is counted
         secret = secrets.token_bytes(32)
         self._fractions = [_fractions(table, secret, k) for k, table in enumerate(self._tables)]

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.intervals import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +49,10 @@ class Curve:
     def median_interval(self) -> tuple[float, float]:
         """Where the interval's bounds reach one half (Brookmeyer and Crowley, Biometrics 38:29, 1982)."""
         return _first_at_most(self.times, self.low, 0.5), _first_at_most(self.times, self.high, 0.5)
+
+    def estimate(self, k: int) -> Estimate:
+        """Survival at the end of cell ``k``, with its interval."""
+        return Estimate(float(self.survival[k]), float(self.low[k]), float(self.high[k]))
 
     def at(self, times: Sequence[float]) -> Floats:
         """Survival at any times, from 0 on; beyond the grid NaN, where nothing is known."""

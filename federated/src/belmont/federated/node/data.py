@@ -141,15 +141,18 @@ def rows_to_score(
     missing_indicators: Sequence[str] = (),
     *,
     keep: tuple[float, float],
+    required: Sequence[str] = (),
     references: NDArray[np.float64] | None = None,
 ) -> TrainingData:
-    """The rows whose outcome is known, however few, and every level as it is: what a fitted model predicts for.
+    """The rows whose outcome and required values are known, however few, and every level as it is: what a fitted model
+    predicts for.
 
     Raises FederatedError outside a node's run, and for a column that does not exist.
     """
     offer = offer_of(context)
     given = None if references is None else np.array(references, np.float64)
-    return design(offer.table, features, outcome, missing_indicators, 1, references=given, rows=offer.rows(keep))
+    kinds = features, outcome, missing_indicators, 1
+    return design(offer.table, *kinds, required=required, references=given, rows=offer.rows(keep))
 
 
 def codes_to_score(context: Context, features: Sequence[str], outcome: str, *, keep: tuple[float, float]) -> CodedData:
@@ -158,11 +161,13 @@ def codes_to_score(context: Context, features: Sequence[str], outcome: str, *, k
     return coded(offer.table, features, outcome, offer.rows(keep))
 
 
-def group_column(context: Context, column: str, outcome: str, *, keep: tuple[float, float]) -> GroupColumn:
+def group_column(
+    context: Context, column: str, outcome: str, *, keep: tuple[float, float], required: Sequence[str] = ()
+) -> GroupColumn:
     """One column of the same rows. Raises as `rows_to_score` does."""
     table, rows = offer_of(context).table, offer_of(context).rows(keep)
     refuse_unknown(table, (column, outcome))
-    used = usable(table, outcome, (), rows)
+    used = usable(table, outcome, required, rows)
     return GroupColumn(
         np.asarray(table.codes(column), np.int64)[used],
         np.asarray(table.observed(column), bool)[used],

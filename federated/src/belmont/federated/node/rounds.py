@@ -11,7 +11,7 @@
 5. All rounds of a permit, and of those that take its place, prepare the rows by the same references, or all by none
    (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value. And they
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
-   evaluated on patients that it was trained on.
+   evaluated on patients that it was trained on. Evaluations of survival are counted in the same spans of time.
 6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
 7. So many evaluations a line of permits has, without noise: the ledger counts them as it admits them, before any row
    is looked at (`most_evaluations`, `belmont.federated.gate.ledger`).
@@ -39,7 +39,9 @@ from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.evaluation.layout import (
+    EVALUATION_CUTS,
     HOLDOUT,
+    evaluation_cuts_of,
     holdout_of,
     most_evaluations,
     refuse_other_rows,
@@ -105,6 +107,7 @@ class RoundServer:
             noise = read_noise(asked.config, secure)
             holdout = holdout_of(asked.config)
             reports_hospitals(asked.config)
+            evaluation_cuts_of(asked.config)
             most = most_evaluations(asked.config, noisy=noise is not None)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
@@ -160,7 +163,7 @@ class RoundServer:
         if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
             detail = (
                 "the model comes with other references than the permit's first round, or the configuration with "
-                f"another {HOLDOUT}: apply anew to change them"
+                f"another {HOLDOUT} or {EVALUATION_CUTS}: apply anew to change them"
             )
             raise Refusal(Reason.MODEL_MISMATCH, detail)
 
@@ -224,7 +227,9 @@ class RoundServer:
 
 
 def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
-    """What stands for how a round prepares the rows, and whom it keeps apart (rule 5)."""
+    """What stands for how a round prepares the rows, whom it keeps apart, and in which spans of time they are counted
+    (rule 5)."""
     given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
-    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0)})
+    cuts = {EVALUATION_CUTS: config[EVALUATION_CUTS]} if EVALUATION_CUTS in config else {}
+    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **cuts})
     return hashlib.sha256(b"belmont/preparation/1\0" + model_hash(given) + apart).digest()

@@ -106,7 +106,7 @@ def survival_data(
     """
     data = training_data(context, features, outcome, missing_indicators, keep=keep, required=(duration,))
     offer, times = offer_of(context), data.values[duration]
-    event = _checked_event(times, data.outcome)
+    event = checked_event(times, data.outcome)
     cell = np.zeros(len(times), np.int64)
     if len(cuts):
         _refuse_open(context)
@@ -136,7 +136,7 @@ def departures(
     if len(by) > 1 or any(LEVEL_MARK not in name for name in groups) or len(set(groups)) != len(groups):
         raise FederatedError("groups are different levels, column=level, of one column")
     data = training_data(context, (), outcome, keep=keep, required=(duration, *by))
-    event = _checked_event(data.values[duration], data.outcome)
+    event = checked_event(data.values[duration], data.outcome)
     cell, event = cells_of(data.values[duration], event, cuts)
     group = np.zeros(len(cell), np.int64)
     if by:
@@ -184,7 +184,8 @@ def merged(counts: Integers, smallest: int) -> Integers:
     return ends
 
 
-def _checked_event(times: Floats, outcome: Floats) -> Flags:
+def checked_event(times: Floats, outcome: Floats) -> Flags:
+    """Who had the event, (rows,) like the arguments. Raises FederatedError for what breaks rule 1."""
     if not np.isfinite(times).all() or (times < 0).any():
         raise FederatedError("a time is negative: the duration column holds times from each patient's start")  # 1
     if not np.isin(outcome, (0.0, 1.0)).all():

@@ -43,7 +43,7 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
     app: ClassVar[str] = ""
     """The folder of its code in `belmont.federated.models.apps`."""
     evaluates: ClassVar[str] = "risk"
-    """``risk`` of an outcome that is 0 or 1, or a ``value`` (`belmont.federated.evaluation.layout`)."""
+    """``risk`` of an outcome that is 0 or 1, a ``value``, or ``survival`` (`belmont.federated.evaluation.layout`)."""
 
     takes_features: ClassVar[bool] = True
     takes_words: ClassVar[bool] = False
@@ -159,6 +159,11 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
     # --- what the permit binds ---
 
     @property
+    def evaluated_cuts(self) -> tuple[float, ...]:
+        """Where an evaluation's spans of time end; none but for models of survival."""
+        return ()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The features; of a model that was fitted to rows without naming any, theirs."""
         return tuple(self.features) or tuple(getattr(self, "feature_names_in_", ()))
@@ -195,6 +200,7 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
                 tuple(self.groups),
                 report_hospitals=self.report_hospitals,
                 evaluations=self.evaluations,
+                cuts=self.evaluated_cuts,
             ),
         )
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from belmont.federated.errors import FederatedError
+from belmont.federated.evaluation.layout import evaluation_config
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine
 from belmont.federated.models.cox import COEFFICIENTS, PROGRESS, CoxModel, Ties, baseline_hazard
@@ -37,7 +39,7 @@ class CoxRegression(SurvivalModel):
     """
 
     app: ClassVar[str] = "cox"
-    evaluates: ClassVar[str] = "value"
+    evaluates: ClassVar[str] = "survival"
 
     baseline: Literal["hospital", "common"] = "hospital"
     ties: Ties = "efron"
@@ -46,6 +48,9 @@ class CoxRegression(SurvivalModel):
     takes each column's sample deviation."""
     penalty: Literal["ridge", "firth"] = "ridge"
     """``"firth"`` is for events that a column separates; it needs a baseline for each hospital."""
+    evaluation_cuts: Sequence[float] = ()
+    """With ``holdout``, times at which it is evaluated, the last the one that matters most. Without any, those of a
+    common baseline's ``cuts``. The permit binds them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,12 +62,38 @@ class CoxRegression(SurvivalModel):
             raise LabError("a common baseline needs sums by cell of time, which leave only as secure sums: secure=True")
         if self.private is not None:
             raise LabError("CoxRegression has no form with noise: take KaplanMeier, or LogisticRegression at one time")
+        if isinstance(self.evaluation_cuts, str):
+            raise LabError("evaluation_cuts are numbers: (90, 180, 365)")
+        if self.evaluation_cuts and not self.holdout:
+            raise LabError("evaluation_cuts are for patients who are kept apart: give a holdout, such as 0.25")
+        if self.holdout:
+            self._refuse_no_evaluation()
+
+    def _refuse_no_evaluation(self) -> None:
+        if not self.evaluated_cuts:
+            raise LabError(
+                "give evaluation_cuts, such as (90, 180, 365): with patients kept apart, the model is evaluated by who "
+                "had the event in which of the spans between them"
+            )
+        if not self.secure and self.largest is None:
+            raise LabError("counts by spans of time leave only as secure sums: secure=True, or no holdout")
+        try:
+            evaluation_config(self.evaluates, float(self.holdout), cuts=self.evaluated_cuts)
+        except FederatedError as error:
+            raise LabError(str(error)) from error
 
     @property
     def form(self) -> CoxModel:
         """What is fitted. Raises FederatedError for settings that do not go together."""
         cuts = self.grid if self.baseline == "common" else ()
         return CoxModel(self.names[1:], self.duration, self.ties, cuts, self.ridge, self.penalty == "firth")
+
+    @property
+    def evaluated_cuts(self) -> tuple[float, ...]:
+        if not self.holdout:
+            return ()
+        chosen = self.evaluation_cuts or (self.cuts if self.baseline == "common" else ())
+        return tuple(float(cut) for cut in chosen)
 
     def settings(self) -> RunConfig:
         return self.form.settings()

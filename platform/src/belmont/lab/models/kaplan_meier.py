@@ -47,6 +47,8 @@ class KaplanMeier(SurvivalModel):
             raise LabError("by is a list of levels: ('sex=female', 'sex=male')")
         if self.features or self.missing_indicators:
             raise LabError("curves have no features: give the groups as by=('sex=female', 'sex=male')")
+        if self.holdout:
+            raise LabError("curves predict nothing that could be evaluated: leave holdout at 0")
         if not self.secure and self.largest is None and self.private is None:
             raise LabError("counts by cell of time leave only as secure sums: secure=True")
 

@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from belmont.federated.errors import BundleError
-from belmont.federated.evaluation.layout import EVALUATES, EVALUATIONS, GROUPS, HOLDOUT, REPORT_HOSPITALS, RISK, VALUE
+from belmont.federated.evaluation.layout import (
+    EVALUATES,
+    EVALUATION_CUTS,
+    EVALUATIONS,
+    GROUPS,
+    HOLDOUT,
+    REPORT_HOSPITALS,
+    RISK,
+    VALUE,
+)
 from belmont.federated.hashes import Arrays, RunConfig
 from belmont.federated.models.combine import Combine, Update, federated_averaging
 from belmont.federated.models.glm import PrivateSteps
@@ -41,7 +50,7 @@ if TYPE_CHECKING:
 
 RESERVED = frozenset(
     (
-        *(HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS, EVALUATIONS, RELEASE_KEY),
+        *(HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS, EVALUATIONS, EVALUATION_CUTS, RELEASE_KEY),
         *("features", "missing-indicators", "outcome", "step", "momentum"),
     )
 )

@@ -1,4 +1,4 @@
-"""Pictures of survival: curves with who is at risk, and hazard ratios."""
+"""Pictures of survival: curves with who is at risk, hazard ratios, and how well scores tell who is sooner."""
 
 from collections.abc import Mapping, Sequence
 
@@ -64,4 +64,21 @@ def forest(names: Sequence[str], ratio: Floats, low: Floats, high: Floats, level
     numbers = axes.secondary_yaxis("right")
     numbers.set_yticks(places, [f"{r:.2f} ({a:.2f} to {b:.2f})" for r, a, b in zip(ratio, low, high, strict=True)])
     numbers.tick_params(right=False)
+    return Picture(figure)
+
+
+def over_time(curves: Mapping[str, Sequence[tuple[float, float, float, float]]], unit: str, title: str) -> Picture:
+    """AUC at some times with intervals, by name: time, value, lowest and highest."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (name, points) in enumerate(curves.items()):
+        times, value, low, high = np.array(points, np.float64).reshape(-1, 4).T
+        reach = np.clip([value - low, high - value], 0.0, None)
+        colour = _COLOURS[place % len(_COLOURS)]
+        axes.errorbar(times, value, yerr=reach, fmt="o-", color=colour, label=name, capsize=2, linewidth=1)
+    axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1)
+    axes.set(xlabel=unit, ylabel="AUC", title=title)
+    axes.legend(frameon=False)
     return Picture(figure)

@@ -10,7 +10,13 @@ from typing import Final
 
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.layout import groups_of, holdout_of, most_evaluations, reports_hospitals
+from belmont.federated.evaluation.layout import (
+    evaluation_cuts_of,
+    groups_of,
+    holdout_of,
+    most_evaluations,
+    reports_hospitals,
+)
 from belmont.federated.hashes import RunConfig
 from belmont.federated.models.approved import read_approved
 from belmont.federated.models.bundles import shipped_name_of
@@ -75,6 +81,7 @@ def _training(terms: StudyTerms, config: RunConfig | None, dictionary: Dictionar
 def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Sentence]:
     try:
         holdout, groups, reports = holdout_of(config), groups_of(config), reports_hospitals(config)
+        cuts = evaluation_cuts_of(config)
         most = most_evaluations(config, noisy=holdout > 0 and read_approved(config).noise is not None)
     except FederatedError as error:
         return [Sentence("Nodes refuse this configuration: {why}.", why=str(error).rstrip("."))]
@@ -87,6 +94,16 @@ def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Senten
             share=Share(holdout),
         )
     ]
+    if cuts:
+        said.append(
+            Sentence(
+                "What is counted is who had “{outcome}” by these times, and who was followed longer: {cuts}, as "
+                "“{duration}” is measured.",
+                outcome=_outcome(config, dictionary),
+                cuts=", ".join(f"{cut:g}" for cut in cuts),
+                duration=labelled(str(config.get("duration", "")), dictionary),
+            )
+        )
     if most is not None:
         said.append(
             counted(

@@ -22,6 +22,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from belmont.federated.evaluation.hospital import evaluated_survival
 from belmont.federated.node.survival import SurvivalData, survival_data
 
 app = ClientApp()
@@ -53,6 +54,13 @@ def train(message: Message, context: Context) -> Message:
     metrics = MetricRecord({"num-examples": rows} if cuts else {"num-examples": rows, "loss": loss / max(1, rows)})
     record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
     return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
+    coefficients = message.content.array_records["arrays"]["coefficients"].numpy()
+    return evaluated_survival(message, context, lambda x: x[:, 1:] @ coefficients)
 
 
 def _within(data: SurvivalData, linear: np.ndarray, is_efron: bool, inverse: np.ndarray | None) -> tuple[Sums, float]:
