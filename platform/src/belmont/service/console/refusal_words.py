@@ -28,8 +28,8 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_FOUND": _NO_SUCH,
     "METHOD_NOT_ALLOWED": _NO_SUCH,
     "TOO_LARGE": _TOO_LARGE,
-    "DOWNLOADING": (
-        Sentence("You are downloading your records already, or many people are at this moment."),
+    "RECORDS_BUSY": (
+        Sentence("Your records are being read for you several times already, or those of many people are."),
         Sentence("Wait until that has ended."),
     ),
     "TOO_MANY_REQUESTS": (Sentence("You ask more often than this service allows."), Sentence("Wait a minute.")),
