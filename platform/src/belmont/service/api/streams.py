@@ -192,6 +192,8 @@ class EventStream(Response):
                 written = time.monotonic()
 
     async def _may_listen(self) -> bool:
+        if self._session.is_former:
+            return False  # it would be listening when the new secret is shown
         return self._still_allowed() and await self._streams.is_live(self._session)  # 4
 
 

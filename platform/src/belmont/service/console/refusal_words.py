@@ -25,6 +25,10 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_ALLOWED": (Sentence("This is for members in another role than yours."), None),
     "OTHER_ORIGIN": (Sentence("This request did not come from a page of this service."), _AGAIN),
     "CSRF_TOKEN_INVALID": (Sentence("The page is from an older sign-in, or its form was incomplete."), _AGAIN),
+    "SESSION_RENEWED": (
+        Sentence("Your sign-in was renewed, and this browser did not get the answer."),
+        Sentence("Touch your hardware key once more within a minute, or sign in again."),
+    ),
     "NOT_FOUND": _NO_SUCH,
     "METHOD_NOT_ALLOWED": _NO_SUCH,
     "TOO_LARGE": _TOO_LARGE,
