@@ -181,17 +181,12 @@ PARTICULAR = frozenset(
         "BAD_REQUEST",
         "BUNDLE_REFUSED",
         "CONSORTIUM_UNUSABLE",
-        "CURSOR_UNKNOWN",
         "ID_TOKEN_REFUSED",
         "MALFORMED",
         "MESSAGE_MALFORMED",
         "NOT_A_RECORD",
-        "PARAMETER_TWICE",
-        "PARAMETER_UNKNOWN",
-        "PLACE_MALFORMED",
-        "QUERY_MALFORMED",
         "RECORD_REFUSED",
         "SIGN_IN_MALFORMED",
     }
 )
-"""Codes whose errors say what is wrong with what was written."""
+"""Codes whose errors' own text is shown where nothing says it in the visitor's language."""
