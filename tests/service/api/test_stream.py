@@ -16,6 +16,7 @@ from tests.service.running import Running, body_of, running
 from belmont.audit.events import Advance
 from belmont.registry.errors import RegistryUnreachable
 from belmont.registry.types import MemberProfile, Role
+from belmont.service import sending
 from belmont.service.api import streams
 from belmont.service.config import ServiceConfig, StreamLimits
 from belmont.service.state.snapshot import Snapshot
@@ -220,7 +221,7 @@ def test_an_account_has_as_many_streams_as_are_allowed_and_all_together_too(own:
 def test_who_does_not_read_is_ended_and_holds_nobody_up(
     own: Running, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "SLOW_SECONDS", 0.5)
     monkeypatch.setattr(streams.EventStream, "_chunks", _endless)
     host, port = own.url.removeprefix("http://").split(":")
     with socket.socket() as slow:

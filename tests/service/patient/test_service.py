@@ -9,116 +9,34 @@ import re
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import CapacityLimiter
 from fastapi.testclient import TestClient
+from tests.service.patient.story import Story
 from tests.service.running import catch_up
 
 from belmont.identity.keys import Identity
 from belmont.identity.messages import ConsentGrant, ConsentRevocation
 from belmont.identity.signed_message import SignedMessage
-from belmont.lab import Consortium
-from belmont.lab.consents import Patient
-from belmont.lab.models import LogisticRegression
-from belmont.lab.permit import Permit
 from belmont.registry.consents.fhir import FOREVER, scope_of
 from belmont.registry.consents.scope import Scope
 from belmont.registry.types import Address
-from belmont.service.app import create_app
-from belmont.service.config import LocalHospital, ServiceConfig
 from belmont.service.patient import api
 from belmont.service.patient.archive import archive
 from belmont.service.patient.desk import Dossier
+from belmont.service.patient.reads import OF_AN_ACCOUNT
 from belmont.service.service import Service
-from belmont.service.store.sessions import Proof, Way
 
-ORIGIN = "http://127.0.0.1:8600"
 ALL = 2196875771904
 PAGES = ("/patient", "/patient/records", "/patient/uses", "/patient/consent", "/patient/download")
 READS = ("", "/records", "/records/source", "/uses", "/archive")
 WRITES = ("/consent/drafts", "/consent/statements")
 FORMS = ("/consent/grant", "/consent/revocation", "/consent/message", "/consent/statement")
-
-
-@dataclass
-class Story:
-    """A consortium in which one round ran before and one after a patient revoked."""
-
-    consortium: Consortium
-    permit: Permit
-    keeps: Patient
-    """Never states anything."""
-    revokes: Patient
-    """States that they revoke, after the first round."""
-    elsewhere: Patient
-    """Of another hospital."""
-    grants: Patient
-    """For tests that state something."""
-
-
-@pytest.fixture(scope="session")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    home = tmp_path_factory.mktemp("patients") / "consortium"
-    with Consortium.local(hospitals=3, patients=450, seed=3, home=home) as made:
-        first, second = made.consents(made.hospitals[0]), made.consents(made.hospitals[1])
-        numbers = first.numbers
-        keeps, revokes, grants = (first.give_key(numbers[place]) for place in range(3))
-        elsewhere = second.give_key(second.numbers[0])
-        model = LogisticRegression.default(secure=False)
-        study = made.propose("Heart <b>& vessels</b>", model=model, rounds=3, queries=3, min_cohort=10)
-        study.vote(*made.board[:2], approve=True, reason="small enough")
-        study.accept(*made.hospitals)
-        permit = study.permit()
-        model.fit(permit, rounds=1)
-        revokes.revoke()
-        model.fit(permit, rounds=1)
-        yield Story(made, permit, keeps, revokes, elsewhere, grants)
-
-
-@pytest.fixture(scope="session")
-def service(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made, home = story.consortium, story.consortium.home_here.path
-    config = ServiceConfig(
-        name="Northgate",
-        chain=made.url,
-        members=made.registry.addresses["Members"],
-        public_url=ORIGIN,
-        database=f"sqlite:///{tmp_path_factory.mktemp('service') / 'service.sqlite'}",
-        hospitals=(LocalHospital(home, made.hospitals[0].slug),),
-    )
-    app = create_app(config)
-    with TestClient(app, base_url=ORIGIN):
-        found: Service = app.state.service
-        catch_up(found)
-        yield found
-
-
-Client = TestClient
-
-
-@pytest.fixture
-def as_(service: Service, story: Story) -> Any:
-    """A browser of somebody who is signed in; of nobody where no account is given."""
-    from belmont.service.app import assembled
-
-    def make(account: str | None, token: bool = False) -> Client:
-        client = TestClient(assembled(service), base_url=ORIGIN, follow_redirects=False)
-        if account is not None:
-            proof = Proof(Address(account), Way.KEY, Address(account))
-            secret, session = service.sessions.open(proof, by_token=token)
-            if token:
-                client.headers["Authorization"] = f"Bearer {secret}"
-            else:
-                client.cookies.set("belmont", secret)
-                client.headers.update({"Sec-Fetch-Site": "same-origin", "X-CSRF-Token": session.csrf})
-        return client
-
-    return make
 
 
 def text_of(page: Any) -> str:
@@ -281,7 +199,7 @@ def sign(draft: dict[str, Any], who: Identity) -> dict[str, Any]:
     return found
 
 
-def stated(client: Client, signed: dict[str, Any]) -> Any:
+def stated(client: TestClient, signed: dict[str, Any]) -> Any:
     return client.post("/api/v1/patient/consent/statements", json=signed)
 
 
@@ -474,34 +392,38 @@ def test_the_download_is_whole_and_about_the_patient_alone(as_: Any, story: Stor
     assert story.revokes.address not in other["consents.json"].decode()
 
 
-def test_who_downloads_already_is_told_to_wait_and_others_download_meanwhile(
-    as_: Any, service: Service, story: Story, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["/patient", "/patient/records", "/patient/uses", "/patient/download"])
+def test_who_reads_twice_already_is_told_to_wait_and_others_read_meanwhile(
+    path: str, as_: Any, service: Service, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    begun, go_on = threading.Semaphore(0), threading.Event()
 
     def held_up(dossier: Dossier, *others: Any) -> Any:
         if dossier.entry.account == story.keeps.address:
-            begun.set()
+            begun.release()
             assert go_on.wait(60)
         return archive(dossier, *others)
 
     monkeypatch.setattr(api, "archive", held_up)
-    client, path = as_(story.keeps.address, token=True), "/api/v1/patient/archive"
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(client.get, path)
+    monkeypatch.setattr(service.reads, "_threads", CapacityLimiter(OF_AN_ACCOUNT + 1))
+    mine, archive_path = as_(story.keeps.address, token=True), "/api/v1/patient/archive"
+    with ThreadPoolExecutor(OF_AN_ACCOUNT) as pool:
+        running = [pool.submit(as_(story.keeps.address).get, "/patient/download") for _ in range(OF_AN_ACCOUNT)]
         try:
-            assert begun.wait(60)
-            again = as_(story.keeps.address, token=True).get(path)
-            assert (again.status_code, again.json()["code"]) == (429, "DOWNLOADING")
-            assert again.headers["retry-after"] == "5"
-            page = as_(story.keeps.address).get("/patient/download")
-            assert page.status_code == 429 and "You are downloading your records already" in text_of(page)
-            assert "README.txt" in opened(as_(story.revokes.address, token=True).get(path))
-            assert as_(story.keeps.address).get("/patient/records").status_code == 200
+            assert all(begun.acquire(timeout=60) for _ in running)
+            for each in ("/records", "/records/source", "/uses", "/archive"):
+                again = mine.get(f"/api/v1/patient{each}")
+                assert (again.status_code, again.json()["code"]) == (429, "RECORDS_BUSY"), each
+                assert again.headers["retry-after"] == "5"
+            page = as_(story.keeps.address).get(path)
+            assert page.status_code == 429 and "Your records are being read for you several times" in text_of(page)
+            assert as_(story.keeps.address).get("/patient/consent").status_code == 200, "it can be revoked"
+            assert as_(story.revokes.address).get(path).status_code == 200
+            assert "README.txt" in opened(as_(story.revokes.address, token=True).get(archive_path))
         finally:
             go_on.set()
-        assert "README.txt" in opened(first.result(60))
-    assert "README.txt" in opened(as_(story.keeps.address).get("/patient/download"))
+        assert all("README.txt" in opened(each.result(60)) for each in running)
+    assert as_(story.keeps.address).get(path).status_code == 200
 
 
 def test_a_title_is_no_formula_in_a_spreadsheet_and_the_hospitals_own_cells_are_verbatim() -> None:

@@ -19,6 +19,7 @@ from belmont.service.sign_in.challenges import SignInRefused
 from belmont.service.sign_in.oidc.fetching import ANSWER_BYTES_MAX, ProviderUnavailable, fetch
 from belmont.service.sign_in.oidc.id_token import AGE_SECONDS_MAX, subject_of
 from belmont.service.sign_in.oidc.provider import KEYS_AGAIN_SECONDS, Provider, ProviderConfig
+from belmont.service.words import of
 
 NONCE, SUBJECT = "n" * 43, "248289761001"
 KEY = jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
@@ -133,8 +134,12 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_token_that_says_something_else_is_refused(site: Site, provider: Provider, what: str) -> None:
-    with pytest.raises(SignInRefused):
+    with pytest.raises(SignInRefused) as refused:
         subject_of(token(claims(site, **WRONG[what])), provider, NONCE, time.time())
+    particular = refused.value.particular
+    assert particular is not None, "what is wrong is said in the visitor's language"
+    english, chinese = (of(code).say(particular) for code in ("en", "zh-Hans"))
+    assert english != chinese and english in refused.value.detail
 
 
 def test_clocks_may_differ_by_a_minute_and_no_more(site: Site, provider: Provider) -> None:

@@ -77,9 +77,86 @@ def test_every_ceremony_gives_the_session_a_new_secret(person: Person) -> None:
     person.touch(purpose="message", digest=DIGEST)
     after = person.client.cookies["belmont"]
     assert len({before, between, after}) == 3
+    assert person.client.get("/api/v1/session").status_code == 200
     for ended in (before, between):
         with httpx.Client(base_url=str(person.client.base_url), cookies={"belmont": ended}) as thief:
             assert thief.get("/api/v1/session").status_code == 401
+
+
+@pytest.fixture
+def former(person: Person) -> Iterator[httpx.Client]:
+    """Has the cookie of before a touch whose answer the browser may have lost, with its own token of forms."""
+    person.enrol()
+    with httpx.Client(base_url=str(person.client.base_url), headers={"Sec-Fetch-Site": "same-origin"}) as found:
+        found.cookies.set("belmont", person.client.cookies["belmont"])
+        found.headers["X-CSRF-Token"] = person.csrf
+        assert person.touch(purpose="message", digest=DIGEST).status_code == 200
+        yield found
+
+
+def test_a_browser_that_lost_the_answer_reads_on_and_touches_again(person: Person, former: httpx.Client) -> None:
+    assert former.get("/studies").status_code == former.get("/api/v1/session").status_code == 200
+    options = former.post("/api/v1/passkeys/touch", json={"purpose": "message", "digest": DIGEST}).json()
+    credential = person.key.get(options)
+    answer = former.post("/api/v1/passkeys/touch/finish", json={"credential": credential})
+    assert answer.status_code == 200
+    assert person.client.get("/api/v1/session").status_code == 401, "the secret that was lost opens nothing"
+    former.headers["X-CSRF-Token"] = answer.json()["csrf"]
+    assert former.post("/api/v1/passkeys/enrolment").json()["code"] == "STEP_UP_REQUIRED", "it is renewed, not raised"
+    assert former.delete("/api/v1/session").status_code == 204
+
+
+def test_a_stolen_former_cookie_does_nothing_and_dies_when_the_new_one_is_shown(
+    person: Person, former: httpx.Client
+) -> None:
+    key = former.get("/api/v1/passkeys").json()[0]["id"]
+    for method, path in (
+        ("POST", "/api/v1/passkeys/enrolment"),
+        ("DELETE", f"/api/v1/passkeys/{key}"),
+        ("DELETE", "/api/v1/sessions"),
+        ("POST", "/account/sessions/end"),
+        ("POST", "/api/v1/relay"),
+        ("POST", "/api/v1/messages"),
+    ):
+        refused = former.request(method, path, json={} if path.startswith("/api") else None)
+        assert refused.status_code == 403, path
+        assert "SESSION_RENEWED" in refused.text or "Your sign-in was renewed" in refused.text, path
+    options = former.post("/api/v1/passkeys/touch", json={"purpose": "message", "digest": DIGEST}).json()
+    forged = Authenticator(str(person.client.base_url), credential=person.key.credential, counter=50)
+    answer = former.post("/api/v1/passkeys/touch/finish", json={"credential": forged.get(options)})
+    assert (answer.status_code, answer.json()["code"]) == (403, "PASSKEY_REFUSED")
+    assert "set-cookie" not in answer.headers
+    with former.stream("GET", "/api/v1/events/stream") as listening:
+        assert b"retry" in listening.read(), "it ends at once, and a browser comes back with its cookie of then"
+    assert person.client.get("/api/v1/session").status_code == 200
+    for path in ("/api/v1/session", "/api/v1/passkeys"):
+        assert former.get(path).status_code == 401
+    assert former.post("/api/v1/passkeys/touch", json={"purpose": "message", "digest": DIGEST}).status_code == 401
+
+
+def test_an_answer_of_a_key_that_was_used_is_not_used_again_with_the_former_cookie(
+    person: Person, former: httpx.Client
+) -> None:
+    options = former.post("/api/v1/passkeys/touch", json={"purpose": "message", "digest": DIGEST}).json()
+    body = {"credential": person.key.get(options)}
+    kept = dict(former.cookies)
+    assert former.post("/api/v1/passkeys/touch/finish", json=body).status_code == 200
+    former.cookies.clear()
+    former.cookies.update(kept)
+    again = former.post("/api/v1/passkeys/touch/finish", json=body)
+    assert (again.status_code, again.json()["code"]) == (403, "CHALLENGE_INVALID")
+
+
+def test_signing_out_by_the_former_cookie_ends_the_session(person: Person, former: httpx.Client) -> None:
+    answer = former.post("/sign-out", data={"csrf": former.headers["X-CSRF-Token"]})
+    assert answer.status_code == 303
+    assert person.client.get("/api/v1/session").status_code == 401
+
+
+def test_the_former_cookie_needs_its_own_token_of_forms(person: Person, former: httpx.Client) -> None:
+    former.headers["X-CSRF-Token"] = person.csrf
+    refused = former.post("/api/v1/passkeys/touch", json={"purpose": "message", "digest": DIGEST})
+    assert (refused.status_code, refused.json()["code"]) == (403, "CSRF_TOKEN_INVALID")
 
 
 def test_another_key_is_enrolled_after_a_touch(person: Person) -> None:

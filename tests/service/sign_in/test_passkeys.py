@@ -61,7 +61,7 @@ def key(passkeys: Passkeys, session: SessionView) -> Authenticator:
 
 
 def touch(passkeys: Passkeys, session: SessionView, key: Authenticator, purpose: bytes) -> None:
-    passkeys.finish(session, key.get(passkeys.begin(session, purpose)))
+    passkeys.count(session, passkeys.finish(session, key.get(passkeys.begin(session, purpose))))
 
 
 def test_nothing_is_asked_before_a_key_is_enrolled(passkeys: Passkeys, session: SessionView) -> None:
@@ -98,6 +98,30 @@ def test_what_the_key_signs_ends_in_what_it_is_for(
 ) -> None:
     challenge = base64url_to_bytes(passkeys.begin(session, PURPOSE)["challenge"])
     assert len(challenge) == 64 and challenge.endswith(PURPOSE)
+
+
+def test_what_a_touch_raised_goes_to_the_new_secret_and_leaves_the_former_one(
+    passkeys: Passkeys, sessions: Sessions, session: SessionView, key: Authenticator
+) -> None:
+    touch(passkeys, session, key, OTHER_PURPOSE)
+    purpose = passkeys.finish(session, key.get(passkeys.begin(session, PURPOSE)))
+    assert not passkeys.check(session, purpose), "it counts nowhere before it is said where"
+    renewed = sessions.renew(session)
+    assert renewed is not None
+    passkeys.count(renewed[1], purpose)
+    for each in (PURPOSE, OTHER_PURPOSE):
+        assert passkeys.check(renewed[1], each) and not passkeys.check(session, each)
+
+
+def test_a_touch_whose_answer_was_lost_counts_for_nobody(
+    passkeys: Passkeys, sessions: Sessions, session: SessionView, key: Authenticator
+) -> None:
+    lost, again = sessions.renew(session), sessions.renew(session)
+    assert lost is not None and again is not None
+    passkeys.count(lost[1], PURPOSE)
+    passkeys.count(again[1], OTHER_PURPOSE)
+    assert not passkeys.check(session, PURPOSE) and not passkeys.check(again[1], PURPOSE)
+    assert passkeys.check(again[1], OTHER_PURPOSE)
 
 
 def test_an_answer_counts_once(passkeys: Passkeys, session: SessionView, key: Authenticator) -> None:

@@ -4,11 +4,21 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from sqlalchemy import func, select
 
 from belmont.registry.types import Address
+from belmont.service.access.visitor import SessionView
 from belmont.service.sign_in.owners import OwnerWatch
 from belmont.service.store.database import Store
-from belmont.service.store.sessions import MOST_OF_AN_ACCOUNT, Proof, Sessions, Way
+from belmont.service.store.sessions import (
+    BROWSER,
+    FORMER_SECONDS,
+    MOST_OF_AN_ACCOUNT,
+    Proof,
+    Sessions,
+    Way,
+    formers,
+)
 
 ISSUER, SUBJECT = "https://login.example", "1"
 ACCOUNT, OTHER = (Address(Account.create().address) for _ in range(2))
@@ -85,10 +95,107 @@ def test_a_renewed_session_is_the_same_under_another_secret(sessions: Sessions) 
     renewed = sessions.renew(session)
     assert renewed is not None
     after, view = renewed
+    assert sessions.of_cookie(after) == view
     assert sessions.of_cookie(before) is None
     assert (view.id, view.expires_at) == (session.id, session.expires_at)
-    assert view.csrf != session.csrf
-    assert sessions.of_cookie(after) == view
+    assert view.csrf != session.csrf and view.standing != session.standing and not view.is_former
+
+
+def renewed(sessions: Sessions, session: SessionView) -> tuple[str, SessionView]:
+    found = sessions.renew(session)
+    assert found is not None
+    return found
+
+
+def shown(sessions: Sessions, secret: str) -> SessionView:
+    found = sessions.of_cookie(secret)
+    assert found is not None
+    return found
+
+
+def test_the_former_secret_reads_for_a_minute_where_the_new_one_never_came(sessions: Sessions, clock: Any) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    _, view = renewed(sessions, session)
+    former = shown(sessions, before)
+    assert former.is_former and (former.id, former.csrf) == (session.id, session.csrf)
+    assert former.standing == session.standing != view.standing
+    assert former.expires_at <= clock() + FORMER_SECONDS < view.expires_at
+    assert sessions.seen(before, False) == former
+    clock.ahead = FORMER_SECONDS + 1
+    assert sessions.of_cookie(before) is None and sessions.seen(before, False) is None
+    assert [each.id for each, _ in sessions.of_account(ACCOUNT)] == [session.id], "the session itself goes on"
+
+
+def test_the_former_secret_ends_at_once_when_the_new_one_is_first_shown(sessions: Sessions) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    after, _ = renewed(sessions, session)
+    assert shown(sessions, before) and sessions.seen(before, False)
+    assert shown(sessions, after)
+    assert sessions.seen(before, False) is None and sessions.of_cookie(before) is None
+    assert sessions.renew(session) is None, "nor is it renewed"
+    assert sessions.of_cookie(after) is not None
+
+
+def test_a_renewal_is_made_again_with_the_former_secret_and_the_one_that_was_lost_opens_nothing(
+    sessions: Sessions,
+) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    lost, _ = renewed(sessions, session)
+    again, view = renewed(sessions, shown(sessions, before))
+    assert sessions.of_cookie(lost) is None
+    assert shown(sessions, before).is_former
+    assert sessions.of_cookie(again) == view and sessions.of_cookie(before) is None
+
+
+def test_a_secret_of_before_the_former_one_opens_nothing(sessions: Sessions) -> None:
+    first, session = sessions.open(KEY, by_token=False)
+    second, view = renewed(sessions, session)
+    third, _ = renewed(sessions, view)
+    assert sessions.of_cookie(first) is None and sessions.renew(session) is None
+    assert shown(sessions, second).is_former and shown(sessions, third)
+    assert sessions.of_cookie(second) is None
+
+
+def test_the_former_secret_does_not_prolong_the_session(sessions: Sessions, clock: Any) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    clock.ahead = BROWSER.idle_seconds - 30
+    after, _ = renewed(sessions, session)
+    clock.ahead += 20
+    assert shown(sessions, before).is_former
+    clock.ahead += 20
+    assert sessions.of_cookie(before) is None and sessions.of_cookie(after) is None
+
+
+@pytest.mark.parametrize("by", ["before", "after"])
+def test_signing_out_by_either_secret_ends_both(sessions: Sessions, by: str) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    after, view = renewed(sessions, session)
+    ended = shown(sessions, before) if by == "before" else view
+    assert sessions.end(ended.id, ACCOUNT)
+    assert sessions.of_cookie(before) is None and sessions.of_cookie(after) is None
+    assert sessions.renew(ended) is None
+
+
+def test_a_sign_in_of_a_browser_that_has_the_former_secret_ends_both(sessions: Sessions) -> None:
+    before, session = sessions.open(KEY, by_token=False)
+    after, _ = renewed(sessions, session)
+    sessions.open(KEY, by_token=False, instead_of=before)
+    assert sessions.of_cookie(before) is None and sessions.of_cookie(after) is None
+
+
+def test_many_renewals_do_not_pile_up(sessions: Sessions, store: Store, clock: Any) -> None:
+    def kept() -> int:
+        with store.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(formers)) or 0
+
+    _, view = sessions.open(KEY, by_token=False)
+    for _ in range(30):
+        view = renewed(sessions, view)[1]
+        assert kept() == 1
+    sessions.end(view.id, ACCOUNT)
+    clock.ahead += FORMER_SECONDS + 1
+    sessions.open(KEY, by_token=False)
+    assert kept() == 0
 
 
 def test_an_ended_session_is_not_renewed(sessions: Sessions) -> None:

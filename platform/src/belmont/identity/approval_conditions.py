@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from belmont.identity.errors import ApprovalConditionsMalformed
+from belmont.identity.errors import ApprovalConditionsMalformed, Why
 from belmont.identity.strict_json import loads
 
 FORMAT: Final = "belmont-approval-conditions"
@@ -36,11 +36,15 @@ class ApprovalConditions:
 
     def __post_init__(self) -> None:
         if not isinstance(self.texts, tuple) or not 1 <= len(self.texts) <= CONDITIONS_MAX:
-            raise ApprovalConditionsMalformed(f"give 1 to {CONDITIONS_MAX} conditions; join some, or give none")  # 1
+            raise ApprovalConditionsMalformed(
+                f"give 1 to {CONDITIONS_MAX} conditions; join some, or give none",
+                Why.CONDITIONS_COUNT,
+                most=CONDITIONS_MAX,
+            )  # 1
         for number, text in enumerate(self.texts, start=1):
             _check(number, text)
         if len(set(self.texts)) != len(self.texts):
-            raise ApprovalConditionsMalformed("a condition is there twice: leave one out")  # 1
+            raise ApprovalConditionsMalformed("a condition is there twice: leave one out", Why.CONDITION_TWICE)  # 1
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
@@ -81,11 +85,21 @@ def _tidy(text: str) -> str:
 
 def _check(number: int, text: object) -> None:
     if not isinstance(text, str) or not 1 <= len(text) <= CONDITION_CHARACTERS_MAX:
-        raise ApprovalConditionsMalformed(f"condition {number} has not 1 to {CONDITION_CHARACTERS_MAX} characters")
+        raise ApprovalConditionsMalformed(
+            f"condition {number} has not 1 to {CONDITION_CHARACTERS_MAX} characters",
+            Why.CONDITION_LENGTH,
+            number=number,
+            most=CONDITION_CHARACTERS_MAX,
+        )
     hidden = next((letter for letter in text if not letter.isprintable()), None)
     if hidden is not None:
         raise ApprovalConditionsMalformed(
-            f"condition {number} has a character that nobody sees (U+{ord(hidden):04X}): take it out"
+            f"condition {number} has a character that nobody sees (U+{ord(hidden):04X}): take it out",
+            Why.CONDITION_HIDDEN,
+            number=number,
+            character=f"U+{ord(hidden):04X}",
         )
     if text != _tidy(text):
-        raise ApprovalConditionsMalformed(f"condition {number} is not in its one form (NFC, single spaces)")  # 2
+        raise ApprovalConditionsMalformed(
+            f"condition {number} is not in its one form (NFC, single spaces)", Why.CONDITION_FORM, number=number
+        )  # 2

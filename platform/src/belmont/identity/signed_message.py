@@ -32,6 +32,7 @@ from belmont.identity.errors import (
     MessageFileError,
     MessageMalformed,
     SignatureRefused,
+    Why,
 )
 from belmont.identity.keys import Identity
 from belmont.identity.messages import MESSAGES, reason_hash
@@ -71,14 +72,22 @@ class SignedMessage:
 
     def __post_init__(self) -> None:
         if self.reason is not None and getattr(self.message, "reason_hash", None) != reason_hash(self.reason):
-            raise MessageMalformed("the text of the reason is not the one that was signed")  # 3
+            raise MessageMalformed("the text of the reason is not the one that was signed", Why.OTHER_REASON)  # 3
         if self.conditions is not None and getattr(self.message, "conditions_hash", None) != self.conditions.hash:
-            raise MessageMalformed("the text of the conditions is not the one that was signed")  # 3
+            raise MessageMalformed(
+                "the text of the conditions is not the one that was signed", Why.OTHER_CONDITIONS
+            )  # 3
         if len(self.signatures) > SIGNATURES_MAX or len(set(self.signatures)) != len(self.signatures):
-            raise MessageMalformed(f"at most {SIGNATURES_MAX} signatures, each once")
+            raise MessageMalformed(
+                f"at most {SIGNATURES_MAX} signatures, each once", Why.SIGNATURES, most=SIGNATURES_MAX
+            )
         most = KEY_SIGNATURE_BYTES if len(self.signatures) > 1 else SIGNATURE_BYTES_MAX
         if any(not 1 <= len(each) <= most for each in self.signatures):
-            raise MessageMalformed(f"a signature has 65 bytes; one alone, of a wallet, at most {SIGNATURE_BYTES_MAX}")
+            raise MessageMalformed(
+                f"a signature has 65 bytes; one alone, of a wallet, at most {SIGNATURE_BYTES_MAX}",
+                Why.SIGNATURE_BYTES,
+                most=SIGNATURE_BYTES_MAX,
+            )
 
     @property
     def digest(self) -> bytes:
@@ -95,7 +104,9 @@ class SignedMessage:
     def signature(self) -> bytes:
         """What the contract gets: the signature, or those of several people as a wallet takes them."""
         if not self.signatures:
-            raise SignatureRefused("nobody has signed this yet: sign it, or add the signature of a browser wallet")
+            raise SignatureRefused(
+                "nobody has signed this yet: sign it, or add the signature of a browser wallet", Why.UNSIGNED
+            )
         if len(self.signatures) == 1:
             return self.signatures[0]
         return joined(self.digest, self.signatures)
@@ -147,9 +158,13 @@ class SignedMessage:
             signed = cls(message, domain, _signatures(document["signatures"]), document.get("reason"), conditions)
             same = document == loads(signed.to_json())
         except _UNREADABLE as error:
-            raise MessageMalformed("not a signed message of ours; take the file as it was written") from error
+            raise MessageMalformed(
+                "not a signed message of ours; take the file as it was written", Why.NOT_OURS
+            ) from error
         if not same:
-            raise MessageMalformed("the file does not say what its message says; take it as it was written")  # 2
+            raise MessageMalformed(
+                "the file does not say what its message says; take it as it was written", Why.ALTERED
+            )  # 2
         return signed
 
     def save(self, path: Path | str) -> None:
@@ -234,28 +249,38 @@ def joined(digest: bytes, signatures: Sequence[bytes]) -> bytes:
     """Signatures of several people as ``Wallet.vy`` takes them."""
     by_signer = {recover(digest, each): each for each in signatures}
     if None in by_signer or len(by_signer) != len(signatures):
-        raise SignatureRefused("several signatures have to be those of keys, one of each person")
+        raise SignatureRefused("several signatures have to be those of keys, one of each person", Why.SIGNED_TWICE)
     return b"".join(by_signer[each] for each in sorted(by_signer, key=lambda account: int(str(account), 16)))
 
 
 def _parse(content: bytes) -> dict[str, Any]:
     if len(content) > FILE_BYTES_MAX:
-        raise MessageMalformed(f"larger than {FILE_BYTES_MAX} bytes: this is no signed message")  # 1
+        raise MessageMalformed(
+            f"larger than {FILE_BYTES_MAX} bytes: this is no signed message", Why.TOO_LARGE, most=FILE_BYTES_MAX
+        )  # 1
     try:
         document = loads(content.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise MessageMalformed("not the JSON of a signed message") from error
+        raise MessageMalformed("not the JSON of a signed message", Why.NOT_JSON) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise MessageMalformed("not a signed message of ours")
+        raise MessageMalformed("not a signed message of ours", Why.NOT_OURS)
     if document.get("version") != VERSION or type(document["version"]) is not int:
-        raise MessageMalformed(f"version {str(document.get('version'))[:20]}, and this software reads {VERSION}")
+        raise MessageMalformed(
+            f"version {str(document.get('version'))[:20]}, and this software reads {VERSION}",
+            Why.VERSION,
+            known=VERSION,
+        )
     return document
 
 
 def _typed_data(data: dict[str, Any]) -> tuple[Message, Domain]:
     kind = MESSAGES.get(data["primaryType"])
     if kind is None:
-        raise MessageMalformed(f"a message that we do not know: {str(data['primaryType'])[:40]!r}")
+        raise MessageMalformed(
+            f"a message that we do not know: {str(data['primaryType'])[:40]!r}",
+            Why.KIND,
+            kind=str(data["primaryType"])[:40],
+        )
     domain = Domain(data["domain"]["chainId"], data["domain"]["verifyingContract"])
     return kind.from_json(data["message"]), domain
 
@@ -264,5 +289,5 @@ def _signatures(values: list[str]) -> tuple[bytes, ...]:
     if not isinstance(values, list) or not all(
         isinstance(each, str) and re.fullmatch(r"0x([0-9a-f]{2})+", each, re.ASCII) for each in values
     ):
-        raise MessageMalformed("a signature is 0x and lower-case hex")
+        raise MessageMalformed("a signature is 0x and lower-case hex", Why.SIGNATURE_HEX)
     return tuple(bytes.fromhex(each[2:]) for each in values)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_type_hints
 from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 
-from belmont.identity.errors import MessageMalformed
+from belmont.identity.errors import MessageMalformed, Why
 
 if TYPE_CHECKING:
     from belmont.identity.approval_conditions import ApprovalConditions
@@ -27,6 +27,7 @@ NAME, VERSION = "Belmont", "1"
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 DATA_BYTES_MAX = 16 * 1024
 RECIPIENTS_MAX = 8
+_MOST = {"address[]": RECIPIENTS_MAX, "bytes": DATA_BYTES_MAX}
 
 Account = Annotated[str, "address"]
 """EIP-55 checksummed address."""
@@ -118,7 +119,9 @@ class Message(ABC):
     def from_json(cls, message: object) -> Self:
         """Reads the ``message`` of typed data, strictly."""
         if not isinstance(message, dict) or message.keys() != {name for _, name, _ in cls.members()}:
-            raise MessageMalformed(f"not the fields of {cls.__name__}; take the file as it was signed")
+            raise MessageMalformed(
+                f"not the fields of {cls.__name__}; take the file as it was signed", Why.FIELDS, kind=cls.__name__
+            )
         return cls(**{attribute: _from_json(name, kind, message[name]) for attribute, name, kind in cls.members()})
 
     def sign(
@@ -191,7 +194,13 @@ def _check(name: str, kind: str, value: Any) -> None:
             valid = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << bits
             expected = f"a whole number from 0 to 2^{bits} - 1"
     if not valid:
-        raise MessageMalformed(f"{name} must be {expected}; it is {str(value)[:80]!r}")
+        raise MessageMalformed(
+            f"{name} must be {expected}; it is {str(value)[:80]!r}",
+            Why.VALUE,
+            name=name,
+            kind=kind,
+            most=_MOST.get(kind, 0),
+        )
 
 
 def _to_json(kind: str, value: Any) -> Any:
@@ -212,5 +221,7 @@ def _from_json(name: str, kind: str, value: Any) -> Any:
     if kind in ("address", "bool"):
         return value
     raise MessageMalformed(
-        f"{name} is not written as a {kind}: numbers are decimal text, bytes are 0x and lower-case hex"
+        f"{name} is not written as a {kind}: numbers are decimal text, bytes are 0x and lower-case hex",
+        Why.NOTATION,
+        name=name,
     )

@@ -14,14 +14,21 @@
         ├── TooMany         429, with the seconds to wait
         └── Unavailable     503: chain, index or another part is away; nothing was done
 
-``Problem.code`` is a word for programs, ``detail`` and ``remedy`` are for people.
+``Problem.code`` is a word for programs, ``detail`` and ``remedy`` are for people who read English. Who reads a page is
+told by the code, and by ``particular`` or what ``__cause__`` holds (``belmont.service.console.particulars``).
 """
 
+from __future__ import annotations
+
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from belmont.audit.errors import AuditError, QueryError
-from belmont.identity.errors import MessageMalformed, SignatureRefused
+from belmont.identity.errors import IdentityError, MessageMalformed, SignatureRefused
 from belmont.registry.errors import RegistryArgumentError, RegistryError, RegistryRefused, RegistryUnreachable
+
+if TYPE_CHECKING:
+    from belmont.service.words import Sentence
 
 
 class ServiceError(Exception):
@@ -50,11 +57,15 @@ class Problem(ServiceError):
     status = HTTPStatus.BAD_REQUEST
     default_code = "MALFORMED"
 
-    def __init__(self, detail: str, *, code: str | None = None, remedy: str = "") -> None:
+    def __init__(
+        self, detail: str, *, code: str | None = None, remedy: str = "", particular: Sentence | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
         self.remedy = remedy
+        self.particular = particular
+        """What exactly is wrong, where the code does not say it all."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -131,12 +142,19 @@ class Unavailable(Problem):
         return {"Retry-After": "2"}
 
 
+def of_message(error: IdentityError) -> Malformed:
+    """What is told of a message, a signature or conditions that cannot be taken."""
+    found = Malformed(str(error), code="MESSAGE_MALFORMED")
+    found.__cause__ = error
+    return found
+
+
 def problem_of(error: Exception) -> Problem | None:
     """What an error of ours is to whoever asked; None for one that is nobody's business but the operator's."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, MessageMalformed | SignatureRefused):
-        return Malformed(str(error), code="MESSAGE_MALFORMED")
+        return of_message(error)
     if isinstance(error, RegistryRefused):
         remedy = error.code.remedy if error.code else ""
         return Conflict(f"The contract refuses: {error.reason}.", code=error.reason or "REFUSED", remedy=remedy)

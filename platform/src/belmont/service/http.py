@@ -178,7 +178,9 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_schema(request: Request, error: RequestValidationError) -> Response:
         found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()[:5]]
-        return _answer(request, Malformed("; ".join(found)[:1000], code="MALFORMED"), 422)
+        problem = Malformed("; ".join(found)[:1000], code="MALFORMED")
+        problem.__cause__ = error
+        return _answer(request, problem, 422)
 
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> Response:
@@ -220,4 +222,5 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
     }
     if problem.remedy:
         body["remedy"] = problem.remedy
+    body["says"] = problems.said(request, problem, status)
     return JSONResponse(body, status, headers, "application/problem+json")

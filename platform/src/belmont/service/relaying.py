@@ -19,7 +19,7 @@ from belmont.identity.signed_message import SignedMessage
 from belmont.registry.chain_registry import ChainRegistry
 from belmont.registry.types import Address
 from belmont.service.access.visitor import Visitor
-from belmont.service.errors import Malformed, NotAllowed
+from belmont.service.errors import Malformed, NotAllowed, of_message
 
 Step = Callable[[Visitor, SignedMessage], None]
 """Raises NotAllowed where something has to happen first."""
@@ -63,7 +63,7 @@ class Relaying:
         try:
             signed = SignedMessage.from_json(content)
         except IdentityError as error:
-            raise Malformed(str(error), code="MESSAGE_MALFORMED") from error
+            raise of_message(error) from error
         if signed.domain != self._registry.relay.domain:
             raise Malformed("This message is for another consortium.", code="OTHER_CONSORTIUM")
         return signed

@@ -31,7 +31,7 @@ from belmont.service.metrics import Metrics
 from belmont.service.notices.notifier import Notifier
 from belmont.service.patient.chain_side import ChainSide
 from belmont.service.patient.desk import Desk
-from belmont.service.patient.downloads import Downloads
+from belmont.service.patient.reads import Reads
 from belmont.service.relaying import Relaying
 from belmont.service.sign_in.parts import SignIn
 from belmont.service.state.feed import Feed
@@ -64,7 +64,7 @@ class Service:
         self.keeper = Keeper(registry)
         self.documents = Documents(self.store, registry, index, lambda: self.snapshot)
         self.turns = Turns()
-        self.downloads = Downloads()
+        self.reads = Reads()
         self.relaying = Relaying(registry, (self.sign_in.passkeys.step,))
         self.feed = Feed()
         self.notices = Notifier(config.notices, config.public_url, self.store, index, lambda: self.snapshot)

@@ -11,6 +11,8 @@
 6. An unsafe request that is for anybody does nothing in the name of a session, and needs no token of one: a session
    that was planted or forgotten keeps nobody from signing in. Another site cannot have a browser send it either.
 7. Nothing is answered whose access cannot be written down (``trail``, 3).
+8. A session's former secret (``store.sessions``, 8) reads. Of unsafe requests it passes those alone that end the
+   session or renew it, which asks for a touch of a hardware key.
 """
 
 import hmac
@@ -40,10 +42,10 @@ class Gate:
     also: tuple[str, ...] = ()
     """Who else, in words, where a gate of its own lets them."""
 
-    def __init__(self, *whom: Who) -> None:
+    def __init__(self, *whom: Who, former_too: bool = False) -> None:
         if not whom:
             raise ValueError("a gate is for somebody: name whom")
-        self.whom = whom
+        self.whom, self.former_too = whom, former_too
 
     async def __call__(self, request: Request) -> Visitor:
         service: Service = request.app.state.service
@@ -62,14 +64,20 @@ class Gate:
         if request.method not in SAFE_METHODS:
             if Who.ANYBODY in self.whom:
                 refuse_other_sites(request, service.config.origin)  # 6
+            elif session is not None and session.is_former and not self.former_too:
+                raise NotAllowed(  # 8
+                    "This sign-in was renewed meanwhile, and the answer was lost on its way.",
+                    code="SESSION_RENEWED",
+                    remedy="Touch your hardware key once more within a minute, or sign in again.",
+                )
             elif session is not None and not session.by_token:
                 await refuse_other_origins(request, service.config.origin, session)  # 3
         return visitor
 
 
-def allow(*whom: Who) -> Any:
+def allow(*whom: Who, former_too: bool = False) -> Any:
     """The gate for these, as the annotation of a parameter takes it: ``visitor: Visitor = allow(Who.MEMBER)``."""
-    return Depends(Gate(*whom))
+    return Depends(Gate(*whom, former_too=former_too))
 
 
 AnyVisitor = Annotated[Visitor, Depends(Gate(Who.ANYBODY))]

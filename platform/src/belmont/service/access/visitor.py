@@ -50,6 +50,10 @@ class SessionView:
     """ethereum, wallet or oidc."""
     since: int
     expires_at: int
+    standing: str = ""
+    """What names the secret that was shown, and is none: what a touch raised is kept by it. Empty in lists."""
+    is_former: bool = False
+    """Whether it was shown by the secret that a renewal replaced: it reads, and is renewed again, until it expires."""
 
 
 class Sessions(Protocol):

@@ -42,6 +42,7 @@ _EXAMPLE: Final = {
     "detail": "This is for members and patients who are signed in.",
     "code": "NOT_SIGNED_IN",
     "remedy": "Sign in first.",
+    "says": "This is for members and patients who are signed in. Sign in first.",
 }
 
 
@@ -56,6 +57,8 @@ class ProblemDetails(Answer):
     """A word for programs; a contract's own where it refused."""
     remedy: str | None = None
     """What to do about it."""
+    says: str
+    """What happened and what to do, in the language that the browser asks for."""
 
 
 @router.get("/openapi.json", include_in_schema=False)

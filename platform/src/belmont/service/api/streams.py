@@ -4,14 +4,13 @@
    in ``Last-Event-ID`` is told what came after it: nothing twice, nothing left out.
 2. Where that event is no longer on the chain, and when blocks are dropped while somebody listens, an event ``reset``
    says so: read ``/api/v1/events`` again; what follows is told after the position that ``reset`` names.
-3. Nothing is queued for a listener. Who does not take what was written within ``SLOW_SECONDS`` is ended, and can come
-   back.
+3. Nothing is queued for a listener. Who does not take what was written in time is ended (``belmont.service.sending``),
+   and can come back.
 4. Whether the session is still there, and its account still a member, is looked at while the stream is open.
 5. A comment is written at least every ``KEEP_ALIVE_SECONDS``, with the place up to which everything was told.
 6. An account has a bounded number of streams, all accounts together too, and a stream a longest time.
 """
 
-import asyncio
 import json
 import time
 from collections import Counter
@@ -31,11 +30,11 @@ from belmont.service.access.visitor import Sessions, SessionView
 from belmont.service.api.values import moment
 from belmont.service.config import StreamLimits
 from belmont.service.errors import TooMany
+from belmont.service.sending import send_all, while_read
 from belmont.service.state.feed import Feed
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 5.0
-SLOW_SECONDS: Final = 10.0
 RETRY_MILLISECONDS: Final = 2_000
 PREFIX_BYTES: Final = 4
 _KEPT_ENCODED: Final = 4_096
@@ -158,31 +157,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._streams.begin(self._session.account)
-        tasks: list[asyncio.Task[None]] = []
         try:
-            tasks = [asyncio.create_task(self._tell(send)), asyncio.create_task(_until_gone(receive))]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await while_read(receive, send_all(send, 200, self.raw_headers, self._chunks()))  # 3
         finally:
             self._streams.end(self._session.account)
-            for task in tasks:
-                task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        for each in outcomes:
-            if isinstance(each, Exception):
-                raise each
-
-    async def _tell(self, send: Send) -> None:
-        chunks = self._chunks()
-        first = await anext(chunks)  # what can fail does before the answer begins
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        try:
-            await _write(send, first)
-            async for chunk in chunks:
-                await _write(send, chunk)
-            async with asyncio.timeout(SLOW_SECONDS):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            return  # 3: the server ends a connection whose answer is not complete
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         streams, feed, ends = self._streams, self._streams.feed, time.monotonic() + self._streams.limits.seconds
@@ -214,17 +192,9 @@ class EventStream(Response):
                 written = time.monotonic()
 
     async def _may_listen(self) -> bool:
+        if self._session.is_former:
+            return False  # it would be listening when the new secret is shown
         return self._still_allowed() and await self._streams.is_live(self._session)  # 4
-
-
-async def _write(send: Send, chunk: bytes) -> None:
-    async with asyncio.timeout(SLOW_SECONDS):  # 3
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _reset(place: Place) -> bytes:

@@ -28,6 +28,11 @@ NOT_SIGNED_IN = Sentence("You were not signed in")
 OTHERWISE = Sentence("Something went wrong")
 
 
+def said(request: Request, problem: Problem, status: int) -> str:
+    """What a page would say, as text: for the scripts of our pages, in the visitor's language."""
+    return told(problem, status).text(service_of(request).pages.words(request))
+
+
 def page(request: Request, problem: Problem, status: int) -> Response:
     """The page of a problem."""
     is_sign_in = isinstance(problem, SignInRefused)

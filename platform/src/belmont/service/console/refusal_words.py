@@ -25,11 +25,15 @@ SAID: dict[str, tuple[Sentence, Sentence | None]] = {
     "NOT_ALLOWED": (Sentence("This is for members in another role than yours."), None),
     "OTHER_ORIGIN": (Sentence("This request did not come from a page of this service."), _AGAIN),
     "CSRF_TOKEN_INVALID": (Sentence("The page is from an older sign-in, or its form was incomplete."), _AGAIN),
+    "SESSION_RENEWED": (
+        Sentence("Your sign-in was renewed, and this browser did not get the answer."),
+        Sentence("Touch your hardware key once more within a minute, or sign in again."),
+    ),
     "NOT_FOUND": _NO_SUCH,
     "METHOD_NOT_ALLOWED": _NO_SUCH,
     "TOO_LARGE": _TOO_LARGE,
-    "DOWNLOADING": (
-        Sentence("You are downloading your records already, or many people are at this moment."),
+    "RECORDS_BUSY": (
+        Sentence("Your records are being read for you several times already, or those of many people are."),
         Sentence("Wait until that has ended."),
     ),
     "TOO_MANY_REQUESTS": (Sentence("You ask more often than this service allows."), Sentence("Wait a minute.")),
@@ -177,17 +181,12 @@ PARTICULAR = frozenset(
         "BAD_REQUEST",
         "BUNDLE_REFUSED",
         "CONSORTIUM_UNUSABLE",
-        "CURSOR_UNKNOWN",
         "ID_TOKEN_REFUSED",
         "MALFORMED",
         "MESSAGE_MALFORMED",
         "NOT_A_RECORD",
-        "PARAMETER_TWICE",
-        "PARAMETER_UNKNOWN",
-        "PLACE_MALFORMED",
-        "QUERY_MALFORMED",
         "RECORD_REFUSED",
         "SIGN_IN_MALFORMED",
     }
 )
-"""Codes whose errors say what is wrong with what was written."""
+"""Codes whose errors' own text is shown where nothing says it in the visitor's language."""

@@ -2,16 +2,18 @@
 
 1. A contract's word has its words and its remedy in the registry (``belmont.service.words.names``).
 2. What this service refuses is said by its code (``refusal_words``). Errors about what somebody wrote have their
-   particulars, which are English, beside the words; so has a code that has no words, which a test keeps from being.
+   particulars beside the words, from the values of the error (``particulars``). Where there are only texts of libraries
+   these are shown, in English and marked as that; so are those of a code without words, which a test keeps from being.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from belmont.service.console.particulars import particulars
 from belmont.service.console.refusal_words import PARTICULAR, SAID, UNKNOWN
 from belmont.service.errors import Problem, problem_of
-from belmont.service.words import Sentence
+from belmont.service.words import Sentence, Words
 from belmont.service.words import names as named
 
 
@@ -23,8 +25,15 @@ class Refused:
     code: str
     says: Sentence
     remedy: Sentence | None
-    particulars: str = ""
-    """What is wrong with what was written, in English."""
+    particulars: tuple[Sentence, ...] = ()
+    """What is wrong with what was written."""
+    english: str = ""
+    """The same as a library says it, where nobody else does."""
+
+    def text(self, words: Words) -> str:
+        """All of it but what is in English, in a language."""
+        every = (self.says, *self.particulars, *([self.remedy] if self.remedy else ()))
+        return " ".join(words.say(each) for each in every)
 
 
 def refusal(error: Exception) -> Refused | None:
@@ -42,6 +51,7 @@ def told(problem: Problem, status: int) -> Refused:
         return Refused(status, code, says, named.remedy(known))
     if code in SAID:  # 2
         said, remedy = SAID[code]
-        particulars = f"{problem.detail} {problem.remedy}".strip() if code in PARTICULAR else ""
-        return Refused(status, code, said, remedy, particulars)
-    return Refused(status, code, UNKNOWN, None, f"{problem.detail} {problem.remedy}".strip())
+        found = particulars(problem)
+        english = problem.detail if code in PARTICULAR and not found else ""
+        return Refused(status, code, said, remedy, found, english)
+    return Refused(status, code, UNKNOWN, None, (), f"{problem.detail} {problem.remedy}".strip())

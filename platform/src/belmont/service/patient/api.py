@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel
 
 from belmont.registry.types import Address
 from belmont.service import words as language
@@ -20,9 +22,9 @@ from belmont.service.patient.archive import archive
 from belmont.service.patient.as_fhir import moment
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
-from belmont.service.patient.downloads import Download
 from belmont.service.patient.drafting import draft_of
 from belmont.service.patient.forms import scope_of
+from belmont.service.patient.reads import Made, Read, file, whole
 from belmont.service.patient.schemas import (
     DatasetText,
     DraftAsked,
@@ -54,37 +56,45 @@ def overview(request: Request, visitor: APatient, dataset: Dataset = None) -> Ov
     return _overview(service, visitor, dossier_of(service, visitor, dataset))
 
 
-@router.get("/records")
-def row(request: Request, visitor: APatient, dataset: Dataset = None) -> RowGiven:
+@router.get("/records", response_model=RowGiven)
+def row(request: Request, visitor: APatient, dataset: Dataset = None) -> Read:
     """My row as research uses it, decoded, and the versions that have it."""
-    return RowGiven.model_validate(row_view(dossier_of(_service(request), visitor, dataset)))
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+    return read_of(service, dossier, lambda: _json(RowGiven.model_validate(row_view(dossier))))
 
 
-@router.get("/records/source")
-def source(
-    request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50
-) -> RecordsPage:
+@router.get("/records/source", response_model=RecordsPage)
+def source(request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50) -> Read:
     """The hospital's own records of me, in the order of its files."""
-    own = dossier_of(_service(request), visitor, dataset).records
-    found = list(islice(own.read(), cursor, cursor + limit + 1))
-    more = len(found) > limit
-    records = [{"kind": each.kind, "content": dict(each.content)} for each in found[:limit]]
-    left_out = None if more else own.left_out.by_kind
-    return RecordsPage.model_validate(
-        {"records": records, "next": cursor + limit if more else None, "left_out": left_out}
-    )
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+
+    def make() -> Made:
+        own = dossier.records
+        found = list(islice(own.read(), cursor, cursor + limit + 1))
+        more = len(found) > limit
+        records = [{"kind": each.kind, "content": dict(each.content)} for each in found[:limit]]
+        left_out = None if more else own.left_out.by_kind
+        content = {"records": records, "next": cursor + limit if more else None, "left_out": left_out}
+        return _json(RecordsPage.model_validate(content))
+
+    return read_of(service, dossier, make)
 
 
-@router.get("/uses")
-def uses(
-    request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50
-) -> UsesPage:
+@router.get("/uses", response_model=UsesPage)
+def uses(request: Request, visitor: APatient, dataset: Dataset = None, cursor: Cursor = 0, limit: Limit = 50) -> Read:
     """Every recorded use of the data, newest first, with whether my row was among the rows used."""
-    dossier = dossier_of(_service(request), visitor, dataset)
-    found = dossier.uses
-    page = [use_view(dossier, each) for each in found[cursor : cursor + limit]]
-    more = cursor + limit if cursor + limit < len(found) else None
-    return UsesPage.model_validate({"uses": page, "total": len(found), "next": more})
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+
+    def make() -> Made:
+        found = dossier.uses
+        page = [use_view(dossier, each) for each in found[cursor : cursor + limit]]
+        more = cursor + limit if cursor + limit < len(found) else None
+        return _json(UsesPage.model_validate({"uses": page, "total": len(found), "next": more}))
+
+    return read_of(service, dossier, make)
 
 
 @router.post("/consent/drafts")
@@ -119,7 +129,7 @@ def state(request: Request, visitor: APatient, signed: SignedFile, dataset: Data
 @router.get("/archive", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
 def download(
     request: Request, visitor: APatient, dataset: Dataset = None, lang: Annotated[str, Query(max_length=20)] = "en"
-) -> Download:
+) -> Read:
     """All of it as a ZIP file; its README is in English or, with ``lang=zh-Hans``, in Simplified Chinese."""
     words = language.of(language.negotiate(query=lang))
     service = _service(request)
@@ -127,10 +137,23 @@ def download(
     return download_of(service, dossier, words)
 
 
-def download_of(service: Service, dossier: Dossier, words: Words) -> Download:
+def download_of(service: Service, dossier: Dossier, words: Words) -> Read:
     """The patient's records as a ZIP file."""
-    account = Address(dossier.entry.account)
-    return Download(service.downloads, account, lambda: archive(dossier, words, Departures.of(service, dossier)))
+
+    def make() -> Made:
+        pieces = archive(dossier, words, Departures.of(service, dossier))
+        return file(pieces, "my-records.zip", "application/zip")
+
+    return read_of(service, dossier, make)
+
+
+def read_of(service: Service, dossier: Dossier, make: Callable[[], Made]) -> Read:
+    """An answer that is made of the hospital's files, in the patient's turn."""
+    return Read(service.reads, Address(dossier.entry.account), make)
+
+
+def _json(content: BaseModel) -> Made:
+    return whole(Response(content.model_dump_json(by_alias=True), media_type="application/json"))
 
 
 def _overview(service: Service, visitor: Visitor, dossier: Dossier) -> Overview:

@@ -19,8 +19,8 @@ from typing import Any
 from belmont.service.patient import as_fhir, plain
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
-from belmont.service.patient.downloads import Pieces
 from belmont.service.patient.own_records import SourceRecord
+from belmont.service.patient.reads import Pieces
 from belmont.service.patient.views import row_view, standing_view
 from belmont.service.words import Moment, Sentence, Words
 

@@ -23,7 +23,7 @@ from belmont.registry.consents.statements import OwnConsent
 from belmont.registry.limits import GRANT_SECONDS
 from belmont.registry.reasons import WriteRefusal
 from belmont.registry.types import Address, DatasetId
-from belmont.service.errors import Malformed
+from belmont.service.errors import Malformed, of_message
 from belmont.service.patient.errors import NotAPatient, StatementRefused
 
 _SIGNATURE = re.compile(r"0x(?:[0-9a-f]{2}){1,2048}", re.ASCII)
@@ -99,7 +99,7 @@ def draft_of(content: bytes) -> SignedMessage:
     try:
         signed = SignedMessage.from_json(content)
     except IdentityError as error:
-        raise Malformed(str(error), code="MESSAGE_MALFORMED") from error
+        raise of_message(error) from error
     if not isinstance(signed.message, ConsentGrant | ConsentRevocation):
         raise Malformed("This is no consent and no revocation.", code="NOT_A_CONSENT")
     return signed

@@ -4,7 +4,7 @@
     ├── FilesUnusable       503: the hospital's own files cannot be read; nothing of them is told
     ├── NotAPatient         403: nobody with this account is a patient of the dataset
     ├── StatementRefused    409: a statement that the contract would refuse, or that is not the visitor's
-    └── Downloading         429: as much is downloaded at this moment as may be
+    └── Reading             429: as much is read at this moment as may be
 
 No text here has anything of a patient in it, and none is passed on from the files: those name lines and values.
 """
@@ -28,7 +28,7 @@ class StatementRefused(Conflict):
     """This statement cannot be made now, or not by this visitor."""
 
 
-class Downloading(TooMany):
-    """The account, or as many as may, download at this moment."""
+class Reading(TooMany):
+    """The account, or as many as may, read at this moment."""
 
-    default_code = "DOWNLOADING"
+    default_code = "RECORDS_BUSY"

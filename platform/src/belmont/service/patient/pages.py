@@ -5,6 +5,7 @@
 2. A statement is drafted by a form, shown with what it would mean, signed by a wallet in the page or elsewhere
    (``belmont sign``), and handed in. Nothing is kept in between: the draft is in the page.
 3. A form that cannot be drafted comes back as it was filled in, with what is wrong beside its field.
+4. Pages that go through the hospital's files are made in the patient's turn (``reads``); those of the consent at once.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from belmont.service.console.signing import signers_of
 from belmont.service.errors import Malformed
 from belmont.service.patient import plain
 from belmont.service.patient.acting import dossier_of, drafting_of, pass_on
-from belmont.service.patient.api import download_of
+from belmont.service.patient.api import download_of, read_of
 from belmont.service.patient.departures import Departures
 from belmont.service.patient.desk import Dossier
 from belmont.service.patient.drafting import draft_of, with_signature
 from belmont.service.patient.forms import Chosen, FieldError, asked_of, scope_of, wrong
 from belmont.service.patient.notes import notes, outline
+from belmont.service.patient.reads import whole
 from belmont.service.patient.schemas import DatasetText
 from belmont.service.service import Service
 
@@ -60,29 +62,37 @@ def home(request: Request, visitor: SignedIn, dataset: Dataset = None) -> Respon
     if not visitor.datasets_as_patient:
         return _page(request, "patient/stranger.html", None)
     dossier = dossier_of(service, visitor, dataset)
-    return _page(request, "patient/home.html", dossier, counts=Counter(each.touch for each in dossier.uses))
+
+    def made() -> Response:
+        return _page(request, "patient/home.html", dossier, counts=Counter(each.touch for each in dossier.uses))
+
+    return read_of(service, dossier, lambda: whole(made()))
 
 
 @router.get("/records")
 def records(request: Request, visitor: APatient, dataset: Dataset = None) -> Response:
     """What is held about me."""
-    dossier = dossier_of(_service(request), visitor, dataset)
-    own = dossier.records
-    listed = list(own.read())
-    shown = [outline(each) for each in islice(listed, RECORDS_SHOWN)]
-    remarks = notes(dossier.files.dictionary(dossier.dataset), dossier.held, listed)
-    versions = dossier.snapshot.versions.get(dossier.dataset.id, ())
-    return _page(
-        request,
-        "patient/records.html",
-        dossier,
-        shown=shown,
-        total=len(listed),
-        by_kind=sorted(Counter(each.kind for each in listed).items()),
-        left_out=sorted(own.left_out.by_kind.items()),
-        remarks=remarks,
-        versions=versions,
-    )
+    service = _service(request)
+    dossier = dossier_of(service, visitor, dataset)
+
+    def made() -> Response:
+        own = dossier.records
+        listed = list(own.read())
+        shown = [outline(each) for each in islice(listed, RECORDS_SHOWN)]
+        remarks = notes(dossier.files.dictionary(dossier.dataset), dossier.held, listed)
+        return _page(
+            request,
+            "patient/records.html",
+            dossier,
+            shown=shown,
+            total=len(listed),
+            by_kind=sorted(Counter(each.kind for each in listed).items()),
+            left_out=sorted(own.left_out.by_kind.items()),
+            remarks=remarks,
+            versions=dossier.snapshot.versions.get(dossier.dataset.id, ()),
+        )
+
+    return read_of(service, dossier, lambda: whole(made()))
 
 
 @router.get("/uses")
@@ -92,21 +102,23 @@ def uses(
     """Who used it, and for which study."""
     service = _service(request)
     dossier = dossier_of(service, visitor, dataset)
-    found = dossier.uses
-    shown = found[(page - 1) * USES_A_PAGE : page * USES_A_PAGE]
-    more = page + 1 if page * USES_A_PAGE < len(found) else None
-    counts = Counter(each.touch for each in found)
-    return _page(
-        request,
-        "patient/uses.html",
-        dossier,
-        shown=shown,
-        departures=Departures(service, dossier.dataset.id, [each.use for each in shown]),
-        total=len(found),
-        more=more,
-        page=page,
-        counts=counts,
-    )
+
+    def made() -> Response:
+        found = dossier.uses
+        shown = found[(page - 1) * USES_A_PAGE : page * USES_A_PAGE]
+        return _page(
+            request,
+            "patient/uses.html",
+            dossier,
+            shown=shown,
+            departures=Departures(service, dossier.dataset.id, [each.use for each in shown]),
+            total=len(found),
+            more=page + 1 if page * USES_A_PAGE < len(found) else None,
+            page=page,
+            counts=Counter(each.touch for each in found),
+        )
+
+    return read_of(service, dossier, lambda: whole(made()))
 
 
 @router.get("/consent")

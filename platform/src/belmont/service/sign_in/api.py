@@ -33,7 +33,10 @@ from belmont.service.sign_in.schemas import (
 
 router: APIRouter = routing.router("sign-in")
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
+SignedInOrRenewed = Annotated[Visitor, allow(Who.SIGNED_IN, former_too=True)]
 AMember = Annotated[Visitor, allow(Who.MEMBER)]
+AMemberOrRenewed = Annotated[Visitor, allow(Who.MEMBER, former_too=True)]
+"""Also by a secret that was renewed, where the answer with the new one may be lost (``access.gates``, 8)."""
 SIGN_IN = [limited("sign_in")]
 
 
@@ -70,7 +73,7 @@ def who_am_i(request: Request, visitor: SignedIn) -> Me:
 
 
 @router.delete("/session", status_code=204)
-def end_session(request: Request, response: Response, visitor: SignedIn) -> None:
+def end_session(request: Request, response: Response, visitor: SignedInOrRenewed) -> None:
     """Sign out."""
     sign_in, session = _service(request).sign_in, _session(visitor)
     sign_in.sessions.end(session.id, session.account)
@@ -125,7 +128,7 @@ def enrol(request: Request, response: Response, visitor: AMember, enrolment: Enr
 
 
 @router.post("/passkeys/touch")
-def begin_touch(request: Request, visitor: AMember, asked: TouchAsked) -> dict[str, Any]:
+def begin_touch(request: Request, visitor: AMemberOrRenewed, asked: TouchAsked) -> dict[str, Any]:
     """Options for ``navigator.credentials.get``: what the key signs is bound to what it is for."""
     given = {"message": asked.digest, "remove": asked.key, "enrol": ""}[asked.purpose]
     others = {"message": asked.key, "remove": asked.digest, "enrol": asked.key or asked.digest}[asked.purpose]
@@ -139,11 +142,13 @@ def begin_touch(request: Request, visitor: AMember, asked: TouchAsked) -> dict[s
 
 
 @router.post("/passkeys/touch/finish")
-def finish_touch(request: Request, response: Response, visitor: AMember, touch: TouchFinished) -> TouchGiven:
+def finish_touch(request: Request, response: Response, visitor: AMemberOrRenewed, touch: TouchFinished) -> TouchGiven:
     """The key's answer. It counts for five minutes, in this session."""
     session = _session(visitor)
-    step = _service(request).sign_in.passkeys.finish(session, touch.credential.content())
+    passkeys = _service(request).sign_in.passkeys
+    purpose = passkeys.finish(session, touch.credential.content())
     renewed = _renewed(request, response, session)
+    step = passkeys.count(renewed or session, purpose)
     return TouchGiven(until=moment(step.ends), csrf=renewed.csrf if renewed else None)
 
 

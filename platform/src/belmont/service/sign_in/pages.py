@@ -33,6 +33,7 @@ from belmont.service.words import Sentence
 
 router = APIRouter(include_in_schema=False)
 SignedIn = Annotated[Visitor, allow(Who.SIGNED_IN)]
+SignedInOrRenewed = Annotated[Visitor, allow(Who.SIGNED_IN, former_too=True)]
 SIGN_IN = [limited("sign_in")]
 FILE_BYTES_MAX = 3 + 2 * SIGNATURE_BYTES_MAX
 Next = Annotated[str, Query(alias="next", max_length=500)]
@@ -102,7 +103,7 @@ def sign_in_by_form(
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, visitor: SignedIn) -> Response:
+def sign_out(request: Request, visitor: SignedInOrRenewed) -> Response:
     """End this session."""
     sign_in = _service(request).sign_in
     is_by_provider = False

@@ -9,7 +9,7 @@
 3. Another key is enrolled, and a key removed, only by a touch of one that is there: a stolen account key alone neither
    adds its thief's nor takes the member's away. Losing all means asking the operator (``forget``).
 4. A challenge counts once, in the session that asked for it, for the account's own keys. Every ceremony gives the
-   session a new secret (``store.sessions``, 2); the endpoints do that.
+   session a new secret (``store.sessions``, 2); the endpoints do that, and a touch counts for the new one alone.
 5. A key that counts has to count up: one whose counter stands still or goes back may be a copy, and is refused
    (WebAuthn, section 6.1.1). Of two assertions with the same counter one is taken.
 6. Keys are bound to the service's host name (WebAuthn, section 5.1.2), so a service that is reached by an address of
@@ -135,8 +135,8 @@ class Passkeys:
             return [Passkey(bytes(row.credential), row.label, row.enrolled, row.used) for row in rows]
 
     def check(self, session: SessionView, purpose: bytes) -> bool:
-        """Whether a key was touched for these 32 bytes in this session, in the last five minutes."""
-        mine = and_(steps.c.session == session.id, steps.c.purpose == purpose, steps.c.ends > int(self._now()))
+        """Whether a key was touched for these 32 bytes in the last five minutes, for the secret that was shown."""
+        mine = and_(steps.c.session == session.standing, steps.c.purpose == purpose, steps.c.ends > int(self._now()))
         with self._store.reading() as connection:
             return connection.execute(select(steps.c.ends).where(mine)).first() is not None
 
@@ -241,8 +241,11 @@ class Passkeys:
         )
         return dict(options_to_json_dict(options))
 
-    def finish(self, session: SessionView, credential: dict[str, Any]) -> StepUp:
-        """A touch that counts for what it was begun for. Raises ``PasskeyRefused``."""
+    def finish(self, session: SessionView, credential: dict[str, Any]) -> bytes:
+        """What a key was touched for, which is used up by it and counts once ``count`` says where.
+
+        Raises ``PasskeyRefused``.
+        """
         challenge, id_ = self._challenge(session, credential, "touch")
         own = and_(passkeys.c.credential == id_, passkeys.c.account == session.account)
         with self._store.reading() as connection:
@@ -260,15 +263,21 @@ class Passkeys:
             )
         except (WebAuthnException, ValueError, TypeError, KeyError, AttributeError) as error:
             raise PasskeyRefused("What the key answered does not hold.") from error
-        now, purpose = int(self._now()), challenge[32:]
-        ends = now + STEP_SECONDS
+        now = int(self._now())
         with self._store.writing() as connection:
             unmoved = and_(own, passkeys.c.counter == row.counter)
             counted = connection.execute(update(passkeys).where(unmoved).values(counter=found.new_sign_count, used=now))
             if not counted.rowcount:
                 raise PasskeyRefused("This key was used elsewhere at the same moment.")  # 5
+        return challenge[32:]
+
+    def count(self, session: SessionView, purpose: bytes) -> StepUp:
+        """Have a touch count for the secret of this view of a session: that of after its renewal (4)."""
+        now = int(self._now())
+        ends = now + STEP_SECONDS
+        with self._store.writing() as connection:
             connection.execute(delete(steps).where((steps.c.ends <= now) | _of(session, purpose)))
-            connection.execute(insert(steps).values(session=session.id, purpose=purpose, ends=ends))
+            connection.execute(insert(steps).values(session=session.standing, purpose=purpose, ends=ends))
         return StepUp(session.account, purpose, ends)
 
     # --- ending ---
@@ -313,7 +322,7 @@ class Passkeys:
 
 
 def _of(session: SessionView, purpose: bytes) -> Any:
-    return and_(steps.c.session == session.id, steps.c.purpose == purpose)
+    return and_(steps.c.session == session.standing, steps.c.purpose == purpose)
 
 
 def _untouched() -> NotAllowed:

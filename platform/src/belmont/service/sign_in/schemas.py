@@ -181,7 +181,7 @@ class TouchGiven(BaseModel):
 
     until: datetime
     csrf: str | None
-    """The session's new one: the old one counts no longer."""
+    """The session's new one, for every unsafe request from here on."""
 
 
 def moment(seconds: int) -> datetime:

@@ -23,4 +23,4 @@ steps = Table(
     Column("purpose", LargeBinary(32), primary_key=True),
     Column("ends", BigInteger, nullable=False, index=True),
 )
-"""A fresh assertion: in which session, for which 32 bytes, until when."""
+"""A fresh assertion: for which secret of a session (``SessionView.standing``), for which 32 bytes, until when."""

@@ -2,7 +2,7 @@
 
 1. A session is known by 32 random bytes, which its browser or program holds and of which only the hash is kept.
 2. Every sign-in gives a new one and ends the one that the browser had. What is gained in a session (a passkey, a fresh
-   assertion) gives it a new secret as well: who planted or saw the old one has nothing (session fixation).
+   assertion) gives it a new secret as well: who planted or saw the old one gains nothing by it (session fixation).
 3. It ends when it was not used for ``idle_seconds``, and ``longest_seconds`` after it began, whatever happens.
 4. An account has at most ``MOST_OF_AN_ACCOUNT``; the one longest unused makes room.
 5. It says whose it is and how that was shown, and no role: roles are the chain's, at each request.
@@ -10,6 +10,10 @@
    for when ``service.toml`` no longer maps that person to the account.
 7. What was looked up is remembered for a second, and forgotten at once when this process ends or renews any session.
    Another process that ends one on the same database is heard of after that second.
+8. An answer with a new secret may be lost on its way. So the secret that was shown for it, the former one, still opens
+   the session for ``FORMER_SECONDS``, to read and to be renewed again by a touch (``access.gates``, 8), and ends at
+   once when the new one is first shown. A session has one former secret at most. What a touch raised is bound to the
+   secret that its answer gave (``SessionView.standing``), so the former one never has it.
 """
 
 from __future__ import annotations
@@ -21,13 +25,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     LargeBinary,
     Row,
@@ -44,11 +49,13 @@ from sqlalchemy import (
 from belmont.registry.types import Address
 from belmont.service.access.visitor import SessionView
 from belmont.service.store.database import Store, metadata
+from belmont.service.store.passkeys import steps
 from belmont.service.store.tickets import hashed
 
 MOST_OF_AN_ACCOUNT: Final = 20
 SEEN_SECONDS: Final = 1.0
 SEEN_MOST: Final = 10_000
+FORMER_SECONDS: Final = 60
 USED_EVERY_SECONDS: Final = 60
 """How coarsely the last use is written: not at every request."""
 
@@ -106,6 +113,15 @@ sessions = Table(
     Column("ends", BigInteger, nullable=False, index=True),
 )
 
+formers = Table(
+    "session_formers",
+    metadata,
+    Column("session", String(32), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("ends", BigInteger, nullable=False, index=True),
+)
+"""The secret that a session had before its last renewal, until the new one is shown (8)."""
+
 
 class Sessions:
     """The sessions of one service; ``vouched`` maps (issuer, subject) to the account that it may sign in as.
@@ -152,13 +168,14 @@ class Sessions:
         )
         with self._changing() as connection:
             connection.execute(delete(sessions).where(or_(sessions.c.ends <= now, sessions.c.idle_ends <= now)))
+            connection.execute(delete(formers).where(formers.c.ends <= now))
             if instead_of is not None:
-                connection.execute(delete(sessions).where(sessions.c.digest == hashed(instead_of)))  # 2
+                connection.execute(delete(sessions).where(_shown(hashed(instead_of), now)))  # 2
             oldest = list(connection.scalars(surplus))
             connection.execute(delete(sessions).where(sessions.c.id.in_(oldest)))  # 4
             connection.execute(insert(sessions).values(row))
             opened = connection.execute(select(sessions).where(sessions.c.id == row["id"])).one()
-        return secret, _view(opened, _csrf(secret))
+        return secret, _view(opened, secret)
 
     def seen(self, value: str, by_token: bool) -> SessionView | None:
         """One that was looked up less than ``SEEN_SECONDS`` ago, from memory (7); None for any other."""
@@ -177,13 +194,27 @@ class Sessions:
         return self._find(value, by_token=True)
 
     def renew(self, session: SessionView) -> tuple[str, SessionView] | None:
-        """A new secret for a session; the old one opens nothing any more. None where it has ended."""
-        secret = secrets.token_urlsafe(32)
-        own = sessions.c.id == session.id
+        """A new secret for a session, with what its shown secret had; that is the former one from here on (8).
+
+        None where the session has ended, or the secret that was shown opens it no more.
+        """
+        now, secret = int(self._now()), secrets.token_urlsafe(32)
+        own, former_one = sessions.c.id == session.id, formers.c.session == session.id
         with self._changing() as connection:
+            row = connection.execute(select(sessions).where(own).with_for_update()).one_or_none()
+            former = connection.execute(select(formers).where(former_one, formers.c.ends > now)).one_or_none()
+            known = [bytes(each.digest) for each in (row, former) if each is not None]
+            shown = next((each for each in known if _standing(each) == session.standing), None)
+            if row is None or shown is None:
+                return None
             connection.execute(update(sessions).where(own).values(digest=hashed(secret)))  # 2
-            row = connection.execute(select(sessions).where(own)).one_or_none()
-        return (secret, _view(row, _csrf(secret))) if row is not None else None
+            connection.execute(delete(formers).where(or_(former_one, formers.c.ends <= now)))
+            kept = {"session": session.id, "digest": shown, "ends": min(now + FORMER_SECONDS, row.ends)}
+            connection.execute(insert(formers).values(kept))
+            raised = update(steps).where(steps.c.session == session.standing)
+            connection.execute(raised.values(session=_standing(hashed(secret))))
+            renewed = connection.execute(select(sessions).where(own)).one()
+        return secret, _view(renewed, secret)
 
     def end(self, id_: str, account: Address) -> bool:
         """End one session of an account; whether there was one."""
@@ -202,7 +233,7 @@ class Sessions:
         live = and_(sessions.c.account == account, sessions.c.ends > now, sessions.c.idle_ends > now)
         query = select(sessions).where(live).order_by(sessions.c.used.desc(), sessions.c.id)
         with self._store.reading() as connection:
-            return [(_view(row, ""), row.used) for row in connection.execute(query)]
+            return [(_view(row, None), row.used) for row in connection.execute(query)]
 
     def opened_by_keys(self) -> set[Address]:
         """The accounts that have sessions which a key or wallet opened."""
@@ -229,22 +260,32 @@ class Sessions:
 
     def _find(self, secret: str, *, by_token: bool) -> SessionView | None:
         at, writes = self._now(), self._writes
-        now = int(at)
+        now, digest = int(at), hashed(secret)
+        both = select(sessions, formers.c.digest.label("former"), formers.c.ends.label("former_ends"))
+        both = both.outerjoin(formers, formers.c.session == sessions.c.id)
         with self._store.reading() as connection:
-            row = connection.execute(select(sessions).where(sessions.c.digest == hashed(secret))).one_or_none()
+            row = connection.execute(both.where(sessions.c.digest == digest)).one_or_none()
+            if row is None:
+                row = connection.execute(both.where(formers.c.digest == digest, formers.c.ends > now)).one_or_none()
         if row is None or bool(row.by_token) != by_token or row.ends <= now or row.idle_ends <= now:  # 3
             return None
         if row.way == Way.OIDC and self._vouched.get((row.issuer, row.subject)) != row.account:  # 6
             return None
-        if now - row.used >= USED_EVERY_SECONDS:
+        is_former = bytes(row.digest) != digest
+        if row.former is not None and not is_former:
+            with self._changing() as connection:
+                connection.execute(delete(formers).where(formers.c.digest == row.former))  # 8
+        if now - row.used >= USED_EVERY_SECONDS and not is_former:
             idle_ends = now + _lifetime(Way(row.way), by_token).idle_seconds
             with self._store.writing() as connection:
                 used = update(sessions).where(sessions.c.id == row.id)
                 connection.execute(used.values(used=now, idle_ends=idle_ends))
-        found = _view(row, _csrf(secret))
+        found = _view(row, secret)
+        if is_former:
+            found = replace(found, is_former=True, expires_at=min(row.ends, row.former_ends))
         with self._lock:
             if writes == self._writes and len(self._seen) < SEEN_MOST:
-                self._seen[bytes(row.digest), by_token] = (at, found)
+                self._seen[digest, by_token] = (at, found)
         return found
 
 
@@ -254,16 +295,29 @@ def _lifetime(way: Way, by_token: bool) -> Lifetime:
     return WALLET if way is Way.WALLET else BROWSER
 
 
-def _view(row: Row[Any], csrf: str) -> SessionView:
+def _shown(digest: bytes, now: int) -> ColumnElement[bool]:
+    """The session that a secret opens, the former one too (8)."""
+    of_former = select(formers.c.session).where(formers.c.digest == digest, formers.c.ends > now)
+    return or_(sessions.c.digest == digest, sessions.c.id.in_(of_former))
+
+
+def _view(row: Row[Any], secret: str | None) -> SessionView:
+    """A session as whoever showed its secret has it; as a list has it where none was shown."""
     return SessionView(
         id=row.id,
         account=Address(row.account),
-        csrf=csrf,
+        csrf="" if secret is None else _csrf(secret),
         by_token=bool(row.by_token),
         method=row.way,
         since=row.began,
         expires_at=row.ends,
+        standing="" if secret is None else _standing(hashed(secret)),
     )
+
+
+def _standing(digest: bytes) -> str:
+    """What names one secret of a session, and is none: the touches that it was given for are kept by it (8)."""
+    return hashlib.sha256(b"belmont: standing of a secret" + digest).hexdigest()[:32]
 
 
 def _csrf(secret: str) -> str:

@@ -22,7 +22,7 @@ from belmont.service.console.parts import Acting, a_router, names_of, service_of
 from belmont.service.console.refusals import refusal
 from belmont.service.console.saying import says
 from belmont.service.console.signing import file_name, to_sign
-from belmont.service.errors import Malformed, Problem
+from belmont.service.errors import Malformed, Problem, of_message
 from belmont.service.service import Service
 
 router = a_router()
@@ -99,4 +99,4 @@ def _read(content: bytes) -> SignedMessage:
     try:
         return SignedMessage.from_json(content)
     except IdentityError as error:
-        raise Malformed(str(error), code="MESSAGE_MALFORMED") from error
+        raise of_message(error) from error

@@ -56,7 +56,7 @@ def study(request: Request, visitor: Reading, number: Number) -> Response:
     snapshot, clock = service.snapshot, now()
     record = found(snapshot.studies.get(number))
     account = visitor.account or Address("")
-    page = service.index.search(EventQuery(study=number, ascending=True, limit=STORY_MOST))
+    page = service.index.search(EventQuery(study=number, limit=STORY_MOST))
     names = names_of(snapshot)
     code, code_problem = _code(service, record)
     amendment = _amendment(service, record, names)

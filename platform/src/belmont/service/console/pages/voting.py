@@ -14,6 +14,7 @@ from belmont.registry.types import NO_PERMIT, Study, StudyId
 from belmont.service.access.limits import limited
 from belmont.service.console import standing, votes
 from belmont.service.console.addresses import hexed
+from belmont.service.console.particulars import of_conditions
 from belmont.service.console.parts import (
     Acting,
     HashText,
@@ -100,9 +101,7 @@ def _conditions(text: str, errors: Errors) -> ApprovalConditions | None:
     try:
         return ApprovalConditions.of(line for line in text.splitlines() if line.strip())
     except ApprovalConditionsMalformed as error:
-        said = Sentence("The conditions cannot be taken: {why}.", why=str(error))
-        if not text.strip():
-            said = Sentence("Write at least one condition.")
+        said = of_conditions(error) if text.strip() else Sentence("Write at least one condition.")
         errors.append(("conditions", said))
         return None
 

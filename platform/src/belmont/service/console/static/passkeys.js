@@ -20,7 +20,7 @@ async function ask(method, path, body) {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const found = answer.status === 204 ? {} : await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(found.detail), { code: found.code });
+  if (!answer.ok) throw Object.assign(new Error(found.says), { code: found.code });
   return found;
 }
 

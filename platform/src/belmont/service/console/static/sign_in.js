@@ -20,7 +20,7 @@ async function challenge(account, identity) {
     body: JSON.stringify(identity ? { account, identity } : { account }),
   });
   const found = await answer.json();
-  if (!answer.ok) throw new Error(found.detail);
+  if (!answer.ok) throw new Error(found.says);
   return found;
 }
 
