@@ -39,6 +39,7 @@ from belmont.federated.evaluation.layout import (
     SURVIVAL,
     VALUE,
     bins_of,
+    evaluated_class_of,
     evaluation_cuts_of,
     evaluation_sum,
     groups_of,
@@ -183,8 +184,11 @@ def _scored(config: RunConfig, outcome: Floats, scores: Floats) -> _Scored:
     _refuse_no_scores(found, outcome)
     if config[EVALUATES] == VALUE:
         return _Scored(outcome, found)
-    if not np.isin(outcome, (0.0, 1.0)).all():
-        raise FederatedError("a risk is of an outcome that is 0 or 1")
+    wanted = evaluated_class_of(config)
+    if wanted is not None:
+        outcome = (outcome == wanted).astype(np.float64)
+    elif not np.isin(outcome, (0.0, 1.0)).all():
+        raise FederatedError("a risk is of an outcome that is 0 or 1, unless evaluated-class names one of its values")
     return _Scored(outcome, np.clip(found, 0.0, 1.0), outcome.astype(np.int64))
 
 

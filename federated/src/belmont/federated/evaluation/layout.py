@@ -2,6 +2,7 @@
 
     holdout = 0.25                       the part of each hospital's patients that is kept apart (docs/evaluation.md)
     evaluates = "risk"                   a probability of an outcome that is 0 or 1; or "value", a number; or "survival"
+    evaluated-class = 2.0                the outcome has more values or others: the risk is that of this one (10)
     evaluation-cuts = "90,180,365"       of survival: where spans of time end, in the unit of the duration (9)
     groups = "sex;age:40,60"             subgroups of the patients who were kept apart (`evaluation.groups`)
     report-hospitals = true              each hospital's own results are shown, and not only those of all together
@@ -31,6 +32,8 @@
    the risk that has these log odds (`scores_of`): any rising map keeps the order. Such counts leave only as secure
    sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close, the difference would
    be who left in between. Not only counts, but what their differences count is nobody or enough (7).
+10. Of an outcome of several classes one is evaluated against all others, so that everything said of a risk holds. The
+    configuration names it: whoever could ask for another each time would have an evaluation for each.
 """
 
 import math
@@ -50,7 +53,7 @@ from belmont.federated.secagg.encoding import FRACTION_BITS
 from belmont.federated.secagg.settings import SECURE_SUM_KEY, SecureSum
 
 HOLDOUT, EVALUATES, GROUPS, REPORT_HOSPITALS = "holdout", "evaluates", "groups", "report-hospitals"
-EVALUATIONS, EVALUATION_CUTS = "evaluations", "evaluation-cuts"
+EVALUATIONS, EVALUATION_CUTS, EVALUATED_CLASS = "evaluations", "evaluation-cuts", "evaluated-class"
 DEFAULT_EVALUATIONS = 3
 """One at the end of each of a few fits (8)."""
 RISK, VALUE, SURVIVAL = "risk", "value", "survival"
@@ -121,6 +124,29 @@ def evaluation_cuts_of(config: RunConfig) -> tuple[float, ...]:
     return cuts
 
 
+def evaluated_class_of(config: RunConfig) -> float | None:
+    """The outcome's value whose risk is evaluated; None where the outcome is 0 or 1 (10). Raises FederatedError."""
+    value = config.get(EVALUATED_CLASS)
+    if value is None:
+        return None
+    if type(value) is not float or not math.isfinite(value):
+        raise FederatedError(f"{EVALUATED_CLASS} is a value of the outcome, as a float")
+    if config.get(EVALUATES) != RISK:
+        raise FederatedError(f"{EVALUATED_CLASS} is of models of a risk, and of no other")
+    return value
+
+
+def place_of_class(config: RunConfig, classes: Sequence[float]) -> int:
+    """Where the evaluated one is among a model's classes; where none is named, the second of two. Raises FederatedError
+    where it is none of them (10)."""
+    wanted = evaluated_class_of(config)
+    if wanted is None and len(classes) == 2:
+        return 1
+    if wanted is None or wanted not in classes:
+        raise FederatedError(f"{EVALUATED_CLASS} is one of the model's classes: {', '.join(map(str, classes))}")
+    return list(classes).index(wanted)
+
+
 def evaluation_config(
     evaluates: str,
     holdout: float,
@@ -129,21 +155,25 @@ def evaluation_config(
     report_hospitals: bool = False,
     evaluations: int | None = None,
     cuts: Sequence[float] = (),
+    evaluated_class: float | None = None,
 ) -> dict[str, str | int | float | bool]:
     """The keys of a configuration whose models are evaluated; none where nobody is kept apart. Raises FederatedError
-    for groups, reports, cut points or a number of evaluations without anybody to evaluate on, and for what cannot be
-    read."""
+    for groups, reports, cut points, a class or a number of evaluations without anybody to evaluate on, and for what
+    cannot be read."""
     if not holdout:
-        if groups or report_hospitals or evaluations is not None or cuts:
+        if groups or report_hospitals or cuts or evaluations is not None or evaluated_class is not None:
             raise FederatedError(
-                "groups, results of hospitals, cut points and a number of evaluations are of patients who were kept "
-                "apart: give a holdout"
+                "groups, results of hospitals, cut points, a class and a number of evaluations are of patients who "
+                "were kept apart: give a holdout"
             )
         return {}
     config: dict[str, str | int | float | bool] = {HOLDOUT: holdout, EVALUATES: evaluates}
     if cuts or evaluates == SURVIVAL:
         config[EVALUATION_CUTS] = ",".join(f"{cut:.15g}" for cut in cuts)
         evaluation_cuts_of(config)
+    if evaluated_class is not None:
+        config[EVALUATED_CLASS] = float(evaluated_class)
+        evaluated_class_of(config)
     if groups:
         config[GROUPS] = ";".join(groups)
         groups_of(config)

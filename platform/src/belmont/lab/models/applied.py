@@ -164,6 +164,11 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
         return ()
 
     @property
+    def class_to_evaluate(self) -> float | None:
+        """The outcome's value whose risk is evaluated against all others; None where the outcome is 0 or 1."""
+        return None
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The features; of a model that was fitted to rows without naming any, theirs."""
         return tuple(self.features) or tuple(getattr(self, "feature_names_in_", ()))
@@ -201,6 +206,7 @@ class AppliedModel(BaseEstimator, ABC):  # type: ignore[misc]
                 report_hospitals=self.report_hospitals,
                 evaluations=self.evaluations,
                 cuts=self.evaluated_cuts,
+                evaluated_class=self.class_to_evaluate,
             ),
         )
 

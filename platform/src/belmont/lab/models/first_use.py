@@ -45,6 +45,19 @@ def labelled(y: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     return classes, places
 
 
+def check_class(evaluated: float | None, classes: tuple[float, ...], holdout: float) -> None:
+    """Raises LabError where patients are kept apart and it is not known whose risk is evaluated on them."""
+    names = ", ".join(f"{each:g}" for each in classes)
+    if evaluated is None:
+        if holdout and classes != (0.0, 1.0):
+            raise LabError(
+                f"an evaluation tells one class apart from all others: name it, evaluated_class={classes[-1]:g} or "
+                f"another of {names}; or leave holdout out"
+            )
+    elif isinstance(evaluated, bool) or evaluated not in classes:
+        raise LabError(f"evaluated_class is {evaluated!r}: it is one of the classes, {names}")
+
+
 def question_words(frame: "pd.DataFrame", named: Sequence[str], *, becomes_numbers: bool) -> None:
     """Warns of features of more than two words where a model makes numbers of them (2). Raises LabError for dates."""
     import pandas as pd

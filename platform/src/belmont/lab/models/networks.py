@@ -42,7 +42,7 @@ from belmont.federated.secagg.settings import SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
-from belmont.lab.models.first_use import labelled
+from belmont.lab.models.first_use import check_class, labelled
 
 if TYPE_CHECKING:
     from belmont.lab.export import Graph
@@ -142,12 +142,13 @@ class NetworkModel(StudyModel):
 class _Classifier(NetworkModel):
     classes: tuple[float, ...] = (0.0, 1.0)
     """The outcome's values at the hospitals; of labels that are given with rows here, what they are does not matter."""
+    evaluated_class: float | None = None
+    """The one of them that an evaluation tells apart from all others; to be named where they are not 0 and 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.holdout and tuple(self.classes) != (0.0, 1.0):
-            raise LabError("an evaluation is of an outcome that is 0 or 1: with other classes holdout is 0")
         self.target  # noqa: B018  raises for classes that are none
+        check_class(self.evaluated_class, tuple(self.classes), self.holdout)
 
     @property
     def target(self) -> Target:
@@ -158,6 +159,10 @@ class _Classifier(NetworkModel):
     @property
     def outcomes(self) -> tuple[float, ...]:
         return self.target.classes
+
+    @property
+    def class_to_evaluate(self) -> float | None:
+        return None if self.evaluated_class is None else float(self.evaluated_class)
 
     def _labels(self, y: Any) -> Any:
         self.classes_, labels = labelled(y)

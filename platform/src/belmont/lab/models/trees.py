@@ -33,7 +33,7 @@ from belmont.federated.secagg.settings import SecureSum
 from belmont.federated.table import NodeTable
 from belmont.lab.errors import LabError
 from belmont.lab.models.base import StudyModel
-from belmont.lab.models.first_use import labelled
+from belmont.lab.models.first_use import check_class, labelled
 from belmont.lab.models.tree_columns import TreeColumn
 from belmont.lab.models.tree_frames import importances_frame, importances_plot, trees_frame
 
@@ -261,13 +261,18 @@ class HistGradientBoostingClassifier(ClassifierMixin, BoostedTrees):  # type: ig
 
     classes: int = 2
     """The outcome is 0, 1, ... up to one less."""
+    evaluated_class: float | None = None
+    """The one of them that an evaluation tells apart from all others; to be named where they are not 0 and 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if type(self.classes) is not int or self.classes < 2:
             raise LabError(f"classes is {self.classes!r}: give a whole number of at least 2")
-        if self.classes > 2 and self.holdout:
-            raise LabError("what is evaluated is a risk: with more than two classes no patients are kept apart")
+        check_class(self.evaluated_class, tuple(map(float, range(self.classes))), self.holdout)
+
+    @property
+    def class_to_evaluate(self) -> float | None:
+        return None if self.evaluated_class is None else float(self.evaluated_class)
 
     @property
     def _class_count(self) -> int:

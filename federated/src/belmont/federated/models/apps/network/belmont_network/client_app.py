@@ -22,6 +22,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 
 from belmont.federated.evaluation.hospital import evaluated
+from belmont.federated.evaluation.layout import place_of_class
 from belmont.federated.node.data import training_data
 from belmont_network.layers import Floats, forward, gradients, losses, predictions, row_gradients
 
@@ -64,13 +65,14 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
     config, sent = context.run_config, message.content.array_records["arrays"]
-    if config["loss"] == "softmax":
-        raise ValueError("an evaluation is of two classes or a number")
-    x, (center, scale) = _layers(sent, "", config), _unit(config)
+    x, loss, (center, scale) = _layers(sent, "", config), str(config["loss"]), _unit(config)
+    place = 0 if loss == "squared" else place_of_class(config, _classes(config))
 
     def predict(design: Floats) -> Floats:
-        z = forward(design.astype(x[0].dtype), x, str(config["activation"]))[-1]
-        return np.asarray(predictions(z, str(config["loss"]))[:, 0] * scale + center, np.float64)
+        found = predictions(forward(design.astype(x[0].dtype), x, str(config["activation"]))[-1], loss)
+        if loss == "logistic":
+            found = np.hstack([1.0 - found, found])
+        return np.asarray(found[:, place] * scale + center, np.float64)
 
     return evaluated(message, context, predict, references=_references(sent))
 
@@ -130,10 +132,14 @@ def _target(outcome: Floats, config: Config) -> Floats:
     if config["loss"] == "squared":
         center, scale = _unit(config)
         return ((outcome - center) / scale)[:, None]
-    is_class = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
+    is_class = outcome[:, None] == np.array(_classes(config))
     if not is_class.any(axis=1).all():
         raise ValueError("an outcome is none of the configuration's classes")
     return (is_class[:, 1:] if config["loss"] == "logistic" else is_class).astype(np.float64)
+
+
+def _classes(config: Config) -> list[float]:
+    return [float(each) for each in _parts(config["classes"])]
 
 
 def _unit(config: Config) -> tuple[float, float]:

@@ -32,6 +32,7 @@ from torch.nn import Module
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from belmont.federated.evaluation.hospital import evaluated
+from belmont.federated.evaluation.layout import place_of_class
 from belmont.federated.node.data import training_data
 from belmont_torch.model import build
 
@@ -76,8 +77,8 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
     config, sent = context.run_config, message.content.array_records["arrays"]
-    if config["loss"] == "softmax":
-        raise ValueError("an evaluation is of two classes or a number")
+    loss = str(config["loss"])
+    place = 0 if loss == "squared" else place_of_class(config, _classes(config))
     with _alone(int(config["seed"])):
         module, (center, scale) = build().float(), _unit(config)
         module.load_state_dict(_state(module, sent), strict=False)
@@ -85,8 +86,11 @@ def evaluate(message: Message, context: Context) -> Message:
 
         def predict(design: NDArray[Any]) -> NDArray[Any]:
             with torch.no_grad():
-                z = module(torch.from_numpy(design[:, 1:].astype(np.float32))).reshape(len(design)).double()
-                return np.asarray((z.sigmoid() if config["loss"] == "logistic" else z * scale + center).numpy())
+                z = module(torch.from_numpy(design[:, 1:].astype(np.float32))).reshape(len(design), -1).double()
+                if loss == "squared":
+                    return np.asarray((z[:, 0] * scale + center).numpy())
+                z = torch.hstack([torch.zeros_like(z), z]) if loss == "logistic" else z
+                return np.asarray(z.softmax(dim=1)[:, place].numpy())
 
         return evaluated(message, context, predict, references=_references(sent))
 
@@ -209,7 +213,7 @@ def _target(outcome: NDArray[Any], config: Config) -> NDArray[Any]:
     if config["loss"] == "squared":
         center, scale = _unit(config)
         return ((outcome - center) / scale)[:, None]
-    is_class: NDArray[Any] = outcome[:, None] == np.array([float(each) for each in _parts(config["classes"])])
+    is_class: NDArray[Any] = outcome[:, None] == np.array(_classes(config))
     if not is_class.any(axis=1).all():
         raise ValueError("an outcome is none of the configuration's classes")
     return is_class[:, 1:] if config["loss"] == "logistic" else is_class
@@ -221,6 +225,10 @@ def _unit(config: Config) -> tuple[float, float]:
 
 def _references(sent: ArrayRecord) -> NDArray[Any] | None:
     return sent["references"].numpy() if "references" in sent else None
+
+
+def _classes(config: Config) -> list[float]:
+    return [float(each) for each in _parts(config["classes"])]
 
 
 def _parts(value: object) -> tuple[str, ...]:

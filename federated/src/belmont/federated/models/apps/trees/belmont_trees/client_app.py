@@ -19,6 +19,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 
 from belmont.federated.evaluation.hospital import evaluated_codes
+from belmont.federated.evaluation.layout import place_of_class
 from belmont.federated.node.data import coded_data
 from belmont.federated.node.histograms import Level, grouped_scores, tree_histograms
 
@@ -60,11 +61,16 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Answer with sums over patients who were kept apart, and over the others (`belmont.federated.evaluation`)."""
-    config, model = context.run_config, _model(message)
+    config, model, loss = context.run_config, _model(message), str(context.run_config["loss"])
+    place = 0 if loss == "squared" else place_of_class(config, [float(k) for k in range(max(2, len(model["base"])))])
 
     def predict(codes: np.ndarray) -> np.ndarray:
-        score = _scores(config, model, *_bins(config, codes))[:, 0]
-        return score if config["loss"] == "squared" else 0.5 * (1.0 + np.tanh(0.5 * score))
+        scores = _scores(config, model, *_bins(config, codes))
+        if loss == "squared":
+            return scores[:, 0]
+        if loss == "logistic":
+            scores = np.hstack([np.zeros_like(scores), scores])
+        return np.asarray(np.exp(scores[:, place] - np.logaddexp.reduce(scores, axis=1)))
 
     return evaluated_codes(message, context, predict)
 
