@@ -194,6 +194,8 @@ def _performance(performance: "Performance | None") -> dict[str, Any]:
         "evaluation": {"round": performance.n, "hospitals": performance.answered, "patients": performance.patients},
         "performance": rows,
     }
+    if performance.evaluated_class is not None:
+        found["evaluation"]["class, against all others"] = performance.evaluated_class
     if performance.results.is_risk or performance.results.is_survival:
         with_parts = [parts for parts in performance.results.groups.values() if len(parts) > 1]
         if with_parts:

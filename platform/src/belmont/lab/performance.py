@@ -21,7 +21,7 @@ import numpy as np
 from belmont.federated.bounded.record import RoundRecord
 from belmont.federated.evaluation.comparison import Membership, differences
 from belmont.federated.evaluation.intervals import LEVEL, Estimate, logit_normal
-from belmont.federated.evaluation.layout import HELD_OUT, RISK_COLUMNS, TRAINED_ON, VALUE_COLUMNS
+from belmont.federated.evaluation.layout import HELD_OUT, RISK_COLUMNS, TRAINED_ON, VALUE_COLUMNS, evaluated_class_of
 from belmont.federated.evaluation.results import Results
 from belmont.federated.evaluation.risks import RiskSums
 from belmont.federated.models.training import EvaluationResult
@@ -66,6 +66,11 @@ class Performance:
         if self.result.record is None:
             raise NotYet("there is no record of this round: only secure sums have one")
         return self.result.record
+
+    @property
+    def evaluated_class(self) -> float | None:
+        """The outcome's value that was told apart from all others; None where the outcome is 0 or 1, or a number."""
+        return evaluated_class_of(self._config)
 
     @property
     def patients(self) -> int:
@@ -282,6 +287,8 @@ class Performance:
         names = [each for each in frame.columns if not each.endswith((" low", " high", " at least", " at most"))]
         rows = [[name, *(_cell(frame, name, column) for column in names)] for name in frame.index]
         facts = {"round": self.n, "hospitals": self.answered, "model": cards.short(self.model_hash)}
+        if self.evaluated_class is not None:
+            facts["evaluated"] = f"{self._config['outcome']} is {self.evaluated_class:g}, against all others"
         advantage = self.membership
         if advantage is not None:
             facts["guessing who was trained on"] = f"advantage {advantage.advantage}, at most {advantage.upper:.3f}"

@@ -33,7 +33,8 @@
    sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close, the difference would
    be who left in between. Not only counts, but what their differences count is nobody or enough (7).
 10. Of an outcome of several classes one is evaluated against all others, so that everything said of a risk holds. The
-    configuration names it: whoever could ask for another each time would have an evaluation for each.
+    configuration names it, and a line of permits has the same one (`node.rounds`): who is in neither of two classes
+    may be few, and would be the difference.
 """
 
 import math

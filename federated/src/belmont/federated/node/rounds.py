@@ -39,8 +39,10 @@ from belmont.federated.bounded.proved import check_bounds
 from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.evaluation.layout import (
+    EVALUATED_CLASS,
     EVALUATION_CUTS,
     HOLDOUT,
+    evaluated_class_of,
     evaluation_cuts_of,
     holdout_of,
     most_evaluations,
@@ -108,6 +110,7 @@ class RoundServer:
             holdout = holdout_of(asked.config)
             reports_hospitals(asked.config)
             evaluation_cuts_of(asked.config)
+            evaluated_class_of(asked.config)
             most = most_evaluations(asked.config, noisy=noise is not None)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
@@ -163,7 +166,7 @@ class RoundServer:
         if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
             detail = (
                 "the model comes with other references than the permit's first round, or the configuration with "
-                f"another {HOLDOUT} or {EVALUATION_CUTS}: apply anew to change them"
+                f"another {HOLDOUT}, {EVALUATION_CUTS} or {EVALUATED_CLASS}: apply anew to change them"
             )
             raise Refusal(Reason.MODEL_MISMATCH, detail)
 
@@ -227,9 +230,9 @@ class RoundServer:
 
 
 def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
-    """What stands for how a round prepares the rows, whom it keeps apart, and in which spans of time they are counted
-    (rule 5)."""
+    """What stands for how a round prepares the rows, whom it keeps apart, and by which class or spans of time they are
+    counted (rule 5)."""
     given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
-    cuts = {EVALUATION_CUTS: config[EVALUATION_CUTS]} if EVALUATION_CUTS in config else {}
-    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **cuts})
+    counted = {key: config[key] for key in (EVALUATION_CUTS, EVALUATED_CLASS) if key in config}
+    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **counted})
     return hashlib.sha256(b"belmont/preparation/1\0" + model_hash(given) + apart).digest()

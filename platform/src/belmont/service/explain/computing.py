@@ -11,6 +11,7 @@ from typing import Final
 from belmont.ehr.dictionary import Dictionary
 from belmont.federated.errors import FederatedError
 from belmont.federated.evaluation.layout import (
+    evaluated_class_of,
     evaluation_cuts_of,
     groups_of,
     holdout_of,
@@ -81,7 +82,7 @@ def _training(terms: StudyTerms, config: RunConfig | None, dictionary: Dictionar
 def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Sentence]:
     try:
         holdout, groups, reports = holdout_of(config), groups_of(config), reports_hospitals(config)
-        cuts = evaluation_cuts_of(config)
+        cuts, one_class = evaluation_cuts_of(config), evaluated_class_of(config)
         most = most_evaluations(config, noisy=holdout > 0 and read_approved(config).noise is not None)
     except FederatedError as error:
         return [Sentence("Nodes refuse this configuration: {why}.", why=str(error).rstrip("."))]
@@ -102,6 +103,14 @@ def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Senten
                 outcome=_outcome(config, dictionary),
                 cuts=", ".join(f"{cut:g}" for cut in cuts),
                 duration=labelled(str(config.get("duration", "")), dictionary),
+            )
+        )
+    if one_class is not None:
+        said.append(
+            Sentence(
+                "What is counted is how well the model tells patients whose “{outcome}” is {value} from all others.",
+                outcome=_outcome(config, dictionary),
+                value=f"{one_class:g}",
             )
         )
     if most is not None:
