@@ -20,8 +20,8 @@ FEATURES = ("age", "hba1c")
 OUTCOME = "cvd_event"
 
 
-def config_of(holdout: float) -> RunConfig:
-    return glm_config(FEATURES, OUTCOME, secure=True, evaluation=evaluation_config("risk", holdout))
+def config_of(holdout: float, groups: tuple[str, ...] = ()) -> RunConfig:
+    return glm_config(FEATURES, OUTCOME, secure=True, evaluation=evaluation_config("risk", holdout, groups))
 
 
 @pytest.fixture
@@ -84,6 +84,16 @@ def test_a_model_trained_on_everybody_is_not_evaluated_by_an_amendment_on_patien
     newer = amended(glm, permit, config_of(0.25))
     with pytest.raises(FederatedError, match="another holdout"):
         training_of(glm, newer, config_of(0.25)).evaluate()
+
+
+@pytest.mark.parametrize("other", [("age:61",), (), ("age:60", "sex")])
+def test_a_node_refuses_an_amendment_that_counts_other_parts_since_the_difference_is_few(glm, other):
+    glm.config = config_of(0.25, ("age:60",))
+    permit = glm.issue()
+    training_of(glm, permit, glm.config).evaluate()
+    newer = amended(glm, permit, config_of(0.25, other))
+    with pytest.raises(FederatedError, match="groups"):
+        training_of(glm, newer, config_of(0.25, other)).evaluate()
 
 
 def test_an_amendment_of_something_else_goes_on(glm):

@@ -52,7 +52,7 @@ def test_a_node_refuses_an_amendment_that_counts_in_other_spans(cox, other):
     training_of(cox, permit, cox.config).evaluate()
     newer = amended(cox, permit, config_of(other))
     for ask in (Training.evaluate, Training.round):
-        with pytest.raises(FederatedError, match="another holdout, evaluation-cuts or evaluated-class"):
+        with pytest.raises(FederatedError, match="another holdout, groups, evaluation-cuts or evaluated-class"):
             ask(training_of(cox, newer, config_of(other)))
 
 

@@ -11,7 +11,8 @@
 5. All rounds of a permit, and of those that take its place, prepare the rows by the same references, or all by none
    (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value. And they
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
-   evaluated on patients that it was trained on. Evaluations of survival are counted in the same spans of time.
+   evaluated on patients that it was trained on. They are counted in the same parts, by the same class or spans of time:
+   between two parts of patients below 60 and below 61 are few, too.
 6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
 7. So many evaluations a line of permits has, without noise: the ledger counts them as it admits them, before any row
    is looked at (`most_evaluations`, `belmont.federated.gate.ledger`).
@@ -41,6 +42,7 @@ from belmont.federated.errors import AppFailed, AppStopped, FederatedError, Priv
 from belmont.federated.evaluation.layout import (
     EVALUATED_CLASS,
     EVALUATION_CUTS,
+    GROUPS,
     HOLDOUT,
     evaluated_class_of,
     evaluation_cuts_of,
@@ -166,7 +168,7 @@ class RoundServer:
         if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
             detail = (
                 "the model comes with other references than the permit's first round, or the configuration with "
-                f"another {HOLDOUT}, {EVALUATION_CUTS} or {EVALUATED_CLASS}: apply anew to change them"
+                f"another {HOLDOUT}, {GROUPS}, {EVALUATION_CUTS} or {EVALUATED_CLASS}: apply anew to change them"
             )
             raise Refusal(Reason.MODEL_MISMATCH, detail)
 
@@ -230,9 +232,9 @@ class RoundServer:
 
 
 def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
-    """What stands for how a round prepares the rows, whom it keeps apart, and by which class or spans of time they are
-    counted (rule 5)."""
+    """What stands for how a round prepares the rows, whom it keeps apart, and in which parts, by which class or spans of
+    time they are counted (rule 5)."""
     given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
-    counted = {key: config[key] for key in (EVALUATION_CUTS, EVALUATED_CLASS) if key in config}
+    counted = {key: config[key] for key in (GROUPS, EVALUATION_CUTS, EVALUATED_CLASS) if key in config}
     apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **counted})
     return hashlib.sha256(b"belmont/preparation/1\0" + model_hash(given) + apart).digest()
