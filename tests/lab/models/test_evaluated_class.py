@@ -187,6 +187,6 @@ def test_under_a_permit_a_grade_of_three_is_trained_and_one_of_its_classes_evalu
     held_out = performance.table.loc["held out"]
     assert held_out["patients"] > 100 and 0 < held_out["outcomes"] < held_out["patients"]
     assert 0.3 < held_out["auc"] < 0.8
-    assert "against all others" in performance._repr_html_()
+    assert f"smoking is {values[0]}, against all others" in performance._repr_html_()
     assert model.card().to_dict()["evaluation"]["class, against all others"] == 0.0
     assert model.predict_proba(consortium.yardstick.fresh_table).shape[1] == len(values)

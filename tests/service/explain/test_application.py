@@ -153,6 +153,15 @@ def test_an_evaluation_of_survival_says_at_which_times_it_counts() -> None:
     assert "by these times" not in said(summary(terms(without), without.config), "computed")
 
 
+def test_of_several_classes_it_is_said_by_its_name_which_one_is_told_apart() -> None:
+    model = MLPClassifier(("age",), "smoking", hidden=(2,), classes=(0.0, 1.0, 2.0), holdout=0.2, evaluated_class=2.0)
+    found = said(summary(terms(model), model.config), "computed")
+    assert "patients whose “Smoking status” is “current” from all others" in found
+    forged = dict(model.config) | {"evaluated-class": "2"}
+    refused = said(summary(terms(model, config_hash=config_hash(forged)), forged), "computed")
+    assert "Nodes refuse this configuration" in refused and "from all others" not in refused
+
+
 @pytest.mark.parametrize(("evaluations", "count"), [(None, "3 such evaluations"), (1, "1 such evaluation ")])
 def test_an_evaluation_says_how_many_there_are(evaluations: int | None, count: str) -> None:
     model = LogisticRegression(features=("age",), outcome="cvd_event", holdout=0.2, evaluations=evaluations)

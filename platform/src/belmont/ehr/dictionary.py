@@ -123,6 +123,11 @@ class Column:
             return LAYOUT_BIT
         return LAYOUT_RANGE_OR_MISSING if self.allows_missing else LAYOUT_RANGE
 
+    def named(self, value: float) -> str:
+        """A value that models see, as people write it: a category's name, or the number."""
+        categories = self.codebook.categories if isinstance(self.codebook, CategoryBook) else ()
+        return next((each.name for each in categories if each.value == value), f"{value:g}")
+
     def convert(self, value: float, unit: str | None) -> float | None:
         """`value` in the column's unit; None where the dictionary does not list `unit`."""
         if unit == self.unit:

@@ -56,6 +56,7 @@ class Performance:
         self.participants = tuple(names[each] for each in result.participants)
         self.answered = sum(each.answered for each in result.hospitals)
         self._config = model.config
+        self._outcome = permit.consortium.dictionary.column(model.outcome_name)
         references = model.references_
         levels = {name: references[name].levels for name in references}
         self.results = Results.of(self._config, result.updates, self.answered, levels)
@@ -288,7 +289,8 @@ class Performance:
         rows = [[name, *(_cell(frame, name, column) for column in names)] for name in frame.index]
         facts = {"round": self.n, "hospitals": self.answered, "model": cards.short(self.model_hash)}
         if self.evaluated_class is not None:
-            facts["evaluated"] = f"{self._config['outcome']} is {self.evaluated_class:g}, against all others"
+            name = self._outcome.named(self.evaluated_class)
+            facts["evaluated"] = f"{self._outcome.name} is {name}, against all others"
         advantage = self.membership
         if advantage is not None:
             facts["guessing who was trained on"] = f"advantage {advantage.advantage}, at most {advantage.upper:.3f}"

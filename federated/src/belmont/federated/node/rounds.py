@@ -232,8 +232,8 @@ class RoundServer:
 
 
 def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
-    """What stands for how a round prepares the rows, whom it keeps apart, and in which parts, by which class or spans of
-    time they are counted (rule 5)."""
+    """What stands for how a round prepares the rows, whom it keeps apart, and in which parts and by which class or
+    spans of time they are counted (rule 5)."""
     given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
     counted = {key: config[key] for key in (GROUPS, EVALUATION_CUTS, EVALUATED_CLASS) if key in config}
     apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **counted})

@@ -23,7 +23,7 @@ from belmont.federated.models.approved import read_approved
 from belmont.federated.models.bundles import shipped_name_of
 from belmont.federated.node.design import LEVEL_MARK
 from belmont.registry.types import Computation, StudyTerms
-from belmont.service.explain.questions import labelled
+from belmont.service.explain.questions import labelled, value_of
 from belmont.service.words import Hash, Sentence, Share, Value, counted
 
 
@@ -108,9 +108,9 @@ def _evaluation(config: RunConfig, dictionary: Dictionary | None) -> list[Senten
     if one_class is not None:
         said.append(
             Sentence(
-                "What is counted is how well the model tells patients whose “{outcome}” is {value} from all others.",
+                "What is counted is how well the model tells patients whose “{outcome}” is “{value}” from all others.",
                 outcome=_outcome(config, dictionary),
-                value=f"{one_class:g}",
+                value=value_of(str(config.get("outcome", "")), one_class, dictionary),
             )
         )
     if most is not None:

@@ -60,6 +60,12 @@ def labelled(name: str, dictionary: Dictionary | None) -> str | Worded:
     return Worded(label, tuple((tag, f"{each}{behind}") for tag, each in column.labels)) if column.labels else label
 
 
+def value_of(name: str, value: float, dictionary: Dictionary | None) -> str:
+    """A column's value by its name, or as a number where there is none."""
+    column = _column(name, dictionary)
+    return f"{value:g}" if column is None else column.named(value)
+
+
 def _about(query: Query, dictionary: Dictionary | None) -> Sentence:
     if query.column is None:
         return Sentence("the number of patients")
