@@ -347,3 +347,27 @@ def test_an_amendment_of_a_frozen_permit_says_that_it_cannot_be_issued_now(
     assert "the permit that it would take the place of is frozen until" in page
     with pytest.raises(RegistryRefused, match="PERMIT_FROZEN"):
         world.as_("data_user").issue(amendment)
+
+
+NOBODYS = f"0x{'07' * 32}"
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "form"),
+    [
+        ("board", "/studies/999999/vote", {"choice": "approve", "reason": "Sound."}),
+        ("board", "/studies/999999/vote", {"choice": "recuse", "reason": "A friend's."}),
+        ("holder", f"/studies/999999/accept/{NOBODYS}", {}),
+        ("holder", f"/studies/{{open}}/accept/{NOBODYS}", {}),
+        ("board", "/permits/999999/freeze", {"duration": "3600", "reason": "Odd."}),
+        ("board", "/permits/999999/lift", {}),
+        ("board", "/permits/999999/revoke", {"reason": "Odd."}),
+        ("holder", f"/permits/999999/withdraw/{NOBODYS}", {}),
+        ("holder", f"/permits/{{running}}/withdraw/{NOBODYS}", {}),
+    ],
+)
+def test_nothing_is_prepared_to_be_signed_about_what_there_is_not(
+    who: str, path: str, form: dict[str, str], browser: Open, story: Story
+) -> None:
+    answer = browser(who).post(path.format(**vars(story)), form)
+    assert answer.status_code == 404 and 'name="message"' not in answer.text

@@ -280,7 +280,8 @@ class Performance:
         return found.grouped and min(found.cases, found.controls) < FEW * max(self.answered, 1)
 
     def __repr__(self) -> str:
-        left = "" if self.evaluations_left is None else f", {self.evaluations_left} evaluations left"
+        n = self.evaluations_left
+        left = "" if n is None else f", {n} evaluation{'' if n == 1 else 's'} left"
         return f"Performance(round {self.n}, {self.patients:,} patients kept apart, {self.results.headline}{left})"
 
     def _repr_html_(self) -> str:

@@ -58,6 +58,7 @@ def freeze(
     text = checked_reason(reason, errors)
     if errors:
         return ask(request, _freeze(request, number), errors, reason=reason, duration=duration)
+    found(service_of(request).snapshot.permits.get(number))
     message = Freeze(actor=str(visitor.account), permit=number, duration=duration, reason_hash=reason_hash(text))
     return prepared(request, visitor, message, f"/permits/{number}", text)
 
@@ -127,6 +128,7 @@ def revocation(request: Request, visitor: OnBoard, number: Number, reason: Reaso
     text = checked_reason(reason, errors, needed=True)
     if errors:
         return ask(request, _revocation(request, number), errors, reason=reason)
+    found(service_of(request).snapshot.permits.get(number))
     message = Revocation(actor=str(visitor.account), permit=number, reason_hash=reason_hash(text))
     return prepared(request, visitor, message, f"/permits/{number}", text)
 
@@ -153,9 +155,8 @@ def _revocation(request: Request, number: int) -> Act:
 @router.get("/permits/{number}/withdraw/{dataset}")
 def withdrawal_form(request: Request, visitor: Holding, number: Number, dataset: HashText) -> Response:
     """What a withdrawal does."""
-    snapshot = service_of(request).snapshot
-    found(snapshot.permits.get(number))
-    names = names_of(snapshot)
+    _to_withdraw(request, number, dataset)
+    names = names_of(service_of(request).snapshot)
     act = Act(
         Sentence("Withdraw {dataset}", dataset=names.dataset(dataset_of(dataset))),
         (
@@ -175,8 +176,16 @@ def withdrawal_form(request: Request, visitor: Holding, number: Number, dataset:
 @router.post("/permits/{number}/withdraw/{dataset}")
 def withdrawal(request: Request, visitor: Holding, number: Number, dataset: HashText) -> Response:
     """The withdrawal as a message to sign."""
+    _to_withdraw(request, number, dataset)
     message = Withdrawal(actor=str(visitor.account), permit=number, dataset=dataset_of(dataset))
     return prepared(request, visitor, message, f"/permits/{number}")
+
+
+def _to_withdraw(request: Request, number: int, dataset: str) -> None:
+    """Raises NotFound unless there are such a permit and such a dataset."""
+    snapshot = service_of(request).snapshot
+    found(snapshot.permits.get(number))
+    found(snapshot.datasets.get(dataset_of(dataset)))
 
 
 # --- the pause ---

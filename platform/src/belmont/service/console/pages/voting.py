@@ -65,6 +65,7 @@ def vote(
         )
     if errors or visitor.account is None:
         return _vote_form(request, number, errors, {"choice": choice, "reason": reason, "conditions": conditions})
+    found(service_of(request).snapshot.studies.get(number))
     message: Statement
     if choice == "recuse":
         message = Recusal(actor=visitor.account, study=number, reason_hash=reason_hash(text))
@@ -109,8 +110,8 @@ def _conditions(text: str, errors: Errors) -> ApprovalConditions | None:
 @router.get("/studies/{number}/accept/{dataset}")
 def acceptance_form(request: Request, visitor: Holding, number: Number, dataset: HashText) -> Response:
     """What an acceptance means."""
+    _to_accept(request, number, dataset)
     names = names_of(service_of(request).snapshot)
-    found(service_of(request).snapshot.studies.get(number))
     act = Act(
         Sentence("Accept an application"),
         (
@@ -131,8 +132,16 @@ def acceptance_form(request: Request, visitor: Holding, number: Number, dataset:
 @router.post("/studies/{number}/accept/{dataset}")
 def acceptance(request: Request, visitor: Holding, number: Number, dataset: HashText) -> Response:
     """The acceptance as a message to sign."""
+    _to_accept(request, number, dataset)
     message = Acceptance(actor=str(visitor.account), study=number, dataset=dataset_of(dataset))
     return prepared(request, visitor, message, f"/studies/{number}")
+
+
+def _to_accept(request: Request, number: int, dataset: str) -> None:
+    """Raises NotFound unless there are such an application and such a dataset."""
+    snapshot = service_of(request).snapshot
+    found(snapshot.studies.get(number))
+    found(snapshot.datasets.get(dataset_of(dataset)))
 
 
 @router.get("/studies/{number}/agree")
