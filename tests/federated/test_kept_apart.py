@@ -96,6 +96,15 @@ def test_a_node_refuses_an_amendment_that_counts_other_parts_since_the_differenc
         training_of(glm, newer, config_of(0.25, other)).evaluate()
 
 
+def test_a_node_refuses_an_amendment_with_another_outcome_since_the_difference_is_few(glm):
+    glm.config = config_of(0.25)
+    permit = glm.issue()
+    training_of(glm, permit, glm.config).round()
+    other = glm.config | {"outcome": "antihypertensive"}
+    with pytest.raises(FederatedError, match="another holdout, outcome"):
+        training_of(glm, amended(glm, permit, other), other).round()
+
+
 def test_an_amendment_of_something_else_goes_on(glm):
     permit = glm.issue()
     training_of(glm, permit, glm.config).round()

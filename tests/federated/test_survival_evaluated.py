@@ -52,8 +52,23 @@ def test_a_node_refuses_an_amendment_that_counts_in_other_spans(cox, other):
     training_of(cox, permit, cox.config).evaluate()
     newer = amended(cox, permit, config_of(other))
     for ask in (Training.evaluate, Training.round):
-        with pytest.raises(FederatedError, match="another holdout, groups, evaluation-cuts or evaluated-class"):
+        with pytest.raises(FederatedError, match="another holdout, outcome, duration, cuts, groups, evaluation-cuts"):
             ask(training_of(cox, newer, config_of(other)))
+
+
+def test_a_node_refuses_an_amendment_that_trains_by_another_column_of_times(cox):
+    permit = cox.issue(rounds=8)
+    training_of(cox, permit, cox.config).round()
+    other = cox.config | {"duration": "hba1c"}
+    with pytest.raises(FederatedError, match="another holdout, outcome, duration, cuts"):
+        training_of(cox, amended(cox, permit, other), other).round()
+
+
+def test_cut_points_of_training_are_part_of_what_a_line_of_permits_keeps_since_the_difference_is_a_row():
+    """Of two sums by cell that end a day apart the difference is who had the event that day, with all features."""
+    first, other = (replace(FORM, cuts=cuts).settings() for cuts in ((60.0, 90.0), (60.0, 91.0)))
+    assert first["cuts"] == "60.0,90.0"
+    assert preparation_hash(first, FORM.initial()) != preparation_hash(other, FORM.initial())
 
 
 def test_an_amendment_of_something_else_goes_on(cox):

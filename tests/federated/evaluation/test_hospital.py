@@ -9,7 +9,7 @@ from belmont.federated.errors import EncodingRefused, FederatedError
 from belmont.federated.evaluation.hospital import _shown
 from belmont.federated.evaluation.layout import edges, refuse_other_rows
 
-from .conftest import Evaluate, hospital, study, table_of
+from .conftest import MODEL, Evaluate, hospital, study, table_of
 
 
 def test_held_out_and_trained_on_are_everybody_once(evaluate: Evaluate) -> None:
@@ -103,9 +103,41 @@ def test_values_are_summed_as_moments_of_groups(evaluate: Evaluate) -> None:
     assert found[0, 0] > 100
 
 
-def test_predictions_that_are_no_numbers_stop_the_round(evaluate: Evaluate) -> None:
-    with pytest.raises(FederatedError, match="finite numbers"):
-        evaluate([hospital(100)], study(), {"coefficients": np.array([np.inf, -np.inf, 0.0])})
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
+def test_predictions_that_are_no_numbers_do_not_stop_the_round_which_would_tell_of_a_patient(
+    evaluate: Evaluate,
+) -> None:
+    """Of coefficients that overflow for one patient alone the failure would say that the patient is there."""
+    counts = evaluate([hospital(300)], study(), {"coefficients": np.array([np.inf, -np.inf, 0.0])})["counts"]
+    assert counts[:2].sum() == 300 and (counts.sum(axis=(0, 2)) > 0).sum() <= 2
+    table = table_of(np.append(np.linspace(50, 70, 299), 110.0), np.ones(300), np.arange(300) % 2)
+    for numbers in (MODEL["coefficients"], np.array([0.0, 0.5e308, 0.0])):
+        assert evaluate([table], study(), {"coefficients": numbers})["counts"][:2].sum() == 300
+
+
+def test_few_patients_with_one_of_few_values_are_not_counted_by_sums_of_squares(evaluate: Evaluate) -> None:
+    """Of a number that is 0, 1 or 2, three sums say how many have which."""
+    rows = 400
+    grade = np.where(np.arange(rows) < 6, 2.0, np.arange(rows) % 2)
+    sex = np.where(np.arange(rows) < 200, 1, 2)
+    columns = {"features": "sex=male", "outcome": "event"}
+    table = table_of(np.full(rows, 60.0), sex, grade)
+    model = {"coefficients": np.array([1.0, 0.0])}
+    config = study("value", groups=("sex",), holdout=1 - 1e-9) | columns
+    found = evaluate([table, table_of(np.full(rows, 60.0), sex, np.arange(rows) % 2)], config, model)["moments"]
+    assert found[0, 0] == 400, "of the hospital where six have a 2 nobody is counted"
+    many = evaluate([table_of(np.full(rows, 60.0), sex, np.arange(rows) % 3)], config, model)["moments"]
+    assert many[:, 0].tolist()[:4] == [400, 0, 200, 200]
+
+
+def test_of_a_part_with_few_patients_of_one_value_nothing_is_shown(evaluate: Evaluate) -> None:
+    rows = 400
+    sex = np.where(np.arange(rows) < 200, 1, 2)
+    grade = np.where((np.arange(rows) < 3) | (np.arange(rows) > 380), 2.0, np.arange(rows) % 2)
+    table = table_of(np.full(rows, 60.0), sex, grade)
+    config = study("value", groups=("sex",), holdout=1 - 1e-9) | {"features": "sex=male", "outcome": "event"}
+    found = evaluate([table], config, {"coefficients": np.array([1.0, 0.0])})["moments"]
+    assert found[0, 0] == 400 and (found[2:] == 0).all(), "three women with a 2, so the men are not shown either"
 
 
 def test_bins_are_fine_where_outcomes_are_rare_and_the_same_from_both_ends() -> None:
@@ -125,15 +157,15 @@ def test_no_part_that_is_shown_and_nothing_that_is_left_over_is_small(
     rows: list[tuple[int, bool]], least: int, cell: int, is_risk: bool
 ) -> None:
     place = np.array([each[0] for each in rows], np.int64)
-    outcome = np.array([each[1] for each in rows], float)
+    outcome = np.array([each[1] for each in rows], np.int64)
     parts = [place == k for k in range(4)]
-    shown = _shown(outcome, parts, least, cell, is_risk)
+    shown = _shown(outcome, parts, least, cell, not is_risk)
     left = np.ones(len(rows), bool)
     for part, is_shown in zip(parts, shown, strict=True):
         if is_shown:
             left &= ~part
             cases = outcome[part].sum()
             assert part.sum() >= max(least, cell)
-            assert not is_risk or cell <= cases <= part.sum() - cell
-    for count in (outcome[left].sum(), (1 - outcome[left]).sum()) if is_risk else (left.sum(),):
+            assert cell <= cases <= part.sum() - cell or (not is_risk and cases in (0, part.sum()))
+    for count in (outcome[left].sum(), (1 - outcome[left]).sum()):
         assert count == 0 or count >= cell or not any(shown)

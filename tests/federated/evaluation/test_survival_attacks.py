@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from belmont.federated.errors import FederatedError
-from belmont.federated.evaluation.times import classes_of, in_classes, run_together
+from belmont.federated.evaluation.microaggregation import microaggregated
+from belmont.federated.evaluation.times import classes_of, in_classes, run_together, sets_of
 from belmont.federated.executor.parcel import ArrayTable
 
 from .survival_study import CUTS, evaluated, hospital, rehearsed, study, table_of
@@ -35,6 +36,26 @@ def test_in_ours_nobody_stands_out(days: float, event: int) -> None:
     flat = [table_of(np.full(400, 40.0), *(each.values(n) for n in ("sex", "days", "event"))) for each in others]
     counts = evaluated([*flat, with_target(days, event)], study(), model=AIMED)["counts"]
     assert counts[:, 1:].sum() == 0 and counts[:2, 0, 0].sum() == 1_200, "all groups are where everybody is"
+
+
+@pytest.mark.parametrize("above", [1 / 2, 2 / 3, 9 / 10])
+def test_a_patient_alone_between_two_halves_of_the_others_is_in_no_bin_of_his_own(above: float) -> None:
+    """Cox's model has no intercept: with large coefficients whoever is at 0 is in the middle, and nobody else.
+
+    Each set that holds the patient would be a chance that the middle of one of its groups is there.
+    """
+    drawn = np.random.default_rng(1)
+    shown = exact = 0
+    for _ in range(100):
+        classes = drawn.integers(0, 25, 200)
+        scores = np.where(drawn.random(200) < above, 1.0, 0.0)
+        scores[0] = 0.5
+        for inside in sets_of(classes, 25):
+            if inside.sum() >= 8:
+                grouped = microaggregated(scores[inside], 8, scores)
+                shown += ((grouped > 0) & (grouped < 1)).any()
+                exact += inside[0]
+    assert exact > 100 and shown == 0
 
 
 def with_few_women(in_first_span: int) -> ArrayTable:

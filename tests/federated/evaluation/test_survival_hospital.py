@@ -104,9 +104,21 @@ def test_results_name_the_slots_and_leave_empty_parts_out() -> None:
     assert found.membership() is not None and found.survivals["held out"].grouped
 
 
-def test_predictions_that_are_no_numbers_stop_the_round() -> None:
-    with pytest.raises(FederatedError, match="finite numbers"):
-        evaluated([hospital(200)], study(), model={"coefficients": np.array([np.inf, -np.inf])})
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
+@pytest.mark.parametrize("coefficients", [(np.inf, -np.inf), (1e308, 1e308)])
+def test_predictions_that_are_no_numbers_do_not_stop_the_round_which_would_tell_of_a_patient(
+    coefficients: tuple[float, float],
+) -> None:
+    counts = evaluated([hospital(400)], study(), model={"coefficients": np.array(coefficients)})["counts"]
+    assert counts[:2, :, 0].sum() == 400
+
+
+def test_evaluation_cuts_beside_those_of_training_are_refused_since_the_difference_is_who_left_between() -> None:
+    common = study() | {"cuts": "90.0,180.0,360.0,700.0"}
+    assert evaluation_cuts_of(common) == CUTS
+    for trained in ("91.0,180.0,360.0", "90.0,180.0", "forged"):
+        with pytest.raises(FederatedError, match="some of the cut points of training"):
+            evaluation_cuts_of(study() | {"cuts": trained})
 
 
 @pytest.mark.parametrize(

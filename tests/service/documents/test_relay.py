@@ -1,6 +1,7 @@
 """Relaying: what the contract takes, and that why somebody decided is kept with it, or not at all."""
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -112,6 +113,15 @@ def test_a_signature_that_nobody_made_is_refused(client: Client, world: World) -
     assert get(client("board"), key("Forged.")).status_code == 404
     record = world.registry.study(study)
     assert record is not None and record.votes_for == 0
+
+
+def test_half_of_a_character_in_a_message_is_said_back_in_an_answer_that_every_program_reads(
+    client: Client, world: World
+) -> None:
+    content = json.loads(vote(world, world.study(), "Sound.").to_json())
+    for written in (content | {"primaryType": "\ud800"}, content | {"\ud800" * 1_000: 1}):
+        answer = relay(client("board"), json.dumps(written).encode())
+        assert answer.status_code == 400 and len(answer.json()["says"]) < 1_000, answer.text
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 1000, b"x" * 300_000])

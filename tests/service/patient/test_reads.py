@@ -242,3 +242,41 @@ def test_a_timeout_of_the_files_is_not_taken_for_a_slow_reader() -> None:
     with pytest.raises(TimeoutError, match="of the files"):
         asyncio.run(answered(reads, 1, pieces))
     assert reads.open == 0
+
+
+def test_who_hangs_up_in_the_middle_of_a_scan_keeps_place_and_thread_until_the_scan_ends() -> None:
+    """A thread cannot be stopped: were its place free at once, one account could begin as many scans as it asks for."""
+    working, most, may_end, begun = 0, 0, threading.Event(), threading.Event()
+
+    def scan() -> Pieces:
+        nonlocal working, most
+        yield b"the first piece"
+        working += 1
+        most = max(most, working)
+        begun.set()
+        assert may_end.wait(20)
+        working -= 1
+        yield b"the second"
+
+    async def story() -> None:
+        reads = Reads()
+
+        async def hang_up() -> Any:
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+            return {"type": "http.disconnect"}
+
+        held = [asyncio.create_task(answered(reads, 0, scan, hang_up)) for _ in range(OF_AN_ACCOUNT)]
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            if reads.open == OF_AN_ACCOUNT and begun.is_set():
+                assert (await refused(reads, 0)).code == "RECORDS_BUSY", "of who hung up and asks again"
+        assert begun.is_set() and not any(each.done() for each in held)
+        may_end.set()
+        await asyncio.wait_for(asyncio.gather(*held), 20)
+        assert reads.open == 0 and reads._threads.borrowed_tokens == 0
+        async with reads.of(account(0)):
+            assert reads.open == 1
+
+    asyncio.run(story())
+    assert working == 0 and most <= THREADS

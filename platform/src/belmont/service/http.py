@@ -222,5 +222,5 @@ def _answer(request: Request, problem: Problem, status: int, headers: dict[str, 
     }
     if problem.remedy:
         body["remedy"] = problem.remedy
-    body["says"] = problems.said(request, problem, status)
+    body["says"] = problems.said(request, problem, status).encode("utf-8", "replace").decode()
     return JSONResponse(body, status, headers, "application/problem+json")

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -77,6 +78,7 @@ class Service:
         self.metrics = Metrics()
         self.metrics.watch(self)
         self._told: Advance | None = None
+        self._looking, self._looks = asyncio.Lock(), 0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -114,6 +116,15 @@ class Service:
         deadline = time.monotonic() + seconds
         while not await run_in_threadpool(self._has_read, wanted) and time.monotonic() < deadline:
             await self.feed.wait(CATCH_UP_LOOK_SECONDS)
+
+    async def look_again(self) -> None:
+        """Catch up, with all who ask meanwhile: each waits for one look that began after it asked. Raises
+        RegistryError."""
+        wanted = self._looks + 1
+        async with self._looking:
+            if self._looks < wanted:
+                self._looks += 1
+                await self.catch_up()
 
     def _has_read(self, block: int) -> bool:
         head = self.index.head

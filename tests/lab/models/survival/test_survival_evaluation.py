@@ -176,6 +176,8 @@ def test_a_common_baseline_is_evaluated_at_its_own_cut_points_and_a_bound_holds_
         ("age",), OUTCOME, duration="egfr", holdout=0.5, baseline="common", cuts=(80, 100), largest=1e6
     )
     assert common.config["evaluation-cuts"] == "80,100"
+    with pytest.raises(LabError, match="some of the common baseline's cuts"):
+        replace(common, evaluation_cuts=(81, 100))
     with pytest.warns(ConvergenceWarning, match="still move"):  # sums with a bound have few fraction bits
         performance = common.fit(permit_for(consortium, common, rounds=6)).performance_
     assert performance.cuts == (80.0, 100.0) and performance.record.bounds is not None

@@ -9,7 +9,8 @@ by itself is held by the node to the least that follows from 2 and 4 (`layout.re
 
 1. Only patients whom the hospital kept apart tell how well a model does; the others tell what it remembers of them.
 2. A part that is too small is left out, that is it adds zeros: fewer patients than the permit's minimum cohort, or
-   fewer than the smallest cell of either outcome: of survival, with the event by the last cut point, and without.
+   fewer than the smallest cell of either outcome: of survival, with the event by the last cut point, and without; of a
+   value that is one of few, fewer than that of any of them who occurs: sums of y and y^2 would count them.
 3. What is left over of a group may not be small either, or its parts would show it by subtraction: then the group's
    smallest part is left out as well, and so on (Hundepool et al., Statistical Disclosure Control, 2012, chapter 4).
    Of survival, small classes are run together (`evaluation.times`): by the same runs for all who were kept apart and
@@ -64,7 +65,7 @@ from belmont.federated.node.data import (
     rows_to_score,
     smallest_cell,
 )
-from belmont.federated.node.survival import checked_event
+from belmont.federated.node.survival import FEW_VALUES, checked_event
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -74,6 +75,8 @@ Predict: TypeAlias = Callable[[Floats], Floats]
 PredictCodes: TypeAlias = Callable[[NDArray[np.uint16]], Floats]
 """From codes of shape (rows, features) to the same."""
 _Keep: TypeAlias = tuple[float, float]
+LARGEST = 1e6
+"""A value that is predicted, or a log hazard ratio."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,14 @@ class _Scored:
     scores: Floats
     classes: Integers | None = None
     """Of a risk the outcome, of survival those of `evaluation.times`, of a value none."""
+
+    @property
+    def kinds(self) -> Integers:
+        """Whose number may not be small, (rows,): of a value all alike, unless it has few values (2)."""
+        values, places = np.unique(self.outcome, return_inverse=True)
+        if self.classes is None and len(values) > FEW_VALUES:
+            return np.zeros(len(self.outcome), np.int64)
+        return (places if self.classes is None else self.outcome).astype(np.int64)
 
 
 _Score: TypeAlias = Callable[[_Keep], _Scored]
@@ -129,8 +140,7 @@ def evaluated_survival(message: Message, context: Context, predict: Predict) -> 
         data = rows_to_score(context, features, str(config["outcome"]), missing, keep=keep, required=(duration,))
         times = data.values[duration]
         classes = classes_of(times, checked_event(times, data.outcome), cuts)
-        found = np.asarray(predict(data.design) if len(times) else times, np.float64)
-        _refuse_no_scores(found, times)
+        found = _numbers(predict(data.design) if len(times) else times, times, 0.0, LARGEST)
         return _Scored(are_events(classes).astype(np.float64), scores_of(found), classes)
 
     return _answered(message, context, score, (duration,))
@@ -151,7 +161,7 @@ def _answered(message: Message, context: Context, score: _Score, required: tuple
     if noise_of(config) is not None:
         return _reply(message, {"counts": _by_row(config, held, trained, places)}, None)
     least, cell = min_cohort(context), smallest_cell(context)
-    written = [_is_enough(each.outcome, least, cell, not is_value) for each in (held, trained)]
+    written = [_is_enough(each.kinds, least, cell, is_value) for each in (held, trained)]
     both = [(side, np.ones(len(side.outcome), bool)) for side in (held, trained)]
     whole = {slot: both[slot] for slot in (0, 1) if written[slot]}
     runs = _runs(list(whole.values()), np.arange(1 if is_value else shapes["counts"][2]), cell)
@@ -161,7 +171,7 @@ def _answered(message: Message, context: Context, score: _Score, required: tuple
     first = 2
     for group, place in zip(groups_of(config), places, strict=True):
         parts = [place == k for k in range(len(group.names))]
-        shown = _shown(held.outcome, parts, least, cell, not is_value)
+        shown = _shown(held.kinds, parts, least, cell, is_value)
         kept = [part for part, is_shown in zip(parts, shown, strict=True) if is_shown]
         if kept:
             own = _runs([(held, mask) for mask in (*kept, ~np.any(kept, axis=0))], runs, cell)
@@ -176,25 +186,25 @@ def _answered(message: Message, context: Context, score: _Score, required: tuple
 
 
 def _scored(config: RunConfig, outcome: Floats, scores: Floats) -> _Scored:
-    found = np.asarray(scores, np.float64)
     if config[EVALUATES] not in (RISK, VALUE):
         raise FederatedError("models of survival are evaluated by evaluated_survival")
-    if noise_of(config) is not None:
-        found = np.nan_to_num(found, nan=0.5)  # a round that fails because of one patient tells of that patient
-    _refuse_no_scores(found, outcome)
     if config[EVALUATES] == VALUE:
-        return _Scored(outcome, found)
+        return _Scored(outcome, _numbers(scores, outcome, 0.0, LARGEST))
     wanted = evaluated_class_of(config)
     if wanted is not None:
         outcome = (outcome == wanted).astype(np.float64)
     elif not np.isin(outcome, (0.0, 1.0)).all():
         raise FederatedError("a risk is of an outcome that is 0 or 1, unless evaluated-class names one of its values")
-    return _Scored(outcome, np.clip(found, 0.0, 1.0), outcome.astype(np.int64))
+    return _Scored(outcome, np.clip(_numbers(scores, outcome, 0.5, 1.0), 0.0, 1.0), outcome.astype(np.int64))
 
 
-def _refuse_no_scores(scores: Floats, rows: Floats) -> None:
-    if scores.shape != rows.shape or not np.isfinite(scores).all():
-        raise FederatedError("a model's predictions are finite numbers, one for each row")
+def _numbers(scores: Floats, rows: Floats, none: float, most: float) -> Floats:
+    """The scores, with ``none`` for what is no number, within ``most``: a round that failed because of one patient
+    would tell of that patient. Raises FederatedError unless there is one for each row."""
+    found = np.asarray(scores, np.float64)
+    if found.shape != rows.shape:
+        raise FederatedError("a model's predictions are numbers, one for each row")
+    return np.clip(np.nan_to_num(found, nan=none, posinf=most, neginf=-most), -most, most)
 
 
 def _runs(slots: list[tuple[_Scored, Mask]], within: Integers, cell: int) -> Integers:
@@ -205,22 +215,22 @@ def _runs(slots: list[tuple[_Scored, Mask]], within: Integers, cell: int) -> Int
     return run_together(np.array([np.bincount(each, minlength=len(within)) for each in classes]), cell)[within]
 
 
-def _is_enough(outcome: Floats, least: int, cell: int, is_risk: bool) -> bool:
+def _is_enough(kinds: Integers, least: int, cell: int, is_value: bool) -> bool:
     """Rule 2. With a smallest cell of one, nothing is too small."""
-    if len(outcome) < max(least, cell, 1):
+    if len(kinds) < max(least, cell, 1):
         return False
-    cases = int(outcome.sum()) if is_risk else cell
-    return cell <= 1 or not is_risk or cell <= cases <= len(outcome) - cell
+    counts = np.bincount(kinds, minlength=1 if is_value else 2)
+    return cell <= 1 or not ((counts < cell) & ((counts > 0) | (not is_value))).any()
 
 
-def _shown(outcome: Floats, parts: list[Mask], least: int, cell: int, is_risk: bool) -> list[bool]:
+def _shown(kinds: Integers, parts: list[Mask], least: int, cell: int, is_value: bool) -> list[bool]:
     """Which parts of a group are written (2, 3)."""
-    shown = [_is_enough(outcome[part], least, cell, is_risk) for part in parts]
+    shown = [_is_enough(kinds[part], least, cell, is_value) for part in parts]
     while any(shown):
-        left = np.ones(len(outcome), bool)
+        left = np.ones(len(kinds), bool)
         for part, is_shown in zip(parts, shown, strict=True):
             left &= ~part if is_shown else True
-        counts = np.bincount(outcome[left].astype(np.int64), minlength=2) if is_risk else np.array([left.sum()])
+        counts = np.bincount(kinds[left])
         if not ((counts > 0) & (counts < cell)).any():
             break
         sizes = [part.sum() if is_shown else np.inf for part, is_shown in zip(parts, shown, strict=True)]

@@ -30,8 +30,9 @@
    (``counts``, of shape (slots, SURVIVAL_BINS, 2 cuts + 1)). Set 0 is everybody; of cut point k, from 0, set 2k + 1 is
    who had the event by then and 2k + 2 who left later (`evaluation.times`). A score is a log hazard ratio, counted as
    the risk that has these log odds (`scores_of`): any rising map keeps the order. Such counts leave only as secure
-   sums, and a line of permits has the same cut points (`node.rounds`): with two that lie close, the difference would
-   be who left in between. Not only counts, but what their differences count is nobody or enough (7).
+   sums, a line of permits has the same cut points (`node.rounds`), and where training has cut points these are some of
+   them: with two that lie close, the difference would be who left in between. Not only counts, but what their
+   differences count is nobody or enough (7).
 10. Of an outcome of several classes one is evaluated against all others, so that everything said of a risk holds. The
     configuration names it, and a line of permits has the same one (`node.rounds`): who is in neither of two classes
     may be few, and would be the difference.
@@ -121,6 +122,12 @@ def evaluation_cuts_of(config: RunConfig) -> tuple[float, ...]:
         raise FederatedError(
             f"{EVALUATION_CUTS} are one to {MOST_CUTS} ascending times above 0, such as '90,180,365': survival is "
             "evaluated in the spans between them"
+        )
+    trained = config.get("cuts")
+    if trained and not {f"{cut!r}" for cut in cuts} <= set(str(trained).split(",")):
+        raise FederatedError(
+            f"{EVALUATION_CUTS} are some of the cut points of training, {str(trained)[:200]}: with others the "
+            "difference of what is trained on and evaluated would be who left in between"
         )
     return cuts
 

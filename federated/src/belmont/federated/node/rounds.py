@@ -11,8 +11,9 @@
 5. All rounds of a permit, and of those that take its place, prepare the rows by the same references, or all by none
    (`belmont.federated.node.design`): with two, the difference of two sums would be the rows that lack a value. And they
    keep the same patients apart: with two parts, it would be the few patients between them, and a model would be
-   evaluated on patients that it was trained on. They are counted in the same parts, by the same class or spans of time:
-   between two parts of patients below 60 and below 61 are few, too.
+   evaluated on patients that it was trained on. They keep what patients are told apart by, too (``KEPT``): between
+   those below 60 and below 61, or with the event by day 90 and by day 91, are few, and the difference of two sums is
+   theirs.
 6. In training the code gets the rows of the others alone: who is kept apart is not there, whatever it asks for.
 7. So many evaluations a line of permits has, without noise: the ledger counts them as it admits them, before any row
    is looked at (`most_evaluations`, `belmont.federated.gate.ledger`).
@@ -46,6 +47,7 @@ from belmont.federated.evaluation.layout import (
     HOLDOUT,
     evaluated_class_of,
     evaluation_cuts_of,
+    evaluation_sum,
     holdout_of,
     most_evaluations,
     refuse_other_rows,
@@ -79,6 +81,8 @@ from belmont.registry.types import DatasetId, MicroRho, Permit, Request, UseKind
 
 NO_CHARGE = MicroRho(0)
 
+KEPT = ("outcome", "duration", "cuts", GROUPS, EVALUATION_CUTS, EVALUATED_CLASS)
+"""Keys of a configuration that a line of permits keeps, beside the holdout (5)."""
 _log = logging.getLogger(__name__)
 
 
@@ -113,6 +117,8 @@ class RoundServer:
             reports_hospitals(asked.config)
             evaluation_cuts_of(asked.config)
             evaluated_class_of(asked.config)
+            if holdout and kind == "evaluate":
+                evaluation_sum(asked.config)
             most = most_evaluations(asked.config, noisy=noise is not None)
             if (secure is None) is not (asked.packages is None):
                 raise FederatedError("packages come with a secure sum, and only with one")
@@ -168,7 +174,7 @@ class RoundServer:
         if self.secure.ledger.preparation(permit.line or permit.id, hashed) != hashed:
             detail = (
                 "the model comes with other references than the permit's first round, or the configuration with "
-                f"another {HOLDOUT}, {GROUPS}, {EVALUATION_CUTS} or {EVALUATED_CLASS}: apply anew to change them"
+                f"another {HOLDOUT}, {', '.join(KEPT)}: apply anew to change any of them"
             )
             raise Refusal(Reason.MODEL_MISMATCH, detail)
 
@@ -232,9 +238,9 @@ class RoundServer:
 
 
 def preparation_hash(config: RunConfig, arrays: Arrays) -> bytes:
-    """What stands for how a round prepares the rows, whom it keeps apart, and in which parts and by which class or
-    spans of time they are counted (rule 5)."""
+    """What stands for how a round prepares the rows, whom it keeps apart, and by what it sums and counts them (rule
+    5)."""
     given = {REFERENCES: arrays[REFERENCES]} if REFERENCES in arrays else {}
-    counted = {key: config[key] for key in (GROUPS, EVALUATION_CUTS, EVALUATED_CLASS) if key in config}
-    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **counted})
+    kept = {key: config[key] for key in KEPT if key in config}
+    apart = canonical_json({HOLDOUT: config.get(HOLDOUT, 0.0), **kept})
     return hashlib.sha256(b"belmont/preparation/1\0" + model_hash(given) + apart).digest()

@@ -77,6 +77,8 @@ class CoxRegression(SurvivalModel):
             )
         if not self.secure and self.largest is None:
             raise LabError("counts by spans of time leave only as secure sums: secure=True, or no holdout")
+        if self.baseline == "common" and self.cuts and not set(self.evaluated_cuts) <= {float(c) for c in self.cuts}:
+            raise LabError("evaluation_cuts are some of the common baseline's cuts: others would show who left between")
         try:
             evaluation_config(self.evaluates, float(self.holdout), cuts=self.evaluated_cuts)
         except FederatedError as error:

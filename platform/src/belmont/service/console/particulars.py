@@ -17,6 +17,7 @@ from belmont.identity.errors import IdentityError, Why
 from belmont.service.errors import Problem
 from belmont.service.words import Plain, Sentence, Size, Value
 
+QUOTED_MOST: Final = 100
 MOST: Final = 5
 """Fields of one form that are told of at once."""
 _FIELDS: Final[Mapping[str, Sentence]] = {
@@ -68,17 +69,17 @@ def of_identity(error: IdentityError) -> Sentence | None:
                 "The file is of another version; this service reads {known}.", known=Plain(_number("known", given))
             )
         case Why.KIND:
-            return Sentence("This service knows no message of the kind “{kind}”.", kind=str(given["kind"]))
+            return Sentence("This service knows no message of the kind “{kind}”.", kind=_quoted(given["kind"]))
         case Why.ALTERED:
             return Sentence("The file does not say what its message says.")
         case Why.FIELDS:
-            return Sentence("The message has not exactly the fields of a “{kind}”.", kind=str(given["kind"]))
+            return Sentence("The message has not exactly the fields of a “{kind}”.", kind=_quoted(given["kind"]))
         case Why.VALUE:
             return Sentence(
-                "“{name}” of the message has to be {expected}.", name=str(given["name"]), expected=_kind(given)
+                "“{name}” of the message has to be {expected}.", name=_quoted(given["name"]), expected=_kind(given)
             )
         case Why.NOTATION:
-            return Sentence("“{name}” of the message is not written as belmont writes it.", name=str(given["name"]))
+            return Sentence("“{name}” of the message is not written as belmont writes it.", name=_quoted(given["name"]))
         case Why.OTHER_REASON:
             return Sentence("The text of the reason is not the one that was signed.")
         case Why.OTHER_CONDITIONS:
@@ -131,6 +132,11 @@ def _number(name: str, given: Mapping[str, str | int]) -> int:
     return int(given[name])
 
 
+def _quoted(given: object) -> str:
+    """The beginning of what a stranger wrote, as every answer can carry it."""
+    return str(given)[:QUOTED_MOST].encode("utf-8", "replace").decode()
+
+
 def _kind(given: Mapping[str, str | int]) -> Sentence:
     """What a field of a message has to be, by its type of EIP-712."""
     kind = str(given["kind"])
@@ -152,7 +158,7 @@ def _kind(given: Mapping[str, str | int]) -> Sentence:
 def _of_field(found: Mapping[str, Any]) -> Sentence:
     """What a schema refuses (3)."""
     name = str(found["loc"][-1]) if found["loc"] else ""
-    field: Value = _FIELDS.get(name, name)
+    field: Value = _FIELDS.get(name, _quoted(name))
     bounds = found.get("ctx", {})
     match found["type"]:
         case "missing":

@@ -97,8 +97,17 @@ class Reads:
                 del self._of[account]
 
     async def work(self, do: Callable[[], T]) -> T:
-        """What a function returns that reads files (3)."""
-        return await anyio.to_thread.run_sync(do, limiter=self._threads)
+        """What a function returns that reads files (3). Whoever hangs up waits for its end: a thread cannot be stopped,
+        and its place is taken until it is done."""
+        task = asyncio.create_task(anyio.to_thread.run_sync(do, limiter=self._threads))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            while not task.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            task.exception()  # it was looked at
+            raise
 
     async def _take_place(self) -> None:
         try:
