@@ -47,7 +47,9 @@ OURS = frozenset(
 """Modules of Belmont that are for a study's code."""
 _NAMES = {
     "belmont.federated.node.data": frozenset(("training_data", "coded_data", "smallest_cell", "EVERYBODY")),
-    "belmont.federated.evaluation.hospital": frozenset(("evaluated", "evaluated_codes", "Predict", "PredictCodes")),
+    "belmont.federated.evaluation.hospital": frozenset(
+        ("evaluated", "evaluated_codes", "evaluated_survival", "Predict", "PredictCodes")
+    ),
 }
 """What of these is: the rest hands out whole tables, or rows however few they are."""
 _MAKES_CODE = frozenset(
