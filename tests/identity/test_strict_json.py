@@ -30,6 +30,16 @@ def test_a_deep_text_ends_a_process_that_reads_it_with_json_alone_and_not_one_th
     assert (ended.returncode, ended.stdout.strip()) == (0, "ValueError")
 
 
+@pytest.mark.parametrize("first", ["[]", '"a"', "1", "{}", "]", "[}", '{"a":]', '["a"}', "[1}"])
+def test_what_stands_behind_the_first_value_is_not_parsed_however_deep_it_is(first: str) -> None:
+    """Where it ends, or cannot go on, counting may end as well: a process with a raised limit lives on."""
+    code = DEEP.format(module="belmont.identity.strict_json", name="loads", text=repr("["))
+    code = code.replace("read('[' * 200_000)", f"read({first!r} + '[' * 200_000)")
+    assert repr(first) in code
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "ValueError" if first == "1" else "JSONDecodeError")
+
+
 def test_brackets_within_text_are_not_counted() -> None:
     assert loads('["' + "[" * 40 + '", "\\"{"]') == ["[" * 40, '"{']
 

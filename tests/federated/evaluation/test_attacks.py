@@ -103,5 +103,5 @@ def test_two_evaluations_tell_the_outcome_of_a_patient_and_each_one_more_that_of
     found = evaluations_of(evaluate, events.astype(float))
     told = outcomes_told(found)
     named = {patient: outcome for patient, outcome in enumerate(told) if outcome is not None}
-    assert len(named) > 0.1 * len(events), "many, by as many evaluations"
+    assert 0.1 < len(named) / len(events) < 0.3, "many, by as many evaluations; by a score of their own 85 of 96 were"
     assert all(events[patient] == outcome for patient, outcome in named.items())

@@ -161,6 +161,7 @@ def test_the_permit_binds_a_studys_own_module(path):
         lambda: MLPClassifier(COLUMNS, "event", tol=-1.0),
         lambda: MLPClassifier(COLUMNS, "event", epochs=0),
         lambda: MLPClassifier(COLUMNS, "event", classes=(0.0,)),
+        lambda: MLPClassifier(COLUMNS, "event", classes=(1.0, 2.0), holdout=0.2),
         lambda: MLPRegressor(COLUMNS, "hba1c", center=50.0),
         lambda: MLPRegressor(COLUMNS, "hba1c", center=50.0, scale=0.0).config,
         lambda: MLPRegressor(COLUMNS, "hba1c").config,

@@ -181,6 +181,7 @@ def test_one_patient_moves_no_sum_by_more_than_the_norm_that_noise_is_for(tables
         ({"categorical": "smoking"}, "a list of columns"),
         ({"max_bins": 0}, "max_bins is 0"),
         ({"max_bins": 8.0}, "max_bins is 8.0"),
+        ({"classes": 3, "holdout": 0.2}, "evaluated_class=2"),
     ],
 )
 def test_what_trees_do_not_take_is_said(choices, said):

@@ -1,9 +1,12 @@
 """Every read, on a consortium with a permit that was used, frozen and amended: it says what the registry says."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from tests.service.conftest import METRICS_TOKEN, World
 from tests.service.running import Running, body_of
@@ -296,3 +299,25 @@ def test_what_is_not_known_here_is_not_found_while_the_chain_is_away(
 
     monkeypatch.setattr(service.service.registry, "head", away)
     assert service.client("board").get("/permits/4711").status_code == 404
+
+
+def test_many_who_find_nothing_at_once_ask_the_chain_together(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes a thread while the chain does not answer, and there are others who need one."""
+    head, asked, together = service.service.registry.head, [], threading.Barrier(12)
+
+    def slow() -> Any:
+        asked.append(1)
+        time.sleep(0.3)
+        return head()
+
+    def ask(number: int) -> int:
+        together.wait(30)
+        return httpx.get(f"{service.url}/api/v1/permits/{9_000 + number}", headers=headers).status_code
+
+    headers = service.headers("board")
+    monkeypatch.setattr(service.service.registry, "head", slow)
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(ask, range(12))) == {404}
+    assert 1 <= len(asked) <= 6, "and not twelve times"

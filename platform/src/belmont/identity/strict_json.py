@@ -3,7 +3,8 @@
 Python's decoder raises RecursionError for lists and objects too deep in one another, unless something raised the
 interpreter's recursion limit, as py-evm and py_ecc do when they are imported: then it runs out of stack, and ends the
 process. So brackets are counted before anything is parsed. Those within text do not count: a ``]`` there would hide a
-``[`` outside. For the same reason bytes are UTF-8, which ``json.loads`` alone would not insist on.
+``[`` outside. Where the first value ends they need not be counted further: nothing behind it is parsed. For the same
+reason as before bytes are UTF-8, which ``json.loads`` alone would not insist on.
 """
 
 import json
@@ -22,6 +23,8 @@ def loads(data: bytes | str, *, most_depth: int = MOST_DEPTH, **hooks: Any) -> A
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
         if depth > most_depth:
             raise ValueError(f"lists or objects more than {most_depth} deep in one another")
+        if depth <= 0:
+            break
     return json.loads(text, **hooks)
 
 

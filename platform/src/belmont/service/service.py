@@ -110,21 +110,22 @@ class Service:
         """The datasets of this service's hospitals for which an account is enrolled."""
         return self.desk.datasets_of(account)
 
-    async def catch_up(self, seconds: float = CATCH_UP_SECONDS) -> None:
-        """Wait until the chain's newest block is read here, or for so many seconds. Raises RegistryError."""
-        wanted = (await run_in_threadpool(self.registry.head)).number
-        deadline = time.monotonic() + seconds
-        while not await run_in_threadpool(self._has_read, wanted) and time.monotonic() < deadline:
-            await self.feed.wait(CATCH_UP_LOOK_SECONDS)
+    async def catch_up(self) -> None:
+        """Wait until the chain's newest block is read here, or for ``CATCH_UP_SECONDS``. Raises RegistryError.
 
-    async def look_again(self) -> None:
-        """Catch up, with all who ask meanwhile: each waits for one look that began after it asked. Raises
-        RegistryError."""
+        Together with all who ask meanwhile: each waits for one look at the chain that began after it asked.
+        """
         wanted = self._looks + 1
         async with self._looking:
             if self._looks < wanted:
                 self._looks += 1
-                await self.catch_up()
+                await self._look()
+
+    async def _look(self) -> None:
+        wanted = (await run_in_threadpool(self.registry.head)).number
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while not await run_in_threadpool(self._has_read, wanted) and time.monotonic() < deadline:
+            await self.feed.wait(CATCH_UP_LOOK_SECONDS)
 
     def _has_read(self, block: int) -> bool:
         head = self.index.head

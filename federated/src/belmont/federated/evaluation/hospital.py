@@ -76,7 +76,7 @@ PredictCodes: TypeAlias = Callable[[NDArray[np.uint16]], Floats]
 """From codes of shape (rows, features) to the same."""
 _Keep: TypeAlias = tuple[float, float]
 LARGEST = 1e6
-"""A value that is predicted, or a log hazard ratio."""
+"""A value that is predicted, or a log hazard ratio: what is above counts as this."""
 
 
 @dataclass(frozen=True)

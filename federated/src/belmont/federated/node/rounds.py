@@ -42,6 +42,7 @@ from belmont.federated.bounded.settings import read_bounds
 from belmont.federated.errors import AppFailed, AppStopped, FederatedError, PrivacyError, Refusal
 from belmont.federated.evaluation.layout import (
     EVALUATED_CLASS,
+    EVALUATES,
     EVALUATION_CUTS,
     GROUPS,
     HOLDOUT,
@@ -81,7 +82,7 @@ from belmont.registry.types import DatasetId, MicroRho, Permit, Request, UseKind
 
 NO_CHARGE = MicroRho(0)
 
-KEPT = ("outcome", "duration", "cuts", GROUPS, EVALUATION_CUTS, EVALUATED_CLASS)
+KEPT = ("outcome", "duration", "cuts", "by", EVALUATES, GROUPS, EVALUATION_CUTS, EVALUATED_CLASS)
 """Keys of a configuration that a line of permits keeps, beside the holdout (5)."""
 _log = logging.getLogger(__name__)
 

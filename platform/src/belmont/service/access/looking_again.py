@@ -42,7 +42,7 @@ class LookingAgain(APIRoute):
 async def _went_on(service: Service, before: Snapshot | None) -> bool:
     """Whether the service knows more than it did before, after waiting until it has read the chain's newest block."""
     try:
-        await service.look_again()
+        await service.catch_up()
     except (RegistryError, StateUnavailable):
         return False
     return service.keeper.newest is not before

@@ -137,8 +137,7 @@ class Read(Response):
                 if not most.expired():
                     raise
             finally:
-                with suppress(ValueError):  # a thread that is still in it lets go of it
-                    made.pieces.close()
+                made.pieces.close()  # no thread is in it: ``work`` waits
 
     def _begun(self) -> tuple[Made, bytes]:
         made = self._make()
