@@ -45,7 +45,11 @@ def gone(pid, seconds=10.0):
 
 
 def below(pid):
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """A process's children; none of one that has ended, as what the probe ran may have at any moment."""
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def task_of(warm):
