@@ -34,7 +34,7 @@ DATASET = DatasetId(b"\1" * 32)
 
 
 def config_of(evaluations: int | None = None, *, secure: bool = True, **choices: Any) -> RunConfig:
-    evaluation = evaluation_config("risk", 0.25, evaluations=evaluations)
+    evaluation = evaluation_config("risk", 0.35, evaluations=evaluations)
     return glm_config(FEATURES, OUTCOME, secure=secure, evaluation=evaluation, **choices)
 
 

@@ -89,7 +89,10 @@ class SecureSum:
             return dict(totals.arrays), {}
         rows = totals.counts[ROWS]
         if rows == 0:
-            raise EncodingRefused("the total is over no rows")
+            raise EncodingRefused(
+                "the total is over no rows: no hospital had enough patients to answer, which in an evaluation are "
+                "those kept apart, with each outcome; keep more apart, or ask for an outcome that more of them have"
+            )
         arrays: Arrays = {name: a / rows if self.weighted else a for name, a in totals.arrays.items()}
         return arrays, {ROWS: float(rows), **{name: value / rows for name, value in totals.sums.items()}}
 
