@@ -39,7 +39,7 @@ def test_a_hospital_with_too_few_patients_or_too_few_cases_adds_zeros(evaluate: 
 
 
 def test_where_every_hospital_is_too_small_the_total_is_refused(evaluate: Evaluate) -> None:
-    with pytest.raises(EncodingRefused, match="no rows"):
+    with pytest.raises(EncodingRefused, match=r"no rows: no hospital had enough patients.* keeps more apart"):
         evaluate([hospital(24)], study(), min_cohort=25)
 
 

@@ -91,7 +91,8 @@ class SecureSum:
         if rows == 0:
             raise EncodingRefused(
                 "the total is over no rows: no hospital had enough patients to answer, which in an evaluation are "
-                "those kept apart, with each outcome; keep more apart, or ask for an outcome that more of them have"
+                "those kept apart, with each outcome; apply for a permit that keeps more apart (another holdout "
+                "cannot come by an amendment), or with an outcome that more of them have"
             )
         arrays: Arrays = {name: a / rows if self.weighted else a for name, a in totals.arrays.items()}
         return arrays, {ROWS: float(rows), **{name: value / rows for name, value in totals.sums.items()}}
