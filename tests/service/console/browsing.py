@@ -89,7 +89,11 @@ class Visit:
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds on a page, by WCAG 2.2 up to level AA; or by these rules of it alone."""
+    """What axe-core finds on a page, by WCAG 2.2 up to level AA; or by these rules of it alone.
+
+    Colours that are still changing, from the light to the dark scheme for one, are changed first.
+    """
+    page.evaluate("document.getAnimations().forEach(each => each.finish())")
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
     results = Axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]})
     return [

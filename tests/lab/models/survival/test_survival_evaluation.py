@@ -80,7 +80,10 @@ def test_a_fit_ends_with_an_evaluation_that_the_rows_agree_with(model: CoxRegres
 def test_subgroups_hospitals_and_pictures_follow_from_the_sums(model: CoxRegression, consortium: Consortium) -> None:
     performance = model.performance_
     fairness = performance.fairness()
-    assert list(fairness.index) == [("sex", "sex=female"), ("age", "age <60")]
+    patients, halves = performance.table["patients"], {"sex": {"sex=male", "sex=female"}, "age": {"age <60", "age >=60"}}
+    assert list(fairness.index.get_level_values(0)) == list(halves)
+    for (group, part), against in fairness["against"].items():
+        assert {part, against} == halves[group] and patients[against] >= patients[part]
     for measure in ("concordance", "auc", "survival"):
         assert (fairness[f"{measure} low"] < fairness[measure]).all()
         assert (fairness[measure] < fairness[f"{measure} high"]).all()
