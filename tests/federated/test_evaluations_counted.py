@@ -29,7 +29,7 @@ from belmont.registry.reasons import Reason
 from belmont.registry.types import AnswerMode, DatasetId, MicroRho, PermitId, UseKind
 
 FEATURES = ("age", "hba1c")
-OUTCOME = "cvd_event"
+OUTCOME = "antihypertensive"
 DATASET = DatasetId(b"\1" * 32)
 
 

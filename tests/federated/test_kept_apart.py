@@ -17,7 +17,7 @@ from belmont.federated.node.data import fractions_of
 from belmont.federated.node.rounds import preparation_hash
 
 FEATURES = ("age", "hba1c")
-OUTCOME = "cvd_event"
+OUTCOME = "antihypertensive"
 
 
 def config_of(holdout: float, groups: tuple[str, ...] = ()) -> RunConfig:
@@ -100,7 +100,7 @@ def test_a_node_refuses_an_amendment_with_another_outcome_since_the_difference_i
     glm.config = config_of(0.35)
     permit = glm.issue()
     training_of(glm, permit, glm.config).round()
-    other = glm.config | {"outcome": "antihypertensive"}
+    other = glm.config | {"outcome": "statin"}
     with pytest.raises(FederatedError, match="another holdout, outcome"):
         training_of(glm, amended(glm, permit, other), other).round()
 
@@ -136,7 +136,7 @@ from belmont.federated.node.data import training_data
 app = ClientApp()
 @app.train()
 def train(message, context):
-    rows = training_data(context, ("age",), "cvd_event")
+    rows = training_data(context, ("age",), "antihypertensive")
     metrics = MetricRecord({"num-examples": len(rows.outcome)})
     return Message(RecordDict({"arrays": message.content["arrays"], "metrics": metrics}), reply_to=message)
 """

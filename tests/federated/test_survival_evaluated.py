@@ -21,7 +21,7 @@ CUTS = (60.0, 90.0)
 
 def config_of(cuts: tuple[float, ...], holdout: float = 0.5, evaluations: int | None = None) -> RunConfig:
     evaluation = evaluation_config("survival", holdout, evaluations=evaluations, cuts=cuts)
-    return study_config(FORM.columns, "cvd_event", (), FORM.settings(), sums=FORM.sums(), evaluation=evaluation)
+    return study_config(FORM.columns, "antihypertensive", (), FORM.settings(), sums=FORM.sums(), evaluation=evaluation)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_training_over_a_coordinator_gives_the_model_of_the_in_process_grid(depl
 def test_a_model_is_evaluated_over_a_coordinator(deployment: Any) -> None:
     scene = deployment.scene
     features = ("age", "hba1c", "systolic")
-    scene.config = glm_config(features, "cvd_event", secure=True, evaluation=evaluation_config("risk", 0.5))
+    scene.config = glm_config(features, "antihypertensive", secure=True, evaluation=evaluation_config("risk", 0.5))
     with closing(deployment.grid()) as grid:
         trained = training(scene, grid, scene.issue())
         trained.round()

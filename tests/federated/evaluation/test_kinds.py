@@ -19,7 +19,7 @@ FEATURES = ("age", "hba1c")
 def records(scene):
     """Of a round of training, and of an evaluation."""
     scene.bundle = shipped_bundle("glm")
-    scene.config = glm_config(FEATURES, "cvd_event", secure=True, evaluation=evaluation_config("risk", 0.5))
+    scene.config = glm_config(FEATURES, "antihypertensive", secure=True, evaluation=evaluation_config("risk", 0.5))
     scene.model = initial_model(FEATURES)
     arguments = {"config": scene.config, "model": scene.model, "combine": lambda model, updates: model}
     training = Training(scene.by_researcher, scene.grid(), scene.issue(), participants=scene.participants, **arguments)
