@@ -1,4 +1,7 @@
-"""What tests of several areas share: real proofs of validity, made once and kept in pytest's cache, and PostgreSQL."""
+"""What tests of several areas share: real proofs of validity, made once and kept in pytest's cache, and PostgreSQL.
+
+No property fails because a machine is slow: speed is measured in ``benchmarks/``.
+"""
 
 import hashlib
 import os
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.postgres import NoPostgres, Server, throw_away
 
 from belmont.registry.protocol import Registry
@@ -17,6 +21,9 @@ from belmont.zk.commitment import CommittedTable, commit_table
 from belmont.zk.layout import ColumnKind, Kind, Layout
 from belmont.zk.statement import Statement
 from belmont.zk.validity import ValidityProof, prove_part
+
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 SEED = b"\x5e" * 32
 
