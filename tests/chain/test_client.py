@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -260,6 +261,21 @@ def lying_server() -> Iterator[Callable[[Answer], str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def test_a_transaction_that_takes_longer_to_estimate_than_an_answer_may_is_sent_all_the_same(
+    chain: ChainProcess, counter: Any, account: LocalAccount, lying_server: Callable[[Answer], str]
+) -> None:
+    """As that of a proof does on a busy machine. Every answer comes from the chain, that one late."""
+
+    def busy(request: Any) -> tuple[int, bytes]:
+        if isinstance(request, list):
+            time.sleep(1.0)
+        return 200, httpx.post(chain.url, json=request, timeout=60).content
+
+    client = ChainClient(lying_server(busy), timeout_seconds=0.5)
+    client.send(account, counter.functions.add(3))
+    assert client.call(counter.functions.total()) == 3
 
 
 def result(value: Any) -> Answer:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 GAS_MARGIN_PERCENT: Final = 25
 SEND_SECONDS_MIN: Final = 30.0
+"""For each step of sending, of which estimating the gas executes the transaction: a proof's takes seconds, or many on a
+busy machine."""
 RECEIPT_POLL_SECONDS: Final = 0.05
 NONCE_ATTEMPTS: Final = 5
 # "already known": the same transaction, to the bit, from another client of this account; it is not ours
@@ -221,7 +223,8 @@ class ChainClient:
     def _prepare(self, fields: Mapping[str, str]) -> tuple[int, int]:
         """Gas limit by simulation, and the next nonce, in one round trip."""
         gas, nonce = self.transport.batch(
-            [("eth_estimateGas", [fields]), ("eth_getTransactionCount", [fields["from"], "pending"])]
+            [("eth_estimateGas", [fields]), ("eth_getTransactionCount", [fields["from"], "pending"])],
+            max(self.timeout_seconds, SEND_SECONDS_MIN),
         )
         for answer in (gas, nonce):
             if isinstance(answer, RpcRefused):
