@@ -28,6 +28,7 @@ from belmont.registry.types import (
     StudyId,
     StudyTerms,
 )
+from belmont.service.access.limits import DEFAULT_RATES, Rate
 from belmont.service.config import ServiceConfig
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _dataset(world: World, holder: str) -> DatasetId:
 
 @pytest.fixture(scope="session")
 def config(world: World, tmp_path_factory: pytest.TempPathFactory) -> ServiceConfig:
+    """Anybody may ask as often as tests do."""
     database: Path = tmp_path_factory.mktemp("service") / "service.sqlite"
     return ServiceConfig(
         name="University Hospital",
@@ -152,6 +154,7 @@ def config(world: World, tmp_path_factory: pytest.TempPathFactory) -> ServiceCon
         members=world.registry.addresses["Members"],
         public_url="http://127.0.0.1:8600",
         database=f"sqlite:///{database}",
+        rates=dict.fromkeys(DEFAULT_RATES, Rate(100_000, 100_000)),
     )
 
 

@@ -20,7 +20,6 @@ from belmont.registry.consents.register import ConsentRegister, Patient
 from belmont.registry.consents.statements import account_key
 from belmont.registry.consents.tree import ConsentTree
 from belmont.registry.types import Address
-from belmont.service.access.limits import DEFAULT_RATES, Rate
 from belmont.service.app import assembled
 from belmont.service.config import LocalHospital, ServiceConfig, StreamLimits
 from belmont.service.service import Service
@@ -97,10 +96,9 @@ def enrol_patient(world: World, home: Path) -> LocalHospital:
 
 @contextmanager
 def running(world: World, config: ServiceConfig, limits: StreamLimits | None = None) -> Iterator[Running]:
-    """A service on a free port, that lets anybody ask as often as tests do. Streams end soon, by default."""
-    rates = dict.fromkeys(DEFAULT_RATES, Rate(100_000, 100_000))
+    """A service on a free port. Streams end soon, by default."""
     streams = limits or StreamLimits(seconds=0.3)
-    listening, config = bound(replace(config, port=0, rates=rates, streams=streams))
+    listening, config = bound(replace(config, port=0, streams=streams))
     with listening:
         service = Service(config, world.registry, EventIndex.open(config.database, world.registry))
         app, started = assembled(service), threading.Event()

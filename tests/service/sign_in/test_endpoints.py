@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from starlette.responses import Response
 from tests.service.sign_in.conftest import ORIGIN, Browser, sign
 
+from belmont.service.access.limits import Limits
 from belmont.service.config import ServiceConfig
 from belmont.service.service import Service
 from belmont.service.sign_in.parts import SignIn, own_path
@@ -301,7 +302,10 @@ def test_a_malformed_signature_is_refused(browser: NewBrowser, world: Any, signa
     assert person.hand_in(nonce, signature).status_code in (400, 422)
 
 
-def test_signing_in_too_often_is_refused(browser: NewBrowser, world: Any) -> None:
+def test_signing_in_too_often_is_refused(
+    browser: NewBrowser, world: Any, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.sign_in, "limits", Limits())
     person = browser()
     found = [
         person.send("POST", "/api/v1/sign-in/challenge", json={"account": world.address("board")}) for _ in range(70)
