@@ -314,8 +314,10 @@ class LedgerModel(RuleBasedStateMachine):
         else:
             assert expected
             known["prepared"] = True
+            known["kept"] = True
             for use, each in self.uses.items():
-                each["kept"] = use == (permit, kind, n) or (each.get("kept", False) and use[:2] != (permit, kind))
+                if use[:2] == (permit, kind) and use[2] != n and each["released"]:
+                    each["kept"] = False  # what has not left stays
 
     @rule(permit=st.integers(1, 2), kind=st.sampled_from(UseKind), n=st.integers(1, 3), head=st.integers(0, 20))
     def release(self, permit, kind, n, head):
