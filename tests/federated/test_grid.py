@@ -90,7 +90,7 @@ def test_nodes_work_at_the_same_time_and_a_late_one_is_silent():
     started = time.perf_counter()
     messages = [grid.create_message(content(), "train", node, "1") for node in (1, 2, 3)]
     replies = list(grid.send_and_receive(messages, timeout=1.9))
-    assert time.perf_counter() - started < 4
+    assert time.perf_counter() - started < 3
     assert {reply.metadata.src_node_id for reply in replies} == {1, 2}
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 GAS_MARGIN_PERCENT: Final = 25
 SEND_SECONDS_MIN: Final = 30.0
-"""For each step of sending, of which estimating the gas executes the transaction: a proof's takes seconds, or many on a
-busy machine."""
 RECEIPT_POLL_SECONDS: Final = 0.05
 NONCE_ATTEMPTS: Final = 5
 # "already known": the same transaction, to the bit, from another client of this account; it is not ours
@@ -216,6 +214,11 @@ class ChainClient:
 
     # -- sending --
 
+    @property
+    def _sending_seconds(self) -> float:
+        """For each step, of which the estimate executes the transaction too: seconds for a proof, more when busy."""
+        return max(self.timeout_seconds, SEND_SECONDS_MIN)
+
     def _lock_of(self, address: str) -> threading.Lock:
         with self._guard:
             return self._account_locks.setdefault(address, threading.Lock())
@@ -224,7 +227,7 @@ class ChainClient:
         """Gas limit by simulation, and the next nonce, in one round trip."""
         gas, nonce = self.transport.batch(
             [("eth_estimateGas", [fields]), ("eth_getTransactionCount", [fields["from"], "pending"])],
-            max(self.timeout_seconds, SEND_SECONDS_MIN),
+            self._sending_seconds,
         )
         for answer in (gas, nonce):
             if isinstance(answer, RpcRefused):
@@ -233,8 +236,7 @@ class ChainClient:
         return _number(gas) * (100 + GAS_MARGIN_PERCENT) // 100, _number(nonce)
 
     def _send_signed(self, raw: bytes, transaction_hash: bytes, fields: Mapping[str, str]) -> Receipt:
-        timeout = max(self.timeout_seconds, SEND_SECONDS_MIN)
-        parameters = ["0x" + raw.hex()]
+        timeout, parameters = self._sending_seconds, ["0x" + raw.hex()]
         try:
             try:
                 self.transport.request("eth_sendRawTransaction", parameters, timeout, resend=False)
