@@ -17,6 +17,7 @@ from eth_account.signers.local import LocalAccount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from belmont.chain.limits import CALL_SECONDS_MAX
 from belmont.chain.process import ChainProcess
 
 Post = Callable[..., tuple[int, Any]]
@@ -317,9 +318,13 @@ def test_fee_history_is_all_zero(rpc: Any) -> None:
 
 
 def test_long_calls_do_not_hold_up_the_server(counter: Any, rpc: Any, sign: Any) -> None:
+    """More calls than threads for calls, each a good while: reads and transactions still go through.
+
+    On a busy machine some of the calls are stopped for their time before their gas is used up.
+    """
     account = Account.from_key(secrets.token_bytes(32))
-    """More calls than threads for calls, each a good while: reads and transactions still go through."""
     call = {"to": counter.address, "data": counter.encode_abi("forever", []), "gas": hex(1_500_000)}
+    ends = {"out of gas", f"execution aborted (timeout = {CALL_SECONDS_MAX:.0f}s for all calls of a request)"}
     with ThreadPoolExecutor(5) as pool:
         slow = [pool.submit(rpc, "eth_call", call, "latest") for _ in range(5)]
         time.sleep(0.1)
@@ -330,5 +335,6 @@ def test_long_calls_do_not_hold_up_the_server(counter: Any, rpc: Any, sign: Any)
         reading = time.perf_counter() - started
         assert not all(future.done() for future in slow)
         for future in slow:
-            assert future.result()["error"] == {"code": -32000, "message": "out of gas"}
+            error = future.result()["error"]
+            assert error["code"] == -32000 and error["message"] in ends
         assert reading < (time.perf_counter() - started) / 2, "a small part of what the calls took"
