@@ -73,7 +73,7 @@ def test_a_hospital_whose_node_is_not_there_is_silent_and_the_model_stays(deploy
     deployment.stop_node(2)
     with closing(deployment.grid()) as grid:
         assert set(grid.node_ids) == set(scene.participants) - {scene.participants[2]}
-        trained = training(scene, grid, scene.issue(), timeout_seconds=2)
+        trained = training(scene, grid, scene.issue(), timeout_seconds=8)
         with pytest.raises(RoundRefused) as refused:
             trained.round()
     assert [hospital.status for hospital in refused.value.hospitals] == ["answered", "answered", "silent", "answered"]
@@ -139,7 +139,7 @@ def test_a_secure_round_goes_on_without_a_hospital_whose_node_ended(deployment: 
     scene.config = glm_config(("age", "hba1c", "systolic"), "cvd_event", secure=True)
     permit = scene.issue()
     with closing(deployment.grid()) as grid:
-        trained = training(scene, grid, permit, timeout_seconds=5)
+        trained = training(scene, grid, permit, timeout_seconds=10)
         trained.round()
         deployment.stop_node(3)
         result = trained.round()

@@ -86,7 +86,7 @@ def wait(holds: Any, seconds: float = 30) -> float:
 def test_a_reader_who_takes_nothing_is_ended_and_the_place_is_free_again(
     path: str, served: Running, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "SLOW_SECONDS", 2.0)
+    monkeypatch.setattr(sending, "SLOW_SECONDS", 5.0)
     reads, account = served.service.reads, story.keeps.address
     with ExitStack() as held:
         slow = [held.enter_context(slow_reader(served, account, path)) for _ in range(OF_AN_ACCOUNT)]
