@@ -230,11 +230,11 @@ def test_the_trail_is_for_auditors_and_holders(service: Running) -> None:
 
 
 def test_figures_name_routes_and_nobody(service: Running) -> None:
-    service.client("board").get("/api/v1/studies/12345")
+    service.client("board").get("/api/v1/studies/1234567890123")
     service.client("board").get("/no/such/page")
     text = service.client("auditor").get("/metrics").text
     assert 'route="/api/v1/studies/{number}",status="404"' in text
-    assert "12345" not in text and "0x" not in text and "no/such" not in text
+    assert "1234567890123" not in text and "0x" not in text and "no/such" not in text
     for name in ("belmont_streams_open", "belmont_head_block", "belmont_index_events", "belmont_sign_ins_total"):
         assert name in text
 
