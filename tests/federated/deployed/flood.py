@@ -1,7 +1,8 @@
 """A stranger that floods a coordinator until it is terminated: ``flood.py HOST:PORT AUTHORITY.pem``.
 
 Connections that say nothing, heads that never end, signed requests of accounts that are no members with bodies of
-200 kB, and pulls without a key. Says at the end how many requests were refused.
+200 kB, and pulls without a key. Says "flooding" and how many requests were refused once that is more than 20, or
+a minute is over, and at the end how many it was in all.
 """
 
 import signal
@@ -60,8 +61,10 @@ signal.signal(signal.SIGTERM, end)
 threads = [threading.Thread(target=work, daemon=True) for work in (silent, silent, asking, asking)]
 for thread in threads:
     thread.start()
-time.sleep(1)
-print("flooding", flush=True)
+give_up = time.monotonic() + 60
+while refused <= 20 and time.monotonic() < give_up:
+    time.sleep(0.1)
+print("flooding", refused, flush=True)
 while not ended.is_set():
     time.sleep(0.1)
 print("refused", refused, flush=True)

@@ -149,7 +149,7 @@ def test_a_home_is_gone_with_its_task_and_nothing_is_on_a_disk(runner, study):
     mounts = Path("/proc/self/mountinfo").read_text()
     runner.run(study("Path('belmont-row').write_bytes(b'row' * 1000)\nreturn answer(message, got=1)"))
     runner.run(study("Path('belmont-row').write_bytes(b'row' * 1000)\nos._exit(1)"))
-    assert not {each for each in Path("/tmp").iterdir() if "belmont-row" in each.name and str(each) not in before}  # noqa: S108
+    assert not {each for each in Path("/tmp").iterdir() if "row" in each.name and str(each) not in before}  # noqa: S108
     assert Path("/proc/self/mountinfo").read_text() == mounts
     warm = Path(f"/proc/{runner._warm.pid}")
     assert not list((warm / "root/task-home").iterdir())
